@@ -1,0 +1,63 @@
+"""Rewards: what a label set is worth against the truth (floor 1).
+
+Read `base.py` (what a reward is), `forms.py` (what estimators see of it), then a family:
+`ratios.py`, `levels.py`, `counts.py`. `registry.py` holds the names.
+"""
+
+from policygrad_metrics.rewards.base import (
+    BlackBox,
+    ClassCountReward,
+    CountReward,
+    RatioReward,
+    Reward,
+)
+from policygrad_metrics.rewards.counts import (
+    BalancedAccuracy,
+    GeometricMean,
+    MatthewsCorrelation,
+    WorstClassRecall,
+)
+from policygrad_metrics.rewards.levels import (
+    Accuracy,
+    CohenKappa,
+    GainMatrix,
+    Hamming,
+    NegMeanLevelError,
+    WithinBins,
+    cost_matrix,
+)
+from policygrad_metrics.rewards.ratios import FBeta, Jaccard, Precision, Recall, Specificity
+from policygrad_metrics.rewards.registry import (
+    ALIASES,
+    REWARDS,
+    get_reward,
+    reward_names,
+)
+
+__all__ = [
+    "ALIASES",
+    "REWARDS",
+    "Accuracy",
+    "BalancedAccuracy",
+    "BlackBox",
+    "ClassCountReward",
+    "CohenKappa",
+    "CountReward",
+    "FBeta",
+    "GainMatrix",
+    "GeometricMean",
+    "Hamming",
+    "Jaccard",
+    "MatthewsCorrelation",
+    "NegMeanLevelError",
+    "Precision",
+    "RatioReward",
+    "Recall",
+    "Reward",
+    "Specificity",
+    "WithinBins",
+    "WorstClassRecall",
+    "cost_matrix",
+    "get_reward",
+    "reward_names",
+]

@@ -1,0 +1,311 @@
+"""What a reward is, and the four kinds a person can write in a few lines (floor 1).
+
+    RatioReward(tables)        a ratio of sums over examples          exact expectation
+    CountReward(function)      any function of the confusion matrix   local expectation
+    ClassCountReward(terms)    a function of sums over classes        local expectation, any K
+    BlackBox(function)         any Python function                    REINFORCE
+
+A reward knows nothing of networks or policies. Larger is better.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from policygrad_metrics.rewards.forms import ChoiceRatio, ClassCounts, Counts, Form, Opaque
+from policygrad_metrics.sites import Tensor, canonical_weight, flatten_sites
+
+
+@dataclasses.dataclass(frozen=True)
+class Reward(abc.ABC):
+    """A score of label sets against the truth; larger is better.
+
+    Args:
+        multilabel: whether the last axis of the sites `[B, L]` holds label columns (0/1 each),
+            as scikit-learn's multi-label indicator does, instead of further sites.
+    """
+
+    multilabel: bool = dataclasses.field(default=False, kw_only=True)
+
+    @property
+    @abc.abstractmethod
+    def name(self) -> str:
+        """The name that `get_reward` knows, or a readable one."""
+
+    @property
+    def accumulates(self) -> str:
+        """What adds up over batches: "counts", "examples" (a mean) or "nothing"."""
+        return "counts"
+
+    @abc.abstractmethod
+    def form(
+        self, y_true: Tensor, weight: Tensor, num_classes: int, weighted: bool = False
+    ) -> Form:
+        """The reward of one batch as a function of label sets (see `forms.py`).
+
+        Args:
+            y_true: int32 `[N, C]`.
+            weight: float32 `[N, C]`.
+            num_classes: K.
+            weighted: whether the weights are anything but ones.
+        """
+
+    def __call__(
+        self,
+        y_true: Any,
+        labels: Any,
+        sample_weight: Any = None,
+        *,
+        num_classes: int | None = None,
+    ) -> Tensor:
+        """Score label sets.
+
+        Args:
+            y_true: int `[*sites]`.
+            labels: int `[S, *sites]`, one or more label sets, or `[*sites]`, a single one.
+            sample_weight: `[B]` or `[*sites]`.
+            num_classes: K; the largest label plus one (at least 2) if not given.
+
+        Returns:
+            float32 `[S]`, or a scalar for a single label set.
+
+        Raises:
+            ValueError: shapes do not belong together, or a label lies outside `[0, K)`.
+
+        >>> import policygrad_metrics as pgm
+        >>> float(pgm.get_reward("accuracy")([0, 1, 1, 2], [0, 1, 1, 1]))
+        0.75
+        """
+        y_true, labels = tf.convert_to_tensor(y_true), tf.convert_to_tensor(labels)
+        single = labels.shape.rank == y_true.shape.rank
+        if single:
+            labels = labels[None]
+        if not labels.shape[1:].is_compatible_with(y_true.shape):
+            raise ValueError(
+                f"labels must have shape [S, *sites] with sites of y_true's shape {y_true.shape}; "
+                f"they have shape {labels.shape}."
+            )
+        if num_classes is None:
+            if not tf.executing_eagerly():
+                raise ValueError("num_classes must be given inside a graph.")
+            num_classes = max(2, int(tf.reduce_max(y_true)) + 1, int(tf.reduce_max(labels)) + 1)
+        weight = canonical_weight(sample_weight, y_true)
+        form = self.form(
+            flatten_sites(tf.cast(y_true, tf.int32), self.multilabel),
+            flatten_sites(weight, self.multilabel),
+            num_classes,
+            sample_weight is not None,
+        )
+        scores = form.score(flatten_sites(tf.cast(labels, tf.int32), self.multilabel, lead=1))
+        return scores[0] if single else scores
+
+    def for_multilabel(self) -> Reward:
+        """The same reward with label columns."""
+        return dataclasses.replace(self, multilabel=True)
+
+    def refuse_multilabel(self) -> None:
+        """Raise if the reward is asked for label columns that it has no meaning for."""
+        if self.multilabel:
+            raise ValueError(
+                f"reward {self.name!r} is not defined for multi-label data (nor is it in "
+                'scikit-learn). Use "f1_macro", "f1_micro", "f1_samples", "jaccard_macro", '
+                '"accuracy" or "hamming".'
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as plain values."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Reward:
+        """The inverse of `get_config`."""
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in config.items()
+        }
+        return cls(**fields)
+
+
+@dataclasses.dataclass(frozen=True)
+class RatioReward(Reward):
+    """Your own ratio of sums over examples, differentiated exactly.
+
+        R = (n0 + sum_i n[i, a_i]) / (d0 + sum_i d[i, a_i])
+
+    Args:
+        tables: `f(y_true int32 [N], weight [N], num_classes) -> (n, d, n0, d0)` with n and d
+            broadcastable to `[N, K]`, weights included, d and d0 not negative.
+        label: name shown in logs.
+        zero_division: value of 0/0.
+
+    The share of the total cost that is spent on false alarms, say:
+
+    >>> import tensorflow as tf, policygrad_metrics as pgm
+    >>> def hit_rate(y_true, weight, num_classes):
+    ...     chosen = tf.one_hot(1, num_classes) * weight[:, None]
+    ...     return chosen * tf.one_hot(y_true, num_classes), chosen, 0.0, 0.0
+    >>> float(pgm.RatioReward(hit_rate)([0, 1, 1], [1, 1, 0]))
+    0.5
+    """
+
+    tables: Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor, Any, Any]]
+    label: str = ""
+    zero_division: float = 0.0
+
+    @property
+    def name(self):
+        return self.label or getattr(self.tables, "__name__", "ratio_reward")
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        self.refuse_multilabel()
+        n, d, n0, d0 = self.tables(y_true[:, 0], weight[:, 0], num_classes)
+        return ChoiceRatio(
+            tf.convert_to_tensor(n, tf.float32),
+            tf.convert_to_tensor(d, tf.float32),
+            n0,
+            d0,
+            coefficient=1.0,
+            constant=0.0,
+            zero_division=self.zero_division,
+            lattice=None,
+            offset=False,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class CountReward(Reward):
+    """Your own function of the confusion matrix, in TensorFlow operations.
+
+    Args:
+        function: `confusion [..., K, K] -> [...]`; rows are the truth, columns the labels.
+        label: name shown in logs.
+
+    >>> import tensorflow as tf, policygrad_metrics as pgm
+    >>> def worse_side(confusion):
+    ...     recall = tf.linalg.diag_part(confusion) / tf.reduce_sum(confusion, -1)
+    ...     return tf.reduce_min(recall, -1)
+    >>> float(pgm.CountReward(worse_side)([0, 0, 1, 1], [0, 0, 0, 1]))
+    0.5
+    """
+
+    function: Callable[[Tensor], Tensor]
+    label: str = ""
+
+    @property
+    def name(self):
+        return self.label or getattr(self.function, "__name__", "count_reward")
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        self.refuse_multilabel()
+        return Counts(self.function, y_true, weight, weighted, num_classes, self.name)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassCountReward(Reward):
+    """Your own function of sums over classes: as cheap with 1000 classes as with two.
+
+        R = combine(sum_k terms(hits_k, predicted_k, true_k))
+
+    Args:
+        terms: `(hits, predicted, true)`, each `[..., K]` as shares of the total weight, to
+            `[..., K, F]`.
+        combine: `[..., F] -> [...]`.
+        label: name shown in logs.
+
+    >>> import tensorflow as tf, policygrad_metrics as pgm
+    >>> def squared_gap(hits, predicted, true):  # how far the label frequencies are off
+    ...     return ((predicted - true) ** 2)[..., None]
+    >>> reward = pgm.ClassCountReward(squared_gap, lambda sums: -sums[..., 0])
+    >>> float(reward([0, 0, 1, 1], [0, 0, 0, 1]))
+    -0.125
+    """
+
+    terms: Callable[[Tensor, Tensor, Tensor], Tensor]
+    combine: Callable[[Tensor], Tensor]
+    label: str = ""
+
+    @property
+    def name(self):
+        return self.label or getattr(self.terms, "__name__", "class_count_reward")
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        self.refuse_multilabel()
+        return ClassCounts(self.terms, self.combine, y_true, weight, num_classes)
+
+
+@dataclasses.dataclass(frozen=True)
+class BlackBox(Reward):
+    """Any Python function of truth and labels, scikit-learn's metric functions included.
+
+    It is called once per sampled label set, with numpy arrays, and never differentiated. It
+    cannot be compiled by XLA: compile a Keras model with `jit_compile=False`.
+
+    Args:
+        function: `f(y_true, y_pred) -> float`, larger is better; `y_true` and `y_pred` have the
+            sites' shape `[N]`, or `[N, L]` for multi-label data. If weights are given it is
+            called with `sample_weight=` as well.
+        label: name shown in logs.
+
+    >>> from sklearn.metrics import zero_one_loss
+    >>> import policygrad_metrics as pgm
+    >>> reward = pgm.BlackBox(lambda y_true, y_pred: 1 - zero_one_loss(y_true, y_pred))
+    >>> float(reward([0, 1, 1, 0], [0, 1, 1, 1]))
+    0.75
+    """
+
+    function: Callable[..., float]
+    label: str = ""
+
+    @property
+    def name(self):
+        return self.label or getattr(self.function, "__name__", "black_box")
+
+    @property
+    def accumulates(self):
+        return "nothing"
+
+    def evaluate(
+        self, y_true: np.ndarray, labels: np.ndarray, weight: np.ndarray | None = None
+    ) -> float:
+        """Call the function once on `[N, C]` arrays and check what it returns.
+
+        Raises:
+            ValueError: the function returned NaN, an infinite value, or no single number.
+        """
+        if not self.multilabel:
+            y_true, labels = y_true[:, 0], labels[:, 0]
+        options = {} if weight is None else {"sample_weight": weight[:, 0]}
+        result = np.asarray(self.function(y_true, labels, **options))
+        if result.size != 1 or not np.issubdtype(result.dtype, np.number):
+            raise ValueError(
+                f"reward {self.name!r} must return one number per call; it returned "
+                f"{type(result.item() if result.size == 1 else result).__name__} of shape "
+                f"{result.shape}. Average it, for example with average='macro'."
+            )
+        value = float(result.reshape(()))
+        if not math.isfinite(value):
+            raise ValueError(
+                f"reward {self.name!r} must return a finite number; it returned {value} for "
+                f"{len(labels)} examples with true classes {np.unique(y_true).tolist()} and "
+                f"labels {np.unique(labels).tolist()}. Make it return a number there too, for "
+                "example with zero_division=0."
+            )
+        return value
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        def score(labels):
+            weights = (weight,) if weighted else ()
+
+            def evaluate(y, a, *w):
+                return np.asarray([self.evaluate(y, one, *w) for one in a], np.float32)
+
+            scores = tf.numpy_function(evaluate, [y_true, labels, *weights], tf.float32)
+            return tf.ensure_shape(scores, labels.shape[:1])
+
+        return Opaque(score)

@@ -1,0 +1,128 @@
+"""Rewards of the recalls of all classes, and Matthews' correlation (floor 1).
+
+Recall of class k is hits_k / true_k. Classes absent from the truth do not count, as in
+scikit-learn's `balanced_accuracy_score`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow as tf
+
+from policygrad_metrics.rewards.base import Reward
+from policygrad_metrics.rewards.forms import ClassCounts, Counts, Linear
+
+
+@dataclasses.dataclass(frozen=True)
+class BalancedAccuracy(Reward):
+    """The mean recall of the classes that occur.
+
+    >>> import policygrad_metrics as pgm
+    >>> float(pgm.BalancedAccuracy()([0, 0, 0, 1], [0, 0, 0, 0]))
+    0.5
+    """
+
+    @property
+    def name(self):
+        return "balanced_accuracy"
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        self.refuse_multilabel()
+        truth = weight * tf.one_hot(y_true[:, 0], num_classes)
+        total = tf.reduce_sum(truth, axis=0)
+        present = tf.reduce_sum(tf.cast(total > 0.0, tf.float32))
+        return Linear(
+            tf.math.divide_no_nan(tf.math.divide_no_nan(truth, total), present)[:, None, :]
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class MatthewsCorrelation(Reward):
+    """Matthews' correlation of truth and labels, for any number of classes (Gorodkin 2004).
+
+        MCC = (c s - sum_k t_k p_k) / sqrt((s^2 - sum_k p_k^2) (s^2 - sum_k t_k^2))
+
+    with c the weight of right labels, s of all, t_k of truths and p_k of labels of class k; 0
+    where the denominator is 0, as in scikit-learn.
+
+    >>> import policygrad_metrics as pgm
+    >>> round(float(pgm.MatthewsCorrelation()([0, 0, 1, 1], [0, 1, 1, 1])), 4)
+    0.5774
+    """
+
+    @property
+    def name(self):
+        return "matthews_corrcoef"
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        self.refuse_multilabel()
+        return ClassCounts(_products, _correlation, y_true, weight, num_classes)
+
+
+def _products(hits, predicted, true):
+    return tf.stack([hits, predicted * true, predicted * predicted, true * true], axis=-1)
+
+
+def _correlation(sums):
+    hits, cross, predicted, true = tf.unstack(sums, axis=-1)
+    # Shares are float32: what rounding leaves of s^2 - sum p^2 = 0 must read as zero.
+    spread = tf.where(1.0 - predicted > 1e-6, 1.0 - predicted, 0.0) * tf.where(
+        1.0 - true > 1e-6, 1.0 - true, 0.0
+    )
+    return tf.math.divide_no_nan(hits - cross, tf.sqrt(spread))
+
+
+@dataclasses.dataclass(frozen=True)
+class GeometricMean(Reward):
+    """The geometric mean of the recalls of the classes that occur (Kubat & Matwin 1997).
+
+    >>> import policygrad_metrics as pgm
+    >>> round(float(pgm.GeometricMean()([0, 0, 1, 1], [0, 1, 1, 1])), 4)
+    0.7071
+    """
+
+    @property
+    def name(self):
+        return "g_mean"
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        self.refuse_multilabel()
+        return ClassCounts(_log_recalls, _exponential_mean, y_true, weight, num_classes)
+
+
+def _log_recalls(hits, predicted, true):
+    present = true > 0.0
+    found = present & (hits > 1e-6 * true)
+    log_recall = tf.math.log(tf.where(found, hits, 1.0) / tf.where(found, true, 1.0))
+    missed = tf.cast(present & ~found, tf.float32)
+    return tf.stack([log_recall, missed, tf.cast(present, tf.float32)], axis=-1)
+
+
+def _exponential_mean(sums):
+    log_recall, missed, present = tf.unstack(sums, axis=-1)
+    return tf.where(missed > 0.5, 0.0, tf.exp(tf.math.divide_no_nan(log_recall, present)))
+
+
+@dataclasses.dataclass(frozen=True)
+class WorstClassRecall(Reward):
+    """The smallest recall of the classes that occur.
+
+    >>> import policygrad_metrics as pgm
+    >>> float(pgm.WorstClassRecall()([0, 0, 1, 1], [0, 0, 0, 1]))
+    0.5
+    """
+
+    @property
+    def name(self):
+        return "worst_class_recall"
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        self.refuse_multilabel()
+        return Counts(_smallest_recall, y_true, weight, weighted, num_classes, self.name)
+
+
+def _smallest_recall(confusion):
+    true = tf.reduce_sum(confusion, axis=-1)
+    recall = tf.linalg.diag_part(confusion) / tf.where(true > 0.0, true, 1.0)
+    return tf.reduce_min(tf.where(true > 0.0, recall, 1.0), axis=-1)

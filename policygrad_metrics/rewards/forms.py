@@ -1,0 +1,363 @@
+"""The forms a reward takes once truth and weights are known (floor 1).
+
+A `Reward` says *what* is scored; a *form* holds the tables of one batch and scores label sets.
+What a form can do decides which estimator serves it:
+
+    Opaque            score                        -> REINFORCE
+    Counts, ClassCounts
+                      score, effects               -> local expectation
+    Linear, Matches, IndicatorRatios, ChoiceRatio
+                      score, effects, and tables   -> exact expectation (`expectation.py`)
+
+`score(labels [S, N, C]) -> [S]`.
+`effects(labels [S, N, C]) -> [S, N, C, K]`: the reward if only this site's label were c, up to
+a constant per site (a policy gradient is blind to such a constant).
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Callable
+from typing import Literal
+
+import tensorflow as tf
+
+from policygrad_metrics.sites import Tensor
+
+Layout = Literal["classes", "columns", "pooled", "rows"]
+
+#: Largest table of flipped confusion matrices, in numbers, before an error is raised.
+TABLE_BUDGET = 2**26
+
+
+class Form(abc.ABC):
+    """One batch's reward as a function of label sets."""
+
+    @abc.abstractmethod
+    def score(self, labels: Tensor) -> Tensor:
+        """Rewards `[S]` of the label sets `[S, N, C]`."""
+
+
+class StructuredForm(Form):
+    """A form that also knows what changing one label does."""
+
+    @abc.abstractmethod
+    def effects(self, labels: Tensor) -> Tensor:
+        """Rewards `[S, N, C, K]` with one site relabelled, up to a constant per site."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Linear(StructuredForm):
+    """R = constant + sum_i gains[i, a_i].
+
+    Args:
+        gains: `[N, C, K]`, weights and normalisation included.
+        constant: scalar.
+    """
+
+    gains: Tensor
+    constant: Tensor | float = 0.0
+
+    def score(self, labels):
+        chosen = tf.one_hot(labels, self.gains.shape[-1]) * self.gains
+        return self.constant + tf.reduce_sum(chosen, axis=[1, 2, 3])
+
+    def effects(self, labels):
+        return tf.broadcast_to(
+            self.gains, tf.concat([tf.shape(labels)[:1], tf.shape(self.gains)], 0)
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Matches(StructuredForm):
+    """R = sum_n share[n] * prod_c [a_nc = y_nc]: whole rows that are right (multi-label).
+
+    Args:
+        y_true: int32 `[N, C]`.
+        share: `[N]`, each example's weight over the total.
+    """
+
+    y_true: Tensor
+    share: Tensor
+
+    def score(self, labels):
+        right = tf.reduce_all(labels == self.y_true, axis=2)
+        return tf.reduce_sum(tf.where(right, self.share, 0.0), axis=1)
+
+    def effects(self, labels):
+        wrong = tf.cast(labels != self.y_true, tf.float32)
+        others_wrong = tf.reduce_sum(wrong, axis=2, keepdims=True) - wrong
+        gain = tf.where(others_wrong < 0.5, self.share[None, :, None], 0.0)
+        return gain[..., None] * tf.one_hot(self.y_true, 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class IndicatorRatios(StructuredForm):
+    """A sum of ratios, each of which sees a site only through "is it labelled positive".
+
+    R = constant + sum_r coefficient[r] * (sum_i n[i, r] b[i, r]) / (d0[r] + sum_i d[i, r] b[i, r])
+
+    with b[i, r] = [a_i is positive for ratio r]; a ratio whose denominator is zero counts as
+    `zero_division`. Every F, Jaccard and precision is of this form. It costs B * K, not B * K^2.
+
+    Args:
+        layout: which sites and classes ratio r sees: "classes" (r runs over `classes`, one
+            label column), "columns" (r runs over label columns), "pooled" (one ratio over all
+            columns), "rows" (r runs over examples and sums over their columns).
+        classes: the class of each ratio, for the layout "classes".
+        num_classes: K.
+        n, d: broadcastable to `[M, R]`, not negative.
+        d0: `[R]`, not negative.
+        coefficient: `[R]`; constant: scalar.
+        zero_division: the value of 0/0.
+        lattice: a unit of which every d and d0 is a whole multiple, or None if there is none
+            (as with weights); the exact expectation is then integrated with more nodes.
+        offset: True if d0 is positive wherever n is not zero.
+    """
+
+    layout: Layout
+    classes: tuple[int, ...]
+    num_classes: int
+    n: Tensor
+    d: Tensor
+    d0: Tensor
+    coefficient: Tensor
+    constant: Tensor | float
+    zero_division: float
+    lattice: float | None
+    offset: bool
+
+    def positive(self, x: Tensor) -> Tensor:
+        """Take `[..., N, C, K]` (probabilities, one-hot labels) to its positives `[..., M, R]`."""
+        if self.layout == "classes":
+            if self.classes == tuple(range(self.num_classes)):
+                return x[..., 0, :]
+            return tf.gather(x[..., 0, :], self.classes, axis=-1)
+        return self.arrange(x[..., 1])
+
+    def arrange(self, x: Tensor) -> Tensor:
+        """Take `[..., N, C]` to `[..., M, R]` in the layouts that read label columns."""
+        if self.layout == "rows":
+            return tf.linalg.matrix_transpose(x)
+        if self.layout == "pooled":
+            return tf.reshape(x, tf.concat([tf.shape(x)[:-2], [-1, 1]], axis=0))
+        return x
+
+    def spread(self, x: Tensor, columns: int) -> Tensor:
+        """The way back: effects `[..., M, R]` of being positive to effects `[..., N, C, K]`."""
+        if self.layout == "classes":
+            if self.classes != tuple(range(self.num_classes)):
+                x = x @ tf.one_hot(self.classes, self.num_classes)
+            return tf.expand_dims(x, axis=-2)
+        if self.layout == "rows":
+            x = tf.linalg.matrix_transpose(x)
+        elif self.layout == "pooled":
+            x = tf.reshape(x, tf.concat([tf.shape(x)[:-2], [-1, columns]], axis=0))
+        return tf.stack([tf.zeros_like(x), x], axis=-1)
+
+    def score(self, labels):
+        b = self.positive(tf.one_hot(labels, self.num_classes))
+        n, d = self._sums(b)
+        return self.constant + tf.reduce_sum(self.coefficient * self._ratio(n, d), axis=-1)
+
+    def effects(self, labels):
+        b = self.positive(tf.one_hot(labels, self.num_classes))
+        n, d = (x[:, None, :] for x in self._sums(b))
+        on = self._ratio(n + self.n * (1.0 - b), d + self.d * (1.0 - b))
+        off = self._ratio(n - self.n * b, d - self.d * b)
+        return self.spread(self.coefficient * (on - off), labels.shape[-1])
+
+    def _sums(self, b):
+        return (
+            tf.reduce_sum(self.n * b, axis=1),
+            self.d0 + tf.reduce_sum(self.d * b, axis=1),
+        )
+
+    def _ratio(self, n, d):
+        # Taking a weight back out of a sum leaves rounding behind where zero is meant.
+        smallest = 0.0 if self.lattice else 1e-6 * (self.d0 + tf.reduce_sum(self.d + 0 * self.n, 0))
+        empty = d <= smallest
+        return tf.where(empty, self.zero_division, n / tf.where(empty, 1.0, d))
+
+
+@dataclasses.dataclass(frozen=True)
+class ChoiceRatio(StructuredForm):
+    """One ratio whose terms depend on the whole choice: kappa, micro averages over some labels.
+
+    R = constant + coefficient * (n0 + sum_i n[i, a_i]) / (d0 + sum_i d[i, a_i])
+
+    Args:
+        n, d: broadcastable to `[M, K]` where M = N * C; d not negative.
+        n0, d0: scalars, d0 not negative; where d0 = 0 and every d is 0, n0 must be 0 too.
+        zero_division: the value of 0/0.
+        lattice, offset: as for `IndicatorRatios`.
+    """
+
+    n: Tensor
+    d: Tensor
+    n0: Tensor | float
+    d0: Tensor | float
+    coefficient: float
+    constant: float
+    zero_division: float
+    lattice: float | None
+    offset: bool
+
+    def score(self, labels):
+        n, d = self._sums(self._choices(labels))
+        return self.constant + self.coefficient * self._ratio(n, d)
+
+    def effects(self, labels):
+        choices = self._choices(labels)
+        n, d = (x[:, None, None] for x in self._sums(choices))
+        own_n = tf.reduce_sum(self.n * choices, axis=-1, keepdims=True)
+        own_d = tf.reduce_sum(self.d * choices, axis=-1, keepdims=True)
+        effect = self.coefficient * self._ratio(n - own_n + self.n, d - own_d + self.d)
+        return tf.reshape(effect, tf.concat([tf.shape(labels), [tf.shape(effect)[-1]]], axis=0))
+
+    def _choices(self, labels):
+        flat = tf.reshape(labels, [tf.shape(labels)[0], -1])
+        return tf.one_hot(flat, max(self.n.shape[-1], self.d.shape[-1]))
+
+    def _sums(self, choices):
+        return (
+            self.n0 + tf.reduce_sum(self.n * choices, axis=[1, 2]),
+            self.d0 + tf.reduce_sum(self.d * choices, axis=[1, 2]),
+        )
+
+    def _ratio(self, n, d):
+        largest = self.d0 + tf.reduce_sum(tf.reduce_max(self.d + 0 * self.n, axis=-1))
+        empty = d <= (0.0 if self.lattice else 1e-6 * largest)
+        return tf.where(empty, self.zero_division, n / tf.where(empty, 1.0, d))
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts(StructuredForm):
+    """R = function(confusion matrix `[..., K, K]`), rows the truth, columns the labels.
+
+    Args:
+        function: `confusion [..., K, K] -> [...]`, in TensorFlow operations.
+        y_true: int32 `[N, 1]`; weight: `[N, 1]`; weighted: whether weights were given.
+        num_classes: K.
+    """
+
+    function: Callable[[Tensor], Tensor]
+    y_true: Tensor
+    weight: Tensor
+    weighted: bool
+    num_classes: int
+    name: str
+
+    def score(self, labels):
+        return self.function(self._confusion(labels))
+
+    def effects(self, labels):
+        return self._weighted_effects(labels) if self.weighted else self._counted_effects(labels)
+
+    def _confusion(self, labels):
+        truth = tf.one_hot(self.y_true[:, 0], self.num_classes) * self.weight
+        chosen = tf.one_hot(labels[..., 0], self.num_classes)
+        return tf.einsum("nt,sna->sta", truth, chosen)
+
+    def _counted_effects(self, labels):
+        # A flip moves one count from cell (t, a) to cell (t, c): K^3 flips, whatever N is.
+        K = self.num_classes
+        self._check_budget(labels.shape[0], K**5)
+        eye = tf.eye(K)
+        leave = -tf.einsum("tu,av->tauv", eye, eye)
+        move = leave[:, :, None] + tf.einsum("tu,cv->tcuv", eye, eye)[:, None]
+        table = self.function(self._confusion(labels)[:, None, None, None] + move)
+        cell = self.y_true[:, 0] * K + labels[..., 0]
+        flips = tf.gather(tf.reshape(table, [-1, K * K, K]), cell, axis=1, batch_dims=1)
+        return flips[:, :, None, :]
+
+    def _weighted_effects(self, labels):
+        K = self.num_classes
+        self._check_budget(labels.shape[0], K**3, self.y_true.shape[0])
+        truth = tf.one_hot(self.y_true[:, 0], K) * self.weight
+        chosen = tf.one_hot(labels[..., 0], K)
+        change = tf.eye(K)[None, None] - chosen[:, :, None, :]  # [S, N, K(c), K(a)]
+        move = truth[None, :, None, :, None] * change[:, :, :, None, :]
+        # Taking a weight back out may leave rounding below zero where zero is meant.
+        flipped = tf.maximum(self._confusion(labels)[:, None, None] + move, 0.0)
+        return self.function(flipped)[:, :, None, :]
+
+    def _check_budget(self, samples, per_sample, sites=1):
+        if (
+            samples is not None
+            and sites is not None
+            and samples * per_sample * sites > TABLE_BUDGET
+        ):
+            weights = " with sample weights" if self.weighted else ""
+            raise ValueError(
+                f"the local expectation of {self.name!r} with K={self.num_classes} classes"
+                f"{weights} would need {samples * per_sample * sites:,} numbers, more than "
+                f"{TABLE_BUDGET:,}. Use fewer samples or smaller batches, "
+                'estimator="reinforce", or a reward that is a sum of ratios, such as "f1_macro".'
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassCounts(StructuredForm):
+    """R = combine(sum_k terms(hits_k, predicted_k, true_k)): B * K memory, any number of classes.
+
+    Args:
+        terms: `(hits, predicted, true)`, each `[..., K]` and a share of the total weight, to
+            `[..., K, F]`.
+        combine: sums `[..., F]` to rewards `[...]`.
+        y_true: int32 `[N, 1]`; weight: `[N, 1]`; num_classes: K.
+    """
+
+    terms: Callable[[Tensor, Tensor, Tensor], Tensor]
+    combine: Callable[[Tensor], Tensor]
+    y_true: Tensor
+    weight: Tensor
+    num_classes: int
+
+    def score(self, labels):
+        return self.combine(tf.reduce_sum(self.terms(*self._counts(labels)[:3]), axis=-2))
+
+    def effects(self, labels):
+        hits, predicted, true, chosen, truth, share = self._counts(labels)
+        terms = self.terms(hits, predicted, true)  # [S, K, F]
+        total = tf.reduce_sum(terms, axis=1)[:, None, None, :]  # [S, 1, 1, F]
+        hits, predicted, true = (
+            tf.broadcast_to(x[:, None, :], tf.shape(chosen)) for x in (hits, predicted, true)
+        )
+        # Taking a weight back out may leave rounding below zero where zero is meant.
+        without = self.terms(
+            tf.maximum(hits - share * truth, 0.0), tf.maximum(predicted - share, 0.0), true
+        )
+        added = self.terms(hits + share * truth, predicted + share, true)
+        now = terms[:, None]  # [S, 1, K, F]
+        leave = tf.reduce_sum(chosen[..., None] * (without - now), axis=2, keepdims=True)
+        arrive = added - now
+        moved = 1.0 - chosen[..., None]
+        return self.combine(total + moved * (leave + arrive))[:, :, None, :]
+
+    def _counts(self, labels):
+        truth = tf.one_hot(self.y_true[:, 0], self.num_classes)  # [N, K]
+        chosen = tf.one_hot(labels[..., 0], self.num_classes)  # [S, N, K]
+        true = tf.reduce_sum(truth * self.weight, axis=0)
+        # Counted first and divided last: a class that is everything has a share of exactly 1.
+        total = tf.reduce_sum(true)
+        hits = tf.math.divide_no_nan(tf.reduce_sum(chosen * truth * self.weight, axis=1), total)
+        predicted = tf.math.divide_no_nan(tf.reduce_sum(chosen * self.weight, axis=1), total)
+        true = tf.broadcast_to(tf.math.divide_no_nan(true, total), tf.shape(hits))
+        share = tf.math.divide_no_nan(self.weight, total)
+        return hits, predicted, true, chosen, truth, share
+
+
+@dataclasses.dataclass(frozen=True)
+class Opaque(Form):
+    """R = any function; nothing is known but its values.
+
+    Args:
+        function: `labels [S, N, C] -> [S]`.
+    """
+
+    function: Callable[[Tensor], Tensor]
+
+    def score(self, labels):
+        return self.function(labels)

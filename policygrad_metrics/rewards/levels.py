@@ -1,0 +1,221 @@
+"""Rewards that read how far a label is from the truth: accuracy, bins, costs, kappa (floor 1).
+
+All but kappa are plain means of a gain per example; weighted kappa is a ratio of two sums.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from policygrad_metrics._checks import choose
+from policygrad_metrics.rewards.base import Reward
+from policygrad_metrics.rewards.forms import ChoiceRatio, Linear, Matches
+from policygrad_metrics.sites import Tensor
+
+
+def mean_gain(gains: Tensor, y_true: Tensor, weight: Tensor) -> Linear:
+    """The weighted mean of `gains[y_i, a_i]` (a K x K table) over sites `[N, C]`."""
+    share = tf.math.divide_no_nan(weight, tf.reduce_sum(weight))
+    return Linear(tf.expand_dims(share, -1) * tf.gather(tf.cast(gains, tf.float32), y_true))
+
+
+def level_distance(num_classes: int) -> Tensor:
+    """`|t - a|`, float32 `[K, K]`."""
+    level = tf.range(num_classes, dtype=tf.float32)
+    return tf.abs(level[:, None] - level[None, :])
+
+
+@dataclasses.dataclass(frozen=True)
+class Accuracy(Reward):
+    """The share of examples labelled exactly right: exact match, exact bin.
+
+    For multi-label data a whole row must be right, as in scikit-learn's `accuracy_score`.
+
+    >>> import policygrad_metrics as pgm
+    >>> float(pgm.Accuracy()([0, 1, 2, 3], [0, 1, 2, 2]))
+    0.75
+    """
+
+    @property
+    def name(self):
+        return "accuracy"
+
+    @property
+    def accumulates(self):
+        return "examples" if self.multilabel else "counts"
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        if self.multilabel:
+            row_weight = tf.reduce_mean(weight, axis=1)
+            return Matches(y_true, tf.math.divide_no_nan(row_weight, tf.reduce_sum(row_weight)))
+        return mean_gain(tf.eye(num_classes), y_true, weight)
+
+
+@dataclasses.dataclass(frozen=True)
+class Hamming(Reward):
+    """The share of single labels that are right (1 - Hamming loss).
+
+    >>> import policygrad_metrics as pgm
+    >>> float(pgm.Hamming(multilabel=True)([[0, 1], [1, 1]], [[0, 0], [1, 1]]))
+    0.75
+    """
+
+    @property
+    def name(self):
+        return "hamming"
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        return mean_gain(tf.eye(num_classes), y_true, weight)
+
+
+@dataclasses.dataclass(frozen=True)
+class WithinBins(Reward):
+    """The share of examples whose level is at most `bins` levels off.
+
+    Args:
+        bins: a whole number, 0 or more; 0 is accuracy.
+
+    >>> import policygrad_metrics as pgm
+    >>> float(pgm.WithinBins(1)([0, 1, 2, 3], [1, 1, 0, 0]))
+    0.5
+    """
+
+    bins: int = 1
+
+    def __post_init__(self):
+        if self.bins < 0 or int(self.bins) != self.bins:
+            raise ValueError(f"bins must be a whole number, 0 or more; it is {self.bins!r}.")
+
+    @property
+    def name(self):
+        return f"within_{self.bins}"
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        self.refuse_multilabel()
+        near = tf.cast(level_distance(num_classes) <= self.bins, tf.float32)
+        return mean_gain(near, y_true, weight)
+
+
+@dataclasses.dataclass(frozen=True)
+class NegMeanLevelError(Reward):
+    """Minus the mean number of levels that labels are off (scikit-learn's sign for errors).
+
+    >>> import policygrad_metrics as pgm
+    >>> float(pgm.NegMeanLevelError()([0, 1, 2, 3], [1, 1, 0, 3]))
+    -0.75
+    """
+
+    @property
+    def name(self):
+        return "neg_mean_level_error"
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        self.refuse_multilabel()
+        return mean_gain(-level_distance(num_classes), y_true, weight)
+
+
+@dataclasses.dataclass(frozen=True)
+class GainMatrix(Reward):
+    """The mean gain of your own table: `gains[t][a]` for truth t labelled a.
+
+    Args:
+        gains: K rows of K finite numbers.
+
+    Raises:
+        ValueError: the table is not square or not finite, or its size is not the network's K.
+
+    >>> import policygrad_metrics as pgm
+    >>> float(pgm.GainMatrix([[0, -1], [-5, 0]])([0, 1, 1, 1], [1, 1, 1, 0]))
+    -1.5
+    """
+
+    gains: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self):
+        table = np.asarray(self.gains, dtype=float)
+        if table.ndim != 2 or table.shape[0] != table.shape[1] or not np.isfinite(table).all():
+            raise ValueError(
+                "gains must be a square table of finite numbers, one row per true class; "
+                f"it has shape {table.shape}."
+            )
+        object.__setattr__(self, "gains", tuple(tuple(map(float, row)) for row in table))
+
+    @property
+    def name(self):
+        return "gain_matrix"
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        self.refuse_multilabel()
+        if len(self.gains) != num_classes:
+            raise ValueError(
+                f"the table of {self.name!r} has {len(self.gains)} classes but the network has "
+                f"{num_classes}."
+            )
+        return mean_gain(tf.constant(self.gains, tf.float32), y_true, weight)
+
+
+def cost_matrix(costs: object) -> GainMatrix:
+    """Minus the mean cost of your own table: `costs[t][a]` for truth t labelled a.
+
+    >>> float(cost_matrix([[0, 1], [5, 0]])([0, 1, 1, 1], [1, 1, 1, 0]))
+    -1.5
+    """
+    return GainMatrix(tuple(map(tuple, -np.asarray(costs, dtype=float))))
+
+
+@dataclasses.dataclass(frozen=True)
+class CohenKappa(Reward):
+    """Cohen's kappa: agreement beyond chance, plain or with linear or quadratic weights.
+
+        kappa = 1 - sum_i w(y_i, a_i) / sum_i v(a_i),   v(a) = sum_t P(y = t) w(t, a)
+
+    with w(t, a) = [t != a], |t - a| or (t - a)^2 (Cohen 1960, 1968). Where all true labels and
+    all given labels are one class the chance disagreement is 0 and kappa is `zero_division`.
+
+    Args:
+        weights: None, "linear" or "quadratic".
+        zero_division: kappa where it is 0/0 (scikit-learn: NaN).
+
+    >>> import policygrad_metrics as pgm
+    >>> round(float(pgm.CohenKappa("quadratic")([0, 1, 2, 2], [0, 1, 2, 1])), 4)
+    0.8
+    """
+
+    weights: str | None = None
+    zero_division: float = 0.0
+
+    def __post_init__(self):
+        if self.weights is not None:
+            choose("weights", self.weights, ("linear", "quadratic"))
+
+    @property
+    def name(self):
+        return "cohen_kappa" if self.weights is None else f"cohen_kappa_{self.weights}"
+
+    def disagreement(self, num_classes: int) -> Tensor:
+        """The table w(t, a), scaled to at most 1."""
+        if self.weights is None:
+            return 1.0 - tf.eye(num_classes)
+        distance = level_distance(num_classes) / float(num_classes - 1)
+        return distance if self.weights == "linear" else distance**2
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        self.refuse_multilabel()
+        disagreement = self.disagreement(num_classes)
+        share = tf.math.divide_no_nan(weight, tf.reduce_sum(weight))  # [N, 1]
+        frequency = tf.reduce_sum(share * tf.one_hot(y_true[:, 0], num_classes), axis=0)
+        chance = tf.linalg.matvec(disagreement, frequency, transpose_a=True)  # [K]
+        return ChoiceRatio(
+            n=share * tf.gather(disagreement, y_true[:, 0]),
+            d=share * chance[None, :],
+            n0=0.0,
+            d0=0.0,
+            coefficient=-1.0,
+            constant=1.0,
+            zero_division=1.0 - self.zero_division,
+            lattice=None,
+            offset=True,
+        )

@@ -1,0 +1,314 @@
+"""F-beta, Jaccard, precision, recall and specificity, averaged as in scikit-learn (floor 1).
+
+With weighted counts TP, FP, FN of a class (or label column, or example):
+
+    F-beta       (1 + beta^2) TP / ((1 + beta^2) TP + beta^2 FN + FP)      Dice is F1
+    Jaccard      TP / (TP + FP + FN)                                       IoU
+    precision    TP / (TP + FP)          recall  TP / (TP + FN)
+    specificity  TN / (TN + FP)
+
+Averages: "binary" (class 1 of two), "macro", "micro", "weighted" (by true counts) and, for
+multi-label data, "samples". Unlike scikit-learn's default, macro averages run over *all* K
+classes of the network, or over `labels`; that is scikit-learn's `labels=range(K)`.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+
+import tensorflow as tf
+
+from policygrad_metrics._checks import choose
+from policygrad_metrics.rewards.base import Reward
+from policygrad_metrics.rewards.forms import ChoiceRatio, IndicatorRatios, Layout, Linear
+from policygrad_metrics.sites import Tensor
+
+AVERAGES = ("binary", "macro", "micro", "weighted", "samples")
+#: How the ratios of multi-label data are laid out; see `IndicatorRatios`.
+_LAYOUTS: dict[str, Layout] = {"micro": "pooled", "samples": "rows"}
+
+
+@dataclasses.dataclass(frozen=True)
+class AveragedReward(Reward):
+    """A score per class (or column, or example), averaged as scikit-learn does.
+
+    Args:
+        average: "binary", "macro", "micro", "weighted" or "samples".
+        labels: the classes (multi-label: columns) that count; None for all.
+        zero_division: the value of 0/0, in [0, 1].
+    """
+
+    average: str = "binary"
+    labels: tuple[int, ...] | None = None
+    zero_division: float = 0.0
+
+    #: The stem of the reward's name.
+    stem = ""
+
+    def __post_init__(self):
+        choose("average", self.average, AVERAGES)
+        if not 0.0 <= self.zero_division <= 1.0:
+            raise ValueError(
+                f"zero_division must be a number from 0 to 1; it is {self.zero_division!r}."
+            )
+        if self.labels is not None:
+            object.__setattr__(self, "labels", tuple(int(k) for k in self.labels))
+            if len(set(self.labels)) != len(self.labels) or not self.labels:
+                raise ValueError(f"labels must be distinct classes; they are {self.labels}.")
+
+    @property
+    def name(self):
+        return self.stem if self.average == "binary" else f"{self.stem}_{self.average}"
+
+    @property
+    def accumulates(self):
+        return "examples" if self.average == "samples" else "counts"
+
+    def chosen(self, count: int, what: str) -> tuple[int, ...]:
+        """The classes or columns that count, out of `count`."""
+        labels = tuple(range(count)) if self.labels is None else self.labels
+        if any(k < 0 or k >= count for k in labels):
+            raise ValueError(f"labels must be {what} 0 to {count - 1}; they are {labels}.")
+        return labels
+
+    def check_average(self, num_classes: int) -> None:
+        """Raise where scikit-learn would: an average that does not fit the kind of labels."""
+        if self.average == "binary" and (self.multilabel or num_classes > 2):
+            kind = "multi-label data" if self.multilabel else f"K={num_classes} classes"
+            raise ValueError(
+                f"reward {self.name!r} scores class 1 of two classes, but there are {kind}. "
+                f'Use "{self.stem}_macro", "{self.stem}_micro" or "{self.stem}_weighted".'
+            )
+        if self.average == "samples" and not self.multilabel:
+            raise ValueError(
+                f"reward {self.name!r} averages over the label columns of each example and needs "
+                f'multi-label data [B, L]. Use "{self.stem}_macro" or "{self.stem}_micro".'
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class PositiveRatio(AveragedReward):
+    """A ratio per class that reads true positives, predicted positives and true positives + FN.
+
+    score = hit * TP / (kept * true + called * predicted + both * TP), per class.
+    """
+
+    @abc.abstractmethod
+    def coefficients(self) -> tuple[float, float, float, float]:
+        """`(hit, kept, called, both)` in the formula above."""
+
+    @property
+    def lattice(self) -> float | None:
+        """A unit of which all coefficients are whole multiples, if there is a simple one."""
+        for unit in (1.0, 0.25):
+            if all(float(c / unit).is_integer() for c in self.coefficients()):
+                return unit
+        return None
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        self.check_average(num_classes)
+        if self.average == "micro" and not self.multilabel:
+            return self._micro_over_classes(y_true, weight, num_classes, weighted)
+        return self._indicators(y_true, weight, num_classes, weighted)
+
+    def _indicators(self, y_true, weight, num_classes, weighted):
+        hit, kept, called, both = self.coefficients()
+        share = weight
+        if not weighted and self.labels is None:
+            weight = tf.ones([1, 1])  # a table of one number is integrated much faster
+        if self.multilabel:
+            columns = self.chosen(y_true.shape[-1], "columns")
+            layout = _LAYOUTS.get(self.average, "columns")
+            classes = ()
+            counted = tf.reduce_sum(tf.one_hot(columns, y_true.shape[-1]), axis=0)
+            if self.labels is not None:
+                weight = weight * counted
+            truth = tf.cast(y_true, tf.float32)
+        else:
+            columns = None
+            layout = "classes"
+            classes = (1,) if self.average == "binary" else self.chosen(num_classes, "classes")
+            truth = tf.gather(tf.one_hot(y_true[:, 0], num_classes), classes, axis=-1)
+        form = IndicatorRatios(
+            layout,
+            classes,
+            num_classes,
+            n=0.0,
+            d=0.0,
+            d0=0.0,
+            coefficient=0.0,
+            constant=0.0,
+            zero_division=self.zero_division,
+            lattice=None if weighted else self.lattice,
+            offset=kept > 0.0,
+        )
+        arrange = form.arrange if self.multilabel else lambda x: x
+        truth, weight = arrange(truth), arrange(weight)
+        true = tf.reduce_sum(weight * truth, axis=0)
+        if self.average == "weighted":
+            coefficient = tf.math.divide_no_nan(true, tf.reduce_sum(true))
+        elif self.average == "samples":
+            # An example without any truth or label counts as zero_division; its share of the
+            # mean is its weight, whatever the columns that count.
+            row_weight = tf.reduce_mean(share, axis=1)
+            coefficient = tf.math.divide_no_nan(row_weight, tf.reduce_sum(row_weight))
+        elif columns is not None and self.average == "macro":
+            coefficient = counted / float(len(columns))
+        else:
+            coefficient = tf.ones_like(true) / float(max(1, len(classes)))
+        return dataclasses.replace(
+            form,
+            n=hit * weight * truth,
+            d=weight * (called + both * truth) if both else weight * called,
+            d0=kept * true,
+            coefficient=coefficient,
+        )
+
+    def _micro_over_classes(self, y_true, weight, num_classes, weighted):
+        hit, kept, called, both = self.coefficients()
+        counted = tf.reduce_sum(
+            tf.one_hot(self.chosen(num_classes, "classes"), num_classes), axis=0
+        )
+        truth = tf.one_hot(y_true[:, 0], num_classes) * counted
+        true = tf.reduce_sum(weight * truth)
+        return ChoiceRatio(
+            n=hit * weight * truth,
+            d=weight * (called * counted + both * truth),
+            n0=0.0,
+            d0=kept * true,
+            coefficient=1.0,
+            constant=0.0,
+            zero_division=self.zero_division,
+            lattice=None if weighted else self.lattice,
+            offset=kept > 0.0,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class FBeta(PositiveRatio):
+    """F-beta, the weighted harmonic mean of precision and recall (van Rijsbergen 1979).
+
+    Args:
+        beta: weight of recall against precision, positive; 1 gives F1, which is also Dice.
+        average, labels, zero_division: see the module's docstring.
+
+    >>> import policygrad_metrics as pgm
+    >>> float(pgm.FBeta()([0, 0, 1, 1], [0, 1, 1, 1]))
+    0.800000011920929
+    """
+
+    beta: float = 1.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.beta > 0.0:
+            raise ValueError(f"beta must be a positive number; it is {self.beta!r}.")
+
+    @property
+    def stem(self):
+        return f"f{self.beta:g}"
+
+    def coefficients(self):
+        squared = self.beta**2
+        return 1.0 + squared, squared, 1.0, 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Jaccard(PositiveRatio):
+    """Intersection over union (Jaccard 1912); "macro" over classes is mean IoU.
+
+    >>> import policygrad_metrics as pgm
+    >>> float(pgm.Jaccard()([0, 0, 1, 1], [0, 1, 1, 0]))
+    0.3333333432674408
+    """
+
+    stem = "jaccard"
+
+    def coefficients(self):
+        return 1.0, 1.0, 1.0, -1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Precision(PositiveRatio):
+    """The share of predicted positives that are right.
+
+    >>> import policygrad_metrics as pgm
+    >>> float(pgm.Precision()([0, 0, 1, 1], [0, 1, 1, 0]))
+    0.5
+    """
+
+    stem = "precision"
+
+    def coefficients(self):
+        return 1.0, 0.0, 1.0, 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Recall(PositiveRatio):
+    """The share of true positives that are found.
+
+    Its denominator does not depend on the labels, so its expectation is elementary.
+
+    >>> import policygrad_metrics as pgm
+    >>> float(pgm.Recall()([0, 0, 1, 1], [0, 1, 1, 0]))
+    0.5
+    """
+
+    stem = "recall"
+
+    def coefficients(self):
+        return 1.0, 1.0, 0.0, 0.0
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        form = super().form(y_true, weight, num_classes, weighted)
+        return linear_from_ratios(form, y_true)
+
+
+@dataclasses.dataclass(frozen=True)
+class Specificity(AveragedReward):
+    """The share of true negatives that are found: recall of "not this class".
+
+    >>> import policygrad_metrics as pgm
+    >>> float(pgm.Specificity()([0, 0, 1, 1], [0, 1, 1, 0]))
+    0.5
+    """
+
+    stem = "specificity"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.average not in ("binary", "macro"):
+            raise ValueError(
+                f'average must be "binary" or "macro" for specificity; it is {self.average!r}.'
+            )
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        self.check_average(num_classes)
+        if self.multilabel:
+            columns = self.chosen(y_true.shape[-1], "columns")
+            counted = tf.reduce_sum(tf.one_hot(columns, y_true.shape[-1]), axis=0)
+            negative = tf.cast(1 - y_true, tf.float32) * weight  # [N, C]
+            share = counted / float(len(columns))
+        else:
+            classes = (1,) if self.average == "binary" else self.chosen(num_classes, "classes")
+            share = tf.reduce_sum(tf.one_hot(classes, num_classes), axis=0) / float(len(classes))
+            negative = (1.0 - tf.one_hot(y_true[:, 0], num_classes)) * weight  # [N, K]
+        total = tf.reduce_sum(negative, axis=0)
+        per_site = share * tf.math.divide_no_nan(negative, total)
+        constant = self.zero_division * tf.reduce_sum(tf.where(total > 0.0, 0.0, share))
+        if self.multilabel:
+            return Linear(tf.stack([per_site, tf.zeros_like(per_site)], axis=-1), constant)
+        gains = tf.reduce_sum(per_site, axis=-1, keepdims=True) - per_site
+        return Linear(gains[:, None, :], constant)
+
+
+def linear_from_ratios(form: IndicatorRatios | ChoiceRatio, y_true: Tensor) -> Linear:
+    """The linear form of ratios whose denominators no label changes."""
+    zero = form.zero_division
+    if isinstance(form, ChoiceRatio):
+        constant = tf.where(form.d0 > 0.0, 0.0, zero)
+        return Linear(tf.math.divide_no_nan(form.n, form.d0)[:, None, :], constant)
+    gains = form.coefficient * tf.math.divide_no_nan(form.n, form.d0)
+    constant = tf.reduce_sum(tf.where(form.d0 > 0.0, 0.0, form.coefficient * zero))
+    return Linear(form.spread(gains, y_true.shape[-1]), constant)

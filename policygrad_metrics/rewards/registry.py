@@ -1,0 +1,145 @@
+"""Rewards by name (floor 1)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+
+from policygrad_metrics._checks import choose
+from policygrad_metrics.rewards.base import BlackBox, Reward
+from policygrad_metrics.rewards.counts import (
+    BalancedAccuracy,
+    GeometricMean,
+    MatthewsCorrelation,
+    WorstClassRecall,
+)
+from policygrad_metrics.rewards.levels import (
+    Accuracy,
+    CohenKappa,
+    GainMatrix,
+    Hamming,
+    NegMeanLevelError,
+    WithinBins,
+    cost_matrix,
+)
+from policygrad_metrics.rewards.ratios import (
+    AVERAGES,
+    FBeta,
+    Jaccard,
+    Precision,
+    Recall,
+    Specificity,
+)
+
+
+def _averaged(stem: str, reward: Callable[..., Reward]) -> dict[str, Callable[..., Reward]]:
+    names = {average: f"{stem}_{average}" for average in AVERAGES}
+    names["binary"] = stem
+    if stem == "specificity":
+        names = {a: names[a] for a in ("binary", "macro")}
+    return {n: functools.partial(reward, average=a) for a, n in names.items()}
+
+
+#: name -> constructor. To add a reward, add its class to a file of this folder and its row here.
+REWARDS: dict[str, Callable[..., Reward]] = {
+    **_averaged("f1", FBeta),
+    **_averaged("f2", functools.partial(FBeta, beta=2.0)),
+    **_averaged("f0.5", functools.partial(FBeta, beta=0.5)),
+    **_averaged("jaccard", Jaccard),
+    **_averaged("precision", Precision),
+    **_averaged("recall", Recall),
+    **_averaged("specificity", Specificity),
+    "accuracy": Accuracy,
+    "hamming": Hamming,
+    "within_1": functools.partial(WithinBins, bins=1),
+    "within_2": functools.partial(WithinBins, bins=2),
+    "neg_mean_level_error": NegMeanLevelError,
+    "cohen_kappa": CohenKappa,
+    "cohen_kappa_linear": functools.partial(CohenKappa, weights="linear"),
+    "cohen_kappa_quadratic": functools.partial(CohenKappa, weights="quadratic"),
+    "balanced_accuracy": BalancedAccuracy,
+    "matthews_corrcoef": MatthewsCorrelation,
+    "g_mean": GeometricMean,
+    "worst_class_recall": WorstClassRecall,
+}
+
+#: Other names in use for the same thing.
+ALIASES: dict[str, str] = {
+    "exact_match": "accuracy",
+    "exact_bin": "accuracy",
+    "dice": "f1",
+    "dice_macro": "f1_macro",
+    "iou": "jaccard",
+    "mean_iou": "jaccard_macro",
+    "sensitivity": "recall",
+    "hamming_accuracy": "hamming",
+    "within_1_bin": "within_1",
+    "mean_level_error": "neg_mean_level_error",
+    "kappa": "cohen_kappa",
+    "linear_kappa": "cohen_kappa_linear",
+    "quadratic_kappa": "cohen_kappa_quadratic",
+    "quadratic_weighted_kappa": "cohen_kappa_quadratic",
+    "mcc": "matthews_corrcoef",
+    "geometric_mean": "g_mean",
+}
+
+#: Rewards that need arguments and so have no plain name: their classes, for configurations.
+_WITH_ARGUMENTS = {"gain_matrix": GainMatrix, "cost_matrix": cost_matrix, "fbeta": FBeta}
+
+
+def reward_names() -> list[str]:
+    """All names that `get_reward` knows without arguments.
+
+    >>> "f1_macro" in reward_names()
+    True
+    """
+    return sorted({*REWARDS, *ALIASES})
+
+
+def get_reward(reward: str | Reward | Callable[..., float], **arguments: Any) -> Reward:
+    """A reward from its scikit-learn name, an object, or a plain function.
+
+    Args:
+        reward: a name such as "f1", "f1_macro", "accuracy", "cohen_kappa_quadratic",
+            "within_2", "fbeta_macro" (with `beta=`); a `Reward`; or a Python function
+            `f(y_true, y_pred) -> float`, which becomes a `BlackBox`.
+        arguments: the reward's own, such as `labels=`, `zero_division=`, `multilabel=`.
+
+    Raises:
+        ValueError: the name is not known; the nearest known one is offered.
+        TypeError: it is no name, reward or function.
+
+    >>> get_reward("f1_macro", zero_division=1.0).name
+    'f1_macro'
+    >>> get_reward("fbeta_macro", beta=2).name
+    'f2_macro'
+    >>> get_reward("f1_marco")
+    Traceback (most recent call last):
+    ValueError: reward='f1_marco' is not known; did you mean 'f1_macro'? Allowed: ...
+    """
+    if isinstance(reward, Reward):
+        return dataclasses.replace(reward, **arguments) if arguments else reward
+    if isinstance(reward, str):
+        return _by_name(reward, arguments)
+    if callable(reward):
+        return BlackBox(reward, **arguments)
+    raise TypeError(
+        "reward must be a name, a Reward or a function f(y_true, y_pred) -> float; it is "
+        f"{reward!r}."
+    )
+
+
+def _by_name(name: str, arguments: dict[str, Any]) -> Reward:
+    name = ALIASES.get(name, name)
+    within = re.fullmatch(r"within_(\d+)", name)
+    if within:
+        return WithinBins(int(within[1]), **arguments)
+    if name in _WITH_ARGUMENTS:
+        return _WITH_ARGUMENTS[name](**arguments)
+    if name.startswith("fbeta_") and name.removeprefix("fbeta_") in AVERAGES:
+        return FBeta(average=name.removeprefix("fbeta_"), **arguments)
+    choose("reward", name, [*REWARDS, *ALIASES, *_WITH_ARGUMENTS])
+    return REWARDS[name](**arguments)
