@@ -1,0 +1,30 @@
+"""Estimators: the expected reward and its gradient with respect to the logits (floor 1).
+
+Read `base.py`, then `reinforce.py`, `local_expectation.py`, `exact.py` and the mathematics in
+`expectation.py`.
+"""
+
+from policygrad_metrics.estimators.base import Estimate, Estimator, SamplingEstimator
+from policygrad_metrics.estimators.exact import Enumerate, ExactExpectation
+from policygrad_metrics.estimators.local_expectation import LocalExpectation
+from policygrad_metrics.estimators.registry import (
+    ESTIMATORS,
+    estimator_config,
+    get_estimator,
+    strongest_estimator,
+)
+from policygrad_metrics.estimators.reinforce import Reinforce
+
+__all__ = [
+    "ESTIMATORS",
+    "Enumerate",
+    "Estimate",
+    "Estimator",
+    "ExactExpectation",
+    "LocalExpectation",
+    "Reinforce",
+    "SamplingEstimator",
+    "estimator_config",
+    "get_estimator",
+    "strongest_estimator",
+]

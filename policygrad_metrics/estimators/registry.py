@@ -1,0 +1,83 @@
+"""Estimators by name, and the strongest one that a reward allows (floor 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from policygrad_metrics._checks import choose
+from policygrad_metrics.estimators.base import Estimator
+from policygrad_metrics.estimators.exact import Enumerate, ExactExpectation
+from policygrad_metrics.estimators.expectation import has_exact_expectation
+from policygrad_metrics.estimators.local_expectation import LocalExpectation
+from policygrad_metrics.estimators.reinforce import Reinforce
+from policygrad_metrics.rewards.base import Reward
+from policygrad_metrics.rewards.forms import StructuredForm
+
+#: name -> class. To add an estimator, add its file to this folder and its row here.
+ESTIMATORS: dict[str, type[Estimator]] = {
+    "exact": ExactExpectation,
+    "local_expectation": LocalExpectation,
+    "reinforce": Reinforce,
+    "enumerate": Enumerate,
+}
+
+
+def get_estimator(estimator: str | Estimator | Mapping[str, Any], **arguments: Any) -> Estimator:
+    """An estimator from its name and settings, or itself.
+
+    Args:
+        estimator: "exact", "local_expectation", "reinforce" or "enumerate"; or an `Estimator`.
+        arguments: its settings, such as `samples=` or `baseline=`.
+
+    Raises:
+        ValueError: the name is not known; the nearest known one is offered.
+        TypeError: it is no name and no estimator.
+
+    >>> get_estimator("reinforce", samples=4).samples
+    4
+    """
+    if isinstance(estimator, Estimator):
+        return estimator
+    if isinstance(estimator, Mapping):
+        return ESTIMATORS[choose("estimator", estimator["estimator"], ESTIMATORS)](
+            **estimator["config"]
+        )
+    if not isinstance(estimator, str):
+        raise TypeError(f"estimator must be a name or an Estimator; it is {estimator!r}.")
+    return ESTIMATORS[choose("estimator", estimator, ESTIMATORS)](**arguments)
+
+
+def estimator_config(estimator: Estimator) -> dict[str, Any] | Estimator:
+    """An estimator as plain values that `get_estimator` reads back; your own as itself."""
+    for name, cls in ESTIMATORS.items():
+        if type(estimator) is cls:
+            return {"estimator": name, "config": estimator.get_config()}
+    return estimator
+
+
+def strongest_estimator(
+    reward: Reward, num_classes: int, *, multilabel_columns: int = 1
+) -> Estimator:
+    """What `estimator="auto"` means: exact, else local expectation, else REINFORCE.
+
+    Args:
+        reward: the reward.
+        num_classes: K.
+        multilabel_columns: label columns C.
+
+    >>> import policygrad_metrics as pgm
+    >>> type(strongest_estimator(pgm.get_reward("f1_macro"), 3)).__name__
+    'ExactExpectation'
+    >>> type(strongest_estimator(pgm.get_reward("matthews_corrcoef"), 3)).__name__
+    'LocalExpectation'
+    """
+    truth = tf.zeros([1, multilabel_columns], tf.int32)
+    form = reward.form(truth, tf.ones_like(truth, tf.float32), num_classes)
+    if has_exact_expectation(form):
+        return ExactExpectation()
+    if isinstance(form, StructuredForm):
+        return LocalExpectation()
+    return Reinforce()

@@ -1,0 +1,272 @@
+"""Estimators against enumeration: unbiased means equal, not close in a million samples."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import policygrad_metrics as pgm
+from policygrad_metrics.estimators import ESTIMATORS, Reinforce, strongest_estimator
+from policygrad_metrics.rewards import REWARDS
+
+# Sums of at most 81 float32 products of numbers below 1: 81 * 2^-24 = 5e-6 at worst, and the
+# roundings of both sides are random in sign.
+TOLERANCE = 2e-6
+
+
+def blackbox(y_true, y_pred):
+    """Opaque and not permutation-invariant."""
+    weights = np.arange(1, len(y_true) + 1)
+    return float((weights * (y_true == y_pred)).sum() ** 1.5)
+
+
+def cases():
+    """(reward, N sites shape, K) for every named reward where scikit-learn defines it."""
+    for name in REWARDS:
+        for K, sites in ((2, (3,)), (3, (3,)), (2, (2, 2))):
+            multilabel = len(sites) == 2
+            reward = dataclasses.replace(pgm.get_reward(name), multilabel=multilabel)
+            try:
+                reward(np.zeros(sites, int), np.zeros(sites, int), num_classes=K)
+            except ValueError:
+                continue
+            yield pytest.param(reward, sites, K, id=f"{name}-{K}-{'x'.join(map(str, sites))}")
+    yield pytest.param(pgm.BlackBox(blackbox), (3,), 3, id="black-box")
+
+
+def problem(sites, K, seed=0):
+    rng = np.random.default_rng(seed)
+    logits = tf.constant(rng.normal(size=(*sites, K)) * 1.5, tf.float32)
+    return logits, rng.integers(0, K, sites).astype(np.int32)
+
+
+def all_label_sets(sites, K):
+    return np.array(list(itertools.product(range(K), repeat=int(np.prod(sites))))).reshape(
+        -1, *sites
+    )
+
+
+def chances(logits, labels):
+    log_probs = tf.nn.log_softmax(logits).numpy().astype(np.float64)
+    one_hot = np.eye(logits.shape[-1])[labels]
+    return np.exp((one_hot * log_probs).reshape(len(labels), -1).sum(1))
+
+
+def slow_truth(reward, logits, y_true, weight=None):
+    """E[R] and its gradient by TensorFlow's own autodiff through sum_a P(a) R(a)."""
+    labels = all_label_sets(y_true.shape, logits.shape[-1])
+    K = logits.shape[-1]
+    scores = reward(y_true, labels, weight, num_classes=K).numpy().astype(np.float64)
+    with tf.GradientTape() as tape:
+        z = tf.cast(logits, tf.float64)
+        tape.watch(z)
+        chosen = tf.one_hot(labels, K, dtype=tf.float64) * tf.nn.log_softmax(z)
+        chance = tf.exp(tf.reduce_sum(tf.reshape(chosen, [len(labels), -1]), axis=1))
+        value = tf.reduce_sum(chance * scores)
+    return value.numpy(), tape.gradient(value, z).numpy()
+
+
+WEIGHTS = {(3,): [0.5, 2.0, 1.25], (2, 2): [0.5, 2.0]}
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize(("reward", "sites", "K"), list(cases()))
+def test_enumerate_and_exact_equal_autodiff_over_all_label_sets(reward, sites, K, weighted):
+    weight = WEIGHTS[sites] if weighted else None
+    if weighted and isinstance(reward, pgm.BlackBox):
+        pytest.skip("this black box takes no weights")
+    for seed in range(3):
+        logits, y_true = problem(sites, K, seed)
+        value, gradient = slow_truth(reward, logits, y_true, weight)
+        names = ["enumerate"]
+        if isinstance(
+            strongest_estimator(
+                reward, K, multilabel_columns=sites[-1] if reward.multilabel else 1
+            ),
+            pgm.ExactExpectation,
+        ):
+            names.append("exact")
+        for name in names:
+            estimate = pgm.get_estimator(name)(logits, reward, y_true, sample_weight=weight)
+            np.testing.assert_allclose(estimate.value, value, rtol=1e-6, atol=TOLERANCE)
+            np.testing.assert_allclose(estimate.gradient, gradient, rtol=1e-5, atol=TOLERANCE)
+
+
+def expected_estimate(estimator, logits, reward, y_true, samples, weight=None):
+    """E[estimate] over all tuples of `samples` label sets drawn from the policy."""
+    labels = all_label_sets(y_true.shape, logits.shape[-1])
+    chance = chances(logits, labels)
+    value, gradient = 0.0, 0.0
+    for chosen in itertools.product(range(len(labels)), repeat=samples):
+        estimate = estimator.from_labels(
+            logits, reward, y_true, labels[list(chosen)], sample_weight=weight
+        )
+        p = np.prod(chance[list(chosen)])
+        value = value + p * estimate.value.numpy().astype(np.float64)
+        gradient = gradient + p * estimate.gradient.numpy().astype(np.float64)
+    return value, gradient
+
+
+def sampling_estimators(structured):
+    for baseline in ("none", "greedy", "moving_average"):
+        yield pgm.Reinforce(samples=1, baseline=baseline), 1
+    yield pgm.Reinforce(samples=2), 2
+    if structured:
+        yield pgm.LocalExpectation(samples=1), 1
+
+
+@pytest.mark.parametrize(("reward", "sites", "K"), list(cases()))
+def test_sampling_estimators_are_unbiased(reward, sites, K):
+    structured = not isinstance(reward, pgm.BlackBox)
+    # Pairs of label sets of three 3-class sites would be 729 calls: two sites prove as much.
+    small = (1, 2) if reward.multilabel else (2,)
+    logits, y_true = problem(small, K)
+    value, gradient = slow_truth(reward, logits, y_true)
+    scale = max(1.0, float(np.abs(gradient).max()))
+    for estimator, samples in sampling_estimators(structured):
+        mean_value, mean_gradient = expected_estimate(estimator, logits, reward, y_true, samples)
+        np.testing.assert_allclose(mean_value, value, rtol=1e-6, atol=TOLERANCE)
+        np.testing.assert_allclose(mean_gradient, gradient, rtol=1e-5, atol=TOLERANCE * scale)
+
+
+def test_the_proof_catches_a_baseline_with_its_own_sample():
+    class OwnSample(Reinforce):
+        def _baseline(self, problem, rewards, state):
+            return tf.reduce_mean(rewards), ()
+
+    logits, y_true = problem((2,), 3)
+    reward = pgm.get_reward("accuracy")
+    _, gradient = slow_truth(reward, logits, y_true)
+    _, biased = expected_estimate(OwnSample(samples=2), logits, reward, y_true, 2)
+    # The batch mean over S samples shrinks the gradient by (S - 1) / S.
+    np.testing.assert_allclose(biased, gradient / 2, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", ["f1_macro", "matthews_corrcoef", "worst_class_recall"])
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+def test_effects_equal_relabelling_and_rescoring(name, weighted):
+    rng = np.random.default_rng(0)
+    reward, K = pgm.get_reward(name), 4
+    y_true, labels = rng.integers(0, K, 12), rng.integers(0, K, (3, 12))
+    weight = rng.gamma(2.0, size=12) if weighted else np.ones(12)
+    form = reward.form(
+        tf.constant(y_true[:, None], tf.int32),
+        tf.constant(weight[:, None], tf.float32),
+        K,
+        weighted,
+    )
+    effects = form.effects(tf.constant(labels[..., None], tf.int32)).numpy()[:, :, 0]
+    for s, i in itertools.product(range(3), range(12)):
+        flipped = np.repeat(labels[s][None], K, axis=0)
+        flipped[np.arange(K), i] = np.arange(K)
+        rescored = reward(y_true, flipped, weight, num_classes=K).numpy()
+        np.testing.assert_allclose(
+            effects[s, i] - effects[s, i].mean(), rescored - rescored.mean(), atol=3e-6
+        )
+
+
+@pytest.mark.parametrize("name", ["reinforce", "local_expectation"])
+def test_same_seed_same_draws_in_every_mode(name):
+    estimator, reward = pgm.get_estimator(name), pgm.get_reward("f1_macro")
+    logits, y_true = problem((64,), 5)
+
+    def run(seed):
+        estimate = estimator(logits, reward, y_true, seed=seed)
+        return estimate.value, estimate.gradient
+
+    eager = run(3)
+    for jit in (False, True):
+        compiled = tf.function(run, jit_compile=jit)(3)
+        for a, b in zip(eager, compiled, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+    assert not np.allclose(eager[1], run(4)[1], atol=1e-4)
+
+
+def test_moving_average_knows_only_the_past():
+    estimator = pgm.Reinforce(samples=1, baseline="moving_average", decay=0.5)
+    logits, y_true = problem((3,), 2)
+    reward = pgm.get_reward("accuracy")
+    right, wrong = y_true[None], 1 - y_true[None]
+    first = estimator.from_labels(logits, reward, y_true, right)
+    greedy = float(reward(y_true, np.argmax(logits, -1)))
+    score = np.eye(2)[right[0]] - tf.nn.softmax(logits).numpy()
+    np.testing.assert_allclose(first.gradient, (1.0 - greedy) * score, atol=TOLERANCE)
+    second = estimator.from_labels(logits, reward, y_true, wrong, state=first.state)
+    score = np.eye(2)[wrong[0]] - tf.nn.softmax(logits).numpy()
+    np.testing.assert_allclose(second.gradient, (0.0 - 1.0) * score, atol=TOLERANCE)
+    third = estimator.from_labels(logits, reward, y_true, right, state=second.state)
+    score = np.eye(2)[right[0]] - tf.nn.softmax(logits).numpy()
+    # Past rewards 1 then 0, decay 1/2: (0.25 * 1 + 0.5 * 0) / 0.75.
+    np.testing.assert_allclose(third.gradient, (1.0 - 1 / 3) * score, atol=TOLERANCE)
+
+
+def test_a_black_box_is_never_differentiated():
+    calls = []
+
+    def reward(y_true, y_pred):
+        assert isinstance(y_pred, np.ndarray)
+        calls.append(y_pred)
+        return float((y_true == y_pred).mean())
+
+    logits, y_true = problem((4,), 2)
+    variable = tf.Variable(logits)
+    with tf.GradientTape() as tape:
+        estimate = pgm.Reinforce(samples=4)(variable, pgm.BlackBox(reward), y_true, seed=0)
+    assert len(calls) == 4
+    assert tape.gradient(estimate.value, variable) is None
+
+
+def test_stronger_than_its_baselines():
+    """Measured variance falls from none to leave-one-out to local expectation."""
+    logits, y_true = problem((32,), 3)
+    reward = pgm.get_reward("f1_macro")
+    truth = pgm.ExactExpectation()(logits, reward, y_true).gradient.numpy()
+
+    def error(estimator):
+        run = tf.function(lambda s: estimator(logits, reward, y_true, seed=s).gradient)
+        return np.mean([((run(tf.constant([s, 0])) - truth) ** 2).numpy().sum() for s in range(64)])
+
+    none, loo = (error(pgm.Reinforce(8, b)) for b in ("none", "leave_one_out"))
+    local, plain = error(pgm.LocalExpectation(8)), error(pgm.LocalExpectation(8, False))
+    assert none > 4 * loo > 16 * plain > 32 * local
+
+
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
+def test_config_round_trip(name):
+    estimator = pgm.get_estimator(name)
+    assert type(estimator)(**estimator.get_config()) == estimator
+
+
+def test_errors_name_the_way_out():
+    logits, y_true = problem((3,), 3)
+    f1 = pgm.get_reward("f1_macro")
+    box = pgm.BlackBox(blackbox)
+    with pytest.raises(TypeError, match=r"no exact expectation.*reinforce"):
+        pgm.ExactExpectation()(logits, box, y_true)
+    with pytest.raises(TypeError, match="local_expectation"):
+        pgm.ExactExpectation()(logits, pgm.get_reward("g_mean"), y_true)
+    with pytest.raises(TypeError, match=r"black box.*reinforce"):
+        pgm.LocalExpectation()(logits, box, y_true, seed=0)
+    with pytest.raises(ValueError, match="needs seed="):
+        pgm.Reinforce()(logits, f1, y_true)
+    with pytest.raises(ValueError, match=r"labels 0 to 2.*from 0 to 3"):
+        pgm.ExactExpectation()(logits, f1, [0, 1, 3])
+    with pytest.raises(ValueError, match="integer class labels"):
+        pgm.ExactExpectation()(logits, f1, [0.0, 1.0, 2.0])
+    with pytest.raises(ValueError, match="y_true must have the shape"):
+        pgm.ExactExpectation()(logits, f1, [0, 1])
+    with pytest.raises(ValueError, match="must be finite"):
+        pgm.ExactExpectation()(logits * np.nan, f1, y_true)
+    with pytest.raises(ValueError, match=r"3\^40 label sets.*exact"):
+        pgm.Enumerate()(tf.zeros([40, 3]), f1, np.zeros(40, int))
+    with pytest.raises(ValueError, match="returned nan"):
+        pgm.Reinforce()(logits, pgm.BlackBox(lambda y, a: float("nan")), y_true, seed=0)
+    with pytest.raises(ValueError, match="one number per call"):
+        pgm.Reinforce()(logits, pgm.BlackBox(lambda y, a: y == a), y_true, seed=0)
+    worst = pgm.get_reward("worst_class_recall")
+    with pytest.raises(ValueError, match=r"K=40.*f1_macro"):
+        pgm.LocalExpectation()(tf.zeros([64, 40]), worst, np.arange(64) % 40, seed=0)
+    with pytest.raises(ValueError, match="did you mean 'exact'"):
+        pgm.get_estimator("exakt")
