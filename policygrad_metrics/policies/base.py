@@ -1,0 +1,169 @@
+"""The policy: from a network's outputs to a distribution over labels (floor 1).
+
+A policy turns `outputs`, whatever the last layer returns, into one categorical distribution per
+*site* (a thing to be labelled), independent given the outputs. It knows nothing of rewards.
+
+Shape legend: `*sites` is `[B]`, `[B, L]` (label columns) or `[B, H, W]` (pixels); K choices a site.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import tensorflow as tf
+
+from policygrad_metrics import _tfp
+from policygrad_metrics._checks import choose
+from policygrad_metrics.policies.truth import not_whole, numeric, one_per_site, whole_labels
+
+
+class Policy(abc.ABC):
+    """pi(label | outputs) for every site; members are frozen dataclasses.
+
+    A member gives its `name` and the methods `sites`, `num_classes` and `logits`; one whose truth
+    is not a class number also overrides `labels` and `invalid_labels`. Equality, hash, pickle and
+    the config come from its fields. Outputs and truths may be tensors, variables or numpy arrays.
+    """
+
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    def sites(self, outputs: Any) -> tf.TensorShape:
+        """Return the static shape of the sites of `outputs`.
+
+        Raises:
+            ValueError: The policy cannot read outputs of that shape.
+        """
+
+    @abc.abstractmethod
+    def num_classes(self, outputs: Any) -> int:
+        """Return K, the number of choices per site."""
+
+    @abc.abstractmethod
+    def logits(self, outputs: Any) -> tf.Tensor:
+        """Return categorical log-odds `[*sites, K]`, float32, differentiable.
+
+        They may lack normalisation: softmax over the last axis gives the probabilities.
+        """
+
+    def multilabel(self, outputs: Any) -> bool:
+        """Return True if the last axis of the sites holds label columns."""
+        del outputs
+        return False
+
+    def labels(self, y_true: Any, outputs: Any) -> tf.Tensor:
+        """Return the truth as int32 labels `[*sites]`.
+
+        Args:
+            y_true: Whole numbers in [0, K) of any numeric type, `[*sites]` or `[*sites, 1]`.
+            outputs: The outputs they belong to; only their shape is read.
+
+        Raises:
+            ValueError: `y_true` is not numeric or its shape does not fit. Values are not checked:
+                what `invalid_labels` marks comes back as some label in the range.
+        """
+        return whole_labels(self._site_values(y_true, outputs), self.num_classes(outputs))
+
+    def invalid_labels(self, y_true: Any, outputs: Any) -> tf.Tensor:
+        """Return bool `[*sites]`, True where the truth is no whole number in [0, K).
+
+        Plain tensor operations that also run under XLA: what to do about them is the caller's
+        decision.
+
+        Raises:
+            ValueError: As for `labels`.
+        """
+        return not_whole(self._site_values(y_true, outputs), self.num_classes(outputs))
+
+    def predict(self, outputs: Any) -> tf.Tensor:
+        """Return the decision, the most probable label of each site: int32 `[*sites]`.
+
+        Of equally probable labels the lowest wins.
+        """
+        return tf.argmax(self.logits(outputs), axis=-1, output_type=tf.int32)
+
+    def distribution(self, outputs: Any) -> Any:
+        """Return a TFP distribution whose event is a whole label set, int32 `[*sites]`.
+
+        `log_prob(labels)` is a scalar, the sum over all sites of log pi(label); `sample(S, seed)`
+        has shape `[S, *sites]`.
+        """
+        logits = self.logits(outputs)
+        tfd = _tfp.distributions()
+        return tfd.Independent(
+            tfd.Categorical(logits=logits), reinterpreted_batch_ndims=logits.shape.rank - 1
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the policy as plain JSON values: its name and its fields.
+
+        `get_policy` and `from_config` are the way back.
+        """
+        config: dict[str, Any] = {"name": self.name}
+        for field in dataclasses.fields(self):  # pyright: ignore[reportArgumentType]
+            value = getattr(self, field.name)
+            config[field.name] = list(value) if isinstance(value, tuple) else value
+        return config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Return the policy that `get_config` described; left-out fields take their defaults.
+
+        Raises:
+            ValueError: The config is another policy's, has an unknown entry or lacks one.
+        """
+        fields = dataclasses.fields(cls)  # pyright: ignore[reportArgumentType]
+        arguments = {key: value for key, value in config.items() if key != "name"}
+        if config.get("name", cls.name) != cls.name:
+            raise ValueError(
+                f"config['name'] must be {cls.name!r} for {cls.__name__}, got {config['name']!r}; "
+                "use get_policy(config), which picks the class by that name."
+            )
+        for key in arguments:
+            choose(f"policy {cls.name!r} entry", key, [field.name for field in fields])
+        missing = [
+            field.name
+            for field in fields
+            if field.default is dataclasses.MISSING and field.name not in arguments
+        ]
+        if missing:
+            raise ValueError(
+                f"policy {cls.name!r} needs {', '.join(missing)}, got {sorted(arguments)}; give an "
+                f"object, for example {cls.__name__}({', '.join(f'{m}=...' for m in missing)})."
+            )
+        return cls(**arguments)
+
+    def _site_values(self, y_true: Any, outputs: Any) -> tf.Tensor:
+        outputs = numeric("outputs", outputs)
+        return one_per_site(
+            numeric("y_true", y_true), self.sites(outputs), outputs, self._truth_way_out
+        )
+
+    _truth_way_out: ClassVar[str] = "give one whole number per site."
+
+
+def as_float32(outputs: Any) -> Any:
+    """Return `outputs` in float32, up from half precision and down from double.
+
+    Probabilities of thousands of sites are multiplied later on: half precision has not the range.
+    """
+    return tf.cast(numeric("outputs", outputs), tf.float32)
+
+
+def columns(outputs: Any) -> tuple[tf.TensorShape, int]:
+    """Return the static shape of `outputs` before its last axis, and the size of that axis.
+
+    Raises:
+        ValueError: `outputs` have no axis besides a column axis of known size.
+    """
+    shape = numeric("outputs", outputs).shape
+    size = shape[-1] if len(shape) > 1 else None
+    if size is None:
+        raise ValueError(
+            "outputs must have shape [*sites, columns] with a known number of columns, got "
+            f"{shape}; end the network with a layer like Dense, or add an axis: outputs[:, None]."
+        )
+    return shape[:-1], size

@@ -1,0 +1,156 @@
+"""A regression whose value is reported as a level: "the right AQI band" (floor 1)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, final
+
+import numpy as np
+import tensorflow as tf
+
+from policygrad_metrics._checks import choose
+from policygrad_metrics.policies.base import Policy, as_float32, columns
+from policygrad_metrics.policies.intervals import NOISES, log_level_probabilities
+from policygrad_metrics.policies.truth import numeric
+
+# In units of `unit`: a learned scale cannot reach zero, where gradients overflow float32.
+_SMALLEST_SCALE = 1e-4
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class BinnedRegression(Policy):
+    """P(level k) = F((e_k - location) / scale) - F((e_{k-1} - location) / scale).
+
+    The network predicts a value with noise of distribution function F around it, and the edges cut
+    the value into levels: level = number of edges < value, so a value on an edge is in the lower
+    level. With m and r the first and second output column,
+
+        location = center + unit * m        scale = unit * (softplus(r) + 1e-4)
+
+    Outputs: `[*sites, 2]`, or `[*sites, 1]` with a fixed `scale`; no activation.
+    Truth: target *values*, not levels, `[*sites]` or `[*sites, 1]`, in the target's units (for
+    example ug/m3); compared with the edges in float32.
+
+    Args:
+        edges: K-1 increasing numbers, in the target's units (kept as a tuple).
+        noise: F, "normal" or "logistic".
+        scale: Fixed scale of the noise in the target's units (the standard deviation, if normal),
+            or None: the network's second column.
+        center: The value that an output of 0 means. The mean of the training targets is a good one.
+        unit: The change in value that an output of 1 means; their standard deviation is good.
+
+    Raises:
+        ValueError: An argument is not a number, not finite, not positive, or not increasing.
+
+    >>> policy = BinnedRegression([35.0, 75.0], scale=20.0, center=55.0, unit=30.0)
+    >>> outputs = tf.constant([[0.0], [2.0]])
+    >>> policy.location(outputs).numpy().tolist(), policy.predict(outputs).numpy().tolist()
+    ([55.0, 115.0], [1, 2])
+    >>> policy.labels([35.0, 35.1], outputs).numpy()
+    array([0, 1], dtype=int32)
+    """
+
+    name: ClassVar[str] = "binned_regression"
+    _truth_way_out: ClassVar[str] = "give one target value per site, shape [B] or [B, 1]."
+
+    edges: Sequence[float] | np.ndarray
+    noise: str = "normal"
+    scale: float | None = None
+    center: float = 0.0
+    unit: float = 1.0
+
+    def __post_init__(self) -> None:
+        choose("noise", self.noise, NOISES)
+        if not isinstance(self.edges, Iterable):
+            raise ValueError(
+                f"edges must be a sequence of numbers, got {self.edges!r}; use [edge]."
+            )
+        edges = tuple(_finite(f"edges[{i}]", edge) for i, edge in enumerate(self.edges))
+        if not edges or np.any(np.diff(np.asarray(edges, np.float32)) <= 0.0):
+            raise ValueError(
+                "edges must be at least one number, strictly increasing in float32, got "
+                f"{list(edges)}; sort them and drop duplicates."
+            )
+        object.__setattr__(self, "edges", edges)
+        object.__setattr__(self, "center", _finite("center", self.center))
+        object.__setattr__(self, "unit", _positive("unit", self.unit))
+        if self.scale is not None:
+            object.__setattr__(self, "scale", _positive("scale", self.scale))
+
+    def sites(self, outputs: Any) -> tf.TensorShape:
+        sites, found = columns(outputs)
+        if self.scale is None and found != 2:
+            raise ValueError(
+                "outputs of policy 'binned_regression' without a fixed scale must have 2 columns "
+                f"(location, scale), got shape {sites.concatenate(found)}; end the network with "
+                "Dense(2), or give scale= in the target's units."
+            )
+        if self.scale is not None and found != 1:
+            raise ValueError(
+                "outputs of policy 'binned_regression' with a fixed scale must have 1 column "
+                f"(location), got shape {sites.concatenate(found)}; end the network with "
+                "Dense(1), or leave scale=None to learn it."
+            )
+        return sites
+
+    def num_classes(self, outputs: Any) -> int:
+        self.sites(outputs)
+        return len(self.edges) + 1
+
+    def logits(self, outputs: Any) -> tf.Tensor:
+        self.sites(outputs)
+        outputs = as_float32(outputs)
+        # In units of `unit` around `center`, formed in float64: no digits are lost to an offset.
+        edges = (np.asarray(self.edges) - self.center) / self.unit
+        if self.scale is None:
+            scale = tf.nn.softplus(outputs[..., 1:]) + _SMALLEST_SCALE
+        else:
+            scale = tf.constant(self.scale / self.unit, tf.float32)
+        thresholds = (tf.constant(edges, tf.float32) - outputs[..., :1]) / scale
+        widths = tf.constant(np.diff(edges), tf.float32) / scale
+        return log_level_probabilities(thresholds, widths, self.noise)
+
+    def location(self, outputs: Any) -> tf.Tensor:
+        """Return the point estimate `[*sites]` in the target's units, float32."""
+        self.sites(outputs)
+        return self.center + self.unit * as_float32(outputs)[..., 0]
+
+    def level_of(self, values: Any) -> tf.Tensor:
+        """Return the level of each value, the number of edges below it: int32, any shape.
+
+        NaN is below every edge by this count: see `invalid_labels`.
+
+        >>> BinnedRegression([35.0, 75.0]).level_of([0.0, 35.0, 36.0, 500.0]).numpy()
+        array([0, 0, 1, 2], dtype=int32)
+        """
+        values = tf.cast(numeric("values", values), tf.float32)
+        above = values[..., tf.newaxis] > tf.constant(self.edges, tf.float32)
+        return tf.reduce_sum(tf.cast(above, tf.int32), axis=-1)
+
+    def labels(self, y_true: Any, outputs: Any) -> tf.Tensor:
+        """Return the levels of the target values `y_true`: int32 `[*sites]`."""
+        return self.level_of(self._site_values(y_true, outputs))
+
+    def invalid_labels(self, y_true: Any, outputs: Any) -> tf.Tensor:
+        """Return True where the target value is NaN or infinite."""
+        values = tf.cast(self._site_values(y_true, outputs), tf.float32)
+        return ~tf.math.is_finite(values)
+
+
+def _finite(argument: str, value: Any) -> float:
+    if not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise ValueError(f"{argument} must be a finite number, got {value!r}.")
+    return float(value)
+
+
+def _positive(argument: str, value: Any) -> float:
+    number = _finite(argument, value)
+    if number <= 0.0:
+        raise ValueError(
+            f"{argument} must be greater than 0, got {value!r}; it is in the target's units."
+        )
+    return number

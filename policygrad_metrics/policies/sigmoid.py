@@ -1,0 +1,50 @@
+"""Yes or no, for one column or for several label columns (floor 1)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar, final
+
+import tensorflow as tf
+
+from policygrad_metrics.policies.base import Policy, as_float32, columns
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Sigmoid(Policy):
+    """pi(1) = 1 / (1 + exp(-o)) for each site, as the two-class logits (0, o).
+
+    Outputs: `[*sites, 1]` for a binary problem (the column is squeezed), or `[B, L]` with L > 1 for
+    L labels of which any number may hold (multi-label: every cell is a site).
+    Truth: 0 or 1, `[*sites]` or `[*sites, 1]`; `[B, L]` in the multi-label case.
+
+    >>> policy = Sigmoid()
+    >>> policy.predict(tf.constant([[0.3], [-2.0]])).numpy()
+    array([1, 0], dtype=int32)
+    >>> policy.logits(tf.zeros([8, 4])).shape, policy.multilabel(tf.zeros([8, 4]))
+    (TensorShape([8, 4, 2]), True)
+    """
+
+    name: ClassVar[str] = "sigmoid"
+    _truth_way_out: ClassVar[str] = (
+        "give one 0 or 1 per site: shape [B] or [B, 1] for a single output column, [B, L] for L "
+        'columns; for exclusive classes use policy="softmax".'
+    )
+
+    def sites(self, outputs: Any) -> tf.TensorShape:
+        sites, L = columns(outputs)
+        return sites if L == 1 else sites.concatenate(L)
+
+    def multilabel(self, outputs: Any) -> bool:
+        return columns(outputs)[1] > 1
+
+    def num_classes(self, outputs: Any) -> int:
+        columns(outputs)
+        return 2
+
+    def logits(self, outputs: Any) -> tf.Tensor:
+        positive = as_float32(outputs)
+        if not self.multilabel(positive):
+            positive = tf.squeeze(positive, axis=-1)
+        return tf.stack([tf.zeros_like(positive), positive], axis=-1)
