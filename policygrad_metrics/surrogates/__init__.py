@@ -1,0 +1,54 @@
+"""Differentiable losses to compare with (floor 1): pure functions on canonical tensors.
+
+One signature: `surrogate(logits, y_true, weight, **hyperparameters) -> scalar loss to minimise`.
+
+| argument | shape | meaning |
+| --- | --- | --- |
+| `logits` | float `[N, C, K]` | N examples, C label columns (1 unless multi-label: then K = 2) |
+| `y_true` | int `[N, C]` | labels in [0, K), not checked for their range here |
+| `weight` | float `[N, C]` | all ones if there are none; 0 removes a row, 2 is the row twice |
+
+All start from `log_softmax` of the logits, never from the logarithm of a softmax; gradients are
+finite at logits of +-1e4. Hyper-parameters that are numbers may be tensors.
+"""
+
+from policygrad_metrics.surrogates.cross_entropy import (
+    cross_entropy,
+    focal,
+    weighted_cross_entropy,
+)
+from policygrad_metrics.surrogates.lovasz import lovasz_hinge, lovasz_softmax
+from policygrad_metrics.surrogates.registry import (
+    SURROGATES,
+    Surrogate,
+    default_hyperparameters,
+    get_surrogate,
+)
+from policygrad_metrics.surrogates.soft_counts import (
+    double_soft_f1,
+    soft_f1,
+    soft_fbeta,
+    soft_jaccard,
+)
+from policygrad_metrics.surrogates.soft_kappa import soft_kappa
+from policygrad_metrics.surrogates.soft_thresholds import anyloss, sigmoid_f1, sol
+
+__all__ = [
+    "SURROGATES",
+    "Surrogate",
+    "anyloss",
+    "cross_entropy",
+    "default_hyperparameters",
+    "double_soft_f1",
+    "focal",
+    "get_surrogate",
+    "lovasz_hinge",
+    "lovasz_softmax",
+    "sigmoid_f1",
+    "soft_f1",
+    "soft_fbeta",
+    "soft_jaccard",
+    "soft_kappa",
+    "sol",
+    "weighted_cross_entropy",
+]

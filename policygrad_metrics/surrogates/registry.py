@@ -1,0 +1,78 @@
+"""The surrogates by name. To add one: write the function, add a line here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from policygrad_metrics._checks import choose
+from policygrad_metrics.surrogates.cross_entropy import (
+    cross_entropy,
+    focal,
+    weighted_cross_entropy,
+)
+from policygrad_metrics.surrogates.lovasz import lovasz_hinge, lovasz_softmax
+from policygrad_metrics.surrogates.soft_counts import (
+    double_soft_f1,
+    soft_f1,
+    soft_fbeta,
+    soft_jaccard,
+)
+from policygrad_metrics.surrogates.soft_kappa import soft_kappa
+from policygrad_metrics.surrogates.soft_thresholds import anyloss, sigmoid_f1, sol
+
+Surrogate = Callable[..., Any]
+
+SURROGATES: dict[str, Surrogate] = {
+    "cross_entropy": cross_entropy,
+    "weighted_cross_entropy": weighted_cross_entropy,
+    "focal": focal,
+    "soft_f1": soft_f1,
+    "double_soft_f1": double_soft_f1,
+    "soft_fbeta": soft_fbeta,
+    "soft_jaccard": soft_jaccard,
+    "soft_kappa": soft_kappa,
+    "sol": sol,
+    "anyloss": anyloss,
+    "sigmoid_f1": sigmoid_f1,
+    "lovasz_softmax": lovasz_softmax,
+    "lovasz_hinge": lovasz_hinge,
+}
+
+
+def get_surrogate(name: str) -> Surrogate:
+    """The loss function `surrogate(logits, y_true, weight, **hyperparameters)` of a name.
+
+    Args:
+        name: a key of `SURROGATES`.
+
+    Returns:
+        The function.
+
+    Raises:
+        ValueError: no such surrogate; the message offers the nearest name.
+
+    >>> get_surrogate("focal").__name__
+    'focal'
+    """
+    return SURROGATES[choose("surrogate", name, SURROGATES)]
+
+
+def default_hyperparameters(name: str) -> dict[str, Any]:
+    """The keyword arguments of a surrogate with their defaults.
+
+    Args:
+        name: a key of `SURROGATES`.
+
+    Returns:
+        A new dict, in the order of the signature.
+
+    Raises:
+        ValueError: no such surrogate; the message offers the nearest name.
+
+    >>> default_hyperparameters("sigmoid_f1")
+    {'beta': 1.0, 'eta': 0.0, 'average': 'macro'}
+    """
+    parameters = inspect.signature(get_surrogate(name)).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
