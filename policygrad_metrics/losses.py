@@ -1,0 +1,258 @@
+"""Keras losses: train on the reward itself, or on a surrogate of it (floor 2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from policygrad_metrics.draws import as_seed, fold_in
+from policygrad_metrics.estimators import (
+    Estimator,
+    estimator_config,
+    get_estimator,
+    strongest_estimator,
+)
+from policygrad_metrics.policies import Policy, get_policy
+from policygrad_metrics.rewards import BlackBox, Reward, get_reward
+from policygrad_metrics.serialization import deserialize_reward, serialize_reward
+from policygrad_metrics.site_batch import MeanOfValues, mean_over_sites, read_batch, under_xla
+from policygrad_metrics.sites import Tensor, canonical_batch
+from policygrad_metrics.surrogates import get_surrogate
+
+#: Weight of cross-entropy in the default loss; measured, see docs/results.md.
+DEFAULT_CROSS_ENTROPY = 0.3
+
+
+class SiteLoss(keras.losses.Loss):
+    """What both losses share: reading the batch, refusing bad values, Keras's reduction."""
+
+    def __init__(self, policy, name, reduction, dtype=None):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.policy: Any = policy if policy == "auto" else get_policy(policy)
+        self._reduce = MeanOfValues(reduction=reduction, dtype=dtype)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """The loss of a batch; weights enter the counts instead of scaling the result."""
+        with tf.name_scope(self.name):
+            batch = read_batch(self.policy, y_true, y_pred, sample_weight)
+            loss = self.batch_loss(batch)
+            # One value per example, so that Keras divides by replicas as for any other loss.
+            values = tf.fill([tf.shape(y_pred)[0]], 0.0) + _poisoned(loss, batch.healthy)
+            return self._reduce(values, values)
+
+    def call(self, y_true, y_pred):
+        """The unweighted loss of a batch, a scalar."""
+        return self.batch_loss(read_batch(self.policy, y_true, y_pred))
+
+    def batch_loss(self, batch: Any) -> Tensor:
+        """The loss of one `SiteBatch`, a scalar."""
+        raise TypeError(f"{type(self).__name__} does not say how to score a batch.")
+
+    def get_config(self):
+        """The constructor's arguments."""
+        policy = self.policy if self.policy == "auto" else self.policy.get_config()
+        return {**super().get_config(), "policy": policy}
+
+
+def _poisoned(loss, healthy):
+    """NaN, with a zero gradient, where labels or outputs are unusable."""
+    return tf.where(healthy, loss, tf.constant(float("nan"), loss.dtype))
+
+
+@keras.saving.register_keras_serializable(package="policygrad_metrics")
+class PolicyGradientLoss(SiteLoss):
+    """Minus the expected reward of labels drawn from the network's policy.
+
+        loss = 1 - E[R(y, a)] + cross_entropy * CE - entropy * H
+
+    E is over labels a drawn independently for each site from the policy; CE is the mean
+    cross-entropy and H the mean entropy of the policy, in nats. The gradient of E[R] comes from
+    the estimator: exact for sums of ratios (every F, Jaccard, precision, recall, accuracy and
+    kappa), by local expectation for other functions of the confusion matrix, by REINFORCE for
+    any other function (Williams 1992). The reward is scored on the batch, so batches should hold
+    several examples of every class (256 is a good size).
+
+    Args:
+        reward: a name that scikit-learn users know ("f1", "f1_macro", "accuracy",
+            "cohen_kappa_quadratic", ...), a `Reward`, or a function `f(y_true, y_pred) -> float`.
+        policy: "auto" (one output column: sigmoid; several: softmax), "softmax", "sigmoid",
+            "cumulative_link", or a `Policy`. Outputs are logits: no softmax in the last layer.
+        estimator: "auto" (the strongest that the reward allows), "exact", "local_expectation",
+            "reinforce", or an `Estimator`.
+        cross_entropy: weight of the cross-entropy that is mixed in (Ranzato 2016). It carries a
+            fresh network to where the reward has a gradient; see docs/results.md for what was
+            measured. 0 trains on the reward alone.
+        entropy: weight of the policy's entropy, which keeps it exploring.
+        seed: of the sampling estimators. Draws are keyed by the seed and the outputs
+            themselves: nothing is counted, so validation cannot disturb training.
+        reduction: as in Keras. The value is per batch; "sum" multiplies it by the batch size.
+        name: as in Keras.
+
+    `sample_weight`, `class_weight` and masks enter the counts: weight 2 is the example twice.
+
+    Raises:
+        ValueError: unknown names; labels outside the classes; outputs that are NaN or do not fit
+            the policy; a Python reward inside XLA. Under XLA (Keras's default, `jit_compile=
+            "auto"`) values cannot be checked by an error: a bad batch gives a NaN loss and a zero
+            gradient, and `StopOnBadBatch` turns that into an error that names the batch.
+
+    >>> import keras, policygrad_metrics as pgm
+    >>> loss = pgm.PolicyGradientLoss("accuracy", cross_entropy=0.0)
+    >>> float(loss([0, 1], [[0.0, 0.0], [0.0, 0.0]]))
+    0.5
+    """
+
+    def __init__(
+        self,
+        reward: str | Reward | Any,
+        policy: str | Policy = "auto",
+        estimator: str | Estimator = "auto",
+        cross_entropy: float = DEFAULT_CROSS_ENTROPY,
+        entropy: float = 0.0,
+        seed: int = 0,
+        reduction: str = "sum_over_batch_size",
+        name: str = "policy_gradient_loss",
+        dtype: Any = None,
+    ):
+        super().__init__(policy, name, reduction, dtype)
+        self.reward = get_reward(deserialize_reward(reward))
+        self.estimator: Any = estimator if estimator == "auto" else get_estimator(estimator)
+        for argument, value in (("cross_entropy", cross_entropy), ("entropy", entropy)):
+            if not 0.0 <= value < float("inf"):
+                raise ValueError(f"{argument} must be a finite number, 0 or more; it is {value!r}.")
+        self.cross_entropy = cross_entropy
+        self.entropy = entropy
+        self.seed = seed
+        initial = () if self.estimator == "auto" else self.estimator.initial_state()
+        self._state = tuple(tf.Variable(x, trainable=False) for x in initial)
+
+    def batch_loss(self, batch):
+        """`1 - E[R] + cross_entropy * CE - entropy * H` of one batch."""
+        loss = 1.0 - self._expected_reward(batch)
+        if not (self.cross_entropy or self.entropy):
+            return loss
+        log_probs = tf.nn.log_softmax(batch.logits)
+        if self.cross_entropy:
+            chosen = tf.one_hot(batch.labels, batch.num_classes) * log_probs
+            loss -= self.cross_entropy * mean_over_sites(tf.reduce_sum(chosen, axis=-1), batch)
+        if self.entropy:
+            plogp = tf.reduce_sum(tf.exp(log_probs) * log_probs, axis=-1)
+            loss += self.entropy * mean_over_sites(plogp, batch)
+        return loss
+
+    def _expected_reward(self, batch):
+        reward = self.reward.for_multilabel() if batch.multilabel else self.reward
+        if isinstance(reward, BlackBox) and under_xla():
+            raise ValueError(
+                f"reward {reward.name!r} is a Python function, which XLA cannot compile: use "
+                "model.compile(..., jit_compile=False)."
+            )
+        estimator = self.estimator
+        if estimator == "auto":
+            estimator = strongest_estimator(
+                reward, batch.num_classes, multilabel_columns=batch.columns
+            )
+        seed = fold_in(as_seed(self.seed), batch.logits) if estimator.stochastic else None
+        state = tuple(tf.convert_to_tensor(v) for v in self._state)
+
+        def expected_reward(logits):
+            estimate = estimator(
+                logits, reward, batch.labels, sample_weight=batch.weight, seed=seed, state=state
+            )
+
+            def gradient(upstream):
+                # Only training runs this: validation leaves a moving average alone.
+                for variable, value in zip(self._state, estimate.state, strict=True):
+                    variable.assign(tf.where(batch.healthy, value, variable))
+                return tf.where(batch.healthy, upstream * estimate.gradient, 0.0)
+
+            return estimate.value, gradient
+
+        wrapped: Any = tf.custom_gradient(expected_reward)
+        return wrapped(batch.logits)
+
+    def get_config(self):
+        """The constructor's arguments; functions of your own must be registered with Keras."""
+        estimator = self.estimator
+        return {
+            **super().get_config(),
+            "reward": serialize_reward(self.reward),
+            "estimator": estimator if estimator == "auto" else estimator_config(estimator),
+            "cross_entropy": self.cross_entropy,
+            "entropy": self.entropy,
+            "seed": self.seed,
+        }
+
+
+@keras.saving.register_keras_serializable(package="policygrad_metrics")
+class SurrogateLoss(SiteLoss):
+    """A differentiable surrogate of a metric as a Keras loss, on the same outputs and policies.
+
+    Args:
+        surrogate: "cross_entropy", "weighted_cross_entropy", "focal", "soft_f1",
+            "double_soft_f1", ...; see `policygrad_metrics.surrogates`.
+        policy: as for `PolicyGradientLoss`.
+        hyperparameters: the surrogate's own, such as `gamma=` for focal.
+        reduction, name: as in Keras.
+
+    >>> import policygrad_metrics as pgm
+    >>> round(float(pgm.SurrogateLoss("cross_entropy")([1], [[0.0, 0.0, 0.0, 0.0]])), 3)
+    1.386
+    """
+
+    def __init__(
+        self,
+        surrogate: str,
+        policy: str | Policy = "auto",
+        reduction: str = "sum_over_batch_size",
+        name: str = "surrogate_loss",
+        dtype: Any = None,
+        **hyperparameters: Any,
+    ):
+        super().__init__(policy, name, reduction, dtype)
+        self.surrogate = surrogate
+        self.hyperparameters = hyperparameters
+        self._function = get_surrogate(surrogate)
+
+    def batch_loss(self, batch):
+        """The surrogate of one batch."""
+        sites = canonical_batch(batch.logits, batch.labels, batch.weight, batch.multilabel)
+        return self._function(sites.logits, sites.y_true, sites.weight, **self.hyperparameters)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {**super().get_config(), "surrogate": self.surrogate, **self.hyperparameters}
+
+
+@keras.saving.register_keras_serializable(package="policygrad_metrics")
+class FocalLoss(SurrogateLoss):
+    """Focal loss from logits: `-alpha (1 - p_t)^gamma log p_t` (Lin et al. 2017).
+
+    Args:
+        gamma: 0 or more; 0 is cross-entropy.
+        alpha: None, the weight of class 1 of two, or one weight per class.
+        policy, reduction, name: as for `PolicyGradientLoss`.
+
+    >>> import policygrad_metrics as pgm
+    >>> round(float(pgm.FocalLoss(gamma=0.0)([1], [[0.0, 0.0]])), 4)
+    0.6931
+    """
+
+    def __init__(
+        self,
+        gamma=2.0,
+        alpha=None,
+        policy="auto",
+        reduction="sum_over_batch_size",
+        name="focal_loss",
+        dtype=None,
+    ):
+        super().__init__("focal", policy, reduction, name, dtype, gamma=gamma, alpha=alpha)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        config = super().get_config()
+        del config["surrogate"]
+        return config

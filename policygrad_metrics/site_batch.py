@@ -1,0 +1,169 @@
+"""From what Keras hands a loss or a metric to logits, labels and weights (floor 2).
+
+Keras passes labels as any number type and shape, weights per example, and a mask on the outputs.
+Here they become one record, and bad values are refused: with an error where Python or a graph can
+raise one, and by a NaN loss with a zero gradient under XLA, which cannot raise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow.python.ops import control_flow_util
+
+from policygrad_metrics.policies import Policy, Sigmoid, Softmax, get_policy
+from policygrad_metrics.sites import Tensor, canonical_weight
+
+
+@dataclasses.dataclass(frozen=True)
+class SiteBatch:
+    """One batch as a policy reads it.
+
+    Args:
+        policy: the policy, with "auto" resolved.
+        logits: float32 `[*sites, K]`.
+        labels: the truth, int32 `[*sites]`.
+        weight: float32 `[*sites]`, or None where nothing was weighted or masked.
+        multilabel: whether the last axis of the sites holds label columns.
+        healthy: bool scalar; False if labels or logits are unusable (only ever False under XLA:
+            elsewhere an error has been raised).
+    """
+
+    policy: Policy
+    logits: Tensor
+    labels: Tensor
+    weight: Tensor | None
+    multilabel: bool
+    healthy: Tensor
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return self.logits.shape[-1]
+
+    @property
+    def columns(self) -> int:
+        """Label columns: 1 unless multi-label."""
+        return self.labels.shape[-1] if self.multilabel else 1
+
+
+def under_xla() -> bool:
+    """Whether the code being traced will be compiled by XLA."""
+    graph = tf.compat.v1.get_default_graph()
+    return not tf.executing_eagerly() and control_flow_util.GraphOrParentsInXlaContext(graph)
+
+
+def resolve_policy(policy: str | Policy, y_true: Any, outputs: Any) -> Policy:
+    """The policy itself, or for "auto" the one that the shapes call for.
+
+    One output column means a sigmoid policy, several a softmax policy.
+
+    Raises:
+        ValueError: truth and outputs both have several columns, which could be one-hot classes
+            or multi-label columns.
+    """
+    if policy != "auto":
+        return get_policy(policy)
+    columns = outputs.shape[-1]
+    if columns == 1:
+        return Sigmoid()
+    if y_true.shape.rank == outputs.shape.rank and y_true.shape[-1] == columns:
+        raise ValueError(
+            f'policy="auto" cannot tell what y_true of shape {y_true.shape} with outputs of shape '
+            f'{outputs.shape} means. Use policy="sigmoid" for multi-label columns, or '
+            'policy="softmax" for one-hot classes (or give integer labels).'
+        )
+    return Softmax()
+
+
+def read_batch(
+    policy: str | Policy, y_true: Any, outputs: Any, sample_weight: Any = None
+) -> SiteBatch:
+    """Read one batch.
+
+    Args:
+        policy: a policy, its name, or "auto".
+        y_true: the truth as the policy wants it: labels `[*sites]` or `[*sites, 1]`, one-hot
+            rows, or target values (`BinnedRegression`).
+        outputs: the network's outputs; a Keras mask on them counts as weight 0.
+        sample_weight: `[B]`, `[B, 1]` or `[*sites]`.
+
+    Raises:
+        ValueError: shapes do not fit, or (outside a graph) labels lie outside the classes or
+            outputs are not finite.
+    """
+    mask = getattr(outputs, "_keras_mask", None)
+    outputs = tf.convert_to_tensor(outputs)
+    y_true = tf.convert_to_tensor(y_true)
+    policy = resolve_policy(policy, y_true, outputs)
+    labels = policy.labels(y_true, outputs)
+    finite = tf.reduce_all(tf.math.is_finite(outputs))
+    # Where no error can be raised, a NaN must at least not come back through the policy.
+    logits = policy.logits(tf.where(finite, outputs, 0.0) if under_xla() else outputs)
+    weight = None
+    if sample_weight is not None:
+        weight = canonical_weight(sample_weight, labels)
+    if mask is not None:
+        kept = canonical_weight(mask, labels)
+        weight = kept if weight is None else weight * kept
+    counts = True if weight is None else weight > 0.0
+    invalid = policy.invalid_labels(y_true, outputs) & counts
+    healthy = _checked(policy, y_true, logits.shape[-1], finite, invalid, weight)
+    return SiteBatch(policy, logits, labels, weight, policy.multilabel(outputs), healthy)
+
+
+def _checked(policy, y_true, num_classes, finite, invalid, weight):
+    known = ~tf.reduce_any(invalid)
+    proper = True if weight is None else tf.reduce_all(tf.math.is_finite(weight) & (weight >= 0.0))
+    proper = tf.convert_to_tensor(proper)
+    if under_xla():
+        return finite & known & proper
+    about_labels = (
+        f"y_true holds values that are no label of the {type(policy).__name__} policy, which has "
+        f"K={num_classes} classes (0 to {num_classes - 1}), or NaN. Number classes from "
+        "0, give the network one output per class, and drop rows without truth. First rows:"
+    )
+    about_logits = (
+        "the network's outputs hold NaN or infinite values in this batch: the inputs hold NaN, or "
+        "training has diverged (lower the learning rate, or clip gradients)."
+    )
+    about_weight = "sample_weight must be finite and not negative in this batch; some are not."
+    rows = tf.reshape(tf.boolean_mask(y_true, _over_rows(invalid, y_true)), [-1])[:8]
+    if tf.executing_eagerly():
+        if not known:
+            raise ValueError(f"{about_labels} {rows.numpy().tolist()}.")
+        if not finite:
+            raise ValueError(about_logits)
+        if not proper:
+            raise ValueError(about_weight)
+        return known
+    checks = [
+        tf.debugging.Assert(known, [about_labels, rows]),
+        tf.debugging.Assert(finite, [about_logits]),
+        tf.debugging.Assert(proper, [about_weight]),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.identity(known)
+
+
+def _over_rows(invalid, y_true):
+    """True for the examples `[B]` in which any site is invalid."""
+    return tf.reduce_any(tf.reshape(invalid, [tf.shape(y_true)[0], -1]), axis=1)
+
+
+def mean_over_sites(values: Tensor, batch: SiteBatch) -> Tensor:
+    """The weighted mean of values `[*sites]`."""
+    if batch.weight is None:
+        return tf.reduce_mean(values)
+    return tf.math.divide_no_nan(tf.reduce_sum(values * batch.weight), tf.reduce_sum(batch.weight))
+
+
+class MeanOfValues(keras.losses.Loss):
+    """Keras's own reduction of values per example, replicas included."""
+
+    def call(self, y_true, y_pred):
+        """Return the values."""
+        return y_pred
