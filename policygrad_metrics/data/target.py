@@ -1,0 +1,241 @@
+"""The target as labels: classes, levels cut from a number, or 0/1 columns (floor 0)."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from policygrad_metrics.data.cells import to_number, to_numbers
+
+MAX_CATEGORIES = 50
+MAX_NUMERIC_CLASSES = 30
+
+Bins = int | Sequence[float] | np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Labels:
+    """The label part of a `Dataset`: its fields have the names and meaning they have there."""
+
+    y: np.ndarray
+    class_names: tuple[str, ...]
+    task: str
+    reward: str
+    edges: np.ndarray | None = None
+    values: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+
+def number_text(number: float) -> str:
+    """Return a number in its shortest exact form.
+
+    >>> number_text(35.0), number_text(35.4)
+    ('35', '35.4')
+    """
+    return repr(float(number)).removesuffix(".0")
+
+
+def check_edges(argument: str, edges: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Return `edges` as float64 `[K - 1]`.
+
+    Raises:
+        ValueError: They are not finite, increasing numbers.
+    """
+    wanted = f"{argument} must be a whole number >= 2 or finite, increasing upper ends such as "
+    try:
+        array = np.array([] if isinstance(edges, str) else edges, np.float64)
+    except (TypeError, ValueError):
+        array = np.array([])
+    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
+        raise ValueError(f"{wanted}[35, 75, 115], got {edges!r}.")
+    if not (np.diff(array) > 0).all():
+        raise ValueError(f"{wanted}[35, 75, 115], got {array.tolist()}.")
+    return array
+
+
+def quantile_edges(name: str, values: np.ndarray, levels: int) -> np.ndarray:
+    """Return the ends that cut `values` into levels of about equal size, as `pandas.qcut` does.
+
+    Raises:
+        ValueError: Fewer than two levels, or so many equal values that two ends coincide.
+
+    >>> quantile_edges("x", np.arange(9.0), 4)
+    array([2., 4., 6.])
+    """
+    if levels < 2:
+        raise ValueError(f"bins must be 2 or more levels, or a list of upper ends, got {levels}.")
+    edges = np.quantile(values, np.arange(1, levels) / levels)
+    if not (np.diff(edges) > 0).all():
+        raise ValueError(
+            f"bins={levels}: {name!r} has too many equal values for {levels} quantile levels "
+            f"(ends {edges.tolist()}); ask for fewer, or list the upper ends."
+        )
+    return edges
+
+
+def cut(
+    name: str, values: np.ndarray, bins: Bins, class_names: Sequence[str] | None = None
+) -> Labels:
+    """Cut a number into levels: level = number of edges < value (an edge is in the lower level).
+
+    Two levels make a binary task whose positive class is the upper one, more an ordinal one.
+
+    Args:
+        name: The column, for names and errors.
+        values: Finite numbers `[N]`.
+        bins: The upper ends of all levels but the last, or a whole number of quantile levels.
+        class_names: Names of the levels; made of the ends if not given.
+
+    Raises:
+        ValueError: `bins` are not increasing numbers, or all values fall into one level.
+
+    >>> cut("x", np.array([10.0, 35.0, 36.0, 80.0]), [35, 75]).y
+    array([0, 0, 1, 2])
+    """
+    notes = []
+    if bins is None or isinstance(bins, bool):
+        raise ValueError(f"bins must be upper ends or a whole number of levels, got {bins!r}.")
+    if isinstance(bins, (int, np.integer)):
+        edges = quantile_edges(name, values, int(bins))
+        ends = ", ".join(map(number_text, edges))
+        notes.append(f"{name!r} was cut at its quantiles (of all rows): {ends}.")
+    else:
+        edges = check_edges("bins", bins)
+    if class_names is None:
+        ends = [number_text(edge) for edge in edges]
+        between = [f"{low} to {high}" for low, high in itertools.pairwise(ends)]
+        class_names = [f"<= {ends[0]}", *between, f"> {ends[-1]}"]
+    y = np.searchsorted(edges, values, side="left")
+    counts = np.bincount(y, minlength=len(class_names))
+    _check_two(name, int((counts > 0).sum()), class_names[int(counts.argmax())])
+    empty = [level for level, count in zip(class_names, counts, strict=True) if not count]
+    if empty:
+        notes.append(f"levels of {name!r} without any row: {', '.join(map(repr, empty))}.")
+    binary = len(class_names) == 2
+    if binary:
+        notes.append(f"the positive class is {class_names[1]!r}, {counts[1]} of {len(y)} rows.")
+    return Labels(
+        y=y,
+        class_names=tuple(class_names),
+        task="binary" if binary else "ordinal",
+        reward="f1" if binary else "f1_macro",
+        edges=edges,
+        values=values,
+        notes=tuple(notes),
+    )
+
+
+def make_labels(name: str, cells: Sequence[str], bins: Bins, positive: object) -> Labels:
+    """Return the labels of one target column without missing cells.
+
+    Args:
+        name: The column.
+        cells: Texts `[N]`.
+        bins: As in `cut`; None for classes.
+        positive: The positive one of two classes; None for the rarer one.
+
+    Raises:
+        ValueError: As `read_table` says.
+    """
+    numbers = to_numbers(cells)
+    if bins is not None:
+        if positive is not None:
+            raise ValueError(
+                f"positive={positive!r} does not go with bins; cut at one end, bins=[75], and "
+                "the level above it is the positive class."
+            )
+        return cut(name, _all_numbers(name, cells, numbers), bins)
+    if numbers is not None:
+        numbers = _all_numbers(name, cells, numbers)
+        distinct, y = np.unique(numbers, return_inverse=True)
+        _check_few_numbers(name, numbers, len(distinct))
+        class_names = [number_text(number) for number in distinct]
+    else:
+        texts, y = np.unique(np.array(cells, dtype=object), return_inverse=True)
+        class_names = [str(text) for text in texts]
+        if len(class_names) > MAX_CATEGORIES:
+            raise ValueError(
+                f"target={name!r} has {len(class_names)} distinct texts, more than "
+                f"{MAX_CATEGORIES} classes; is it the right column?"
+            )
+    _check_two(name, len(class_names), class_names[0])
+    if len(class_names) > 2:
+        if positive is not None:
+            raise ValueError(
+                f"positive={positive!r} is for a target of two classes; {name!r} has "
+                f"{len(class_names)}: {', '.join(map(repr, class_names))}. Leave it out."
+            )
+        return Labels(y, tuple(class_names), "multiclass", "f1_macro")
+    return _binary(name, y, class_names, positive)
+
+
+def make_label_columns(columns: Mapping[str, Sequence[str]]) -> Labels:
+    """Return several 0/1 columns as multi-label labels `[N, L]`.
+
+    Raises:
+        ValueError: A cell is neither 0 nor 1.
+    """
+    stacked = []
+    for name, cells in columns.items():
+        numbers = to_numbers(cells)
+        if numbers is None or not np.isin(numbers, (0, 1)).all():
+            wrong = next(cell for cell in cells if to_number(cell) not in (0, 1))
+            raise ValueError(f"target column {name!r} must hold 0 and 1 only, got {wrong!r}.")
+        stacked.append(numbers.astype(np.int64))
+    return Labels(np.stack(stacked, axis=1), tuple(columns), "multilabel", "f1_samples")
+
+
+def _binary(name: str, y: np.ndarray, class_names: list[str], positive: object) -> Labels:
+    counts = np.bincount(y)
+    if positive is None:
+        chosen, why = int(counts[1] <= counts[0]), "the rarer one; pass positive= for the other"
+    else:
+        number = to_number(str(positive))
+        text = str(positive) if number is None else number_text(number)
+        matches = [i for i, n in enumerate(class_names) if n in (str(positive), text)]
+        if not matches:
+            raise ValueError(
+                f"positive={positive!r} is not a class of {name!r}; its classes are "
+                f"{class_names[0]!r} and {class_names[1]!r}."
+            )
+        chosen, why = matches[0], "as asked"
+    note = (
+        f"the positive class is {class_names[chosen]!r} ({why}), {counts[chosen]} of {len(y)} rows."
+    )
+    ordered = (class_names[1 - chosen], class_names[chosen])
+    return Labels((y == chosen).astype(np.int64), ordered, "binary", "f1", notes=(note,))
+
+
+def _all_numbers(name: str, cells: Sequence[str], numbers: np.ndarray | None) -> np.ndarray:
+    if numbers is None or not np.isfinite(numbers).all():
+        wrong = next(c for c in cells if not np.isfinite(_or_nan(to_number(c))))
+        raise ValueError(f"target={name!r} must hold finite numbers here, got {wrong!r}.")
+    return numbers
+
+
+def _or_nan(number: float | None) -> float:
+    return np.nan if number is None else number
+
+
+def _check_few_numbers(name: str, numbers: np.ndarray, distinct: int) -> None:
+    # In a small file ten different numbers are already more likely a measurement than classes.
+    limit = min(MAX_NUMERIC_CLASSES, max(10, len(numbers) // 10))
+    if distinct > limit:
+        quartiles = np.unique(np.quantile(numbers, [0.25, 0.5, 0.75], method="lower"))
+        ends = ", ".join(map(number_text, quartiles))
+        raise ValueError(
+            f"target={name!r} is a number with {distinct} distinct values, too many for classes; "
+            f"pass the upper ends of its levels, such as bins=[{ends}] (its quartiles), or a "
+            "number of quantile levels, bins=4."
+        )
+
+
+def _check_two(name: str, found: int, only: str) -> None:
+    if found < 2:
+        raise ValueError(
+            f"target={name!r} has one class only, {only!r}; two are needed to learn anything "
+            "(with bins, move the ends)."
+        )
