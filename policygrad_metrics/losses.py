@@ -61,6 +61,11 @@ def _poisoned(loss, healthy):
     return tf.where(healthy, loss, tf.constant(float("nan"), loss.dtype))
 
 
+def _is_zero(value):
+    """Whether a term can be left out; a tensor's value is not known in a graph."""
+    return not tf.is_tensor(value) and not value
+
+
 @keras.saving.register_keras_serializable(package="policygrad_metrics")
 class PolicyGradientLoss(SiteLoss):
     """Minus the expected reward of labels drawn from the network's policy.
@@ -120,29 +125,52 @@ class PolicyGradientLoss(SiteLoss):
         self.reward = get_reward(deserialize_reward(reward))
         self.estimator: Any = estimator if estimator == "auto" else get_estimator(estimator)
         for argument, value in (("cross_entropy", cross_entropy), ("entropy", entropy)):
-            if not 0.0 <= value < float("inf"):
+            if not (tf.is_tensor(value) or 0.0 <= value < float("inf")):
                 raise ValueError(f"{argument} must be a finite number, 0 or more; it is {value!r}.")
         self.cross_entropy = cross_entropy
         self.entropy = entropy
         self.seed = seed
-        initial = () if self.estimator == "auto" else self.estimator.initial_state()
+        # A loss that is made inside a graph can keep nothing; `stateless_call` is for those.
+        initial = self.initial_state() if tf.executing_eagerly() else ()
         self._state = tuple(tf.Variable(x, trainable=False) for x in initial)
+
+    def initial_state(self) -> tuple[Any, ...]:
+        """What a moving average starts from; `()` for other baselines and estimators."""
+        return () if self.estimator == "auto" else self.estimator.initial_state()
+
+    def stateless_call(self, y_true, y_pred, state: tuple[Any, ...]) -> tuple[Tensor, tuple]:
+        """The loss and the next state, with nothing assigned (as Keras's layers have it).
+
+        Args:
+            y_true: as for `call`.
+            y_pred: as for `call`.
+            state: `initial_state()`, or what the previous call returned.
+        """
+        batch = read_batch(self.policy, y_true, y_pred)
+        reward, after = self._expected_reward(batch, state)
+        after = tuple(tf.where(batch.healthy, *pair) for pair in zip(after, state, strict=True))
+        return _poisoned(self._combined(batch, reward), batch.healthy), after
 
     def batch_loss(self, batch):
         """`1 - E[R] + cross_entropy * CE - entropy * H` of one batch."""
-        loss = 1.0 - self._expected_reward(batch)
-        if not (self.cross_entropy or self.entropy):
+        state = tuple(tf.convert_to_tensor(v) for v in self._state)
+        return self._combined(batch, self._expected_reward(batch, state, self._state)[0])
+
+    def _combined(self, batch, expected_reward):
+        loss = 1.0 - expected_reward
+        if _is_zero(self.cross_entropy) and _is_zero(self.entropy):
             return loss
         log_probs = tf.nn.log_softmax(batch.logits)
-        if self.cross_entropy:
+        if not _is_zero(self.cross_entropy):
             chosen = tf.one_hot(batch.labels, batch.num_classes) * log_probs
             loss -= self.cross_entropy * mean_over_sites(tf.reduce_sum(chosen, axis=-1), batch)
-        if self.entropy:
+        if not _is_zero(self.entropy):
             plogp = tf.reduce_sum(tf.exp(log_probs) * log_probs, axis=-1)
             loss += self.entropy * mean_over_sites(plogp, batch)
         return loss
 
-    def _expected_reward(self, batch):
+    def _expected_reward(self, batch, state, variables=()):
+        """E[R] and the estimator's next state, which the backward pass puts into `variables`."""
         reward = self.reward.for_multilabel() if batch.multilabel else self.reward
         if isinstance(reward, BlackBox) and under_xla():
             raise ValueError(
@@ -155,23 +183,23 @@ class PolicyGradientLoss(SiteLoss):
                 reward, batch.num_classes, multilabel_columns=batch.columns
             )
         seed = fold_in(as_seed(self.seed), batch.logits) if estimator.stochastic else None
-        state = tuple(tf.convert_to_tensor(v) for v in self._state)
 
         def expected_reward(logits):
             estimate = estimator(
                 logits, reward, batch.labels, sample_weight=batch.weight, seed=seed, state=state
             )
 
-            def gradient(upstream):
+            def gradient(upstream, *_):
                 # Only training runs this: validation leaves a moving average alone.
-                for variable, value in zip(self._state, estimate.state, strict=True):
+                for variable, value in zip(variables, estimate.state, strict=False):
                     variable.assign(tf.where(batch.healthy, value, variable))
                 return tf.where(batch.healthy, upstream * estimate.gradient, 0.0)
 
-            return estimate.value, gradient
+            return (estimate.value, *estimate.state), gradient
 
         wrapped: Any = tf.custom_gradient(expected_reward)
-        return wrapped(batch.logits)
+        value, *after = wrapped(batch.logits)
+        return value, tuple(after)
 
     def get_config(self):
         """The constructor's arguments; functions of your own must be registered with Keras."""

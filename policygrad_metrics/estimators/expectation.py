@@ -1,19 +1,21 @@
 """The exact expectation of a reward under independent policies, and its effects (floor 1).
 
-For a ratio of sums over examples R = N / D write 1/D = integral_0^inf exp(-t D) dt. The examples
-are independent given the policy, so the expectation factorises:
+For a ratio of sums over examples R = N / D write, for any constant c,
 
-    M_i(t) = sum_c p_i[c] exp(-t d_i[c])       r_i(t) = sum_c p_i[c] n_i[c] exp(-t d_i[c]) / M_i(t)
-    G(t)   = exp(-t d0) prod_i M_i(t)          S(t)   = n0 + sum_i r_i(t)
-    E[R]   = integral G S dt
-    E[R | a_i = c] = integral G exp(-t d_i[c]) / M_i (S - r_i + n_i[c]) dt
+    N / D = c + (N - c D) / D,        1 / D = integral_0^inf exp(-t D) dt,        n' = n - c d.
 
-With t = -s log v the integrals run over v in (0, 1) and Gauss-Legendre nodes serve. Two facts set
-the scale s. Where every denominator is a whole multiple of a unit u and s = 1/u, the integrand is
-a *polynomial* in v, so that small counts are exact; and with m = E[D | D > 0] and s = q/m the
-integrand is smooth once D is concentrated around m. The smaller of the two is right in both
-regimes. All differences of effects are formed analytically (expm1, log1p), because the effects
-themselves agree to one part in B.
+The examples are independent given the policy, so the expectation factorises:
+
+    M_i(t) = sum_k p_i[k] exp(-t d_i[k])      r_i(t) = sum_k p_i[k] n'_i[k] exp(-t d_i[k]) / M_i(t)
+    G(t)   = exp(-t d0) prod_i M_i(t)         S(t)   = n'_0 + sum_i r_i(t)
+    E[R]   = c + integral G S dt
+    E[R | a_i = k] = c + integral G exp(-t d_i[k]) / M_i (S - r_i + n'_i[k]) dt
+
+With c = E[N] / E[D] the integrand is only what a batch's ratio owes to its fluctuations: a few
+nodes find it, and little is lost to rounding. Where D = 0 can happen, 0/0 is worth
+(zero_division - c) P(D = 0) on top. Two rules integrate over t (`nodes_and_weights`). All
+differences of effects are formed analytically (expm1, log1p), because the effects themselves
+agree to one part in B.
 
 Each function returns the expected reward and the effects, up to a constant per site, in float32.
 """
@@ -34,8 +36,8 @@ from policygrad_metrics.rewards.forms import (
 )
 from policygrad_metrics.sites import Tensor
 
-# Keeps a division finite where a probability rounds to one; its weight G is then zero.
-_TINY = 1e-30
+# Keeps a division (and its square) finite where a chance rounds to zero; its weight G is zero too.
+_TINY = 1e-15
 
 
 def has_exact_expectation(form: Form) -> bool:
@@ -86,19 +88,40 @@ def sum_log1p(z: Tensor) -> Tensor:
 
 @functools.lru_cache
 def gauss_legendre(nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes as -log v and weights w/v for integrals over v in (0, 1)."""
+    """Nodes and weights in t, for t = -log v and Gauss-Legendre nodes v on (0, 1)."""
     x, w = np.polynomial.legendre.leggauss(nodes)
     v = (x + 1.0) / 2.0
     return -np.log(v), w / 2.0 / v
 
 
-def quadrature(form: IndicatorRatios | ChoiceRatio, nodes: int | None) -> tuple[int, float]:
-    """The number of nodes and the q in s = q/m (measured; see docs/mathematics.md)."""
-    if form.lattice is not None:
-        return (nodes or (8 if form.lattice == 1.0 else 16)), 1.25 * (nodes or 8)
-    if form.offset:
-        return (nodes or 16), 0.875 * (nodes or 16)
-    return (nodes or 32), 1.125 * (nodes or 32)
+@functools.lru_cache
+def log_trapezoid(nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights in t, for t = exp(x - 0.3 exp(-x)) and evenly spaced x."""
+    step = 12.6 / nodes
+    x = 8.625 - step * np.arange(nodes)
+    t = np.exp(x - 0.3 * np.exp(-x))
+    return t, step * t * (1.0 + 0.3 * np.exp(-x))
+
+
+def nodes_and_weights(
+    form: IndicatorRatios | ChoiceRatio, mean: Tensor, nodes: int | None
+) -> list[tuple[Tensor, Tensor]]:
+    """Nodes t and weights of the integral over t, for a denominator D of this mean.
+
+    Counts: with t = -s log v and s = 1, `exp(-t D) dt` is a *polynomial* in v, and 8 Gauss-
+    Legendre nodes integrate D up to 16 without error; with s = 10 / mean the integrand is smooth
+    once D is concentrated around a mean of 10 and more. The smaller s is right in both regimes.
+
+    Any other denominator (weights, kappa) may take values far below its mean: 24 nodes evenly
+    spaced in log t give 1 / D to 2e-6 wherever 0.0016 < D / mean < 10.
+    """
+    inverse_mean = 1.0 / tf.where(mean > 0.0, mean, 1.0)
+    if form.lattice == 1.0:
+        count = nodes or 8
+        rule, scale = gauss_legendre(count), tf.minimum(1.25 * count * inverse_mean, 1.0)
+    else:
+        rule, scale = log_trapezoid(nodes or 24), inverse_mean
+    return [(scale * t, scale * w) for t, w in zip(*rule, strict=True)]
 
 
 def _linear(form, probs):
@@ -114,40 +137,33 @@ def _matches(form, probs):
     return value, gain[..., None] * tf.one_hot(form.y_true, 2)
 
 
-def _scale(form, mean, q):
-    s = q / tf.where(mean > 0.0, mean, 1.0)
-    return s if form.lattice is None else tf.minimum(s, 1.0 / form.lattice)
-
-
 def _indicator_ratios(form, probs, nodes):
     p = form.positive(probs)  # [M, R]
-    n, d, d0 = form.n, form.d, form.d0
-    # P(D = 0) matters if 0/0 is worth something, or if a numerator can meet no d0.
-    zero_matters = form.zero_division > 0.0 or not form.offset
+    d, d0 = form.d, form.d0
     mean = d0 + over_sites(d * p)
-    if zero_matters:
-        off = tf.maximum(1.0 - p, _TINY)
-        log_off = tf.where(d + 0.0 * p > 0.0, tf.math.log(off), 0.0)
+    centre = tf.math.divide_no_nan(over_sites(form.n * p), mean)  # [R]
+    n = form.n - centre * d
+    value, zero = centre, None
+    # P(D = 0) matters if 0/0 is worth something, or if a numerator can meet no d0.
+    if form.zero_division > 0.0 or not form.offset:
+        log_off = tf.where(d + 0.0 * p > 0.0, tf.math.log(tf.maximum(1.0 - p, _TINY)), 0.0)
         log_zero = over_sites(log_off)
-        possible = d0 <= 0.0
-        mean = mean / tf.where(possible, tf.maximum(-tf.math.expm1(log_zero), _TINY), 1.0)
-    count, q = quadrature(form, nodes)
-    s = _scale(form, mean, q)
-    value, effect = 0.0, 0.0
-    for u, w in zip(*gauss_legendre(count), strict=True):
-        t = s * u  # [R]
+        zero = tf.where(d0 <= 0.0, form.zero_division - centre, 0.0)
+        value += zero * tf.exp(log_zero)
+        # Where D = 0 can happen, the integral is over D > 0 and its mean is what counts.
+        mean /= tf.where(d0 <= 0.0, tf.maximum(-tf.math.expm1(log_zero), _TINY), 1.0)
+    effect = 0.0
+    for t, w in nodes_and_weights(form, mean, nodes):
         x = tf.math.expm1(-t * d)
         z = p * x
         shrink = 1.0 / tf.maximum(1.0 + z, _TINY)
         arrive = n * (1.0 + x) * shrink
-        r = p * arrive
-        total = over_sites(r)
-        mass = w * s * tf.exp(sum_log1p(z) - t * d0)
+        total = over_sites(p * arrive) - centre * d0
+        mass = w * tf.exp(sum_log1p(z) - t * d0)
         value += mass * total
-        effect += mass * (x * shrink * (total - r) + arrive)
-    if zero_matters:
-        zero = tf.where(possible, form.zero_division, 0.0)
-        value += zero * tf.exp(log_zero)
+        # x (S - r) / M + arrive, where arrive - x r / M = arrive / M.
+        effect += mass * shrink * (x * total + arrive)
+    if zero is not None:
         effect -= tf.where(log_off < 0.0, zero * tf.exp(log_zero - log_off), 0.0)
     value = form.constant + tf.reduce_sum(form.coefficient * value)
     return value, form.spread(form.coefficient * effect, probs.shape[1])
@@ -156,31 +172,31 @@ def _indicator_ratios(form, probs, nodes):
 def _choice_ratio(form, probs, nodes):
     K = probs.shape[-1]
     p = tf.reshape(probs, [-1, K])  # [M, K]
+    # What every choice adds to D is no chance: it belongs to d0.
     floor = tf.reduce_min(form.d, axis=-1, keepdims=True)
     d = form.d - floor
     d0 = form.d0 + over_sites(tf.broadcast_to(floor, tf.shape(p[:, :1])))[0]
     none = tf.reduce_sum(tf.where(d <= 0.0, p, 0.0), axis=-1, keepdims=True)
     log_none = tf.math.log(tf.maximum(none, _TINY))
     log_zero = over_sites(log_none)[0]
-    possible = d0 <= 0.0
     mean = d0 + tf.reduce_sum(p * d)
-    mean /= tf.where(possible, tf.maximum(-tf.math.expm1(log_zero), _TINY), 1.0)
-    count, q = quadrature(form, nodes)
-    s = _scale(form, mean, q)
-    value, effect = 0.0, 0.0
-    for u, w in zip(*gauss_legendre(count), strict=True):
-        t = s * u
+    centre = tf.math.divide_no_nan(form.n0 + tf.reduce_sum(p * form.n), mean)
+    n = form.n - centre * form.d
+    n0 = form.n0 - centre * form.d0
+    zero = tf.where(d0 <= 0.0, form.zero_division - centre, 0.0)
+    value = centre + zero * tf.exp(log_zero)
+    mean /= tf.where(d0 <= 0.0, tf.maximum(-tf.math.expm1(log_zero), _TINY), 1.0)
+    effect = 0.0
+    for t, w in nodes_and_weights(form, mean, nodes):
         x = tf.math.expm1(-t * d)
         z = tf.reduce_sum(p * x, axis=-1, keepdims=True)  # [M, 1]
         shrink = 1.0 / tf.maximum(1.0 + z, _TINY)
-        arrive = form.n * (1.0 + x) * shrink
+        arrive = n * (1.0 + x) * shrink
         r = tf.reduce_sum(p * arrive, axis=-1, keepdims=True)
-        total = form.n0 + over_sites(r)[0]
-        mass = w * s * tf.exp(sum_log1p(z)[0] - t * d0)
+        total = n0 + over_sites(r)[0]
+        mass = w * tf.exp(sum_log1p(z)[0] - t * d0)
         value += mass * total
         effect += mass * ((x - z) * shrink * (total - r) + arrive - r)
-    zero = tf.where(possible, form.zero_division, 0.0)
-    value += zero * tf.exp(log_zero)
     effect += zero * tf.where(d <= 0.0, tf.exp(log_zero - log_none), 0.0)
     return (
         form.constant + form.coefficient * value,

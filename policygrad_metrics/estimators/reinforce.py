@@ -84,7 +84,8 @@ class Reinforce(SamplingEstimator):
         if self.baseline == "greedy":
             return self._greedy(problem), ()
         total, weight = (tf.convert_to_tensor(x) for x in state or (0.0, 0.0))
-        past = tf.cond(weight > 0.0, lambda: total / weight, lambda: self._greedy(problem))
+        # Both branches are cheap, and `tf.where` can be stacked over replicas where tf.cond cannot.
+        past = tf.where(weight > 0.0, tf.math.divide_no_nan(total, weight), self._greedy(problem))
         mean = tf.reduce_mean(rewards)
         return past, (
             self.decay * total + (1.0 - self.decay) * mean,

@@ -1,0 +1,167 @@
+"""Checks before any work, and what follows from the data and the replicas (floor 4)."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from policygrad_metrics._checks import choose
+from policygrad_metrics.policies import Policy, Sigmoid, Softmax
+from policygrad_metrics.training.records import Buildable, Parts, Replica
+
+#: task -> the policy of its networks: one output column, K columns, or one per label.
+POLICIES: dict[str, Policy] = {
+    "binary": Sigmoid(),
+    "multiclass": Softmax(),
+    "ordinal": Softmax(),
+    "multilabel": Sigmoid(),
+}
+
+
+def task_policy(task: str) -> Policy:
+    """The policy of a task's networks.
+
+    Raises:
+        ValueError: no such task.
+
+    >>> task_policy("ordinal")
+    Softmax()
+    """
+    return POLICIES[choose("task", task, POLICIES)]
+
+
+def check_numbers(epochs: int, batch_size: int, patience: int | None, warm_start: float) -> None:
+    """Raise a ValueError if one of the numbers is out of range."""
+    for argument, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
+        optional = value is None and argument == "patience"
+        if not optional and (not isinstance(value, numbers.Integral) or value < 1):
+            raise ValueError(f"{argument} must be a whole number, 1 or more; it is {value!r}.")
+    if not 0.0 <= warm_start < 1.0:
+        raise ValueError(
+            f"warm_start must be a share of the epochs, from 0 to below 1; it is {warm_start!r}."
+        )
+
+
+def arrays(data: Parts, task: str) -> dict[str, np.ndarray]:
+    """Features as float32 and labels as int32, by name.
+
+    Raises:
+        ValueError: a part is empty, its features are not finite `[rows, F]`, or its labels are
+            not whole numbers of the task's shape.
+    """
+    found: dict[str, np.ndarray] = {}
+    for part in ("train", "valid", "test"):
+        x = np.asarray(getattr(data, f"x_{part}"), np.float32)
+        if x.ndim != 2 or not len(x) or not np.isfinite(x).all():
+            raise ValueError(
+                f"x_{part} must be finite numbers [rows, F] with at least one row; it has shape "
+                f"{x.shape} and {int((~np.isfinite(x)).sum())} values that are not finite. "
+                "policygrad_metrics.data.prepare makes such arrays."
+            )
+        found[f"x_{part}"] = x
+    axes = 2 if task == "multilabel" else 1
+    for part in ("train", "valid"):
+        y, rows = np.asarray(getattr(data, f"y_{part}")), len(found[f"x_{part}"])
+        if y.dtype.kind not in "iub" or y.ndim != axes or len(y) != rows or y.min() < 0:
+            shape = f"[{rows}, L]" if axes == 2 else f"[{rows}]"
+            raise ValueError(
+                f"y_{part} must be whole numbers from 0, {shape} for task={task!r}; it is "
+                f"{y.dtype} of shape {y.shape}."
+            )
+        found[f"y_{part}"] = y.astype(np.int32)
+    return found
+
+
+def output_columns(task: str, found: Mapping[str, np.ndarray], num_classes: int | None) -> int:
+    """D, the columns of the network's outputs.
+
+    Raises:
+        ValueError: a label is too large for the task or for `num_classes`.
+    """
+    labels = [found["y_train"], found["y_valid"]]
+    largest = max(int(y.max()) for y in labels)
+    several = task in ("multiclass", "ordinal")
+    K = (num_classes or max(2, largest + 1)) if several else 2
+    if largest >= K:
+        raise ValueError(
+            f"labels must lie in 0 to {K - 1} for task={task!r} with K={K} classes; the largest "
+            f"is {largest}."
+        )
+    if task == "multilabel":
+        return labels[0].shape[1]
+    return K if several else 1
+
+
+def split_hyperparameters(
+    replicas: Sequence[Replica],
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The hyper-parameters on which all replicas agree, and the others as float32 `[R]`.
+
+    Raises:
+        ValueError: there are no replicas, their names differ, or a value that differs between
+            them is no number.
+
+    >>> split_hyperparameters([Replica(0, hyper={"beta": 1.0, "average": "macro"}),
+    ...                        Replica(0, hyper={"beta": 2.0, "average": "macro"})])
+    ({'average': 'macro'}, {'beta': array([1., 2.], dtype=float32)})
+    """
+    if not replicas:
+        raise ValueError("replicas must hold at least one Replica; it is empty.")
+    names = sorted({name for replica in replicas for name in replica.hyper})
+    shared, single = {}, {}
+    for name in names:
+        if any(name not in replica.hyper for replica in replicas):
+            raise ValueError(
+                f"hyper must have the same names in all replicas; {name!r} is in some."
+            )
+        values = [replica.hyper[name] for replica in replicas]
+        if all(np.array_equal(value, values[0]) for value in values):
+            shared[name] = values[0]
+        elif all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in values):
+            single[name] = np.array(values, np.float32)
+        else:
+            raise ValueError(
+                f"hyper[{name!r}] differs between replicas and must then be a number; the values "
+                f"are {values}. Train the others in a call of their own."
+            )
+    return shared, single
+
+
+def build_models(
+    network: Buildable, features: int, columns: int, replicas: Sequence[Replica]
+) -> dict[int, keras.Model]:
+    """One model per seed.
+
+    Raises:
+        ValueError: the models of two seeds differ in shape, or have other outputs than `[N, D]`.
+    """
+    models = {seed: network.build(features, columns, seed) for seed in {r.seed for r in replicas}}
+    shapes = {tuple(tuple(v.shape) for v in model.variables) for model in models.values()}
+    if len(shapes) > 1:
+        raise ValueError("network must build models of the same layers for all seeds; they differ.")
+    for model in models.values():
+        shape = model(tf.zeros([1, features])).shape
+        if shape != (1, columns):
+            raise ValueError(
+                f"network must give outputs of shape [N, {columns}]; it gives {shape} for N=1."
+            )
+    return models
+
+
+def check_loss(loss: Callable[..., Any], model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
+    """Call the loss once, where errors are still readable.
+
+    Raises:
+        ValueError: it is no scalar; and whatever the loss itself raises.
+    """
+    value = tf.convert_to_tensor(loss(tf.constant(y), model(tf.constant(x))))
+    if value.shape.rank != 0:
+        raise ValueError(
+            f"build_loss must give a loss that returns a scalar; it returned shape {value.shape}. "
+            "Average it over the examples."
+        )

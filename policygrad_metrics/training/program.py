@@ -1,0 +1,200 @@
+"""One replica's training step, stacked over replicas and compiled, a whole epoch a call (floor 4).
+
+Everything is written for a single replica. `_over_replicas` turns it into all of them at once:
+`tf.vectorized_map` gives every tensor a leading axis of R replicas, so that matrix products become
+batched ones. (Measured: of this, matrix products stacked by hand, and a Python loop over replicas
+inside one graph, this is as fast as any under XLA, and it compiles in a quarter of the loop's time
+because the loss is compiled once, not R times.)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from policygrad_metrics.draws import keyed_by
+from policygrad_metrics.losses import PolicyGradientLoss
+from policygrad_metrics.policies import Policy
+from policygrad_metrics.rewards import Reward
+from policygrad_metrics.sites import Tensor
+
+Loss = Callable[..., Tensor]
+
+#: Adam's constants, Keras's defaults (Kingma & Ba 2015).
+DECAY_MEAN, DECAY_SQUARE, EPSILON = 0.9, 0.999, 1e-7
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Task:
+    """What all replicas have in common.
+
+    Args:
+        model: the network; its own weights are not read.
+        policy: reads decisions off the outputs.
+        reward: scores them on the validation part; its `multilabel` is set.
+        x_train, y_train, x_valid, y_valid: the data.
+        rows: examples per batch.
+        columns: D, columns of the outputs.
+        shared: hyper-parameters on which all replicas agree.
+    """
+
+    model: keras.Model
+    policy: Policy
+    reward: Reward
+    x_train: Tensor
+    y_train: Tensor
+    x_valid: Tensor
+    y_valid: Tensor
+    rows: int
+    columns: int
+    shared: Mapping[str, Any]
+
+
+class Program:
+    """The compiled functions that train R replicas for an epoch and apply them.
+
+    Args:
+        task: what the replicas have in common.
+        stacked: whether to stack replicas; if not, R must be 1.
+        compiled: whether XLA compiles the steps; it cannot compile Python functions.
+    """
+
+    def __init__(self, task: Task, *, stacked: bool, compiled: bool):
+        self.task = task
+        self.stacked = stacked
+        self.compiled = compiled
+        self._apply = self._function(self._apply_batch)
+        self._shapes = [tuple(v.shape) for v in task.model.trainable_variables]
+
+    def _function(self, body):
+        return tf.function(body, autograph=False, jit_compile=self.compiled)
+
+    def epoch(self, build_loss: Callable[[dict[str, Any]], Loss]) -> Callable[..., Any]:
+        """A function that trains for one epoch and validates.
+
+            (settings, state, best, best_reward, active, order, batches) -> (state, best, report)
+
+        All but the last have a leading axis of replicas: `best` are the weights and other
+        variables of the best epoch, `active` says which replicas have not ended, `order
+        [R, batches, rows]` holds row numbers. Only the first `batches` batches are trained on.
+        The report holds loss, reward and healthy, each `[R]`.
+        """
+        train = self._function(lambda *args: self._train(build_loss, *args))
+        outputs = self.outputs(self.task.x_valid)
+
+        def run(settings, state, best, best_reward, active, order, batches):
+            state, loss = train(settings, state, order, batches)
+            now = [state["weights"], state["others"]]
+            reward = self._score(outputs(*now))
+            finite = tf.reduce_all(tf.math.is_finite(state["weights"]), axis=1)
+            healthy = tf.math.is_finite(loss) & finite
+            better = active & healthy & (reward > best_reward)
+            best = tf.nest.map_structure(lambda new, old: _choose(better, new, old), now, best)
+            return state, best, {"loss": loss, "reward": reward, "healthy": healthy}
+
+        return tf.function(run, autograph=False)
+
+    def outputs(self, x: Tensor) -> Callable[..., Tensor]:
+        """A function of weights and other variables that gives the outputs `[R, N, D]` on `x`.
+
+        It goes through `x` in batches, so that hidden layers need the memory of one batch.
+        """
+        N, rows = len(x), self.task.rows
+        batches = -(-N // rows)
+        # The last batch is filled up with the last row.
+        order = np.minimum(np.arange(batches * rows, dtype=np.int32), N - 1)
+
+        def run(weights, others):
+            R, D = weights.shape[0], self.task.columns
+            parts = tf.map_fn(
+                lambda numbers: self._apply(weights, others, tf.gather(x, numbers)),
+                order.reshape(batches, rows),
+                fn_output_signature=tf.TensorSpec([R, rows, D], tf.float32),
+            )
+            return tf.reshape(tf.transpose(parts, [1, 0, 2, 3]), [R, batches * rows, D])[:, :N]
+
+        return tf.function(run, autograph=False)
+
+    def _apply_batch(self, weights, others, x):
+        def one(own, other):
+            own = self._as_variables(own)
+            return self.task.model.stateless_call(own, other, x, training=False)[0]
+
+        return self._over_replicas(one, weights, others)
+
+    def _over_replicas(self, one, *args):
+        if self.stacked:
+            # Draws have no stacked form and go through a loop, without a warning for each.
+            return tf.vectorized_map(lambda packed: one(*packed), args, warn=False)
+        single = one(*tf.nest.map_structure(lambda t: t[0], args))
+        return tf.nest.map_structure(lambda t: tf.expand_dims(t, 0), single)
+
+    def _train(self, build_loss, settings, state, order, batches):
+        def step(i, state, total):
+            rows = tf.gather(order, i, axis=1)
+            state, loss = self._over_replicas(
+                lambda *args: self._step(build_loss, *args), settings, state, rows
+            )
+            return i + 1, state, total + loss
+
+        start = (0, state, tf.zeros(order.shape[0]))
+        _, state, total = tf.while_loop(lambda i, *_: i < batches, step, start)
+        return state, total / tf.cast(batches, tf.float32)
+
+    def _step(self, build_loss, setting, state, rows):
+        """One replica's step: `(state, loss)`."""
+        loss_of = build_loss({**self.task.shared, **setting["hyper"]})
+        x, y = tf.gather(self.task.x_train, rows), tf.gather(self.task.y_train, rows)
+        weights = state["weights"]
+        with tf.GradientTape() as tape, keyed_by(tf.stack([setting["seed"], state["step"]])):
+            tape.watch(weights)
+            outputs, others, penalties = self.task.model.stateless_call(
+                self._as_variables(weights), state["others"], x, training=True, return_losses=True
+            )
+            # A loss outside XLA raises on what is not finite, which would end all replicas.
+            finite = tf.reduce_all(tf.math.is_finite(outputs))
+            outputs = tf.where(finite, outputs, 0.0)
+            if isinstance(loss_of, PolicyGradientLoss):
+                loss, loss_state = loss_of.stateless_call(y, outputs, tuple(state["loss_state"]))
+            else:
+                loss, loss_state = loss_of(y, outputs), state["loss_state"]
+            total = tf.add_n([loss, *penalties])
+            gradient = tape.gradient(
+                total, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
+            )
+        updated = _adam(state, gradient, setting["learning_rate"])
+        after = {**updated, "others": others, "loss_state": list(loss_state)}
+        return after, tf.where(finite, total, float("nan"))
+
+    def _as_variables(self, weights):
+        """One replica's weights, kept as one row, in the shapes of the model's variables."""
+        sizes = [math.prod(shape) for shape in self._shapes]
+        parts = tf.split(weights, sizes)
+        return [tf.reshape(part, shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
+    def _score(self, outputs):
+        labels = self.task.policy.predict(outputs)
+        # The sigmoid policy, for one, has two classes and one column of outputs.
+        num_classes = self.task.policy.num_classes(outputs)
+        return self.task.reward(self.task.y_valid, labels, num_classes=num_classes)
+
+
+def _choose(mask, new, old):
+    return tf.where(tf.reshape(mask, [-1] + [1] * (new.shape.rank - 1)), new, old)
+
+
+def _adam(state, gradient, learning_rate):
+    """Adam as Keras has it: `w -= rate * mean / (sqrt(square) + epsilon)`, bias-corrected."""
+    step = state["step"] + 1
+    t = tf.cast(step, tf.float32)
+    rate = learning_rate * tf.sqrt(1.0 - DECAY_SQUARE**t) / (1.0 - DECAY_MEAN**t)
+    mean = state["mean"] + (gradient - state["mean"]) * (1.0 - DECAY_MEAN)
+    square = state["square"] + (gradient * gradient - state["square"]) * (1.0 - DECAY_SQUARE)
+    weights = state["weights"] - rate * mean / (tf.sqrt(square) + EPSILON)
+    return {"weights": weights, "mean": mean, "square": square, "step": step}

@@ -1,0 +1,204 @@
+"""Train R replicas of one network at once, with early stopping on the reward itself (floor 4)."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from policygrad_metrics.estimators import LocalExpectation, Reinforce, strongest_estimator
+from policygrad_metrics.losses import PolicyGradientLoss, SurrogateLoss
+from policygrad_metrics.rewards import BlackBox, Reward, get_reward
+from policygrad_metrics.training import inputs
+from policygrad_metrics.training.program import Loss, Program, Task
+from policygrad_metrics.training.records import Buildable, Parts, Replica, Trained
+from policygrad_metrics.training.run import Plan, Run
+
+
+def train_replicas(
+    network: Buildable,
+    build_loss: Callable[[dict[str, Any]], Loss],
+    reward: str | Reward | Callable[..., float],
+    task: str,
+    data: Parts,
+    replicas: Sequence[Replica],
+    *,
+    epochs: int,
+    batch_size: int = 256,
+    patience: int | None = None,
+    warm_start: float = 0.0,
+    num_classes: int | None = None,
+    on_epoch: Callable[[int, dict[int, float]], None] | None = None,
+    stacked: bool = True,
+) -> list[Trained]:
+    """Train replicas of one network, all in one compiled program.
+
+    Each replica has its own initial weights, data order, dropout, learning rate and
+    hyper-parameters, and Adam with Keras's defaults. Replica r equals the same replica trained
+    alone, to float32 rounding: everything random is keyed by its seed and its step.
+
+    An epoch is `ceil(N / batch_size)` batches of equal size, so that no batch is too small to score
+    a reward on: 257 examples with `batch_size=256` make two batches of 129. Nothing is dropped;
+    fewer examples than there are batches come twice, those that the epoch's order starts with.
+
+    Args:
+        network: a `Network`, or anything with `build(features, outputs, seed) -> keras.Model`.
+        build_loss: takes hyper-parameters by name and gives `loss(y_true, outputs) -> scalar`.
+        reward: what is validated and stops a replica; as for `PolicyGradientLoss`.
+        task: "binary" (one output column), "multiclass", "ordinal" (K columns), or "multilabel"
+            (one column per label).
+        data: arrays `x_train, y_train, x_valid, y_valid, x_test`, such as `prepare` returns.
+        replicas: what differs between the replicas.
+        epochs: most epochs to train.
+        batch_size: most examples per batch.
+        patience: epochs without a better validation reward after which a replica ends; None
+            trains all epochs. It ends on its own: the others go on.
+        warm_start: share of the epochs that are first spent on cross-entropy, in [0, 1); no
+            replica ends before they are over.
+        num_classes: K; the largest label plus one if not given.
+        on_epoch: called as `on_epoch(epoch, val_reward)` after each, with the rewards of the
+            replicas in training, by their place in `replicas`.
+        stacked: False trains one replica after the other.
+
+    Returns:
+        One `Trained` per replica, in their order.
+
+    Raises:
+        ValueError: an argument is out of range, or arrays do not fit; a hyper-parameter that
+            differs between replicas is no number; the loss is no scalar.
+
+    Warns:
+        UserWarning: the network or the loss cannot be stacked or compiled; it is then trained
+            one replica at a time, or without XLA.
+
+    >>> import numpy as np, types, policygrad_metrics as pgm
+    >>> from policygrad_metrics.training import Network, Replica, train_replicas
+    >>> x = np.linspace(-1, 1, 60, dtype="float32")[:, None]
+    >>> y = (x[:, 0] > 0.5).astype(int)
+    >>> parts = types.SimpleNamespace(
+    ...     x_train=x, y_train=y, x_valid=x, y_valid=y, x_test=x)
+    >>> runs = train_replicas(
+    ...     Network((8,)), lambda hyper: pgm.PolicyGradientLoss("f1", **hyper), "f1", "binary",
+    ...     parts, [Replica(0, 0.1), Replica(1, 0.1, {})], epochs=10, batch_size=30)
+    >>> [round(max(run.history["val_reward"]), 1) for run in runs]
+    [1.0, 1.0]
+    """
+    started = time.perf_counter()
+    policy = inputs.task_policy(task)
+    inputs.check_numbers(epochs, batch_size, patience, warm_start)
+    shared, single = inputs.split_hyperparameters(replicas)
+    arrays = inputs.arrays(data, task)
+    columns = inputs.output_columns(task, arrays, num_classes)
+    models = inputs.build_models(network, arrays["x_train"].shape[1], columns, replicas)
+    batches = -(-len(arrays["x_train"]) // batch_size)
+    rows = -(-len(arrays["x_train"]) // batches)
+    losses = [build_loss(dict(replica.hyper)) for replica in replicas]
+    model = models[replicas[0].seed]
+    inputs.check_loss(losses[0], model, arrays["x_train"][:rows], arrays["y_train"][:rows])
+    metric = get_reward(reward)
+    tensors = {name: tf.constant(array) for name, array in arrays.items()}
+    plan = Plan(
+        task=Task(
+            model=model,
+            policy=policy,
+            reward=metric.for_multilabel() if columns > 1 and task == "multilabel" else metric,
+            x_train=tensors["x_train"],
+            y_train=tensors["y_train"],
+            x_valid=tensors["x_valid"],
+            y_valid=tensors["y_valid"],
+            rows=rows,
+            columns=columns,
+            shared=shared,
+        ),
+        x_test=tensors["x_test"],
+        replicas=tuple(replicas),
+        models=models,
+        single=single,
+        loss_state=_loss_state(losses[0]),
+        label_sets=_label_sets(losses[0], policy, tf.zeros([1, columns])),
+        epochs=epochs,
+        warm_epochs=round(warm_start * epochs),
+        batches=batches,
+        patience=patience,
+    )
+    first, rest = _start(plan, build_loss, stacked and len(replicas) > 1, _compiles(losses[0]))
+    runs = [first]
+    first.train(on_epoch)
+    for position in rest:
+        runs.append(Run(plan, first.program, first.functions, [position]))
+        runs[-1].train(on_epoch)
+    trained = [result for run in runs for result in run.results()]
+    return _with_seconds(trained, time.perf_counter() - started)
+
+
+def _start(plan, build_loss, stacked, compiled):
+    """The first run, ready to train, and the places of the replicas that it leaves out."""
+
+    def warm(hyper):
+        del hyper
+        return SurrogateLoss("cross_entropy", policy=plan.task.policy)
+
+    everyone = list(range(len(plan.replicas)))
+    ladder = [(stacked, compiled), (False, compiled), (False, False)]
+    ladder = list(dict.fromkeys(ladder))
+    for together, compiled in ladder:
+        program = Program(plan.task, stacked=together, compiled=compiled)
+        functions = program.epoch(warm), program.epoch(build_loss)
+        run = Run(plan, program, functions, everyone if together else everyone[:1])
+        try:
+            run.compile()
+        except Exception as error:  # whatever a layer or a loss raises when it is traced
+            if (together, compiled) == ladder[-1]:
+                raise
+            warnings.warn(_complaint(together, error), stacklevel=3)
+        else:
+            return run, ([] if together else everyone[1:])
+    raise AssertionError("the last rung of the ladder returns or raises")
+
+
+def _complaint(together, error):
+    lines = str(error).strip().split("\n")
+    # TensorFlow puts its own errors first and those of functions it traces last.
+    cause = lines[-1 if lines[0] == "in user code:" else 0].strip()[:300]
+    if together:
+        return (
+            "the network or its loss cannot be stacked: its replicas are trained one at a time, "
+            f"which takes longer. Cause: {type(error).__name__}: {cause}"
+        )
+    return (
+        "the network or its loss cannot be compiled by XLA and is trained without, which takes "
+        f"longer. Cause: {type(error).__name__}: {cause}"
+    )
+
+
+def _compiles(loss):
+    """False for a reward in Python, which XLA would refuse; nothing is lost by not trying it."""
+    return not (isinstance(loss, PolicyGradientLoss) and isinstance(loss.reward, BlackBox))
+
+
+def _loss_state(loss):
+    return tuple(loss.initial_state()) if isinstance(loss, PolicyGradientLoss) else ()
+
+
+def _label_sets(loss, policy, outputs):
+    """Label sets that a sampling estimator draws in each step."""
+    if not isinstance(loss, PolicyGradientLoss):
+        return 0
+    estimator, multilabel = loss.estimator, policy.multilabel(outputs)
+    if estimator == "auto":
+        estimator = strongest_estimator(
+            loss.reward.for_multilabel() if multilabel else loss.reward,
+            policy.num_classes(outputs),
+            multilabel_columns=outputs.shape[-1] if multilabel else 1,
+        )
+    return estimator.samples if isinstance(estimator, LocalExpectation | Reinforce) else 0
+
+
+def _with_seconds(trained, seconds):
+    """Share the time of the whole call by the steps that each replica made."""
+    steps = sum(run.steps for run in trained)
+    return [dataclasses.replace(run, seconds=seconds * run.steps / steps) for run in trained]

@@ -1,0 +1,297 @@
+"""Stacked replicas: each equals itself alone, Keras's own training, and its own random choices."""
+
+from __future__ import annotations
+
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.metrics import f1_score
+
+import policygrad_metrics as pgm
+from policygrad_metrics.training import Network, Replica, train_replicas
+from policygrad_metrics.training.run import epoch_order
+
+SMALL = Network((16,))
+
+
+def parts(task="binary", rows=203, seed=0):
+    """Rows of no round number, so that batches need filling up."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(3 * rows, 5)).astype(np.float32)
+    score = x @ rng.normal(size=(5, 3)) + rng.normal(size=(3 * rows, 3))
+    y = {
+        "binary": (score[:, 0] > 1.5).astype(int),
+        "multiclass": score.argmax(axis=1),
+        "ordinal": np.digitize(score[:, 0], [-1.0, 1.5]),
+        "multilabel": (score > 1.0).astype(int),
+    }[task]
+    xs, ys = np.split(x, 3), np.split(y, 3)
+    return types.SimpleNamespace(
+        x_train=xs[0], y_train=ys[0], x_valid=xs[1], y_valid=ys[1], x_test=xs[2], y_test=ys[2]
+    )
+
+
+def cross_entropy(hyper):
+    return pgm.SurrogateLoss("cross_entropy")
+
+
+def blackbox_f1(y_true, y_pred):
+    return f1_score(y_true, y_pred, zero_division=0.0)
+
+
+def policy_gradient(estimator):
+    return lambda hyper: pgm.PolicyGradientLoss("f1", estimator=estimator, cross_entropy=hyper["c"])
+
+
+LOSSES = {
+    "cross_entropy": cross_entropy,
+    "soft_f1": lambda hyper: pgm.SurrogateLoss("soft_f1", average="binary"),
+    "exact": policy_gradient("exact"),
+    "local_expectation": policy_gradient("local_expectation"),
+    "moving_average": policy_gradient(pgm.Reinforce(baseline="moving_average")),
+    "keras": lambda hyper: keras.losses.BinaryFocalCrossentropy(from_logits=True),
+}
+REPLICAS = [
+    Replica(seed=3, learning_rate=1e-2, hyper={"c": 0.3}),
+    Replica(seed=4, learning_rate=3e-3, hyper={"c": 0.1}),
+    Replica(seed=3, learning_rate=1e-3, hyper={"c": 1.0}),
+]
+
+
+def fit(build_loss=cross_entropy, replicas=REPLICAS, network=SMALL, **options):
+    options = {"epochs": 4, "batch_size": 64, "task": "binary", "reward": "f1", **options}
+    data = options.pop("data", None) or parts(options["task"])
+    return train_replicas(
+        network=network, build_loss=build_loss, data=data, replicas=replicas, **options
+    )
+
+
+def assert_same(one, other):
+    """Equal up to the order of sums: 16 steps of Adam of at most the learning rate each."""
+    assert len(one.history["loss"]) == len(other.history["loss"])
+    np.testing.assert_allclose(one.history["loss"], other.history["loss"], rtol=2e-5)
+    for a, b in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_replica_in_the_stack_equals_the_same_alone(name):
+    together, alone = fit(LOSSES[name]), fit(LOSSES[name], REPLICAS[1:2])
+    assert together[1].stacked
+    assert not alone[0].stacked
+    assert_same(together[1], alone[0])
+
+
+def test_one_after_the_other_equals_stacked_with_dropout_and_batch_normalisation():
+    network = Network((16, 8), dropout=0.3, batch_norm=True)
+    together, singly = (fit(network=network, stacked=stacked) for stacked in (True, False))
+    for one, other in zip(together, singly, strict=True):
+        assert_same(one, other)
+    rebuilt = network.build(5, 1, seed=99)
+    rebuilt.set_weights(together[0].weights)
+    x_test = parts().x_test
+    np.testing.assert_allclose(rebuilt(x_test), together[0].test_outputs, atol=1e-5)
+
+
+def test_dropout_and_data_order_follow_the_seed():
+    # Without hidden layers, learning rate 1e-12: losses of an epoch differ by dropout alone.
+    class Dropped:
+        def build(self, features, outputs, seed):
+            inputs = keras.Input((features,))
+            dropped = keras.layers.Dropout(0.5, seed=seed)(inputs)
+            return keras.Model(inputs, keras.layers.Dense(outputs, "linear", True, "ones")(dropped))
+
+    still = [Replica(seed, 1e-12) for seed in (1, 2, 1)]
+    runs = fit(replicas=still, network=Dropped(), batch_size=1000, epochs=2)
+    losses = [run.history["loss"] for run in runs]
+    assert losses[0] == losses[2]
+    assert len({*losses[0], *losses[1]}) == 4
+
+
+def test_full_batches_equal_keras_fit():
+    data = parts()
+    run = fit(replicas=[Replica(5, 0.01), Replica(6, 0.01)], epochs=6, batch_size=1000)[0]
+    model = SMALL.build(5, 1, seed=5)
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss=pgm.SurrogateLoss("cross_entropy"))
+    history = model.fit(data.x_train, data.y_train, batch_size=203, epochs=6, verbose=0).history
+    np.testing.assert_allclose(run.history["loss"], history["loss"], rtol=1e-5)
+
+
+def test_same_seed_same_result_to_the_bit():
+    one, two = (fit(LOSSES["local_expectation"], replicas=REPLICAS[:2], epochs=2) for _ in "ab")
+    for a, b in zip(one, two, strict=True):
+        assert a.history == b.history
+        np.testing.assert_array_equal(a.test_outputs, b.test_outputs)
+    assert one[0].history != one[1].history
+
+
+def test_each_replica_stops_on_its_own_reward_and_keeps_its_best_weights():
+    data = parts()
+    rates = [Replica(0, 0.1), Replica(1, 1e-9), Replica(2, 0.03)]
+    seen = []
+    runs = fit(
+        replicas=rates,
+        epochs=12,
+        patience=3,
+        data=data,
+        on_epoch=lambda epoch, rewards: seen.append((epoch, sorted(rewards))),
+    )
+    for run in runs:
+        rewards = run.history["val_reward"]
+        assert len(rewards) == min(12, run.best_epoch + 4)
+        assert run.best_epoch == int(np.argmax(rewards))
+        scored = f1_score(data.y_valid, run.valid_outputs[:, 0] > 0.0)
+        assert scored == pytest.approx(rewards[run.best_epoch], abs=1e-6)
+        assert run.steps == 4 * len(rewards)
+        assert run.reward_evaluations == len(rewards)
+    # At a rate of 1e-9 nothing changes: best at once, ended after three more epochs.
+    assert runs[1].best_epoch == 0
+    assert [epoch for epoch, places in seen if 1 in places] == [0, 1, 2, 3]
+    assert sum(run.seconds for run in runs) > 0.0
+    alone = fit(replicas=rates[2:], epochs=12, patience=3, data=data)[0]
+    assert_same(runs[2], alone)
+
+
+def test_divergence_is_recorded_and_harms_no_neighbour():
+    replicas = [Replica(0, 1e-2), Replica(1, 1e30), Replica(2, 1e-2)]
+    runs = fit(replicas=replicas, network=Network((16, 16)))
+    assert [run.diverged for run in runs] == [False, True, False]
+    assert runs[1].best_epoch == -1
+    assert runs[1].history == {"loss": [], "val_reward": []}
+    assert np.isfinite(runs[1].valid_outputs).all()
+    alone = fit(replicas=replicas[2:], network=Network((16, 16)))[0]
+    assert_same(runs[2], alone)
+
+
+@pytest.mark.parametrize(
+    ("task", "reward", "columns"),
+    [
+        ("multiclass", "f1_macro", 3),
+        ("ordinal", "cohen_kappa_quadratic", 3),
+        ("multilabel", "f1_samples", 3),
+    ],
+)
+def test_every_task_trains_on_its_reward(task, reward, columns):
+    policy = "sigmoid" if task == "multilabel" else "softmax"
+    replicas = [Replica(seed, 0.03) for seed in (0, 1)]
+    runs = fit(
+        lambda hyper: pgm.PolicyGradientLoss(reward, policy=policy),
+        replicas,
+        task=task,
+        reward=reward,
+        epochs=8,
+    )
+    for run in runs:
+        assert run.test_outputs.shape == (203, columns)
+        assert max(run.history["val_reward"]) > run.history["val_reward"][0] + 0.05
+
+
+def test_warm_start_is_cross_entropy_first():
+    warm = fit(LOSSES["exact"], warm_start=0.5, patience=1)
+    plain = fit(cross_entropy)
+    for one, other in zip(warm, plain, strict=True):
+        np.testing.assert_allclose(one.history["loss"][:2], other.history["loss"][:2], rtol=1e-6)
+        assert one.history["loss"][2] > 2.0 * other.history["loss"][2]
+
+
+def test_a_python_reward_is_stacked_without_xla():
+    loss = policy_gradient(pgm.Reinforce(samples=4))
+    native = fit(loss, epochs=2)
+    box = fit(
+        lambda hyper: pgm.PolicyGradientLoss(
+            blackbox_f1, estimator=pgm.Reinforce(samples=4), cross_entropy=hyper["c"]
+        ),
+        reward=blackbox_f1,
+        epochs=2,
+    )
+    for one, other in zip(native, box, strict=True):
+        np.testing.assert_allclose(one.history["loss"], other.history["loss"], rtol=1e-4)
+        np.testing.assert_allclose(
+            one.history["val_reward"], other.history["val_reward"], rtol=1e-4
+        )
+        assert other.stacked
+        assert other.reward_evaluations == 2 + 2 * 4 * 4
+
+
+class InPython(keras.layers.Layer):
+    """A layer that neither XLA nor the stacking of replicas can see into."""
+
+    def call(self, inputs):
+        doubled = tf.py_function(lambda x: 2.0 * x, [inputs], tf.float32)
+        return tf.ensure_shape(doubled, inputs.shape)
+
+
+class Unstackable:
+    def build(self, features, outputs, seed):
+        inputs = keras.Input((features,))
+        return keras.Model(inputs, SMALL.build(features, outputs, seed)(InPython()(inputs)))
+
+
+def test_what_cannot_be_stacked_is_trained_one_at_a_time_and_says_so():
+    with pytest.warns(UserWarning, match="one at a time") as said:
+        runs = fit(network=Unstackable(), epochs=2)
+    assert any("XLA" in str(warning.message) for warning in said)
+    assert not any(run.stacked for run in runs)
+    data = parts()
+    for name in ("x_train", "x_valid", "x_test"):
+        setattr(data, name, 2.0 * getattr(data, name))
+    for one, other in zip(runs, fit(data=data, epochs=2), strict=True):
+        assert_same(one, other)
+
+
+def test_an_epoch_visits_every_row_and_few_of_them_twice():
+    for count, batches in ((203, 4), (257, 2), (5, 1), (1000, 7)):
+        rows = -(-count // batches)
+        order = epoch_order(7, 1, count, batches, rows)
+        visits = np.bincount(order.ravel(), minlength=count)
+        assert visits.min() == 1
+        assert (visits - 1).sum() < batches
+    assert not np.array_equal(epoch_order(7, 1, 50, 1, 50), epoch_order(7, 2, 50, 1, 50))
+
+
+def test_networks_follow_their_seed_and_leave_global_state_alone():
+    network = Network((8, 8), dropout=0.2)
+    keras.utils.set_random_seed(1)
+    before = np.random.get_state()[1].copy()  # noqa: NPY002  # the state that must not change
+    one, same, other = (network.build(4, 2, seed).get_weights() for seed in (1, 1, 2))
+    assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+    for a, b in zip(one, same, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(one[0], other[0])
+    assert not np.array_equal(one[0][:, :4], one[2][:4, :4])
+
+
+def test_stateless_call_equals_the_loss_and_carries_the_moving_average():
+    y, outputs = [0, 1, 1], tf.constant([[0.3], [-0.2], [1.0]])
+    estimator = pgm.Reinforce(samples=4, baseline="moving_average", decay=0.5)
+    loss = pgm.PolicyGradientLoss("f1", estimator=estimator)
+    value, state = loss.stateless_call(y, outputs, loss.initial_state())
+    assert float(value) == pytest.approx(float(loss(y, outputs)))
+    assert float(state[1]) == pytest.approx(0.5)
+    again = loss.stateless_call(y, outputs, state)[1]
+    assert float(again[1]) == pytest.approx(0.75)
+    # The same draws give the same reward: the average stays where it is.
+    assert float(again[0] / again[1]) == pytest.approx(float(state[0] / state[1]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"task": "binari"}, "did you mean 'binary'"),
+        ({"replicas": []}, "at least one Replica"),
+        ({"epochs": 0}, "epochs must be"),
+        ({"batch_size": 2.5}, "batch_size must be"),
+        ({"warm_start": 1.0}, "warm_start must be"),
+        ({"replicas": [Replica(0, hyper={"c": 1.0}), Replica(1)]}, "same names"),
+        ({"replicas": [Replica(0, hyper={"c": c}) for c in "ab"]}, "must then be a number"),
+        ({"build_loss": lambda hyper: lambda y, outputs: outputs}, "returns a scalar"),
+        ({"data": parts("multiclass")}, "labels must lie in 0 to 1"),
+        ({"data": parts("multilabel")}, "y_train must be whole numbers"),
+    ],
+)
+def test_errors_come_before_any_work(options, message):
+    with pytest.raises(ValueError, match=message):
+        fit(**options)
