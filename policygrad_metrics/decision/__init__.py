@@ -1,0 +1,11 @@
+"""From probabilities to labels: decisions tuned to a reward on held-out data (floor 3).
+
+Read `tuner.py` (what a person uses), `rules.py` (what a decision is), then the searches:
+`sweeps.py` (thresholds, offsets, cut-points), `frank_wolfe.py`, `expected_f.py`. `scorer.py` is
+how a search asks a reward for the scores of thousands of candidates at once.
+"""
+
+from policygrad_metrics.decision.rules import Rule, plain_rule
+from policygrad_metrics.decision.tuner import METHODS, DecisionTuner
+
+__all__ = ["METHODS", "DecisionTuner", "Rule", "plain_rule"]

@@ -1,0 +1,188 @@
+"""Scores of very many decisions of one data set at once, for any reward (floor 3).
+
+A reward that adds up over counts is scored from confusion tables, as many as wanted in one
+compiled call; one that is a mean over examples from the change that each label makes; a black box
+by calling it. Searches see none of this.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from policygrad_metrics.rewards import Reward
+from policygrad_metrics.rewards.forms import StructuredForm
+
+#: Most numbers in the confusion tables of one sweep; above it, candidates are thinned out.
+TABLE_BUDGET = 2**24
+
+
+class Scorer:
+    """The reward of one data set as a function of its labels.
+
+    Args:
+        reward: the reward, with `multilabel` set as the data are.
+        truth: int `[N, C]`.
+        weight: float `[N, C]`, or None.
+        num_classes: K.
+        max_calls: most calls of a black box in one sweep.
+
+    Raises:
+        ValueError: the reward does not fit the data.
+    """
+
+    def __init__(
+        self,
+        reward: Reward,
+        truth: np.ndarray,
+        weight: np.ndarray | None,
+        num_classes: int,
+        max_calls: int = 100,
+    ):
+        self.reward = reward
+        self.truth = truth
+        self.weighted = weight is not None
+        self.weight = np.ones(truth.shape) if weight is None else weight
+        self.num_classes = num_classes
+        self.max_calls = max_calls
+        self.by_counts = reward.accumulates == "counts"
+        self._form = None
+        if not self.by_counts:
+            self._form = reward.form(
+                tf.constant(truth, tf.int32),
+                tf.constant(self.weight, tf.float32),
+                num_classes,
+                self.weighted,
+            )
+
+    def score(self, labels: np.ndarray) -> float:
+        """Return the reward of labels `[N, C]`."""
+        if self._form is None:
+            return float(self.of_tables(self.tables(labels)[None])[0])
+        return float(self._form.score(tf.constant(labels[None], tf.int32))[0])
+
+    def tables(self, labels: np.ndarray) -> np.ndarray:
+        """Return the confusion tables `[C, K, K]` of labels `[N, C]`; rows are the truth."""
+        C, K = self.truth.shape[1], self.num_classes
+        cell = (np.arange(C) * K + self.truth) * K + labels
+        counts = np.bincount(cell.ravel(), weights=self.weight.ravel(), minlength=C * K * K)
+        return counts.reshape(C, K, K)
+
+    def of_tables(self, tables: np.ndarray) -> np.ndarray:
+        """Return the rewards `[M]` of confusion tables `[M, C, K, K]`."""
+        scores = _table_scores(self.reward, *tables.shape[1:3])
+        return scores(tf.constant(tables, tf.float32)).numpy().astype(np.float64)
+
+    def gradient(self, tables: np.ndarray) -> np.ndarray:
+        """Return the derivatives of the reward by the cells of one set of tables `[C, K, K]`.
+
+        Raises:
+            ValueError: the reward is no function of confusion tables.
+        """
+        if not self.by_counts:
+            raise ValueError(
+                f"method='frank_wolfe' needs a reward of confusion counts; {self.reward.name!r} "
+                "is none. Use method='threshold' or 'offsets'."
+            )
+        slope = _table_gradient(self.reward, *tables.shape[:2])(tf.constant(tables, tf.float32))
+        return np.nan_to_num(slope.numpy().astype(np.float64), posinf=0.0, neginf=0.0)
+
+    def stops(self, ends: np.ndarray) -> np.ndarray:
+        """Thin the candidates of a sweep to what this reward can score in reasonable time."""
+        if self.by_counts:
+            most = max(2, TABLE_BUDGET // (self.truth.shape[1] * self.num_classes**2))
+        else:
+            most = len(ends) if isinstance(self._form, StructuredForm) else self.max_calls
+        if len(ends) <= most:
+            return ends
+        return ends[np.unique(np.linspace(0, len(ends) - 1, most).round().astype(int))]
+
+    def along(
+        self, labels: np.ndarray, column: int, order: np.ndarray, after: Any, stops: np.ndarray
+    ) -> np.ndarray:
+        """Return the rewards while labels of one column are changed one after the other.
+
+        Args:
+            labels: int `[N, C]` to start from.
+            column: the label column.
+            order: examples (row numbers) in the order in which they change.
+            after: int, or one per example of `order`: the new label.
+            stops: increasing numbers of changes, from 0 to `len(order)`.
+
+        Returns:
+            Rewards `[len(stops)]`, after so many changes.
+        """
+        after = np.broadcast_to(after, order.shape)
+        if self.by_counts:
+            return self._along_counts(labels, column, order, after, stops)
+        form = self._form
+        if isinstance(form, StructuredForm):
+            # A mean over examples: what each change is worth does not depend on the others.
+            effects = form.effects(tf.constant(labels[None], tf.int32))[0, :, column].numpy()
+            steps = effects[order, after] - effects[order, labels[order, column]]
+            path = np.concatenate([[0.0], np.cumsum(steps, dtype=np.float64)])
+            return self.score(labels) + path[stops]
+        scores, labels = [], labels.copy()
+        for start, stop in zip(np.concatenate([[0], stops[:-1]]), stops, strict=True):
+            labels[order[start:stop], column] = after[start:stop]
+            scores.append(self.score(labels))
+        return np.asarray(scores)
+
+    def _along_counts(self, labels, column, order, after, stops):
+        K, M = self.num_classes, len(stops)
+        row = np.searchsorted(stops, np.arange(len(order)), side="right")
+        seen = row < M  # changes behind the last stop
+        truth, weight = self.truth[order, column], self.weight[order, column]
+        change = np.zeros(M * K * K)
+        for label, sign in ((labels[order, column], -1.0), (after, 1.0)):
+            cell = (row * K + truth) * K + label
+            change += np.bincount(cell[seen], weights=sign * weight[seen], minlength=M * K * K)
+        tables = np.repeat(self.tables(labels)[None].astype(np.float32), M, axis=0)
+        path = np.cumsum(change.reshape(M, K, K), axis=0)
+        # Weights taken out of a sum leave rounding behind where zero is meant.
+        exact = self.tables(labels)[column] + path
+        tables[:, column] = np.where(exact < 1e-9 * self.weight.sum(), 0.0, exact)
+        return self.of_tables(tables)
+
+
+@functools.lru_cache(maxsize=128)
+def _table_scores(reward, columns, num_classes):
+    score = _one_table(reward, columns, num_classes)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, columns, num_classes, num_classes], tf.float32)]
+    )
+    def scores(tables):
+        return tf.vectorized_map(score, tables)
+
+    return scores
+
+
+@functools.lru_cache(maxsize=128)
+def _table_gradient(reward, columns, num_classes):
+    score = _one_table(reward, columns, num_classes)
+
+    @tf.function(input_signature=[tf.TensorSpec([columns, num_classes, num_classes], tf.float32)])
+    def slope(table):
+        with tf.GradientTape() as tape:
+            tape.watch(table)
+            value = score(table)
+        return tape.gradient(value, table, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    return slope
+
+
+def _one_table(reward, columns, num_classes):
+    # Each cell of the tables is one example with its count as weight.
+    cells = np.divmod(np.arange(num_classes**2), num_classes)
+    truth, labels = (np.repeat(x[:, None], columns, axis=1).astype(np.int32) for x in cells)
+
+    def score(table):
+        weight = tf.transpose(tf.reshape(table, [columns, num_classes**2]))
+        form = reward.form(tf.constant(truth), weight, num_classes, weighted=True)
+        return form.score(tf.constant(labels[None]))[0]
+
+    return score

@@ -1,0 +1,234 @@
+"""`DecisionTuner`: tune the decision, not the model (floor 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from policygrad_metrics._checks import choose
+from policygrad_metrics.decision.frank_wolfe import frank_wolfe
+from policygrad_metrics.decision.rules import ArgMax, ExpectedF, Rule
+from policygrad_metrics.decision.scorer import Scorer
+from policygrad_metrics.decision.sweeps import (
+    TIE,
+    best_cut_points,
+    best_offsets,
+    best_thresholds,
+)
+from policygrad_metrics.rewards import FBeta, Reward, get_reward
+
+METHODS = ("auto", "threshold", "offsets", "cut_points", "frank_wolfe", "expected_f")
+
+
+class DecisionTuner(BaseEstimator):
+    """Turns probabilities of any model into labels, tuned to a reward on held-out data.
+
+    - "threshold": label 1 where p exceeds a threshold, one per label column. The search is
+      exact over all distinct scores, in O(N log N). On calibrated p the F1-optimal threshold is
+      F1* / 2 (Lipton, Elkan, Naryanaswamy 2014).
+    - "offsets": arg-max_k w_k p_k by coordinate ascent on log w; never worse on the fitting
+      data than the plain arg-max.
+    - "cut_points": for ordered levels, cuts on the expected level sum_k k p_k.
+    - "frank_wolfe": arg-max_j sum_i G_ij p_i with a table of gains (Narasimhan 2015).
+    - "expected_f": as many of the top-ranked examples of the set given to `predict` as maximise
+      its expected F-beta, p taken to be calibrated (Ye 2012); nothing is fitted.
+    - "auto": "threshold" for two classes and label columns, "offsets" for more classes, the
+      better of "offsets" and "cut_points" for ordered ones.
+
+    Args:
+        reward: a name, a `Reward`, or a function `f(y_true, y_pred) -> float`.
+        method: one of the above.
+        multilabel: whether probabilities `[N, L]` are of L label columns, not of L classes.
+        ordinal: whether the classes are ordered.
+        max_calls: a function of your own is called at most so often per number and pass; its
+            candidates are then evenly spaced ranks. Rewards by name try every candidate.
+
+    Attributes:
+        rule_: the decision; `rule_.describe()` says it in words.
+        method_: the method that "auto" chose.
+        score_: the reward on the fitting data; plain_score_: that of the plain arg-max.
+
+    >>> import numpy as np
+    >>> tuner = DecisionTuner("f1").fit(np.array([0.1, 0.2, 0.3, 0.4]), [0, 1, 0, 1])
+    >>> tuner.rule_.describe(), tuner.predict(np.array([0.12, 0.25])).tolist()
+    ('p > 0.15', [0, 1])
+    >>> round(tuner.plain_score_, 3), round(tuner.score_, 3)
+    (0.0, 0.8)
+    """
+
+    def __init__(
+        self,
+        reward: str | Reward | Callable[..., float] = "f1",
+        method: str = "auto",
+        *,
+        multilabel: bool = False,
+        ordinal: bool = False,
+        max_calls: int = 100,
+    ):
+        self.reward = reward
+        self.method = method
+        self.multilabel = multilabel
+        self.ordinal = ordinal
+        self.max_calls = max_calls
+
+    def fit(self, probabilities: Any, y_true: Any, sample_weight: Any = None) -> Self:
+        """Tune the decision.
+
+        Args:
+            probabilities: of data that the model was not trained on: `[N]` or `[N, 1]` (of
+                class 1) or `[N, K]`; with `multilabel=True` `[N, L]`.
+            y_true: labels 0 ... K-1, `[N]`; with `multilabel=True` 0 or 1, `[N, L]`.
+            sample_weight: `[N]`, not negative.
+
+        Returns:
+            The tuner itself.
+
+        Raises:
+            ValueError: the method is unknown or does not fit the data, a probability is outside
+                [0, 1], a label outside the classes, or shapes do not belong together.
+        """
+        choose("method", self.method, METHODS)
+        if isinstance(self.max_calls, bool) or not self.max_calls >= 2:
+            raise ValueError(f"max_calls must be 2 or more; it is {self.max_calls!r}.")
+        reward = get_reward(self.reward)
+        if self.multilabel:
+            reward = reward.for_multilabel()
+        p = self._probabilities(probabilities)
+        truth, weight = self._truth(y_true, p), self._weight(sample_weight, len(p))
+        self._check_method(reward, p.shape[-1])
+        if weight is not None:
+            kept = weight[:, 0] > 0.0
+            if not kept.any():
+                raise ValueError("sample_weight must not be zero throughout.")
+            p, truth, weight = p[kept], truth[kept], np.repeat(weight[kept], p.shape[1], axis=1)
+        scorer = Scorer(reward, truth, weight, p.shape[-1], self.max_calls)
+        self.plain_score_ = scorer.score(ArgMax().decide(p))
+        self.n_columns_, self.n_classes_ = p.shape[1:]
+        self.method_, self.rule_ = self._tune(reward, p, scorer)
+        self.score_ = scorer.score(self.rule_.decide(p))
+        return self
+
+    def predict(self, probabilities: Any) -> np.ndarray:
+        """Return labels, int64 `[N]` (with `multilabel=True` `[N, L]`).
+
+        Args:
+            probabilities: as for `fit`.
+
+        Raises:
+            ValueError: they have another number of classes or columns than at `fit`.
+        """
+        check_is_fitted(self, "rule_")
+        p = self._probabilities(probabilities)
+        if p.shape[1:] != (self.n_columns_, self.n_classes_):
+            raise ValueError(
+                f"probabilities must have the {self.n_columns_} label columns and "
+                f"{self.n_classes_} classes of fit; they have shape {np.shape(probabilities)}."
+            )
+        labels = self.rule_.decide(p).astype(np.int64)
+        return labels if self.multilabel else labels[:, 0]
+
+    def score(self, probabilities: Any, y_true: Any, sample_weight: Any = None) -> float:
+        """Return the reward of the decisions; arguments as for `fit`."""
+        labels = self.predict(probabilities)
+        p = self._probabilities(probabilities)
+        reward = get_reward(self.reward)
+        if self.multilabel:
+            reward = reward.for_multilabel()
+        weight = self._weight(sample_weight, len(p))
+        if weight is not None:
+            weight = np.repeat(weight, p.shape[1], axis=1)
+        scorer = Scorer(reward, self._truth(y_true, p), weight, self.n_classes_)
+        return scorer.score(labels.reshape(p.shape[:2]))
+
+    def _check_method(self, reward: Reward, num_classes: int) -> None:
+        if self.method == "threshold" and num_classes != 2:
+            raise ValueError(
+                f"method='threshold' needs two classes; there are {num_classes}. Use 'offsets'."
+            )
+        if self.method in ("offsets", "cut_points") and self.multilabel:
+            raise ValueError(
+                f"method={self.method!r} chooses one class per example, but the data are "
+                "multi-label. Use 'threshold'."
+            )
+        if self.method == "expected_f":
+            _expected_f(reward, num_classes)
+
+    def _tune(self, reward: Reward, p: np.ndarray, scorer: Scorer) -> tuple[str, Rule]:
+        K = p.shape[-1]
+        if self.method == "expected_f":
+            return self.method, _expected_f(reward, K)
+        if self.method == "frank_wolfe":
+            return self.method, frank_wolfe(p, scorer)
+        if self.method == "threshold" or (self.method == "auto" and K == 2):
+            return "threshold", best_thresholds(p, scorer)
+        if self.method == "cut_points":
+            return self.method, best_cut_points(p, scorer)
+        offsets = best_offsets(p, scorer)
+        if self.method == "auto" and self.ordinal:
+            cuts = best_cut_points(p, scorer)
+            gain = scorer.score(cuts.decide(p)) - scorer.score(offsets.decide(p))
+            if gain > TIE:
+                return "cut_points", cuts
+        return "offsets", offsets
+
+    def _probabilities(self, probabilities: Any) -> np.ndarray:
+        """`[N, C, K]`, float64."""
+        p = np.asarray(probabilities, np.float64)
+        if p.ndim not in (1, 2) or not len(p) or (p.ndim == 1 and self.multilabel):
+            shape = "[N, L]" if self.multilabel else "[N] or [N, K]"
+            raise ValueError(f"probabilities must have shape {shape}; they have {p.shape}.")
+        if not ((p >= 0.0) & (p <= 1.0 + 1e-6)).all():
+            raise ValueError(
+                "probabilities must lie in [0, 1]; some do not, or are NaN. Give the outputs "
+                "behind the sigmoid or softmax, not the logits."
+            )
+        if self.multilabel:
+            return np.stack([1.0 - p, p], axis=-1)
+        p = p.reshape(len(p), -1)
+        return (np.hstack([1.0 - p, p]) if p.shape[1] == 1 else p)[:, None, :]
+
+    def _truth(self, y_true: Any, p: np.ndarray) -> np.ndarray:
+        y = np.asarray(y_true)
+        expected = p.shape[:2] if self.multilabel else p.shape[:1]
+        if y.shape != expected and y.shape != p.shape[:2]:
+            way_out = (
+                "" if self.multilabel or y.ndim < 2 else " For label columns: multilabel=True."
+            )
+            raise ValueError(f"y_true must have shape {expected}; it has {y.shape}.{way_out}")
+        if y.dtype.kind not in "iufb" or not np.isin(y, np.arange(p.shape[2])).all():
+            raise ValueError(
+                f"y_true must hold labels 0 to {p.shape[2] - 1}, as many classes as there are "
+                f"probabilities; it holds {np.unique(y)[:8].tolist()}."
+            )
+        return y.astype(np.int64).reshape(p.shape[:2])
+
+    def _weight(self, sample_weight: Any, size: int) -> np.ndarray | None:
+        if sample_weight is None:
+            return None
+        weight = np.asarray(sample_weight, np.float64)
+        if weight.shape != (size,) or not (np.isfinite(weight) & (weight >= 0.0)).all():
+            raise ValueError(
+                f"sample_weight must be {size} finite numbers, 0 or more; it has shape "
+                f"{weight.shape}."
+            )
+        return weight[:, None]
+
+
+def _expected_f(reward: Reward, num_classes: int) -> ExpectedF:
+    average = "macro" if reward.multilabel else "binary"
+    if (
+        not isinstance(reward, FBeta)
+        or reward.labels is not None
+        or reward.average != average
+        or num_classes != 2
+    ):
+        raise ValueError(
+            "method='expected_f' maximises F-beta of class 1 of two classes (f1, f2, ...), or of "
+            f"each label column (f1_macro); the reward is {reward.name!r}. Use 'threshold', "
+            "'offsets' or 'frank_wolfe'."
+        )
+    return ExpectedF(reward.beta, reward.zero_division)
