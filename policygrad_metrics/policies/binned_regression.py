@@ -6,11 +6,12 @@ import dataclasses
 import math
 import numbers
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics import aqi
 from policygrad_metrics._checks import choose
 from policygrad_metrics.policies.base import Policy, as_float32, columns
 from policygrad_metrics.policies.intervals import NOISES, log_level_probabilities
@@ -42,9 +43,12 @@ class BinnedRegression(Policy):
             or None: the network's second column.
         center: The value that an output of 0 means. The mean of the training targets is a good one.
         unit: The change in value that an output of 1 means; their standard deviation is good.
+        standard: A note of where the edges come from, saved with a model; `for_scale` writes it.
 
     Raises:
         ValueError: An argument is not a number, not finite, not positive, or not increasing.
+
+    See `for_scale` for the edges of an air-quality standard.
 
     >>> policy = BinnedRegression([35.0, 75.0], scale=20.0, center=55.0, unit=30.0)
     >>> outputs = tf.constant([[0.0], [2.0]])
@@ -62,6 +66,70 @@ class BinnedRegression(Policy):
     scale: float | None = None
     center: float = 0.0
     unit: float = 1.0
+    standard: str = ""
+
+    @classmethod
+    def for_scale(
+        cls,
+        scale: str | aqi.Scale,
+        pollutant: str = "pm25",
+        *,
+        noise: str = "normal",
+        noise_scale: float | None = None,
+        center: float | None = None,
+        unit: float | None = None,
+    ) -> Self:
+        """Return the policy whose levels are those of an air-quality standard.
+
+        The edges lie where an *unrounded* concentration changes its level (`aqi.thresholds`):
+        each is the largest float32 number that `aqi.level` still puts into the lower level, so
+        that both agree on every float32 concentration, 15.45 and the like included.
+
+        Args:
+            scale: A key of `aqi.scales()`, for example "taiwan" or "us_epa_2024".
+            pollutant: One of the scale's pollutants; concentrations are in its column's unit.
+            noise: As for the class.
+            noise_scale: The class's `scale`: fixed, in the column's unit, or None to learn it.
+            center: As for the class; by default the middle edge (of two, the mean).
+            unit: As for the class; by default the center, so that an output of -1 means a
+                concentration of 0. Their mean and standard deviation in your data are better.
+
+        Raises:
+            ValueError: An unknown scale or pollutant (the nearest name is offered); otherwise as
+                for the class.
+
+        >>> policy = BinnedRegression.for_scale("taiwan")
+        >>> policy.standard, policy.num_classes(tf.zeros([1, 2])), policy.center
+        ('taiwan/pm25', 6, 54.45)
+        >>> policy.level_of([15.44, 15.45, 35.44, 35.45]).numpy()
+        array([0, 1, 1, 2], dtype=int32)
+        """
+        thresholds = aqi.thresholds(scale, pollutant)
+        middle = round(float(np.median(thresholds)), 9)
+        return cls(
+            edges=_last_below(thresholds, scale, pollutant),
+            noise=noise,
+            scale=noise_scale,
+            center=middle if center is None else center,
+            unit=middle if unit is None else unit,
+            standard=f"{aqi.get_scale(scale).key}/{pollutant}",
+        )
+
+    def on_scale(self, scale: str | aqi.Scale, pollutant: str = "pm25") -> Self:
+        """Return the policy that reads the same outputs on another standard's levels.
+
+        A network trained on one standard is re-scored on another without training: noise, center
+        and unit, that is the concentrations it predicts, stay; the edges are the other's.
+
+        Raises:
+            ValueError: An unknown scale or pollutant.
+
+        >>> policy = BinnedRegression.for_scale("taiwan").on_scale("korea")
+        >>> policy.num_classes(tf.zeros([1, 2])), policy.center
+        (4, 54.45)
+        """
+        other = type(self).for_scale(scale, pollutant)
+        return dataclasses.replace(self, edges=other.edges, standard=other.standard)
 
     def __post_init__(self) -> None:
         choose("noise", self.noise, NOISES)
@@ -80,6 +148,11 @@ class BinnedRegression(Policy):
         object.__setattr__(self, "unit", _positive("unit", self.unit))
         if self.scale is not None:
             object.__setattr__(self, "scale", _positive("scale", self.scale))
+        if not isinstance(self.standard, str):
+            raise ValueError(
+                f"standard must be text, got {self.standard!r}; it only notes where the edges are "
+                "from. Use BinnedRegression.for_scale(name) to get a standard's edges."
+            )
 
     def sites(self, outputs: Any) -> tf.TensorShape:
         sites, found = columns(outputs)
@@ -139,6 +212,22 @@ class BinnedRegression(Policy):
         """Return True where the target value is NaN or infinite."""
         values = tf.cast(self._site_values(y_true, outputs), tf.float32)
         return ~tf.math.is_finite(values)
+
+
+def _last_below(
+    thresholds: np.ndarray, scale: str | aqi.Scale, pollutant: str
+) -> tuple[float, ...]:
+    """Return, for each threshold, the largest float32 that the standard puts into the level below.
+
+    Within float32 a few numbers just under 15.45 read as 15.45; so the standard itself is asked.
+    """
+    edges = []
+    for level, threshold in enumerate(thresholds):
+        edge = np.float32(threshold)
+        while aqi.level(edge, scale, pollutant) > level:
+            edge = np.nextafter(edge, np.float32(-np.inf))
+        edges.append(float(edge))
+    return tuple(edges)
 
 
 def _finite(argument: str, value: Any) -> float:
