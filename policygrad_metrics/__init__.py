@@ -29,16 +29,26 @@ _EXPORTS = {
         "losses": "FocalLoss PolicyGradientLoss SurrogateLoss",
         "metrics": "RewardMetric",
         "callbacks": "StopOnBadBatch",
+        "step_losses": "StaircaseStepsLoss TanhStepsLoss",
+        "activations": "SigmoidStaircase",
+        "decision": "DecisionTuner",
+        "methods": "Method TaskInfo get_method trial_hyperparameters",
+        "tabular": "PolicyGradientClassifier reward_scorer",
     }.items()
     for name in names.split()
 }
+
+#: Modules that are public as they are.
+_MODULES = ("aqi", "data", "statistics")
 
 
 def __getattr__(name: str) -> Any:
     if name in _EXPORTS:
         return getattr(importlib.import_module(_EXPORTS[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"policygrad_metrics.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_EXPORTS])
+    return sorted([*globals(), *_EXPORTS, *_MODULES])

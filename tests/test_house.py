@@ -31,11 +31,15 @@ FLOORS = {
     "losses": 2,
     "metrics": 2,
     "callbacks": 2,
+    "activations": 2,
+    "step_losses": 2,
     "decision": 3,
     "methods": 3,
     "training": 4,
+    "tabular": 4,
     "study": 5,
     "cli": 6,
+    "cli_options": 6,
     "__main__": 6,
 }
 

@@ -1,0 +1,87 @@
+"""Policy gradients: every estimator and baseline; pure, mixed with cross-entropy, warm (floor 3).
+
+The recommended one is `policy_gradient`: the strongest estimator that the reward allows, with some
+cross-entropy mixed in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from policygrad_metrics.estimators import LocalExpectation, Reinforce
+from policygrad_metrics.losses import PolicyGradientLoss
+from policygrad_metrics.methods.base import Method
+from policygrad_metrics.methods.variants import WARM_START, MixedBuild, pure_mixed_warm
+
+_PAPERS = {
+    "none": "Williams 1992, Simple statistical gradient-following algorithms",
+    "moving_average": "Williams 1992; Zaremba, Sutskever 2015",
+    "greedy": "Rennie et al. 2017, Self-critical sequence training",
+    "leave_one_out": "Kool, van Hoof, Welling 2019, Buy 4 REINFORCE samples",
+}
+_BASELINES = {
+    "none": "no baseline",
+    "moving_average": "baseline: the mean of past rewards",
+    "greedy": "baseline: the likeliest labels' reward",
+    "leave_one_out": "baseline: the other label sets' mean reward",
+}
+
+
+def _gradient(estimator: Any) -> MixedBuild:
+    def build(info, hyper, mixed_in):
+        del hyper
+        return PolicyGradientLoss(
+            info.reward,
+            policy=info.policy,
+            estimator=estimator,
+            cross_entropy=0.0 if mixed_in is None else mixed_in,
+        )
+
+    return build
+
+
+def _rows(name: str, summary: str, paper: str, estimator: Any) -> list[Method]:
+    return pure_mixed_warm(_gradient(estimator), name, summary, "policy gradient", paper)
+
+
+def _recommended() -> list[Method]:
+    """The strongest estimator, whose mixture bears the plain name."""
+    pure, mixed, warm = _rows(
+        "policy_gradient",
+        "best available gradient of the expected reward",
+        "Williams 1992; Ranzato et al. 2016 (mixture)",
+        "auto",
+    )
+    return [
+        dataclasses.replace(mixed, name="policy_gradient"),
+        dataclasses.replace(pure, name="policy_gradient_pure", summary=f"{pure.summary}, alone"),
+        warm,
+        dataclasses.replace(
+            mixed,
+            name="policy_gradient_warm_mixed",
+            summary=f"{mixed.summary}, after cross-entropy",
+            warm_start=WARM_START,
+        ),
+    ]
+
+
+ROWS: list[Method] = [
+    *_recommended(),
+    *_rows(
+        "local_expectation",
+        "sampled label sets, summed exactly over each one label (8 sets)",
+        "Titsias, Lazaro-Gredilla 2015, Local expectation gradients",
+        LocalExpectation(samples=8),
+    ),
+    *(
+        row
+        for baseline, words in _BASELINES.items()
+        for row in _rows(
+            f"reinforce_{baseline}",
+            f"REINFORCE, 16 label sets, {words}",
+            _PAPERS[baseline],
+            Reinforce(samples=16, baseline=baseline),  # type: ignore[arg-type]  # a key of its list
+        )
+    ),
+]
