@@ -100,8 +100,13 @@ class PolicyGradientLoss(SiteLoss):
     Raises:
         ValueError: unknown names; labels outside the classes; outputs that are NaN or do not fit
             the policy; a Python reward inside XLA. Under XLA (Keras's default, `jit_compile=
-            "auto"`) values cannot be checked by an error: a bad batch gives a NaN loss and a zero
-            gradient, and `StopOnBadBatch` turns that into an error that names the batch.
+            "auto"`) values cannot be checked by an error: a label outside the classes gives a NaN
+            loss and a zero gradient. NaN inputs give a NaN loss too, but also spoil the weights,
+            as the gradient of a kernel contains its inputs. `StopOnBadBatch` turns both into an
+            error that names the batch.
+
+    With `BinnedRegression` and a learned scale keep some cross-entropy: the reward alone is content
+    with a scale of zero, which makes the policy a hard step again.
 
     >>> import keras, policygrad_metrics as pgm
     >>> loss = pgm.PolicyGradientLoss("accuracy", cross_entropy=0.0)
