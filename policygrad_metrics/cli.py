@@ -1,0 +1,241 @@
+"""The command `policygrad` (floor 6).
+
+Nothing heavy is imported before a sub-command needs it, so that `--help` answers at once. Bad
+input ends with exit code 2 and one message; a comparison that cannot go on with code 1; Ctrl-C
+with 130.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from policygrad_metrics._checks import choose
+from policygrad_metrics.cli_options import add_options, read_settings
+
+_EPILOG = """examples:
+  policygrad compare --quick
+  policygrad compare --csv air.csv.gz --target pm2.5 --bins 35,75,115,150,250 --time-split date
+  policygrad compare --data wine,digits --methods cross_entropy,policy_gradient --seeds 10
+"""
+_OUT = "runs"
+
+
+class BadInputError(Exception):
+    """What a person asked for cannot be done; the message says why."""
+
+
+@contextmanager
+def bad_input() -> Iterator[None]:
+    """Turn the errors of a person's input into `BadInputError`; others keep their traceback."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise BadInputError(str(error)) from error
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors in one line, like all others of this command."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *unused: Any) -> None:
+        from policygrad_metrics import __version__
+
+        print(f"policygrad {__version__}")
+        parser.exit()
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command."""
+    parser = _Parser(
+        prog="policygrad",
+        description="Train Keras networks on the metric itself, and compare with other losses.",
+        epilog="policygrad compare --help tells the options of a comparison.",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    compare = commands.add_parser(
+        "compare",
+        help="train the methods on data sets over several seeds and report the scores",
+        description="Train the methods on data sets over several seeds; print a table and write "
+        "the runs, a Markdown and an HTML report, and pictures. Scores are of the test part; "
+        "weights and decisions are chosen on the validation part.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_options(compare)
+    compare.set_defaults(run=_compare)
+    for name, run, what in (
+        ("methods", _methods, "list the methods, a line each"),
+        ("rewards", _rewards, "list the rewards by name"),
+        ("datasets", _datasets, "list the data sets, a line each"),
+    ):
+        commands.add_parser(name, help=what, description=f"{what.capitalize()}.").set_defaults(
+            run=run
+        )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code.
+
+    Args:
+        arguments: Words after the command's name; those of the process if None.
+
+    >>> main(["datasets"]) == main(["datasets"]) == 0
+    breast_cancer ...
+    True
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = build_parser()
+    try:
+        if words and not words[0].startswith("-"):
+            with bad_input():
+                choose("command", words[0], ("compare", "methods", "rewards", "datasets"))
+        options = parser.parse_args(words)
+        if options.command is None:
+            parser.print_help()
+            return 0
+        return options.run(options)
+    except BadInputError as error:
+        print(f"policygrad: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("policygrad: stopped; the same command goes on from here.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader has gone, as with `| head`; nothing more may be written, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    # Results go to standard output, everything else to standard error.
+    notes = Console(stderr=True)
+    with bad_input():
+        settings = read_settings(options)
+        datasets = settings.datasets()
+    for dataset in datasets:
+        notes.print(_about(dataset), markup=False, highlight=False, soft_wrap=not notes.is_terminal)
+    if notes.is_terminal:
+        notes.print("starting TensorFlow", end="\r")
+    with quiet_start():
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")  # it warns of every program that is compiled
+        # The first compiled function logs as well.
+        tf.function(lambda: tf.zeros([]), jit_compile=True)()
+        from policygrad_metrics.study import compare as study
+    from policygrad_metrics.study.progress import showing
+    from policygrad_metrics.study.records import StudyError
+    from policygrad_metrics.study.settings import directory_name
+
+    with bad_input():
+        jobs = study.plan(settings, datasets)
+    directory = Path(options.out or Path(_OUT, directory_name(settings, datasets)))
+    try:
+        with showing(notes) as progress:
+            done = study.compare(
+                settings, jobs, directory, resume=options.resume, progress=progress
+            )
+    except StudyError as error:
+        print(f"policygrad: {error}", file=sys.stderr)
+        return 1 if error.running else 2
+    _print_study(done, as_json=options.json)
+    notes.print(f"{done.html}\n{done.markdown}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _about(dataset: Any) -> str:
+    counts = ", ".join(
+        f"{name} {count}" for name, count in zip(dataset.class_names, dataset.counts, strict=True)
+    )
+    lines = [f"{dataset.name}: {dataset.title}; {len(dataset)} rows, {dataset.task} ({counts})"]
+    return "\n".join([*lines, *(f"  - {note}" for note in dataset.notes)])
+
+
+@contextmanager
+def quiet_start() -> Iterator[None]:
+    """Keep back what native code writes to standard error; write it after all on failure.
+
+    TensorFlow's start-up lines heed no environment variable, hence the file descriptor.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            sys.stderr.flush()
+            kept.seek(0)
+            os.write(terminal, kept.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+def _print_study(done: Any, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from policygrad_metrics.study.records import finite
+    from policygrad_metrics.study.table import as_json as table_json
+    from policygrad_metrics.study.table import rich_table
+
+    if as_json:
+        tables = [table_json(table) for table in done.tables]
+        shown = {"directory": str(done.directory), "settings": done.settings, "tables": tables}
+        print(json.dumps(finite(shown), indent=2, allow_nan=False))
+        return
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=110)
+    for table in done.tables:
+        console.print(rich_table(table))
+
+
+def _methods(options: argparse.Namespace) -> int:
+    with quiet_start():
+        from policygrad_metrics.methods import METHODS
+    _print_lines({name: method.summary for name, method in METHODS.items()})
+    return 0
+
+
+def _rewards(options: argparse.Namespace) -> int:
+    with quiet_start():
+        from policygrad_metrics.rewards import ALIASES, REWARDS
+    other: dict[str, list[str]] = {}
+    for alias, name in ALIASES.items():
+        other.setdefault(name, []).append(alias)
+    texts = {name: f"also {', '.join(other[name])}" if name in other else "" for name in REWARDS}
+    _print_lines(texts)
+    return 0
+
+
+def _datasets(options: argparse.Namespace) -> int:
+    from policygrad_metrics.data import available
+
+    _print_lines(available())
+    return 0
+
+
+def _print_lines(texts: dict[str, str]) -> None:
+    width = max(map(len, texts))
+    for name, text in texts.items():
+        print(f"{name:{width}}  {text}".rstrip())

@@ -1,0 +1,91 @@
+"""The comparison itself: every method on every data set with every seed, fairly (floor 5).
+
+Fairness, for every method on a data set: the same network with the same first weights per seed,
+the same order of the data per seed, the same epochs and steps; a split of its own for each seed
+where the rows may be shuffled; weights and decisions chosen on the validation part; the test
+part read once, at the end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from policygrad_metrics.study.content import summaries
+from policygrad_metrics.study.plan import Job, method_names, plan, settings_record
+from policygrad_metrics.study.progress import Progress
+from policygrad_metrics.study.records import Run
+from policygrad_metrics.study.report import write_reports
+from policygrad_metrics.study.runs import RunStore
+from policygrad_metrics.study.settings import StudySettings
+from policygrad_metrics.study.table import Summary
+from policygrad_metrics.study.train import train_job
+
+__all__ = ["Study", "compare", "plan"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What a comparison gave.
+
+    Args:
+        directory: Where the runs and reports are.
+        tables: One per data set.
+        runs: All runs of the comparison.
+        settings: As in `settings.json`.
+        html: Path of the HTML report.
+        markdown: Path of the Markdown report.
+    """
+
+    directory: Path
+    tables: tuple[Summary, ...]
+    runs: tuple[Run, ...]
+    settings: Mapping[str, Any]
+    html: Path
+    markdown: Path
+
+
+def compare(
+    settings: StudySettings,
+    jobs: Sequence[Job],
+    directory: Path,
+    *,
+    resume: bool = True,
+    progress: Progress | None = None,
+) -> Study:
+    """Train what is missing, and report.
+
+    Args:
+        settings: What was asked.
+        jobs: `plan(settings, settings.datasets())`.
+        directory: Where to write.
+        resume: Go on from the runs in the directory, or move them aside.
+        progress: Is told how far it is.
+
+    Raises:
+        StudyError: The directory is in use, cannot be written, or was made with other settings.
+    """
+    progress = progress or Progress()
+    settings = dataclasses.replace(settings, methods=method_names(settings.methods))
+    record = settings_record(settings, jobs)
+    with RunStore.open(directory, record, resume=resume) as store:
+        if store.repaired:
+            progress.say(f"a torn last line of {store.repaired} bytes was removed from the runs.")
+        for job in jobs:
+            missing = [
+                seed
+                for seed in settings.run_seeds
+                if (job.dataset.name, job.method.name, seed) not in store.runs
+            ]
+            share = 1 / len(jobs)
+            progress.advance(share * (1 - len(missing) / settings.seeds))
+            if missing:
+                progress.working_on(job.label)
+                for run in train_job(job, settings, missing, progress, share / settings.seeds):
+                    store.append(run)
+        keys = {(job.dataset.name, job.method.name) for job in jobs}
+        runs = tuple(run for run in store.runs.values() if (run.data, run.method) in keys)
+        html, markdown = write_reports(directory, record, runs)
+    return Study(directory, tuple(summaries(record, runs)), runs, record, html, markdown)

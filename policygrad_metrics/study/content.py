@@ -1,0 +1,189 @@
+"""What the reports of a comparison say, gathered once for HTML and Markdown (floor 5)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from policygrad_metrics.study.records import Run
+from policygrad_metrics.study.table import (
+    COLUMNS,
+    Row,
+    Summary,
+    heading,
+    mean_ranks,
+    method_text,
+    score_text,
+    summarise,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Text:
+    """A cell of a table."""
+
+    text: str
+    bold: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """A table: a line over it, header, rows of cells, a line below."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Text, ...], ...]
+    below: str = ""
+
+
+def summaries(settings: Mapping[str, Any], runs: Iterable[Run]) -> list[Summary]:
+    """Return the tables of all data sets of a study.
+
+    Args:
+        settings: As `compare.settings_record` makes them.
+        runs: All runs.
+    """
+    runs = list(runs)
+    return [
+        summarise(
+            name,
+            about["reward"],
+            runs,
+            settings["methods"],
+            own_splits=not about["time_ordered"],
+        )
+        for name, about in chosen_data(settings)
+    ]
+
+
+def chosen_data(settings: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the name and the description of every data set that was asked for."""
+    return [(name, settings["data"][name]) for name in settings["chosen_data"]]
+
+
+def content(settings: Mapping[str, Any], tables: Sequence[Summary]) -> dict[str, Any]:
+    """Return everything that the reports say but the pictures, as plain texts and `Grid`s."""
+    fixed = settings["fixed"]
+    sets = []
+    for summary, (name, about) in zip(tables, chosen_data(settings), strict=True):
+        sets.append(
+            {
+                "name": name,
+                "heading": f"{name}: {about['title']}",
+                "facts": _facts(about),
+                "notes": about["notes"],
+                "tables": (_score_grid(summary), _test_grid(summary), _cost_grid(summary)),
+            }
+        )
+    flat = [(key, value) for key, value in fixed.items() if key != "versions"]
+    flat += [(f"{name} version", version) for name, version in fixed["versions"].items()]
+    return {
+        "title": f"Comparison of {len(settings['methods'])} methods on "
+        + ", ".join(settings["chosen_data"]),
+        "lead": f"{fixed['seeds']} runs of every method. In each table the methods are sorted by "
+        f'the mean of "{COLUMNS["tuned"]}", the best of each column is bold, and ± gives half the '
+        "95 % interval of the mean.",
+        "warnings": _warnings(tables),
+        "command": settings["command"],
+        "sets": sets,
+        "ranks": _rank_grid(tables) if len(tables) > 1 else None,
+        "method": settings["protocol"],
+        "settings": [(name, _plain(name, value)) for name, value in flat],
+    }
+
+
+def _plain(name: str, value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return f"each data set's own {name}" if value is None else str(value)
+
+
+def _facts(about: Mapping[str, Any]) -> str:
+    counts = ", ".join(
+        f"{name} {count}" for name, count in zip(about["class_names"], about["counts"], strict=True)
+    )
+    kind = "labels" if about["task"] == "multilabel" else "classes"
+    how = "split by time" if about["time_ordered"] else "a random stratified split for every seed"
+    sizes = "/".join(map(str, about["parts"]))
+    return (
+        f"{about['rows']} rows, {about['features']} features, {about['task']}; {kind}: {counts}. "
+        f"Reward: {about['reward']}. Training/validation/test rows: {sizes}, {how}. "
+        f"Epochs: {about['epochs']}."
+    )
+
+
+def _warnings(tables: Sequence[Summary]) -> list[str]:
+    return [
+        f"{row.diverged} of {row.runs} runs of {row.method} on {table.data} diverged (weights or "
+        "outputs stopped being finite): it is ranked last, its numbers are of the other runs."
+        for table in tables
+        for row in table.rows
+        if row.diverged
+    ]
+
+
+def _score_grid(summary: Summary) -> Grid:
+    header = ["method", *COLUMNS.values()]
+    if summary.reference:
+        header += [f"{title} - {summary.reference}" for title in COLUMNS.values()]
+    rows = []
+    for row in summary.rows:
+        cells = (row.plain, row.tuned)
+        texts = [Text(method_text(row), row.tuned.best)]
+        texts += [Text(score_text(cell.score), cell.best) for cell in cells]
+        if summary.reference:
+            texts += [Text(score_text(cell.difference, signed=True)) for cell in cells]
+        rows.append(tuple(texts))
+    return Grid(heading(summary), tuple(header), tuple(rows))
+
+
+def _test_grid(summary: Summary) -> Grid:
+    def number(value: float | None) -> Text:
+        if value is None:
+            return Text("-")
+        return Text("< 0.001" if value < 0.001 else f"{value:.3f}")
+
+    header = ["method"]
+    for title in COLUMNS.values():
+        header += [f"p, {title}", f"Holm's p, {title}"]
+    rows = [
+        (
+            Text(method_text(row)),
+            *(number(p) for cell in (row.plain, row.tuned) for p in (cell.p_value, cell.p_holm)),
+        )
+        for row in summary.rows
+        if row.method != summary.reference
+    ]
+    test = (
+        "Nadeau and Bengio's corrected t-test, as the random splits share rows"
+        if summary.own_splits
+        else "the exact sign-flip test over seeds (k seeds cannot give less than 2 / 2^k)"
+    )
+    below = f"Two-sided p of the paired difference by {test}; Holm's correction over the methods."
+    title = f"{summary.data}: tests of the difference to {summary.reference or 'no reference'}"
+    return Grid(title, tuple(header), tuple(rows) if summary.reference else (), below)
+
+
+def _cost_grid(summary: Summary) -> Grid:
+    def row_of(row: Row) -> tuple[Text, ...]:
+        return (
+            Text(method_text(row)),
+            Text(f"{row.steps:,.0f}"),
+            Text(f"{row.seconds:.2f}"),
+            Text(f"{row.reward_evaluations:,.0f}"),
+        )
+
+    header = ("method", "optimizer steps", "seconds", "rewards evaluated")
+    rows = tuple(row_of(row) for row in summary.rows)
+    return Grid(f"{summary.data}: cost of one run", header, rows)
+
+
+def _rank_grid(tables: Sequence[Summary]) -> Grid:
+    tuned, plain = mean_ranks(tables, "tuned"), mean_ranks(tables, "plain")
+    rows = tuple(
+        (Text(method), Text(f"{plain[method]:.2f}"), Text(f"{rank:.2f}"))
+        for method, rank in sorted(tuned.items(), key=lambda item: item[1])
+    )
+    below = f"Over {len(tables)} data sets; 1 is the best. Only methods that ran on all of them."
+    return Grid("Mean ranks over the data sets", ("method", *COLUMNS.values()), rows, below)

@@ -1,0 +1,138 @@
+"""What is to be trained: the methods that suit each data set, and what to say of it (floor 5)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from policygrad_metrics import data as data_sets
+from policygrad_metrics._checks import choose
+from policygrad_metrics.data import Dataset
+from policygrad_metrics.methods import METHODS, Method
+from policygrad_metrics.study.evaluate import Scorer
+from policygrad_metrics.study.settings import PRINCIPAL, StudySettings, fingerprint
+
+#: What the reports say of how it was done.
+PROTOCOL = (
+    "Every method trains the same network, with the same first weights and the same order of the "
+    "data for a seed, for the same number of epochs with Adam.",
+    "Rows are split 60/20/20 into training, validation and test part: at random and stratified, a "
+    "new split for every seed, or, for a series, by time, the same split for every seed.",
+    "The weights kept are those of the epoch with the best validation reward.",
+    'Decisions "as they come" are the most probable class, or above one half; "tuned" ones were '
+    "chosen on the validation part for the same reward.",
+    "The test part was read once, at the end.",
+    "± is half the 95 % interval of the mean by Student's t; with random splits the variance is "
+    "Nadeau and Bengio's, because the splits share rows.",
+    "Differences are paired by seed. The runs speak of these data sets only: seeds are no "
+    "independent data sets.",
+    "A method of which any run diverged is ranked last.",
+    "The tests were fixed before any data was seen.",
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Job:
+    """One method on one data set, all seeds."""
+
+    dataset: Dataset
+    scorer: Scorer
+    method: Method
+    reward: str
+    epochs: int
+
+    @property
+    def label(self) -> str:
+        """What to call it while it runs."""
+        return f"{self.dataset.name}: {self.method.name}"
+
+
+def method_names(words: Sequence[str]) -> tuple[str, ...]:
+    """Return names of methods, "principal" and "all" spelled out.
+
+    Raises:
+        ValueError: A name is not known; the nearest known one is offered.
+
+    >>> method_names(["focal", "cross_entropy"])
+    ('focal', 'cross_entropy')
+    """
+    groups = {"principal": PRINCIPAL, "all": tuple(METHODS)}
+    for word in words:
+        choose("methods", word, [*METHODS, *groups])
+    return tuple(dict.fromkeys(name for word in words for name in groups.get(word, (word,))))
+
+
+def plan(settings: StudySettings, datasets: Sequence[Dataset]) -> list[Job]:
+    """Return what is to be trained; methods that do not suit a task are left out.
+
+    Args:
+        settings: What was asked.
+        datasets: `settings.datasets()`.
+
+    Raises:
+        ValueError: A method or the reward is not known, a method does not suit any data set, or
+            the reward cannot score one of them.
+    """
+    names = method_names(settings.methods)
+    jobs = []
+    for dataset in datasets:
+        reward = settings.reward or dataset.reward
+        scorer = Scorer.of(reward, dataset.task, len(dataset.class_names))
+        try:
+            scorer.score(dataset.y, dataset.y)
+        except ValueError as error:
+            raise ValueError(f"data {dataset.name!r} ({dataset.task}): {error}") from error
+        epochs = settings.epochs_for(dataset)
+        for name in names:
+            if dataset.task in METHODS[name].tasks:
+                jobs.append(Job(dataset, scorer, METHODS[name], reward, epochs))
+    for kind, asked, found in (
+        ("method", names, {job.method.name for job in jobs}),
+        ("data set", [d.name for d in datasets], {job.dataset.name for job in jobs}),
+    ):
+        lost = [name for name in asked if name not in found]
+        if lost:
+            tasks = ", ".join(sorted({dataset.task for dataset in datasets}))
+            raise ValueError(
+                f"{kind} {lost[0]!r} has nothing to do: no method that was asked for suits it "
+                f"(tasks of the data: {tasks}); see `policygrad methods`, or leave it out."
+            )
+    return jobs
+
+
+def settings_record(settings: StudySettings, jobs: Sequence[Job]) -> dict[str, Any]:
+    """Return what `settings.json` says: all that the reports need beside the runs."""
+    datasets = {job.dataset.name: job for job in jobs}
+    return {
+        "command": settings.command(),
+        "chosen_data": [*datasets],
+        "methods": list(dict.fromkeys(job.method.name for job in jobs)),
+        "protocol": list(PROTOCOL),
+        "fixed": settings.fixed(),
+        "data": {name: _describe(job, jobs, settings) for name, job in datasets.items()},
+    }
+
+
+def _describe(job: Job, jobs: Sequence[Job], settings: StudySettings) -> dict[str, Any]:
+    dataset = job.dataset
+    parts = data_sets.split(dataset, settings.seed)
+    ran = {other.method.name for other in jobs if other.dataset is dataset}
+    left = [name for name in method_names(settings.methods) if name not in ran]
+    notes = [*dataset.notes, *parts.notes]
+    if left:
+        notes.append(f"not for a {dataset.task} task, so left out: {', '.join(left)}.")
+    return {
+        "title": dataset.title,
+        "task": dataset.task,
+        "reward": job.reward,
+        "rows": len(dataset),
+        "features": len(dataset.numeric_names) + len(dataset.categorical_names),
+        "class_names": list(dataset.class_names),
+        "counts": list(dataset.counts),
+        "parts": [len(parts.train), len(parts.valid), len(parts.test)],
+        "epochs": job.epochs,
+        "time_ordered": dataset.time_ordered,
+        "notes": notes,
+        "fingerprint": fingerprint(dataset),
+    }

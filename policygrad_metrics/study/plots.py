@@ -1,0 +1,209 @@
+"""Pictures of a comparison, for grey paper and for a telephone (floor 5).
+
+Matplotlib's `Figure` alone, no `pyplot`, so that nothing global changes. Every picture is narrow,
+with letters that can still be read at half its width, and tells its parts apart by marker, line
+and place before it does by colour. The same runs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from policygrad_metrics.study.records import Run
+from policygrad_metrics.study.score_plot import draw_scores
+from policygrad_metrics.study.style import DARK, FONT, MIDDLE, STYLE, WIDTH, short_label
+from policygrad_metrics.study.table import Row, Summary
+
+#: A confusion matrix of more classes has no numbers in its cells.
+MOST_NUMBERED = 10
+_LONGEST_NAME = 18
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A drawn picture: a name for files, a sentence that says what it shows, and its SVG."""
+
+    name: str
+    alt: str
+    svg: str
+
+
+def picture(name: str, alt: str, figure: Figure) -> Picture:
+    """Return the figure as SVG, without a date."""
+    stream = io.BytesIO()
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        # A letter that the font lacks becomes a box; the tables beside the picture have it.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None})
+    return Picture(name, alt, stream.getvalue().decode())
+
+
+def draw_all(
+    summary: Summary, runs: Sequence[Run], class_names: Sequence[str], *, multilabel: bool
+) -> list[Picture]:
+    """Return the pictures of one data set: scores, learning curves, confusion matrices.
+
+    Args:
+        summary: Its table.
+        runs: The runs of the study.
+        class_names: K class names, multi-label: L label names.
+        multilabel: Whether confusion matrices are one per label.
+    """
+    own = [run for run in runs if run.data == summary.data]
+    pictures = [
+        picture(
+            "scores",
+            f"Test {summary.reward} of every method on {summary.data}, with 95 % intervals; the "
+            "numbers are those of the table.",
+            draw_scores(summary),
+        )
+    ]
+    trained = [row for row in summary.rows if any(r.history for r in own if r.method == row.method)]
+    if trained:
+        pictures.append(
+            picture(
+                "learning",
+                f"Validation {summary.reward} after each epoch on {summary.data}: the mean of the "
+                "runs and the band from the lowest to the highest.",
+                draw_learning(trained, own, summary),
+            )
+        )
+    shown = _confusions_shown(summary, own)
+    if shown:
+        pictures.append(
+            picture(
+                "confusion",
+                f"Test confusion of {' and '.join(row.method for row in shown)} on "
+                f"{summary.data}, decisions tuned, all runs added up.",
+                draw_confusions(shown, own, class_names, multilabel=multilabel),
+            )
+        )
+    return pictures
+
+
+def draw_learning(rows: Sequence[Row], runs: Sequence[Run], summary: Summary) -> Figure:
+    """Draw a small panel per method: validation reward by epoch, the reference dashed behind."""
+    columns = min(2, len(rows))
+    lines = math.ceil(len(rows) / columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 0.7 + 1.65 * lines), layout="constrained")
+        panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat
+        reference = _curves(runs, summary.reference) if summary.reference else None
+        for axes, row in zip(panels, rows, strict=False):
+            curves = _curves(runs, row.method)
+            epochs = np.arange(1, curves.shape[1] + 1)
+            known = ~np.isnan(curves).all(axis=0)
+            if reference is not None and row.method != summary.reference:
+                behind = ~np.isnan(reference).all(axis=0)
+                middle = np.nanmean(reference[:, behind], axis=0)
+                axes.plot(
+                    np.flatnonzero(behind) + 1, middle, color="#6b7075", linestyle="--", lw=1.1
+                )
+            shown = curves[:, known]
+            axes.fill_between(
+                epochs[known],
+                np.nanmin(shown, axis=0),
+                np.nanmax(shown, axis=0),
+                color=MIDDLE,
+                alpha=0.3,
+                lw=0,
+            )
+            axes.plot(epochs[known], np.nanmean(shown, axis=0), color=DARK, lw=1.8)
+            axes.set_title(short_label(row), fontsize=FONT - 1, loc="left")
+            axes.grid(color="#e6e8ea")
+        for axes in list(panels)[len(rows) :]:
+            axes.set_axis_off()
+        dashed = f"; dashed: {summary.reference.replace('_', ' ')}" if summary.reference else ""
+        figure.supxlabel(f"epoch{dashed}", fontsize=FONT)
+        figure.supylabel(f"validation {summary.reward}", fontsize=FONT)
+    return figure
+
+
+def _curves(runs: Sequence[Run], method: str) -> np.ndarray:
+    """Validation rewards `[runs, epochs]`, NaN where a run had stopped."""
+    found = [run.history["val_reward"] for run in runs if run.method == method and run.history]
+    curves = np.full([len(found), max(map(len, found), default=0)], np.nan)
+    for curve, values in zip(curves, found, strict=True):
+        curve[: len(values)] = [math.nan if value is None else value for value in values]
+    return curves
+
+
+def _confusions_shown(summary: Summary, runs: Sequence[Run]) -> list[Row]:
+    """The best method and the reference; the next best where the reference is the best."""
+    counted = {run.method for run in runs if run.confusion_tuned is not None}
+    rows = [row for row in summary.rows if row.method in counted]
+    chosen = rows[:1] + [row for row in rows[1:] if row.method == summary.reference]
+    return chosen if len(chosen) > 1 else rows[:2]
+
+
+def draw_confusions(
+    rows: Sequence[Row], runs: Sequence[Run], class_names: Sequence[str], *, multilabel: bool
+) -> Figure:
+    """Draw one matrix below the other, in shares of each true class, with counts of all runs."""
+    names = [
+        name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+        for name in class_names
+    ]
+    K = len(names)
+    with mpl.rc_context(STYLE):
+        height = 1.5 + max(1.3, min(0.42 * K, 4.2))
+        figure = Figure(figsize=(WIDTH, height * len(rows)), layout="constrained")
+        panels = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
+        for axes, row in zip(panels, rows, strict=True):
+            counts = np.sum(
+                [r.confusion_tuned for r in runs if r.method == row.method and r.confusion_tuned],
+                axis=0,
+            )
+            if multilabel:
+                # Per label: not there and not given, wrongly given, missed, found.
+                counts = counts.reshape(K, 2, 2)
+                totals = counts.sum(axis=2).repeat(2, axis=1)
+                counts, chosen = counts.reshape(K, 4), ["rightly not", "false", "missed", "found"]
+            else:
+                totals, chosen = counts.sum(axis=1, keepdims=True), names
+            _matrix(axes, counts, counts / np.maximum(totals, 1), names, chosen)
+            axes.set_title(f"{short_label(row)}, decision tuned", loc="left")
+            axes.set_ylabel("label" if multilabel else "true")
+            if not multilabel:
+                axes.set_xlabel("predicted")
+    return figure
+
+
+def _matrix(
+    axes: Any, counts: np.ndarray, shares: np.ndarray, rows: list[str], columns: list[str]
+) -> None:
+    axes.imshow(shares, cmap="Greys", vmin=0, vmax=1, aspect="auto")
+    longest = max(map(len, columns))
+    crowded = longest * len(columns) > 34
+    axes.set_xticks(
+        range(len(columns)),
+        columns,
+        rotation=40 if crowded else 0,
+        ha="right" if crowded else "center",
+        rotation_mode="anchor" if crowded else "default",
+    )
+    axes.set_yticks(range(len(rows)), rows)
+    axes.spines[:].set_visible(False)
+    if max(counts.shape) > MOST_NUMBERED:
+        return
+    small = max(counts.shape) > 4
+    for place, count in np.ndenumerate(counts):
+        axes.text(
+            place[1],
+            place[0],
+            f"{count:.0f}",
+            ha="center",
+            va="center",
+            fontsize=FONT - 2 if small else FONT,
+            color="white" if shares[place] > 0.6 else "black",
+        )

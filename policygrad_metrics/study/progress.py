@@ -1,0 +1,76 @@
+"""How far a comparison is: a bar on a terminal, plain lines elsewhere, or nothing (floor 5)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Progress:
+    """Tells nobody; what `compare` uses if it is not given another one."""
+
+    def working_on(self, text: str) -> None:
+        """Say what is done now."""
+
+    def advance(self, share: float) -> None:
+        """Say how much of the whole, from 0 to 1, was done since the last call."""
+
+    def say(self, text: str) -> None:
+        """Say something that is to stay on the screen."""
+
+
+class PlainLines(Progress):
+    """One line for each piece of work, with the share that was done before it."""
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._done = 0.0
+
+    def working_on(self, text: str) -> None:
+        self.say(f"{self._done:4.0%}  {text}")
+
+    def advance(self, share: float) -> None:
+        self._done = min(1.0, self._done + share)
+
+    def say(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class Bar(PlainLines):
+    """A bar with the time that is left, below whatever is said."""
+
+    def __init__(self, console: Console):
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        super().__init__(console)
+        self.bar = RichProgress(
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=console,
+            transient=True,
+        )
+        self._task = self.bar.add_task("", total=1.0)
+
+    def working_on(self, text: str) -> None:
+        self.bar.update(self._task, description=text)
+
+    def advance(self, share: float) -> None:
+        self.bar.advance(self._task, share)
+
+
+@contextlib.contextmanager
+def showing(console: Console) -> Iterator[Progress]:
+    """Show progress on the console for as long as the context lasts."""
+    if not console.is_terminal:
+        yield PlainLines(console)
+        return
+    bar = Bar(console)
+    with bar.bar:
+        yield bar

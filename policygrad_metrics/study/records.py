@@ -1,0 +1,122 @@
+"""What a study records of one replica, and how two settings differ (floor 5)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class StudyError(Exception):
+    """A study cannot start or go on; the message says why, and the way out.
+
+    Args:
+        message: What to show.
+        running: Whether runs were already being made: then it is no matter of bad input.
+    """
+
+    def __init__(self, message: str, *, running: bool = False):
+        super().__init__(message)
+        self.running = running
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What one replica of one method gave on one data set.
+
+    Args:
+        data: Name of the data set.
+        method: Name of the method.
+        seed: Of the split, the first weights and the order of the data.
+        diverged: Whether its weights or outputs stopped being finite; then it has no scores.
+        plain: Test reward of the decisions as they come.
+        tuned: Test reward of the decisions tuned on the validation part.
+        valid_plain: Validation reward of the decisions as they come.
+        valid_tuned: Validation reward of the tuned decisions.
+        confusion_plain: Test confusion matrix `[K][K]` (multi-label: one `[2][2]` per label) of
+            the decisions as they come; rows are the truth.
+        confusion_tuned: That of the tuned decisions.
+        decision: What tuning chose, in words.
+        best_epoch: Epoch whose weights were kept, from 1; 0 for a method without epochs.
+        history: Name -> one number per epoch, None where it was not finite.
+        steps: Optimizer steps.
+        seconds: Its share of the wall-clock time.
+        reward_evaluations: Label sets that were scored while training.
+    """
+
+    data: str
+    method: str
+    seed: int
+    diverged: bool = False
+    plain: float | None = None
+    tuned: float | None = None
+    valid_plain: float | None = None
+    valid_tuned: float | None = None
+    confusion_plain: list[Any] | None = None
+    confusion_tuned: list[Any] | None = None
+    decision: str = ""
+    best_epoch: int = 0
+    history: Mapping[str, Sequence[float | None]] = dataclasses.field(default_factory=dict)
+    steps: int = 0
+    seconds: float = 0.0
+    reward_evaluations: int = 0
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What a resumed study looks for: data set, method and seed."""
+        return self.data, self.method, self.seed
+
+    def to_line(self) -> bytes:
+        r"""Return the run as one line of JSON, numbers that are not finite as null.
+
+        >>> Run("air", "focal", 0, plain=0.5).to_line()[:43]
+        b'{"data": "air", "method": "focal", "seed": '
+        """
+        text = json.dumps(finite(dataclasses.asdict(self)), allow_nan=False)
+        return text.encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Run:
+        """The inverse of `to_line`.
+
+        Raises:
+            ValueError: It is no JSON object with the fields of a run.
+        """
+        fields = json.loads(line)
+        names = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(fields, dict) or set(fields) != names:
+            raise ValueError("it does not have the fields of a run")
+        return cls(**fields)
+
+
+def finite(value: Any) -> Any:
+    """Return plain JSON values: NaN and infinities become None, tuples lists.
+
+    >>> finite({"loss": (1.0, float("nan"))})
+    {'loss': [1.0, None]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def differing_setting(old: Any, new: Any, name: str = "") -> str | None:
+    """Return "name: old value there, new value now" of the first difference, None if there is none.
+
+    >>> differing_setting({"network": {"hidden": [64]}}, {"network": {"hidden": [32]}})
+    'network.hidden was [64], now [32]'
+    """
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in [*old, *(key for key in new if key not in old)]:
+            inner = f"{name}.{key}" if name else str(key)
+            found = differing_setting(old.get(key), new.get(key), inner)
+            if found:
+                return found
+        return None
+    return None if old == new else f"{name} was {json.dumps(old)}, now {json.dumps(new)}"

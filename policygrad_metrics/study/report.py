@@ -1,0 +1,81 @@
+"""The reports of a comparison: one HTML file that needs no other, and Markdown (floor 5).
+
+Made from `settings.json` and the runs alone: no network, no data set, no TensorFlow. Both reports
+show the same content; every text is escaped where it is put in.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from policygrad_metrics.study.content import chosen_data, content, summaries
+from policygrad_metrics.study.markdown import render_markdown
+from policygrad_metrics.study.plots import Picture, draw_all
+from policygrad_metrics.study.records import Run
+from policygrad_metrics.study.runs import make_directory, write_atomically
+
+PLOTS = "plots"
+
+
+def write_reports(
+    directory: Path, settings: Mapping[str, Any], runs: Sequence[Run]
+) -> tuple[Path, Path]:
+    """Write `report.html`, `report.md` and the pictures; return the paths of the two reports.
+
+    Raises:
+        StudyError: The disk is full or the directory cannot be written.
+    """
+    tables = summaries(settings, runs)
+    pictures = {
+        summary.data: draw_all(
+            summary, runs, about["class_names"], multilabel=about["task"] == "multilabel"
+        )
+        for summary, (_, about) in zip(tables, chosen_data(settings), strict=True)
+    }
+    files = _file_names(pictures)
+    make_directory(directory / PLOTS)
+    for name, drawn in pictures.items():
+        for picture in drawn:
+            write_atomically(directory / files[name, picture.name], picture.svg)
+    shown = content(settings, tables)
+    markdown, page = directory / "report.md", directory / "report.html"
+    write_atomically(markdown, render_markdown(shown, pictures, files))
+    write_atomically(page, _html(shown, pictures))
+    return page, markdown
+
+
+def _file_names(pictures: Mapping[str, Sequence[Picture]]) -> dict[tuple[str, str], str]:
+    """Paths relative to the reports, from names of data sets, which may hold anything."""
+    names: dict[tuple[str, str], str] = {}
+    for number, (data, drawn) in enumerate(pictures.items(), start=1):
+        ascii_only = unicodedata.normalize("NFKD", data).encode("ascii", "ignore").decode()
+        slug = re.sub(r"[^A-Za-z0-9]+", "_", ascii_only).strip("_")[:40]
+        for picture in drawn:
+            names[data, picture.name] = f"{PLOTS}/{number}_{slug}_{picture.name}.svg"
+    return names
+
+
+def _html(shown: Mapping[str, Any], pictures: Mapping[str, Sequence[Picture]]) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("policygrad_metrics.study", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    sets = [
+        {
+            **one,
+            "pictures": [
+                {"alt": drawn.alt, "base64": base64.b64encode(drawn.svg.encode()).decode()}
+                for drawn in pictures[one["name"]]
+            ],
+        }
+        for one in shown["sets"]
+    ]
+    return environment.get_template("report.html.jinja").render(**{**shown, "sets": sets})

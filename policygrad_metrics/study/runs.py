@@ -1,0 +1,250 @@
+"""Runs on disk that no crash takes away: one JSON line each, flushed to the disk (floor 5).
+
+A directory holds `settings.json`, written before the first run, and `runs.jsonl`, to which every
+finished replica is appended. A lock on the file `lock` keeps a second process out; the operating
+system drops it when a process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from policygrad_metrics.study.records import Run, StudyError, differing_setting, finite
+
+SETTINGS, RUNS, LOCK = "settings.json", "runs.jsonl", "lock"
+
+
+class RunStore:
+    """An open directory of runs; use `RunStore.open`.
+
+    Args:
+        directory: The directory.
+        runs: What it holds, by key.
+        repaired: Bytes of a torn last line that were removed; 0 if it was whole.
+    """
+
+    def __init__(self, directory: Path, runs: dict[tuple[str, str, int], Run], repaired: int):
+        self.directory = directory
+        self.runs = runs
+        self.repaired = repaired
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(
+        cls,
+        directory: str | os.PathLike[str],
+        settings: Mapping[str, Any],
+        *,
+        resume: bool = True,
+    ) -> Iterator[RunStore]:
+        """Lock the directory, compare and write the settings, and read the runs.
+
+        Args:
+            directory: Made if it does not exist.
+            settings: Plain JSON values. All under "fixed" must be as in the earlier sitting; under
+                "data" the "fingerprint" of each data set that both name.
+            resume: Keep the earlier runs; else they are moved aside (`runs.1.jsonl`), not deleted.
+
+        Raises:
+            StudyError: The directory is in use, cannot be written, or holds runs that were made
+                with other settings (the message names the first that differs).
+        """
+        directory = Path(directory)
+        make_directory(directory)
+        with _explained(directory, "be used"):
+            lock = open(directory / LOCK, "a+b")  # noqa: SIM115 - closed below
+        with lock:
+            _lock(lock, directory)
+            path = directory / RUNS
+            with _explained(directory, "be read"):
+                if not resume:
+                    _move_aside(path)
+                elif path.exists():
+                    settings = _agree(directory, settings)
+                repaired = _repair(path)
+                runs = _read(path)
+            text = json.dumps(finite(settings), indent=2, allow_nan=False)
+            write_atomically(directory / SETTINGS, text + "\n")
+            yield cls(directory, runs, repaired)
+
+    def append(self, run: Run) -> None:
+        """Add a run; when this returns it is on the disk.
+
+        Raises:
+            StudyError: The disk is full or the file cannot be written. A partly written line is
+                taken back; everything before it stays.
+        """
+        path = self.directory / RUNS
+        new = not path.exists()
+        with _explained(path, "be written", running=True):
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                length = os.fstat(file).st_size
+                try:
+                    _write(file, run.to_line())
+                except OSError:
+                    os.ftruncate(file, length)
+                    raise
+            finally:
+                os.close(file)
+            if new:
+                _sync_directory(self.directory)
+        self.runs[run.key] = run
+
+
+def make_directory(directory: Path) -> None:
+    """Make a directory and those above it, unless they exist.
+
+    Raises:
+        StudyError: It cannot be made.
+    """
+    with _explained(directory, "be made"):
+        directory.mkdir(parents=True, exist_ok=True)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a crash leaves either the old one or the new one, whole.
+
+    Raises:
+        StudyError: The disk is full or the file cannot be written.
+    """
+    with _explained(path, "be written"):
+        temporary = path.with_name(f".{path.name}.tmp")
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            _write(file, text.encode())
+        finally:
+            os.close(file)
+        os.replace(temporary, path)
+        _sync_directory(path.parent)
+
+
+def read_settings(directory: Path) -> dict[str, Any]:
+    """Return what `settings.json` holds.
+
+    Raises:
+        StudyError: There is none, or it is damaged.
+    """
+    path = directory / SETTINGS
+    try:
+        settings = json.loads(path.read_bytes())
+        if not {"fixed", "data"} <= set(settings):
+            raise ValueError("it lacks 'fixed' or 'data'")
+    except FileNotFoundError:
+        raise StudyError(
+            f"{directory} holds {RUNS} but no {SETTINGS}, so that nothing tells how its runs were "
+            "made; choose another directory with --out, or pass --no-resume."
+        ) from None
+    except (ValueError, TypeError) as error:
+        raise StudyError(
+            f"{path} is damaged ({error}); choose another directory with --out, or pass "
+            "--no-resume."
+        ) from error
+    return settings
+
+
+def _agree(directory: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuse other settings; keep what is known of data sets of earlier sittings."""
+    old, new = read_settings(directory), finite(settings)
+    prints = {
+        name: (old["data"][name].get("fingerprint"), new["data"][name].get("fingerprint"))
+        for name in new["data"]
+        if name in old["data"]
+    }
+    different = differing_setting(old["fixed"], new["fixed"]) or differing_setting(
+        {f"data {name}": before for name, (before, _) in prints.items()},
+        {f"data {name}": now for name, (_, now) in prints.items()},
+    )
+    if different:
+        raise StudyError(
+            f"{directory} holds runs made with other settings: {different}. Give the same "
+            "settings, choose another directory with --out, or pass --no-resume to start again."
+        )
+    return {**new, "data": {**old["data"], **new["data"]}}
+
+
+def _repair(path: Path) -> int:
+    """Remove what follows the last line end, the line a crash tore; return how many bytes."""
+    if not path.exists():
+        return 0
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with path.open("r+b") as file:
+            file.truncate(whole)
+            os.fsync(file.fileno())
+    return len(content) - whole
+
+
+def _read(path: Path) -> dict[tuple[str, str, int], Run]:
+    if not path.exists():
+        return {}
+    runs = {}
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            run = Run.from_line(line)
+        except ValueError as error:
+            raise StudyError(
+                f"{path}, line {number} is no run ({error}); delete that line to train it again."
+            ) from error
+        runs[run.key] = run
+    return runs
+
+
+def _write(file: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(file, content) :]
+    os.fsync(file)
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _move_aside(path: Path) -> None:
+    if path.exists():
+        number = 1
+        while (aside := path.with_name(f"runs.{number}.jsonl")).exists():
+            number += 1
+        path.rename(aside)
+
+
+def _lock(lock: Any, directory: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such lock: there nothing keeps a second process out
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        holder = lock.read().decode(errors="replace").strip() or "another process"
+        raise StudyError(
+            f"{directory} is in use by {holder}; wait for it, or choose another directory with "
+            "--out."
+        ) from None
+    lock.truncate(0)
+    lock.write(f"process {os.getpid()}".encode())
+    lock.flush()
+
+
+@contextlib.contextmanager
+def _explained(path: Path, what: str, *, running: bool = False) -> Iterator[None]:
+    kept = " Finished runs are kept, and the same command goes on from them." if running else ""
+    try:
+        yield
+    except OSError as error:
+        raise StudyError(
+            f"{path} cannot {what}: {error.strerror or error}. Make room there, or choose another "
+            f"directory with --out.{kept}",
+            running=running,
+        ) from error

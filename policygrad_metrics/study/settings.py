@@ -1,0 +1,290 @@
+"""What a person asks of a comparison, checked, and the command that asks it again (floor 5)."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import math
+import platform
+import re
+import shlex
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+import policygrad_metrics
+from policygrad_metrics._checks import choose
+from policygrad_metrics.data import Dataset, available, load, read_table
+from policygrad_metrics.data.target import number_text
+from policygrad_metrics.study.table import TRAIN
+
+#: The set with the scarcest positives that scikit-learn brings along, and a made-up series.
+DEFAULT_DATA = ("digits_rare", "pm25")
+#: The methods of `--methods principal`: what one would try first, and what this package adds.
+PRINCIPAL = (
+    "majority",
+    "logistic_regression",
+    "cross_entropy",
+    "weighted_cross_entropy",
+    "focal",
+    "soft_f1",
+    "policy_gradient",
+    "policy_gradient_pure",
+)
+#: Epochs unless they are given: at least so many, and of at least so many optimizer steps.
+MIN_EPOCHS, MIN_STEPS = 40, 600
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "tensorflow", "keras", "tensorflow-probability")
+
+
+@dataclasses.dataclass(frozen=True)
+class TableFile:
+    """A CSV file to compare on; the fields are arguments of `data.read_table`.
+
+    Args:
+        path: The file, as the person wrote it.
+        target: The target column, or several 0/1 columns.
+        bins: Upper ends of levels, a number of quantile levels, or None.
+        time_split: False; True for rows that are in order of time; or the column to sort by.
+        drop: Columns to leave out.
+        positive: The positive one of two classes.
+    """
+
+    path: str
+    target: tuple[str, ...]
+    bins: tuple[float, ...] | int | None = None
+    time_split: str | bool = False
+    drop: tuple[str, ...] = ()
+    positive: str | None = None
+
+    def read(self) -> Dataset:
+        """Return the data set; the errors are those of `read_table`."""
+        dataset = read_table(
+            self.path,
+            self.target[0] if len(self.target) == 1 else self.target,
+            bins=self.bins,
+            time_order=self.time_split if isinstance(self.time_split, str) else None,
+            drop=self.drop,
+            positive=self.positive,
+        )
+        if self.time_split is True:
+            note = "rows were taken to be in order of time."
+            return dataclasses.replace(dataset, time_ordered=True, notes=(*dataset.notes, note))
+        return dataset
+
+
+@dataclasses.dataclass(frozen=True)
+class StudySettings:
+    """Everything a comparison depends on.
+
+    Args:
+        data: Names of data sets, see `policygrad_metrics.data.available`; may be empty with
+            a `table`.
+        table: A CSV file.
+        data_dir: Folder of the data sets that are read from files.
+        methods: Names of methods.
+        reward: Name of the reward for all data sets; None for each set's own.
+        seeds: How many runs of each method.
+        seed: The first of them: runs have the seeds seed, seed + 1, ...
+        epochs: Passes over the training part, the same for every network; None for at least 40
+            and at least 600 steps, which is 40 above some 6,000 rows.
+        batch_size: Rows per optimizer step.
+        hidden: Widths of the hidden layers.
+        learning_rate: Of Adam.
+
+    Raises:
+        ValueError: An argument is out of range; the message names it.
+
+    >>> StudySettings(seeds=0)
+    Traceback (most recent call last):
+    ValueError: seeds must be a whole number from 1 to 1000, got 0.
+    """
+
+    data: tuple[str, ...] = DEFAULT_DATA
+    table: TableFile | None = None
+    data_dir: str | None = None
+    methods: tuple[str, ...] = PRINCIPAL
+    reward: str | None = None
+    seeds: int = 5
+    seed: int = 0
+    epochs: int | None = None
+    batch_size: int = 256
+    hidden: tuple[int, ...] = (64, 64)
+    learning_rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ("seeds", 1, 1000),
+            ("seed", 0, 2**31 - 1001),
+            ("epochs", 1, 100_000),
+            ("batch_size", 1, 1_000_000),
+        ):
+            if (name, getattr(self, name)) != ("epochs", None):
+                _check_whole(name, getattr(self, name), least, most)
+        if len(self.hidden) > 20:
+            raise ValueError(f"hidden must be at most 20 layers, got {len(self.hidden)}.")
+        for width in self.hidden:
+            _check_whole("hidden", width, 1, 10_000)
+        if not (math.isfinite(self.learning_rate) and 0 < self.learning_rate <= 10):
+            raise ValueError(
+                "learning_rate must be a number above 0 and at most 10, such as 0.001, got "
+                f"{self.learning_rate!r}."
+            )
+        for name in self.data:
+            choose("data", name, available())
+        for field in ("data", "methods"):
+            _check_different(field, getattr(self, field))
+        if not self.data and self.table is None:
+            raise ValueError("data must name at least one data set, or a table must be given.")
+
+    @property
+    def run_seeds(self) -> tuple[int, ...]:
+        """The seeds of the runs."""
+        return tuple(range(self.seed, self.seed + self.seeds))
+
+    def epochs_for(self, dataset: Dataset) -> int:
+        """Return the number of epochs that every network trains on a data set.
+
+        >>> StudySettings().epochs_for(load("iris")), StudySettings().epochs_for(load("pm25"))
+        (600, 40)
+        """
+        if self.epochs is not None:
+            return self.epochs
+        steps = math.ceil(TRAIN * len(dataset) / self.batch_size)
+        return max(MIN_EPOCHS, math.ceil(MIN_STEPS / steps))
+
+    def datasets(self) -> list[Dataset]:
+        """Read all data sets.
+
+        Raises:
+            ValueError: A table cannot be used, or it has the name of another data set.
+            OSError: A file cannot be read.
+        """
+        sets = [load(name, folder=self.data_dir) for name in self.data]
+        if self.table is not None:
+            sets.append(self.table.read())
+        _check_different("data", [dataset.name for dataset in sets])
+        return sets
+
+    def fixed(self) -> dict[str, Any]:
+        """What all runs of one directory must share, as plain values."""
+        fields = dataclasses.asdict(self)
+        for free in ("data", "table", "data_dir", "methods"):
+            del fields[free]
+        return {**json.loads(json.dumps(fields)), "versions": versions()}
+
+    def command(self) -> str:
+        """Return the shell command that runs this comparison.
+
+        >>> StudySettings(data=("iris",), methods=("focal",), seeds=2).command()[:61]
+        'policygrad compare --data iris --methods focal --seeds 2 --se'
+        """
+        words = ["policygrad", "compare"]
+        if self.table is not None:
+            words += _table_words(self.table)
+        if self.data:
+            words += _option("--data", ",".join(self.data))
+        if self.data_dir is not None:
+            words += _option("--data-dir", self.data_dir)
+        if self.reward is not None:
+            words += _option("--reward", self.reward)
+        words += _option("--methods", ",".join(self.methods))
+        for name in ("seeds", "seed", "epochs", "batch_size"):
+            if getattr(self, name) is not None:
+                words += _option(f"--{name.replace('_', '-')}", str(getattr(self, name)))
+        words += _option("--hidden", ",".join(map(str, self.hidden)) or "none")
+        words += _option("--learning-rate", number_text(self.learning_rate))
+        return shlex.join(words)
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """Return sixteen hexadecimal digits that change with anything a run depends on.
+
+    >>> from policygrad_metrics.data import load
+    >>> fingerprint(load("iris")) == fingerprint(load("iris")), len(fingerprint(load("iris")))
+    (True, 16)
+    """
+    digest = hashlib.sha256()
+    for array in (dataset.numeric, dataset.y):
+        digest.update(repr(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    rest = (
+        dataset.categorical.tolist(),
+        dataset.numeric_names,
+        dataset.categorical_names,
+        dataset.class_names,
+        dataset.task,
+        dataset.time_ordered,
+    )
+    digest.update(json.dumps(rest).encode())
+    return digest.hexdigest()[:16]
+
+
+def directory_name(settings: StudySettings, datasets: Sequence[Dataset]) -> str:
+    """Return a name that belongs to these settings and data: other ones get another."""
+    prints = [fingerprint(dataset) for dataset in datasets]
+    text = json.dumps([settings.fixed(), settings.methods, prints], sort_keys=True)
+    sets = "-".join(re.sub(r"[^A-Za-z0-9_]+", "_", dataset.name) for dataset in datasets)
+    return f"{sets[:60]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of every package that a score may depend on."""
+    return {
+        "policygrad-metrics": policygrad_metrics.__version__,
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in _PACKAGES},
+    }
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Return the parts of a comma-separated list; quotes keep a comma in a name.
+
+    >>> split_names('No, "a,b"')
+    ('No', 'a,b')
+    """
+    parts = next(csv.reader([text], skipinitialspace=True), [])
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def _join_names(names: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return line.getvalue()
+
+
+def _option(name: str, value: str) -> list[str]:
+    # A value that begins with a dash would be taken for another option.
+    return [f"{name}={value}"] if value.startswith("-") else [name, value]
+
+
+def _table_words(table: TableFile) -> list[str]:
+    words = [*_option("--csv", table.path), *_option("--target", _join_names(table.target))]
+    if isinstance(table.bins, int):
+        words += ["--bins", f"quantiles:{table.bins}"]
+    elif table.bins is not None:
+        words += _option("--bins", ",".join(map(number_text, table.bins)))
+    if table.time_split is True:
+        words += ["--time-split"]
+    elif table.time_split:
+        words += _option("--time-split", table.time_split)
+    if table.drop:
+        words += _option("--drop", _join_names(table.drop))
+    if table.positive is not None:
+        words += _option("--positive", table.positive)
+    return words
+
+
+def _check_whole(name: str, value: Any, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{name} must be a whole number from {least} to {most}, got {value!r}.")
+
+
+def _check_different(name: str, values: Sequence[str]) -> None:
+    repeated = sorted({value for value in values if list(values).count(value) > 1})
+    if repeated:
+        raise ValueError(f"{name} must differ from each other; repeated: {', '.join(repeated)}.")

@@ -1,0 +1,32 @@
+"""How the pictures of a comparison look, and what they call a method (floor 5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from policygrad_metrics.study.table import Row
+
+WIDTH = 5.2
+FONT = 11
+#: Of all that counts, of bands, of lines behind, of what diverged: apart in grey as well.
+DARK, MIDDLE, LIGHT, GONE = "#1b3a57", "#c8641e", "#b8bec4", "#8a9097"
+STYLE: dict[Any, Any] = {
+    "font.size": FONT,
+    "font.family": "DejaVu Sans",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "policygrad_metrics",
+    # Names of columns and classes are text, not mathematics: a $ must stay one.
+    "text.parse_math": False,
+}
+
+
+def row_label(row: Row) -> str:
+    """Return the method, and on a second line how many runs diverged."""
+    name = row.method.replace("_", " ")
+    return f"{name}\n({row.diverged} of {row.runs} diverged)" if row.diverged else name
+
+
+def short_label(row: Row) -> str:
+    """Return the method, and whether it diverged."""
+    return row.method.replace("_", " ") + (" (diverged)" if row.diverged else "")

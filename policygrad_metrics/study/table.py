@@ -1,0 +1,263 @@
+"""Runs summed up: a row per method, two columns, the paired difference to a reference (floor 5).
+
+What is computed is fixed before any data is seen:
+
+    interval     95 %, Student's t over the runs; where every run has its own random split the
+                 variance is that of Nadeau and Bengio (2003), as the splits share rows
+    difference   to the reference method, paired by seed, with the interval of the same kind
+    p            of that difference: Nadeau and Bengio's t-test, or for a split by time the exact
+                 sign-flip test; Holm's correction over the methods of one data set
+    order        by the mean of the column "decision tuned"; a method of which any run diverged
+                 comes last
+
+The runs of one data set speak of that data set only, however many they are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from policygrad_metrics.statistics import (
+    Interval,
+    average_ranks,
+    holm,
+    mean_interval,
+    nadeau_bengio,
+    sign_flip,
+)
+from policygrad_metrics.study.records import Run
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+REFERENCE = "cross_entropy"
+COLUMNS = {"plain": "as it comes", "tuned": "decision tuned"}
+#: Shares of the rows that train and test in a shuffled split.
+TRAIN, TEST = 0.6, 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One column of one method: None where there is nothing to say.
+
+    Args:
+        score: Mean test reward and its interval.
+        difference: Mean paired difference to the reference and its interval.
+        p_value: Two-sided, of the difference.
+        p_holm: The same corrected for the number of methods.
+        best: Whether no method that finished has a higher mean.
+    """
+
+    score: Interval | None = None
+    difference: Interval | None = None
+    p_value: float | None = None
+    p_holm: float | None = None
+    best: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One method on one data set."""
+
+    method: str
+    plain: Cell
+    tuned: Cell
+    runs: int
+    diverged: int
+    steps: float
+    seconds: float
+    reward_evaluations: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """The table of one data set, the best method first."""
+
+    data: str
+    reward: str
+    own_splits: bool
+    reference: str | None
+    rows: tuple[Row, ...]
+
+
+def summarise(
+    data: str, reward: str, runs: Iterable[Run], methods: Sequence[str], *, own_splits: bool
+) -> Summary:
+    """Return the table of one data set.
+
+    Args:
+        data: Name of the data set; runs of others are passed over.
+        reward: Name of the reward.
+        runs: Finished and diverged runs.
+        methods: Which methods, in the order that breaks ties.
+        own_splits: Whether each seed has a random split of its own (False: one split by time).
+
+    >>> runs = [Run("toy", m, s, plain=p + s / 9, tuned=p + s / 9, valid_plain=0, valid_tuned=0)
+    ...         for s in (0, 1, 2) for m, p in (("cross_entropy", 0.5), ("focal", 0.25))]
+    >>> table = summarise("toy", "f1", runs, ["focal", "cross_entropy"], own_splits=False)
+    >>> [(row.method, row.tuned.difference.format(2)) for row in table.rows if row.tuned.difference]
+    [('focal', '-0.25 [-0.25, -0.25]')]
+    >>> table.rows[0].method
+    'cross_entropy'
+    """
+    by_method: dict[str, list[Run]] = {method: [] for method in methods}
+    for run in sorted(runs, key=lambda run: run.seed):
+        if run.data == data and run.method in by_method:
+            by_method[run.method].append(run)
+    by_method = {method: found for method, found in by_method.items() if found}
+    reference = by_method.get(REFERENCE, [])
+    cells = {
+        column: _cells(column, by_method, reference, own_splits=own_splits) for column in COLUMNS
+    }
+    rows = [
+        Row(
+            method=method,
+            plain=cells["plain"][method],
+            tuned=cells["tuned"][method],
+            runs=len(found),
+            diverged=sum(run.diverged for run in found),
+            steps=_mean([run.steps for run in found]),
+            seconds=_mean([run.seconds for run in found]),
+            reward_evaluations=_mean([run.reward_evaluations for run in found]),
+        )
+        for method, found in by_method.items()
+    ]
+    rows.sort(key=_order)
+    return Summary(data, reward, own_splits, REFERENCE if reference else None, tuple(rows))
+
+
+def _order(row: Row) -> tuple[int, float]:
+    score = row.tuned.score
+    return row.diverged, math.inf if score is None else -score.estimate
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _cells(
+    column: str,
+    by_method: Mapping[str, Sequence[Run]],
+    reference: Sequence[Run],
+    *,
+    own_splits: bool,
+) -> dict[str, Cell]:
+    against = _scores(column, reference)
+    cells, p_values = {}, {}
+    for method, runs in by_method.items():
+        scores = _scores(column, runs)
+        common = sorted(scores.keys() & against.keys())
+        cell = Cell(score=_interval([*scores.values()], own_splits) if scores else None)
+        if common and method != REFERENCE:
+            ours, theirs = ([values[seed] for seed in common] for values in (scores, against))
+            difference = [a - b for a, b in zip(ours, theirs, strict=True)]
+            cell = dataclasses.replace(cell, difference=_interval(difference, own_splits))
+            if len(common) > 1:
+                p_values[method] = _p_value(ours, theirs, own_splits)
+        cells[method] = cell
+    if p_values:
+        for method, corrected in zip(p_values, holm([*p_values.values()]), strict=True):
+            cells[method] = dataclasses.replace(
+                cells[method], p_value=p_values[method], p_holm=float(corrected)
+            )
+    whole = {m for m, runs in by_method.items() if not any(run.diverged for run in runs)}
+    top = max((c.score.estimate for m, c in cells.items() if c.score and m in whole), default=None)
+    for method in whole:
+        score = cells[method].score
+        if score is not None and score.estimate == top:
+            cells[method] = dataclasses.replace(cells[method], best=True)
+    return cells
+
+
+def _scores(column: str, runs: Sequence[Run]) -> dict[int, float]:
+    return {run.seed: getattr(run, column) for run in runs if not run.diverged}
+
+
+def _interval(values: list[float], own_splits: bool) -> Interval:
+    if own_splits and len(values) > 1:
+        return nadeau_bengio(values, TEST, TRAIN).difference
+    return mean_interval(values)
+
+
+def _p_value(ours: list[float], theirs: list[float], own_splits: bool) -> float:
+    if own_splits:
+        differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+        return nadeau_bengio(differences, TEST, TRAIN).p_value
+    return sign_flip(ours, theirs, seed=0)[0]
+
+
+def mean_ranks(summaries: Sequence[Summary], column: str) -> dict[str, float]:
+    """Return the mean rank over the data sets of every method that has runs on all of them.
+
+    Args:
+        summaries: The tables, two or more for it to mean anything.
+        column: "plain" or "tuned". A method of which any run diverged shares the last rank.
+    """
+    tables = [{row.method: row for row in summary.rows} for summary in summaries]
+    methods = [method for method in tables[0] if all(method in table for table in tables)]
+    scores = [[_ranked(table[method], column) for method in methods] for table in tables]
+    return dict(zip(methods, average_ranks(scores).tolist(), strict=True)) if methods else {}
+
+
+def _ranked(row: Row, column: str) -> float:
+    score = getattr(row, column).score
+    return math.nan if row.diverged or score is None else score.estimate
+
+
+def score_text(interval: Interval | None, *, signed: bool = False) -> str:
+    """Return "mean ± half the interval"; the mean alone where all runs agree, or there is one.
+
+    >>> score_text(Interval(0.8123, 0.79, 0.8346, 0.95)), score_text(None)
+    ('0.812 ± 0.022', '-')
+    >>> score_text(Interval(0.01, float("nan"), float("nan"), 0.95), signed=True)
+    '+0.010'
+    """
+    if interval is None:
+        return "-"
+    text = f"{interval.estimate:{'+' if signed else ''}z.3f}"
+    half = (interval.high - interval.low) / 2
+    return f"{text} ± {half:.3f}" if half > 0 else text
+
+
+def method_text(row: Row) -> str:
+    """Return the method's name, and how many of its runs diverged if any did."""
+    return f"{row.method} ({row.diverged} of {row.runs} diverged)" if row.diverged else row.method
+
+
+def heading(summary: Summary) -> str:
+    """Return one line over the table: what was measured, and how it is sorted.
+
+    >>> heading(Summary("iris", "f1_macro", True, None, ()))
+    'iris: test f1_macro, sorted by "decision tuned"'
+    """
+    return f'{summary.data}: test {summary.reward}, sorted by "{COLUMNS["tuned"]}"'
+
+
+def rich_table(summary: Summary) -> Table:
+    """Return the table for a terminal; the best of each column is bold."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(heading(summary)), box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column("method", overflow="fold")
+    for title in COLUMNS.values():
+        table.add_column(title, justify="right", no_wrap=True)
+    if summary.reference:
+        table.add_column(f"tuned - {summary.reference}", justify="right", no_wrap=True)
+    for row in summary.rows:
+        texts = [Text(method_text(row), style="bold" if row.tuned.best else "")]
+        for cell in (row.plain, row.tuned):
+            texts.append(Text(score_text(cell.score), style="bold" if cell.best else ""))
+        if summary.reference:
+            texts.append(Text(score_text(row.tuned.difference, signed=True)))
+        table.add_row(*texts)
+    return table
+
+
+def as_json(summary: Summary) -> dict[str, Any]:
+    """Return the table as plain values for `--json`."""
+    return dataclasses.asdict(summary)
