@@ -23,6 +23,10 @@ POLICIES: dict[str, Policy] = {
 }
 
 
+#: One seed's trainable weights `[P]`, and its other variables.
+Initial = tuple[np.ndarray, list[np.ndarray]]
+
+
 def task_policy(task: str) -> Policy:
     """The policy of a task's networks.
 
@@ -134,23 +138,26 @@ def split_hyperparameters(
 
 def build_models(
     network: Buildable, features: int, columns: int, replicas: Sequence[Replica]
-) -> dict[int, keras.Model]:
-    """One model per seed.
+) -> tuple[keras.Model, dict[int, Initial]]:
+    """A model, and each seed's initial trainable weights as one row and its other variables.
 
     Raises:
         ValueError: the models of two seeds differ in shape, or have other outputs than `[N, D]`.
     """
-    models = {seed: network.build(features, columns, seed) for seed in {r.seed for r in replicas}}
-    shapes = {tuple(tuple(v.shape) for v in model.variables) for model in models.values()}
-    if len(shapes) > 1:
-        raise ValueError("network must build models of the same layers for all seeds; they differ.")
-    for model in models.values():
-        shape = model(tf.zeros([1, features])).shape
-        if shape != (1, columns):
-            raise ValueError(
-                f"network must give outputs of shape [N, {columns}]; it gives {shape} for N=1."
-            )
-    return models
+    model = network.build(features, columns, replicas[0].seed)
+    shape = tuple(model(tf.zeros([1, features])).shape)
+    if shape != (1, columns):
+        raise ValueError(
+            f"network must give outputs of shape [N, {columns}]; it gives {shape} for N=1."
+        )
+    initial = {}
+    for seed in {replica.seed for replica in replicas}:
+        other = network.build(features, columns, seed)
+        if [v.shape for v in other.variables] != [v.shape for v in model.variables]:
+            raise ValueError("network must build the same layers for every seed; they differ.")
+        weights = [v.numpy().ravel() for v in other.trainable_variables]
+        initial[seed] = np.concatenate(weights), [v.numpy() for v in other.non_trainable_variables]
+    return model, initial
 
 
 def check_loss(loss: Callable[..., Any], model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:

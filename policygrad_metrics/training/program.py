@@ -119,7 +119,7 @@ class Program:
             )
             return tf.reshape(tf.transpose(parts, [1, 0, 2, 3]), [R, batches * rows, D])[:, :N]
 
-        return tf.function(run, autograph=False)
+        return run
 
     def _apply_batch(self, weights, others, x):
         def one(own, other):

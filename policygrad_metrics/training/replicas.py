@@ -93,11 +93,10 @@ def train_replicas(
     shared, single = inputs.split_hyperparameters(replicas)
     arrays = inputs.arrays(data, task)
     columns = inputs.output_columns(task, arrays, num_classes)
-    models = inputs.build_models(network, arrays["x_train"].shape[1], columns, replicas)
+    model, initial = inputs.build_models(network, arrays["x_train"].shape[1], columns, replicas)
     batches = -(-len(arrays["x_train"]) // batch_size)
     rows = -(-len(arrays["x_train"]) // batches)
     losses = [build_loss(dict(replica.hyper)) for replica in replicas]
-    model = models[replicas[0].seed]
     inputs.check_loss(losses[0], model, arrays["x_train"][:rows], arrays["y_train"][:rows])
     metric = get_reward(reward)
     tensors = {name: tf.constant(array) for name, array in arrays.items()}
@@ -116,7 +115,7 @@ def train_replicas(
         ),
         x_test=tensors["x_test"],
         replicas=tuple(replicas),
-        models=models,
+        initial=initial,
         single=single,
         loss_state=_loss_state(losses[0]),
         label_sets=_label_sets(losses[0], policy, tf.zeros([1, columns])),
@@ -125,13 +124,13 @@ def train_replicas(
         batches=batches,
         patience=patience,
     )
-    first, rest = _start(plan, build_loss, stacked and len(replicas) > 1, _compiles(losses[0]))
-    runs = [first]
-    first.train(on_epoch)
-    for position in rest:
-        runs.append(Run(plan, first.program, first.functions, [position]))
-        runs[-1].train(on_epoch)
-    trained = [result for run in runs for result in run.results()]
+    run, others = _start(plan, build_loss, stacked and len(replicas) > 1, _compiles(losses[0]))
+    run.train(on_epoch)
+    trained = run.results()
+    for place in others:
+        run = Run(plan, run.program, run.functions, [place])
+        run.train(on_epoch)
+        trained += run.results()
     return _with_seconds(trained, time.perf_counter() - started)
 
 
@@ -143,35 +142,40 @@ def _start(plan, build_loss, stacked, compiled):
         return SurrogateLoss("cross_entropy", policy=plan.task.policy)
 
     everyone = list(range(len(plan.replicas)))
-    ladder = [(stacked, compiled), (False, compiled), (False, False)]
-    ladder = list(dict.fromkeys(ladder))
-    for together, compiled in ladder:
-        program = Program(plan.task, stacked=together, compiled=compiled)
+    cause = None
+    for together, xla in _ladder(stacked, compiled):
+        program = Program(plan.task, stacked=together, compiled=xla)
         functions = program.epoch(warm), program.epoch(build_loss)
         run = Run(plan, program, functions, everyone if together else everyone[:1])
         try:
             run.compile()
         except Exception as error:  # whatever a layer or a loss raises when it is traced
-            if (together, compiled) == ladder[-1]:
-                raise
-            warnings.warn(_complaint(together, error), stacklevel=3)
-        else:
-            return run, ([] if together else everyone[1:])
-    raise AssertionError("the last rung of the ladder returns or raises")
+            cause = cause or error
+            continue
+        if cause is not None:
+            warnings.warn(_complaint(stacked and not together, xla, cause), stacklevel=3)
+        return run, ([] if together else everyone[1:])
+    assert cause is not None
+    raise cause
 
 
-def _complaint(together, error):
-    lines = str(error).strip().split("\n")
-    # TensorFlow puts its own errors first and those of functions it traces last.
-    cause = lines[-1 if lines[0] == "in user code:" else 0].strip()[:300]
-    if together:
-        return (
-            "the network or its loss cannot be stacked: its replicas are trained one at a time, "
-            f"which takes longer. Cause: {type(error).__name__}: {cause}"
-        )
+def _ladder(stacked, compiled):
+    """Ways to train, the fastest first: `(stacked, compiled)`."""
+    return [
+        (together, xla)
+        for together in ((True, False) if stacked else (False,))
+        for xla in ((True, False) if compiled else (False,))
+    ]
+
+
+def _complaint(one_at_a_time, xla, error):
+    ways = ["one replica at a time"] * one_at_a_time + ["without XLA"] * (not xla)
+    cause = " ".join(str(error).split())
+    if len(cause) > 800:  # what went wrong stands first or last, with frames between
+        cause = f"{cause[:200]} ... {cause[-600:]}"
     return (
-        "the network or its loss cannot be compiled by XLA and is trained without, which takes "
-        f"longer. Cause: {type(error).__name__}: {cause}"
+        "the network or its loss cannot be stacked and compiled: it is trained "
+        f"{' and '.join(ways)}, which takes longer. Cause: {type(error).__name__}: {cause}"
     )
 
 

@@ -7,11 +7,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.sites import Tensor
+from policygrad_metrics.training.inputs import Initial
 from policygrad_metrics.training.program import Program, Task
 from policygrad_metrics.training.records import Replica, Trained
 
@@ -24,7 +24,7 @@ class Plan:
         task: what the replicas have in common.
         x_test: features of the test part.
         replicas: all replicas.
-        models: the model of each seed, for its initial weights.
+        initial: each seed's weights and other variables.
         single: hyper-parameters that differ between replicas, `[R]`.
         loss_state: what a loss with a moving average starts from.
         label_sets: label sets that the loss draws in each step.
@@ -36,7 +36,7 @@ class Plan:
     task: Task
     x_test: Tensor
     replicas: tuple[Replica, ...]
-    models: Mapping[int, keras.Model]
+    initial: Mapping[int, Initial]
     single: Mapping[str, np.ndarray]
     loss_state: tuple[float, ...]
     label_sets: int
@@ -100,8 +100,8 @@ class Run:
         ]
 
     def compile(self) -> None:
-        """Trace and compile the loss itself by an epoch of no batches, which changes nothing."""
-        self._call(self.functions[1], batches=0)
+        """Trace, compile and try the loss itself on one batch, and forget the outcome."""
+        self._call(self.functions[1], batches=1)
 
     def train(self, on_epoch: Callable[[int, dict[int, float]], None] | None = None) -> None:
         """Train until every replica has ended."""
@@ -182,11 +182,10 @@ class Run:
 
     def _initial_state(self, replicas):
         R = len(replicas)
-        models = [self.plan.models[replica.seed] for replica in replicas]
-        weights = tf.constant(
-            np.stack([_joined([v.numpy() for v in m.trainable_variables]) for m in models])
+        weights, others = zip(
+            *(self.plan.initial[replica.seed] for replica in replicas), strict=True
         )
-        others = [[v.numpy() for v in model.non_trainable_variables] for model in models]
+        weights = tf.constant(np.stack(weights))
         return {
             "weights": weights,
             "others": [tf.constant(np.stack(each)) for each in zip(*others, strict=True)],
@@ -208,7 +207,3 @@ class Run:
         values += [value[r] for value in best[1]]
         place = {id(v): i for i, v in enumerate([*trainable, *model.non_trainable_variables])}
         return [values[place[id(v)]] for v in model.weights]
-
-
-def _joined(arrays):
-    return np.concatenate([array.ravel() for array in arrays])

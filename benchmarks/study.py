@@ -1,0 +1,181 @@
+"""Many seeds at once against one Keras `fit` each, and what a replica costs in memory.
+
+    python benchmarks/study.py [--json] [--quick]
+
+Everything that is compared is measured in the same run, one after the other, on the same made data:
+10 seeds of the 64-64 network on 5,000 training rows, 20 features, 10 % positives, batches of 250.
+Three ways to train them:
+
+    stacked          train_replicas: all seeds at once, validated on the reward after each epoch
+    fit              model.fit for one seed after the other, without validation
+    fit, validated   the same with validation on the reward and the best weights kept: the same job
+
+Times include building and compiling. The ratio of the steady state leaves them out: seconds of the
+epochs after the first only. A quick run times 2 of Keras's 10 fits and counts them fivefold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+import types
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+SEEDS, ROWS, FEATURES, BATCH, EPOCHS = 10, 5000, 20, 250, 30
+TARGET = 12.0
+
+
+def make_parts():
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(ROWS + 2000, FEATURES)).astype(np.float32)
+    score = np.sin(x[:, 0] * 2) + x[:, 1] * x[:, 2] + rng.normal(size=len(x))
+    y = (score > np.quantile(score, 0.9)).astype(int)
+    xs, ys = np.split(x, [ROWS, ROWS + 1000]), np.split(y, [ROWS, ROWS + 1000])
+    return types.SimpleNamespace(
+        x_train=xs[0], y_train=ys[0], x_valid=xs[1], y_valid=ys[1], x_test=xs[2]
+    )
+
+
+def make_loss(name):
+    import policygrad_metrics as pgm
+
+    return {
+        "cross-entropy": lambda: pgm.SurrogateLoss("cross_entropy"),
+        "policy gradient, exact": lambda: pgm.PolicyGradientLoss("f1"),
+        "policy gradient, local expectation": lambda: pgm.PolicyGradientLoss(
+            "f1", estimator="local_expectation"
+        ),
+    }[name]()
+
+
+def time_stacked(name, parts, count=SEEDS, epochs=EPOCHS):
+    """Seconds in all, and of one epoch of all seeds."""
+    from policygrad_metrics.training import Network, Replica, train_replicas
+
+    ends = []
+    started = time.perf_counter()
+    train_replicas(
+        Network(),
+        lambda hyper: make_loss(name),
+        "f1",
+        "binary",
+        parts,
+        [Replica(seed) for seed in range(count)],
+        epochs=epochs,
+        batch_size=BATCH,
+        on_epoch=lambda epoch, rewards: ends.append(time.perf_counter()),
+    )
+    return time.perf_counter() - started, (ends[-1] - ends[0]) / (epochs - 1)
+
+
+def time_fits(name, parts, validated, seeds):
+    """Seconds in all, and of one epoch of every seed, of `SEEDS` fits."""
+    import keras
+
+    import policygrad_metrics as pgm
+    from policygrad_metrics.training import Network
+
+    class Clock(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            ends.append(time.perf_counter())
+
+    total = steady = 0.0
+    for seed in range(seeds):
+        ends = []
+        started = time.perf_counter()
+        model = Network().build(FEATURES, 1, seed)
+        metrics = [pgm.RewardMetric("f1")] if validated else []
+        model.compile(optimizer="adam", loss=make_loss(name), metrics=metrics)
+        best = keras.callbacks.EarlyStopping(
+            "val_f1", patience=EPOCHS, mode="max", restore_best_weights=True
+        )
+        model.fit(
+            parts.x_train,
+            parts.y_train,
+            batch_size=BATCH,
+            epochs=EPOCHS,
+            verbose=0,
+            validation_data=(parts.x_valid, parts.y_valid) if validated else None,
+            callbacks=[best, Clock()] if validated else [Clock()],
+        )
+        total += time.perf_counter() - started
+        steady += (ends[-1] - ends[0]) / (EPOCHS - 1)
+    return total * SEEDS / seeds, steady * SEEDS / seeds
+
+
+def measure_speed(name, seeds):
+    parts = make_parts()
+    stacked, stacked_epoch = time_stacked(name, parts)
+    row = {"loss": name, "stacked seconds": stacked, "stacked seconds per epoch": stacked_epoch}
+    for label, validated in (("fit", False), ("fit, validated", True)):
+        whole, epoch = time_fits(name, parts, validated, seeds)
+        row[f"{label} seconds"] = whole
+        row[f"{label} ratio"] = whole / stacked
+        row[f"{label} steady ratio"] = epoch / stacked_epoch
+    return row
+
+
+def peak_megabytes(count):
+    """Peak memory of a process of its own that trains `count` replicas."""
+    command = [sys.executable, __file__, "--worker", str(count)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(run.stdout.strip().splitlines()[-1])
+
+
+def measure_memory():
+    """Megabytes per further replica, beside what weights and one batch need."""
+    few, many = 10, 510
+    peaks = {count: peak_megabytes(count) for count in (few, many)}
+    weights = FEATURES * 64 + 64 + 64 * 64 + 64 + 64 + 1
+    # Weights, Adam's two means and the best weights, each as it was and as it becomes.
+    kept = 8 * weights
+    # One batch: inputs, and each hidden layer's values and their gradients.
+    batch = BATCH * (FEATURES + 2 * 2 * 64)
+    # What is asked for besides: the order of one epoch, and the outputs of both other parts.
+    asked = ROWS + 2 * 2000
+    return {
+        "peak megabytes": peaks,
+        "measured per replica": (peaks[many] - peaks[few]) / (many - few),
+        "weights, batch, order, outputs": 4 * (kept + batch + asked) / 2**20,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--quick", action="store_true", help="time 2 fits of 10, and one loss less")
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        time_stacked("cross-entropy", make_parts(), options.worker, epochs=2)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        return
+    names = ["cross-entropy", "policy gradient, exact", "policy gradient, local expectation"]
+    # The first program of a process also pays for importing and starting TensorFlow.
+    time_stacked(names[0], make_parts(), 2)
+    seeds = 2 if options.quick else SEEDS
+    speed = [measure_speed(name, seeds) for name in names[: 2 if options.quick else 3]]
+    result = {"speed": speed, "target": TARGET, "fits timed": seeds, "memory": measure_memory()}
+    if options.json:
+        print(json.dumps(result))
+        return
+    for row in speed:
+        print(row["loss"])
+        for key, value in row.items():
+            if key != "loss":
+                print(f"    {key:32} {value:8.3f}")
+    print("memory")
+    for key, value in result["memory"].items():
+        print(f"    {key:32} {value}")
+
+
+if __name__ == "__main__":
+    main()
