@@ -1,0 +1,288 @@
+"""One network and its training step as compiled functions of plain arrays (floor 4).
+
+Everything that changes while training is one `State` of arrays that goes in and comes out, as
+scikit-learn's estimators hold arrays. So a traced program has no memory: all fits of the same
+shape share it (the folds of a grid search trace once), and a fitted model is pickled as arrays.
+
+Shape legend: N rows, F features, P trainable numbers, K classes, L label columns.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from policygrad_metrics.estimators import Estimator
+from policygrad_metrics.losses import PolicyGradientLoss
+from policygrad_metrics.policies import Policy
+from policygrad_metrics.rewards import BlackBox, Reward
+from policygrad_metrics.sites import Tensor
+from policygrad_metrics.tabular.networks import build_network
+
+#: Adam (Kingma & Ba 2015), as in Keras.
+FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-7
+#: Programs kept for later fits.
+KEPT_PROGRAMS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What a program depends on.
+
+    Args:
+        hidden: sizes of dense layers, or a function `(n_features, n_outputs) -> keras.Model`.
+        features: F.
+        outputs: columns of the network's output.
+        num_classes: K, 2 for label columns.
+        label_columns: L of multi-label targets `[N, L]`, None for targets `[N]`.
+        policy, reward, estimator, cross_entropy: as for `PolicyGradientLoss`; a reward of
+            multi-label targets is already the multi-label one.
+    """
+
+    hidden: tuple[int, ...] | Callable[[int, int], keras.Model]
+    features: int
+    outputs: int
+    num_classes: int
+    label_columns: int | None
+    policy: Policy
+    reward: Reward
+    estimator: str | Estimator
+    cross_entropy: float
+
+
+class State(NamedTuple):
+    """All that training changes.
+
+    Args:
+        weights: float32 `[P]`, the trainable variables one after the other.
+        first, second: float32 `[P]`, Adam's running moments.
+        steps: float32 scalar, Adam's step count.
+        others: the variables that are not trained (batch statistics, states of dropout).
+    """
+
+    weights: Any
+    first: Any
+    second: Any
+    steps: Any
+    others: tuple[Any, ...]
+
+    def rested(self) -> State:
+        """The same network with a fresh optimiser."""
+        nothing = np.zeros_like(self.weights)
+        return self._replace(first=nothing, second=nothing, steps=np.float32(0.0))
+
+    def arrays(self) -> State:
+        """The same with numpy arrays."""
+        return tf.nest.map_structure(np.asarray, self)
+
+
+class Program:
+    """Compiled functions of one recipe; holds no weights and no data.
+
+    Args:
+        recipe: what to compile.
+    """
+
+    def __init__(self, recipe: Recipe):
+        self.recipe = recipe
+        self._network: Any = build_network(recipe.hidden, recipe.features, recipe.outputs, seed=0)
+        self._shapes = [tuple(v.shape) for v in self._network.trainable_variables]
+        self._losses: list[PolicyGradientLoss] = []
+        self._functions: dict[tuple[str, bool, bool], Any] = {}
+
+    def initial_state(self, seed: int) -> State:
+        """A freshly initialised network and optimiser.
+
+        Args:
+            seed: of the initial weights.
+        """
+        recipe = self.recipe
+        network = build_network(recipe.hidden, recipe.features, recipe.outputs, seed)
+        flat = [np.asarray(v.value).ravel() for v in network.trainable_variables]
+        others = tuple(np.asarray(v.value) for v in network.non_trainable_variables)
+        weights = np.concatenate([*flat, np.zeros(0, np.float32)])
+        return State(weights, weights, weights, np.float32(0.0), others).rested()
+
+    def keras_network(self, state: State) -> keras.Model:
+        """A Keras model of its own with the weights of `state`."""
+        recipe = self.recipe
+        network = build_network(recipe.hidden, recipe.features, recipe.outputs, seed=0)
+        for variable, value in zip(
+            network.trainable_variables, self._unflatten(tf.constant(state.weights)), strict=True
+        ):
+            variable.assign(value)
+        for variable, value in zip(network.non_trainable_variables, state.others, strict=True):
+            variable.assign(value)
+        return network
+
+    def train(
+        self,
+        state: State,
+        x: Any,
+        y: Any,
+        weight: Any,
+        batches: Any,
+        learning_rate: float,
+        seed: int,
+        *,
+        use_xla: bool = False,
+    ) -> tuple[State, Tensor]:
+        """Take one step for each batch.
+
+        Args:
+            state: where to start.
+            x: float32 `[N, F]`.
+            y: labels as float32, `[N]` or `[N, L]`.
+            weight: float32 `[N]`, or None.
+            batches: int32 `[steps, B]`, row numbers.
+            learning_rate: Adam's.
+            seed: of the sampling estimators.
+            use_xla: compile with XLA: slow to compile, fast to run.
+
+        Returns:
+            The state afterwards and the loss of each step `[steps]`.
+        """
+        weighted = weight is not None
+        train = self._function("train", weighted, use_xla)
+        weight = weight if weighted else np.zeros(0, np.float32)
+        return train(state, x, y, weight, batches, np.float32(learning_rate), np.int32(seed))
+
+    def logits(self, state: State, x: Any) -> Tensor:
+        """The policy's logits `[N, K]` or `[N, L, 2]` without training."""
+        return self._function("logits", False, False)(state, x)
+
+    def judge(self, logits: Any, y: Any, weight: Any) -> tuple[Tensor, Tensor]:
+        """The reward of the likeliest labels and the mean cross-entropy in nats, two scalars."""
+        weighted = weight is not None
+        judge = self._function("judge", weighted, False)
+        return judge(logits, y, weight if weighted else np.zeros(0, np.float32))
+
+    def _function(self, name, weighted, use_xla):
+        key = (name, weighted, use_xla)
+        if key not in self._functions:
+            recipe = self.recipe
+            others = tuple(
+                tf.TensorSpec(v.shape, v.dtype) for v in self._network.non_trainable_variables
+            )
+            flat = tf.TensorSpec([sum(map(np.prod, self._shapes))], tf.float32)
+            number = tf.TensorSpec([], tf.float32)
+            state = State(flat, flat, flat, number, others)
+            x = tf.TensorSpec([None, recipe.features], tf.float32)
+            if recipe.label_columns is None:
+                y = tf.TensorSpec([None], tf.float32)
+                logits = tf.TensorSpec([None, recipe.num_classes], tf.float32)
+            else:
+                y = tf.TensorSpec([None, recipe.label_columns], tf.float32)
+                logits = tf.TensorSpec([None, recipe.label_columns, 2], tf.float32)
+            weight = tf.TensorSpec([None], tf.float32)
+            batches = tf.TensorSpec([None, None], tf.int32)
+            whole = tf.TensorSpec([], tf.int32)
+            function, signature = {
+                "train": (self._train, [state, x, y, weight, batches, number, whole]),
+                "logits": (self._logits, [state, x]),
+                "judge": (self._judge, [logits, y, weight]),
+            }[name]
+            if name != "logits":
+                function = functools.partial(function, weighted)
+            self._functions[key] = tf.function(
+                function, input_signature=signature, autograph=False, jit_compile=use_xla
+            )
+        return self._functions[key]
+
+    def _train(self, weighted, state, x, y, weight, batches, learning_rate, seed):
+        recipe = self.recipe
+        loss = PolicyGradientLoss(
+            recipe.reward, recipe.policy, recipe.estimator, recipe.cross_entropy, seed=seed
+        )
+        self._losses.append(loss)  # its variables must outlive this trace
+        steps = tf.shape(batches)[0]
+
+        def step(index, state, values):
+            rows = batches[index]
+            inputs, truth = tf.gather(x, rows), tf.gather(y, rows)
+            row_weight = tf.gather(weight, rows) if weighted else None
+            with tf.GradientTape() as tape:
+                tape.watch(state.weights)
+                outputs, others, penalties = self._network.stateless_call(
+                    self._unflatten(state.weights),
+                    state.others,
+                    inputs,
+                    training=True,
+                    return_losses=True,
+                )
+                value: Any = loss(truth, outputs, row_weight)
+                value += sum(penalties)
+            after = _adam(state, tape.gradient(value, state.weights), learning_rate)
+            return (
+                index + 1,
+                after._replace(others=tuple(map(tf.convert_to_tensor, others))),
+                tf.tensor_scatter_nd_update(values, [[index]], [value]),
+            )
+
+        _, state, values = tf.while_loop(
+            lambda index, *_: index < steps,
+            step,
+            (tf.constant(0), state, tf.zeros([steps])),
+            parallel_iterations=1,
+        )
+        return state, values
+
+    def _logits(self, state, x):
+        outputs, _ = self._network.stateless_call(
+            self._unflatten(state.weights), state.others, x, training=False
+        )
+        return self.recipe.policy.logits(outputs)
+
+    def _judge(self, weighted, logits, y, weight):
+        labels = tf.cast(y, tf.int32)
+        row_weight = weight if weighted else None
+        decisions = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        K = self.recipe.num_classes
+        reward = self.recipe.reward(labels, decisions, row_weight, num_classes=K)
+        log_probs = tf.reduce_sum(tf.one_hot(labels, K) * tf.nn.log_softmax(logits), axis=-1)
+        if log_probs.shape.rank > 1:
+            log_probs = tf.reduce_mean(log_probs, axis=1)
+        if row_weight is None:
+            return reward, -tf.reduce_mean(log_probs)
+        total = tf.reduce_sum(row_weight)
+        return reward, -tf.reduce_sum(log_probs * row_weight) / total
+
+    def _unflatten(self, weights):
+        parts = tf.split(weights, [int(np.prod(shape)) for shape in self._shapes])
+        return [tf.reshape(part, s) for part, s in zip(parts, self._shapes, strict=True)]
+
+
+def _adam(state, gradient, learning_rate):
+    steps = state.steps + 1.0
+    first = state.first + (1.0 - FIRST_DECAY) * (gradient - state.first)
+    second = state.second + (1.0 - SECOND_DECAY) * (gradient * gradient - state.second)
+    rate = learning_rate * tf.sqrt(1.0 - SECOND_DECAY**steps) / (1.0 - FIRST_DECAY**steps)
+    weights = state.weights - rate * first / (tf.sqrt(second) + EPSILON)
+    return State(weights, first, second, steps, state.others)
+
+
+@functools.lru_cache(maxsize=KEPT_PROGRAMS)
+def _kept_program(recipe: Recipe) -> Program:
+    return Program(recipe)
+
+
+def get_program(recipe: Recipe) -> Program:
+    """The program of a recipe, shared with earlier fits where that is safe.
+
+    Functions of your own may close over anything, and a moving average is a memory: those
+    programs are made anew.
+    """
+    remembers = isinstance(recipe.estimator, Estimator) and recipe.estimator.initial_state()
+    if callable(recipe.hidden) or isinstance(recipe.reward, BlackBox) or remembers:
+        return Program(recipe)
+    try:
+        hash(recipe)
+    except TypeError:  # a reward or estimator of your own that holds a list or an array
+        return Program(recipe)
+    return _kept_program(recipe)

@@ -1,0 +1,127 @@
+"""Examples: merged, split and dealt into batches (floor 4)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+#: Numbers of a dense block that is made of sparse rows at one time.
+BLOCK = 2**24
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Examples as a network reads them.
+
+    Args:
+        x: float32 `[N, F]`, a numpy array or a CSR matrix.
+        y: labels as float32, `[N]` or `[N, L]`.
+        weight: float32 `[N]`, or None where all weigh the same.
+    """
+
+    x: Any
+    y: np.ndarray
+    weight: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, rows: Any) -> Rows:
+        """These rows, in this order."""
+        return Rows(self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
+
+
+def as_dense(x: Any) -> np.ndarray:
+    """A sparse matrix as an array; an array as it is."""
+    return x.toarray() if scipy.sparse.issparse(x) else x
+
+
+def as_rows(x: Any, y: np.ndarray, weight: np.ndarray | None, merge: bool = False) -> Rows:
+    """Rows without those of weight 0, and without weights where all weigh the same.
+
+    Args:
+        x: float32 `[N, F]`, a numpy array or a CSR matrix.
+        y: labels `[N]` or `[N, L]`.
+        weight: `[N]`, not negative, or None.
+        merge: make rows of the same features and target one, which weighs as much as they all,
+            and sort. What is fitted on all rows at once then depends neither on their order nor
+            on whether an example is written down twice or weighs 2. (Without merging, two copies
+            would be given two independent labels by the policy, one of weight 2 a single one.)
+
+    >>> rows = as_rows(np.eye(3), np.arange(3), np.array([2.0, 0.0, 2.0]))
+    >>> rows.y.tolist(), rows.weight
+    ([0.0, 2.0], None)
+    >>> rows = as_rows(np.array([[1.0], [0.0], [1.0]]), np.array([1, 0, 1]), None, merge=True)
+    >>> rows.x.ravel().tolist(), rows.weight.tolist()
+    ([0.0, 1.0], [0.6666..., 1.3333...])
+    """
+    y = y.astype(np.float32)
+    if weight is not None:
+        kept = np.flatnonzero(weight > 0.0)
+        if len(kept) < len(y):
+            x, y, weight = x[kept], y[kept], weight[kept]
+    if merge:
+        x, y, weight = _merged(as_dense(x), y, weight)
+    if weight is None or weight.min(initial=np.inf) >= weight.max(initial=0.0):
+        return Rows(x, y)
+    # A common scale changes no reward; near 1 it is also far from the ends of float32.
+    return Rows(x, y, (weight / weight.mean()).astype(np.float32))
+
+
+def _merged(x, y, weight):
+    table = np.hstack([x, y.reshape(len(y), -1)])
+    unique, inverse = np.unique(table, axis=0, return_inverse=True)
+    weight = np.bincount(inverse.ravel(), weight).astype(np.float64)
+    features = x.shape[1]
+    return unique[:, :features], unique[:, features:].reshape(-1, *y.shape[1:]), weight
+
+
+def hold_out(y: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """Row numbers of a validation part that holds each class in its share, to within one.
+
+    Classes of a single row, and so of none to spare, stay where they are.
+
+    Args:
+        y: labels `[N]`, or `[N, L]` (then plainly at random).
+        fraction: share of the rows, at most one half.
+        rng: where the randomness comes from.
+
+    >>> y = np.repeat([0, 1, 2], [80, 19, 1])
+    >>> rows = hold_out(y, 0.1, np.random.default_rng(0))
+    >>> len(rows), 2 in y[rows]
+    (10, False)
+    """
+    order = rng.permutation(len(y))
+    if y.ndim == 1:
+        _, inverse, counts = np.unique(y, return_inverse=True, return_counts=True)
+        order = order[counts[inverse[order]] > 1]
+        order = order[np.argsort(inverse[order], kind="stable")]
+    # Every (1 / fraction)-th of the rows sorted by class.
+    number = round(fraction * len(order))
+    places = (np.arange(number) + rng.uniform()) * (len(order) / max(number, 1))
+    return np.sort(order[places.astype(int)])
+
+
+def deal(y: np.ndarray, batch_size: int | None, rng: np.random.Generator) -> np.ndarray:
+    """Row numbers of one epoch's batches, int32 `[steps, B]`, all of one size.
+
+    N rows make ceil(N / batch_size) equal batches; fewer rows than there are batches are left
+    out, others each time. A batch holds each class in its share, to within one, because a reward
+    is scored on the batch. A single batch holds all rows in order.
+
+    >>> deal(np.repeat([0.0, 1.0], [7, 3]), 5, np.random.default_rng(0)).shape
+    (2, 5)
+    >>> deal(np.zeros(3), None, np.random.default_rng(0)).tolist()
+    [[0, 1, 2]]
+    """
+    N = len(y)
+    steps = 1 if batch_size is None else -(-N // batch_size)
+    if steps == 1:
+        return np.arange(N, dtype=np.int32)[None]
+    order = rng.permutation(N)[: steps * (N // steps)]
+    if y.ndim == 1:
+        order = order[np.argsort(y[order], kind="stable")]
+    return order.reshape(-1, steps).T.astype(np.int32)

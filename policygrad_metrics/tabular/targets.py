@@ -1,0 +1,171 @@
+"""Targets as scikit-learn has them, to the label numbers of a policy and back (floor 4)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import scipy.special
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from policygrad_metrics.policies import CumulativeLink, Policy, Sigmoid, Softmax, get_policy
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What was learnt about a target.
+
+    Args:
+        classes: the classes, sorted; column numbers 0 .. L-1 if multi-label.
+        multilabel: whether targets are 0/1 indicators `[N, L]`.
+        flipped: whether the positive one of two classes is the first.
+    """
+
+    classes: np.ndarray
+    multilabel: bool = False
+    flipped: bool = False
+
+    @classmethod
+    def of(cls, y: Any, pos_label: Any = None, classes: Any = None) -> Target:
+        """Learn from `y`, or take the given classes.
+
+        Raises:
+            ValueError: there are fewer than two classes, several targets a row, or `pos_label`
+                is not one of two classes.
+        """
+        if _is_indicator(y):
+            if pos_label is not None:
+                raise ValueError(
+                    f"pos_label is for two classes; it is {pos_label!r} and y is a multi-label "
+                    "indicator. Leave it None."
+                )
+            return cls(np.arange(y.shape[1]), multilabel=True)
+        known = np.unique(_one_column(y) if classes is None else np.asarray(classes))
+        if len(known) < 2:
+            raise ValueError(
+                "y must hold at least two classes; it holds "
+                f"{'one class, ' + repr(known[0]) if len(known) else 'none'}. A reward of one "
+                "class says nothing."
+            )
+        if pos_label is not None and (len(known) != 2 or pos_label not in known.tolist()):
+            raise ValueError(
+                f"pos_label must be None or one of two classes; it is {pos_label!r} and the "
+                f"classes are {known.tolist()}."
+            )
+        return cls(known, flipped=pos_label is not None and pos_label == known[0])
+
+    @property
+    def num_classes(self) -> int:
+        """K of the policy."""
+        return 2 if self.multilabel else len(self.classes)
+
+    @property
+    def label_columns(self) -> int | None:
+        """L if multi-label."""
+        return len(self.classes) if self.multilabel else None
+
+    def encode(self, y: Any) -> np.ndarray:
+        """Targets as label numbers, int64 `[N]` or `[N, L]`; a positive class is 1.
+
+        Raises:
+            ValueError: `y` is of another kind, or holds classes that were not seen in `fit`.
+        """
+        if _is_indicator(y) != self.multilabel:
+            wanted = f"0/1 indicators [N, {len(self.classes)}]" if self.multilabel else "labels [N]"
+            raise ValueError(f"y must hold {wanted} as before; it has shape {np.shape(y)}.")
+        if self.multilabel:
+            if y.shape[1] != len(self.classes):
+                raise ValueError(
+                    f"y must have {len(self.classes)} label columns as before; it has {y.shape[1]}."
+                )
+            return (y.toarray() if scipy.sparse.issparse(y) else np.asarray(y)).astype(np.int64)
+        y = _one_column(y)
+        unknown = np.setdiff1d(y, self.classes)
+        if len(unknown):
+            raise ValueError(
+                f"y holds the classes {unknown.tolist()}, which are none of the classes "
+                f"{self.classes.tolist()}. Give partial_fit all classes at its first call."
+            )
+        codes = np.searchsorted(self.classes, y)
+        return 1 - codes if self.flipped else codes
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Label numbers as targets."""
+        if self.multilabel:
+            return np.asarray(codes).astype(np.int64)
+        codes = np.asarray(codes).astype(np.int64)
+        return self.classes[1 - codes if self.flipped else codes]
+
+    def log_probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Log-probabilities `[N, K]` in the order of `classes`, or `[N, L]` of each label."""
+        log_probs = scipy.special.log_softmax(logits, axis=-1)
+        if self.multilabel:
+            return log_probs[..., 1]
+        return log_probs[:, ::-1] if self.flipped else log_probs
+
+    def log_odds(self, logits: np.ndarray) -> np.ndarray:
+        """Of the second of two classes `[N]`, of each label `[N, L]`, or the logits `[N, K]`."""
+        if self.num_classes > 2:
+            return logits
+        odds = logits[..., 1] - logits[..., 0]
+        return -odds if self.flipped else odds
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnLabels:
+    """A metric of label numbers, made of one that reads the targets as they are.
+
+    Args:
+        function: `f(y_true, y_pred) -> float`.
+        target: how targets are numbered.
+    """
+
+    function: Callable[..., float]
+    target: Target
+
+    def __call__(self, y_true: np.ndarray, y_pred: np.ndarray, **options: Any) -> float:
+        decode = self.target.decode
+        return self.function(decode(y_true), decode(y_pred), **options)
+
+
+def choose_policy(policy: str | Policy, target: Target) -> Policy:
+    """The policy for a target; "auto" is sigmoid for two classes and label columns, else softmax.
+
+    Raises:
+        ValueError: the policy's name is not known, or it does not fit the target.
+    """
+    if policy == "auto":
+        return Sigmoid() if target.num_classes == 2 else Softmax()
+    policy = get_policy(policy)
+    fits = {
+        Sigmoid: target.num_classes == 2,
+        Softmax: not target.multilabel,
+        CumulativeLink: not target.multilabel,
+    }
+    if not fits.get(type(policy), False):
+        kind = "multi-label columns" if target.multilabel else f"K={target.num_classes} classes"
+        raise ValueError(
+            f'policy {policy.name!r} cannot label {kind}; use "auto", which is '
+            f"{choose_policy('auto', target).name!r} here."
+        )
+    return policy
+
+
+def output_columns(policy: Policy, target: Target) -> int:
+    """How many columns a network must give a policy."""
+    if isinstance(policy, Sigmoid):
+        return target.label_columns or 1
+    return target.num_classes - (1 if isinstance(policy, CumulativeLink) else 0)
+
+
+def _is_indicator(y):
+    return type_of_target(y, input_name="y") == "multilabel-indicator"
+
+
+def _one_column(y):
+    check_classification_targets(y)
+    return column_or_1d(y, warn=True)
