@@ -1,0 +1,186 @@
+"""The exact expectation against independent float64 oracles, from 2 to 65,536 examples.
+
+The promise is a relative error of the whole gradient (2-norm) under 2e-6 in float32. Oracles: a
+Poisson-binomial convolution of the counts (no integral at all), and for other denominators and
+for large batches a trapezoid rule in log t with so many nodes that it is exact to 1e-12.
+"""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import policygrad_metrics as pgm
+from policygrad_metrics.estimators.expectation import has_exact_expectation
+from policygrad_metrics.rewards import REWARDS
+from policygrad_metrics.rewards.forms import ChoiceRatio, IndicatorRatios, Linear
+
+PROMISE = 2e-6
+STEP = 0.15  # the rule errs by exp(-pi^2 / STEP) = 3e-29, relative
+
+
+def softmax(z):
+    e = np.exp(z - z.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def integral_effects(p, n, d, d0, n0=0.0):
+    """E[R | a_i = c] of (n0 + sum n) / (d0 + sum d), up to a constant: `p, n, d [N, K]`."""
+    n, d = np.broadcast_to(n, p.shape).astype(float), np.broadcast_to(d, p.shape).astype(float)
+    floor = d.min(1, keepdims=True)
+    d, d0 = d - floor, d0 + floor.sum()
+    mean = d0 + (p * d).sum()
+    effects = np.zeros_like(p)
+    for x in np.arange(-36, 9, STEP):
+        t = np.exp(x) / mean
+        shrunk = np.expm1(-t * d)
+        z = (p * shrunk).sum(1, keepdims=True)
+        # 1 + z without cancellation where p is all but one; never below the smallest number.
+        M = np.maximum((p * np.exp(-t * d)).sum(1, keepdims=True), 1e-300)
+        arrive = n * np.exp(-t * d) / M
+        r = (p * arrive).sum(1, keepdims=True)
+        log_M = np.where(z > -0.5, np.log1p(np.maximum(z, -0.5)), np.log(M))
+        mass = STEP * t * np.exp(log_M.sum() - t * d0)
+        total = n0 + r.sum()
+        effects += mass * ((shrunk - z) / M * (total - r) + arrive - r)
+    return effects
+
+
+def oracle(reward, y, p, weight=None):
+    """The gradient with respect to logits, in float64, from the reward's own tables."""
+    N, C, K = p.shape
+    weights = np.ones((N, C)) if weight is None else np.repeat(weight[:, None], C, 1)
+    form = reward.form(
+        tf.constant(y, tf.int32), tf.constant(weights, tf.float32), K, weight is not None
+    )
+    if isinstance(form, ChoiceRatio):
+        n, d = np.asarray(form.n, float), np.asarray(form.d, float)
+        d0, n0 = float(form.d0), float(form.n0)
+        effects = form.coefficient * integral_effects(p.reshape(-1, K), n, d, d0, n0)
+        effects = effects.reshape(p.shape)
+    else:
+        on = form.positive(tf.constant(p, tf.float64)).numpy()  # [M, R]
+        n, d = (np.broadcast_to(np.asarray(x, float), on.shape) for x in (form.n, form.d))
+        columns = []
+        for r in range(on.shape[1]):
+            two = np.stack([1 - on[:, r], on[:, r]], 1)
+            zeros = np.zeros(len(two))
+            effect = integral_effects(
+                two,
+                np.stack([zeros, n[:, r]], 1),
+                np.stack([zeros, d[:, r]], 1),
+                form.d0[r].numpy(),
+            )
+            columns.append(effect[:, 1] - effect[:, 0])
+        effects = np.asarray(form.coefficient, float) * np.stack(columns, 1)
+        effects = form.spread(tf.constant(effects, tf.float32), C).numpy().astype(float)
+    return p * (effects - (p * effects).sum(-1, keepdims=True))
+
+
+def batch(N, K, scale, rarest=0.05, columns=1, seed=0):
+    rng = np.random.default_rng(seed)
+    prior = np.full(K, (1 - rarest) / (K - 1))
+    prior[-1] = rarest
+    y = rng.choice(K, size=(N, columns), p=prior)
+    y.flat[:2] = [K - 1, 0]  # at least two classes
+    z = (rng.normal(size=(N, columns, K)) * scale).astype(np.float32)
+    return y, z, softmax(z.astype(np.float64))
+
+
+def relative_error(reward, y, z, truth, weight=None):
+    squeezed = (y, z) if reward.multilabel else (y[:, 0], z[:, 0])
+    gradient = pgm.ExactExpectation()(
+        squeezed[1], reward, squeezed[0], sample_weight=weight
+    ).gradient
+    error = gradient.numpy().reshape(truth.shape) - truth
+    return np.linalg.norm(error) / np.linalg.norm(truth)
+
+
+def ratio_rewards():
+    for name in REWARDS:
+        for K, multilabel in ((2, False), (6, False), (2, True)):
+            reward = pgm.get_reward(name, multilabel=multilabel)
+            try:
+                form = reward.form(tf.zeros([1, 1], tf.int32), tf.ones([1, 1]), K)
+            except ValueError:
+                continue
+            if has_exact_expectation(form) and isinstance(form, (IndicatorRatios, ChoiceRatio)):
+                yield pytest.param(reward, K, id=f"{name}-{K}{'-multilabel' if multilabel else ''}")
+
+
+@pytest.mark.parametrize(("reward", "K"), list(ratio_rewards()))
+def test_gradient_error_from_2_to_512_examples(reward, K):
+    for N, scale in ((2, 1.0), (3, 4.0), (16, 1.0), (64, 4.0), (512, 1.0)):
+        y, z, p = batch(N, K, scale, columns=3 if reward.multilabel else 1)
+        assert relative_error(reward, y, z, oracle(reward, y, p)) < PROMISE, (N, scale)
+
+
+@pytest.mark.parametrize("name", ["f1_macro", "f0.5_macro", "precision_macro", "jaccard_macro",
+                                  "cohen_kappa_quadratic", "jaccard_micro"])  # fmt: skip
+def test_gradient_error_at_65536_examples(name):
+    reward = pgm.get_reward(name)
+    y, z, p = batch(65536, 3, 1.0, rarest=0.001)
+    assert relative_error(reward, y, z, oracle(reward, y, p)) < PROMISE
+
+
+@pytest.mark.parametrize("K", [100, 1000])
+def test_many_classes(K):
+    y, z, p = batch(50, K, 2.0, rarest=1 / K)
+    for name in ("f1_macro", "cohen_kappa"):
+        reward = pgm.get_reward(name)
+        assert relative_error(reward, y, z, oracle(reward, y, p)) < PROMISE
+
+
+def poisson_binomial(p):
+    """P(count = j) for independent indicators of chances p, by convolution."""
+    chance = np.ones(1)
+    for q in p:
+        chance = np.convolve(chance, [1 - q, q])
+    return chance
+
+
+@pytest.mark.parametrize("N", [5, 40, 300])
+def test_value_and_effects_equal_a_convolution_of_counts(N):
+    """F1 of class 1 without any integral: the count of predicted positives is convolved."""
+    y, z, p = batch(N, 2, 1.0, rarest=0.2)
+    positive = p[:, 0, 1]
+    true = y[:, 0].sum()
+
+    def expected(chances):
+        total = 0.0
+        for i in np.flatnonzero(y[:, 0]):
+            others = poisson_binomial(np.delete(chances, i))
+            total += chances[i] * (2 * others / (true + 1 + np.arange(N))).sum()
+        return total
+
+    estimate = pgm.ExactExpectation()(z[:, 0], pgm.get_reward("f1"), y[:, 0])
+    assert float(estimate.value) == pytest.approx(expected(positive), rel=PROMISE)
+    for i in (0, 1, N - 1):
+        on, off = positive.copy(), positive.copy()
+        on[i], off[i] = 1.0, 0.0
+        effect = expected(on) - expected(off)
+        slope = positive[i] * (1 - positive[i]) * effect
+        norm = np.linalg.norm(estimate.gradient)
+        assert abs(float(estimate.gradient[i, 1]) - slope) < PROMISE * norm
+
+
+@pytest.mark.parametrize("name", ["f1_macro", "jaccard_macro", "cohen_kappa_quadratic"])
+def test_weights_keep_the_promise(name):
+    reward = pgm.get_reward(name)
+    for N in (4, 32, 256):
+        y, z, p = batch(N, 3, 1.0, rarest=0.2)
+        weight = (np.random.default_rng(1).gamma(1.0, size=N) + 0.05).astype(np.float32)
+        truth = oracle(reward, y, p, weight.astype(np.float64))
+        # The tables are float32 before anything is integrated: twice the unweighted promise.
+        assert relative_error(reward, y, z, truth, weight) < 2 * PROMISE, N
+
+
+def test_a_decided_network_keeps_a_relative_gradient():
+    y, z, p = batch(64, 3, 30.0, rarest=0.2)
+    reward = pgm.get_reward("f1_macro")
+    assert relative_error(reward, y, z, oracle(reward, y, p)) < 1e-4  # logits of 100 in float32
+
+
+def test_linear_rewards_need_no_nodes():
+    for name in ("accuracy", "recall_macro", "balanced_accuracy", "within_1", "specificity_macro"):
+        form = pgm.get_reward(name).form(tf.zeros([4, 1], tf.int32), tf.ones([4, 1]), 3)
+        assert isinstance(form, Linear)
