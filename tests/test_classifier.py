@@ -18,7 +18,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-import policygrad_metrics as pgm
 from policygrad_metrics.tabular import PolicyGradientClassifier, reward_scorer
 
 MINI_BATCHES = "the batches of repeated rows and of weighted rows are not the same batches"
@@ -43,8 +42,7 @@ def iris():
 
 @parametrize_with_checks(
     [
-        # Few nodes only because they are quicker to trace.
-        PolicyGradientClassifier(hidden=(32,), epochs=60, estimator=pgm.ExactExpectation(4)),
+        PolicyGradientClassifier(hidden=(32,), epochs=60),
         PolicyGradientClassifier("accuracy", hidden=(32,), epochs=60, batch_size=None),
         PolicyGradientClassifier("accuracy", hidden=(32,), epochs=20, batch_size=8),
     ],

@@ -1,47 +1,37 @@
-"""Runs on disk, settings, tables, pictures and reports: all that needs no training."""
+"""Runs on disk, and the settings of a study: all that needs no training."""
 
 import dataclasses
-import html.parser
 import json
 import os
 import random
 import re
 import resource
+import shlex
 import signal
 import subprocess
 import sys
 import textwrap
 import time
 
-import numpy as np
 import pytest
 from hypothesis import given, settings, strategies
-from scipy import stats
+from study_cases import a_run
 
 from policygrad_metrics import cli, cli_options
 from policygrad_metrics.data import load
-from policygrad_metrics.study.content import summaries
-from policygrad_metrics.study.plots import draw_all
-from policygrad_metrics.study.records import Run, StudyError
-from policygrad_metrics.study.report import write_reports
-from policygrad_metrics.study.runs import LOCK, RUNS, SETTINGS, RunStore
+from policygrad_metrics.study.records import StudyError
+from policygrad_metrics.study.runs import RUNS, SETTINGS, RunStore
 from policygrad_metrics.study.settings import (
     StudySettings,
     TableFile,
     directory_name,
     fingerprint,
 )
-from policygrad_metrics.study.table import heading, mean_ranks, rich_table, summarise
 
 SETTINGS_RECORD = {
     "fixed": {"epochs": 5, "hidden": [64, 64]},
     "data": {"air": {"fingerprint": "a"}},
 }
-
-
-def a_run(method="focal", seed=0, score=0.5, data="air", **fields):
-    scores = dict.fromkeys(("plain", "tuned", "valid_plain", "valid_tuned"), score)
-    return Run(data, method, seed, **{**scores, **fields})
 
 
 def fill(directory, runs, record=SETTINGS_RECORD):
@@ -187,6 +177,7 @@ def test_a_second_process_is_told_who_holds_the_directory(tmp_path):
 
 def test_a_full_disk_keeps_what_was_written(tmp_path):
     """A limit on the size of files makes the kernel write a part of the line and then refuse."""
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
     line = len(a_run().to_line())
     script = f"""
         import resource, signal
@@ -253,8 +244,6 @@ def test_killed_at_random_moments_no_finished_run_is_lost(tmp_path):
 
 
 def parsed(command_line):
-    import shlex
-
     words = shlex.split(command_line)
     assert words[:2] == ["policygrad", "compare"]
     return cli_options.read_settings(cli.build_parser().parse_args(words[1:]))
@@ -317,243 +306,3 @@ def test_every_setting_has_a_directory_of_its_own():
     }
     assert len(names) == 5
     assert all(re.fullmatch(r"iris-[0-9a-f]{8}", name) for name in names)
-
-
-# --- tables -----------------------------------------------------------------------------------
-
-SCORES = {
-    "cross_entropy": [0.50, 0.54, 0.49, 0.57],
-    "focal": [0.53, 0.55, 0.55, 0.58],
-    "soft_f1": [0.61, 0.48, 0.52, 0.59],
-}
-
-
-def runs_of(scores, data="air"):
-    return [a_run(m, s, v, data) for m, values in scores.items() for s, v in enumerate(values)]
-
-
-def test_a_split_by_time_gets_student_s_interval_and_the_sign_flip_test():
-    table = summarise("air", "f1", runs_of(SCORES), [*SCORES], own_splits=False)
-    assert [row.method for row in table.rows] == ["focal", "soft_f1", "cross_entropy"]
-    focal = table.rows[0].tuned
-    difference = np.subtract(SCORES["focal"], SCORES["cross_entropy"])
-    for found, values in ((focal.score, SCORES["focal"]), (focal.difference, difference)):
-        bounds = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
-        np.testing.assert_allclose([found.low, found.high], bounds, rtol=1e-9)
-    # All four differences are positive: 2 of the 16 sign patterns are as extreme.
-    assert focal.p_value == 2 / 16
-    assert focal.p_holm == 2 * focal.p_value
-
-
-def test_random_splits_get_wider_intervals_because_they_share_rows():
-    table = summarise("air", "f1", runs_of(SCORES), [*SCORES], own_splits=True)
-    values = np.array(SCORES["focal"])
-    half = stats.t.ppf(0.975, 3) * values.std(ddof=1) * np.sqrt(1 / 4 + 0.2 / 0.6)
-    interval = table.rows[0].plain.score
-    np.testing.assert_allclose([interval.high - interval.low], [2 * half], rtol=1e-9)
-
-
-def test_a_diverged_method_is_last_and_not_the_best():
-    runs = runs_of(SCORES)
-    runs += [a_run("wild", s, 0.99) for s in (0, 1, 2)] + [Run("air", "wild", 3, diverged=True)]
-    runs += [Run("air", "gone", s, diverged=True) for s in range(4)]
-    table = summarise("air", "f1", runs, ["gone", "wild", *SCORES], own_splits=False)
-    assert [row.method for row in table.rows][-2:] == ["wild", "gone"]
-    wild, gone = table.rows[-2:]
-    assert (wild.diverged, wild.runs, gone.tuned.score) == (1, 4, None)
-    assert [row.method for row in table.rows if row.tuned.best] == ["focal"]
-    assert "wild (1 of 4 diverged)" in shown(table)
-    assert "gone (4 of 4 diverged)" in shown(table)
-
-
-def shown(table):
-    import io
-
-    from rich.console import Console
-
-    stream = io.StringIO()
-    console = Console(file=stream, width=110)
-    console.print(rich_table(table))
-    return stream.getvalue()
-
-
-def test_equally_good_methods_are_both_the_best():
-    table = summarise(
-        "air", "f1", runs_of({"a": [0.5, 0.6], "b": [0.6, 0.5]}), ["a", "b"], own_splits=True
-    )
-    assert [row.tuned.best for row in table.rows] == [True, True]
-    assert table.reference is None
-    assert "tuned - " not in shown(table)
-
-
-def test_a_single_run_has_no_interval():
-    table = summarise(
-        "air", "f1", runs_of({"cross_entropy": [0.5], "b": [0.7]}), ["cross_entropy", "b"],
-        own_splits=True,
-    )  # fmt: skip
-    assert "±" not in shown(table)
-    assert "+0.200" in shown(table)
-    assert table.rows[0].tuned.p_value is None
-
-
-def test_the_table_says_how_it_is_sorted():
-    table = summarise("air", "f1", runs_of(SCORES), [*SCORES], own_splits=True)
-    assert 'sorted by "decision tuned"' in heading(table)
-    assert 'sorted by "decision tuned"' in shown(table)
-
-
-def test_mean_ranks_put_a_diverged_method_last():
-    runs = runs_of(SCORES) + runs_of(SCORES, "wine") + [Run("wine", "focal", 4, diverged=True)]
-    tables = [summarise(d, "f1", runs, [*SCORES], own_splits=True) for d in ("air", "wine")]
-    assert mean_ranks(tables, "tuned") == {"focal": 2.0, "soft_f1": 1.5, "cross_entropy": 2.5}
-
-
-# --- pictures and reports ---------------------------------------------------------------------
-
-EVIL = "a|b <script>alert('1')</script> & $x_1$ *c* `d` \" é 优"
-TASKS = {"binary": 2, "multiclass": 12, "ordinal": 3, "multilabel": 4}
-
-
-def a_study(methods=("cross_entropy", "focal", "majority"), seeds=3, name=EVIL, diverged=()):
-    rng = np.random.default_rng(0)
-    data, runs = {}, []
-    for number, (task, K) in enumerate(TASKS.items()):
-        set_name = f"{name} {task}" if number else name
-        data[set_name] = {
-            "title": EVIL,
-            "task": task,
-            "reward": "f1_macro",
-            "rows": 100,
-            "features": 3,
-            "class_names": [f"{EVIL} {k}" for k in range(K)],
-            "counts": [10] * K,
-            "parts": [60, 20, 20],
-            "epochs": 40,
-            "time_ordered": task == "ordinal",
-            "notes": [EVIL, "- one", "1. two"],
-            "fingerprint": "x",
-        }
-        shape = (K, 2, 2) if task == "multilabel" else (K, K)
-        for method in methods:
-            for seed in range(seeds):
-                history = {} if method == "majority" else {"val_reward": [0.1, None, 0.3]}
-                if method in diverged:
-                    runs.append(Run(set_name, method, seed, diverged=True, history=history))
-                    continue
-                confusion = rng.integers(0, 30, shape).tolist()
-                runs.append(
-                    a_run(
-                        method, seed, float(rng.uniform()), set_name, history=history,
-                        confusion_tuned=confusion, confusion_plain=confusion,
-                    )
-                )  # fmt: skip
-    asked = StudySettings(methods=methods, seeds=seeds, data_dir="<dir>")
-    record = {
-        "command": asked.command(),
-        "chosen_data": [*data],
-        "methods": [*methods],
-        "protocol": ["fair"],
-        "fixed": asked.fixed(),
-        "data": data,
-    }
-    return record, runs
-
-
-class Page(html.parser.HTMLParser):
-    """Collects tags, attributes and text."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.links, self.texts = [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.links += [v for k, v in attributes if k in ("src", "href", "action", "data")]
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-
-def test_the_html_report_needs_no_other_file_and_escapes_everything(tmp_path):
-    record, runs = a_study()
-    path, _ = write_reports(tmp_path, record, runs)
-    page = Page(path.read_text(encoding="utf-8"))
-    assert "script" not in page.tags
-    assert page.tags.count("img") == 3 * len(TASKS)
-    assert all(link.startswith("data:image/svg+xml;base64,") for link in page.links)
-    text = " ".join(page.texts)
-    for wanted in (EVIL, record["command"], *record["fixed"]["versions"].values(), "fair"):
-        assert wanted in text
-    for setting in record["fixed"].keys() - {"versions"}:
-        assert setting in text
-
-
-def test_the_markdown_report_has_whole_tables_whatever_names_hold(tmp_path):
-    record, runs = a_study()
-    _, path = write_reports(tmp_path, record, runs)
-    text = path.read_text(encoding="utf-8")
-    assert "<script>" not in text.replace(record["command"], "")
-    assert record["command"] in text
-    blocks = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
-    assert len(blocks) == 3 * len(TASKS) + 2  # with the ranks and the settings
-    for block in blocks:
-        bars = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
-        assert len(bars) == 1
-    for picture in re.findall(r"\]\((plots/.*?)\)", text):
-        assert (tmp_path / picture).read_text().startswith("<?xml")
-    assert text.count("](plots/") == 3 * len(TASKS)
-
-
-def test_both_reports_warn_of_diverged_runs(tmp_path):
-    record, runs = a_study(diverged=("focal",))
-    for path in write_reports(tmp_path, record, runs):
-        text = path.read_text(encoding="utf-8")
-        assert "3 of 3 runs of focal" in text
-        assert "focal (3 of 3 diverged)" in text.replace("\\", "")
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"methods": ("majority",)},
-        {"methods": ("cross_entropy",), "seeds": 1},
-        {"methods": ("focal", "majority"), "diverged": ("focal",)},
-        {"methods": ("focal",), "diverged": ("focal",)},
-    ],
-)
-def test_reports_of_little_or_nothing_are_written_too(tmp_path, changes):
-    record, runs = a_study(**changes)
-    for path in write_reports(tmp_path, record, runs):
-        assert "method" in path.read_text(encoding="utf-8")
-
-
-def test_the_same_runs_give_the_same_pictures_in_any_order():
-    record, runs = a_study()
-    table = summaries(record, runs)[0]
-    names = record["data"][EVIL]["class_names"]
-    first = draw_all(table, runs, names, multilabel=False)
-    assert first == draw_all(table, runs[::-1], names, multilabel=False)
-    assert [picture.name for picture in first] == ["scores", "learning", "confusion"]
-    for picture in first:
-        assert picture.svg.startswith("<?xml")
-        assert "f1_macro" in picture.alt or picture.name == "confusion"
-
-
-def test_settings_tables_and_reports_need_no_tensorflow_and_no_pyplot():
-    script = """
-        import sys
-        import policygrad_metrics.study.settings, policygrad_metrics.study.report
-        import policygrad_metrics.study.runs
-        print([m for m in ("tensorflow", "keras", "matplotlib.pyplot") if m in sys.modules])
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "[]\n"
-
-
-def test_the_lock_file_and_limits_used_here_exist():
-    # The tests above would pass for the wrong reason where the kernel knows no such limit.
-    assert LOCK != RUNS
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY

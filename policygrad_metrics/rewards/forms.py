@@ -89,7 +89,7 @@ class Matches(StructuredForm):
         wrong = tf.cast(labels != self.y_true, tf.float32)
         others_wrong = tf.reduce_sum(wrong, axis=2, keepdims=True) - wrong
         gain = tf.where(others_wrong < 0.5, self.share[None, :, None], 0.0)
-        return gain[..., None] * tf.one_hot(self.y_true, 2)
+        return tf.expand_dims(gain, axis=-1) * tf.one_hot(self.y_true, 2)
 
 
 @dataclasses.dataclass(frozen=True)

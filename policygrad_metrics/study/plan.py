@@ -20,8 +20,9 @@ PROTOCOL = (
     "Rows are split 60/20/20 into training, validation and test part: at random and stratified, a "
     "new split for every seed, or, for a series, by time, the same split for every seed.",
     "The weights kept are those of the epoch with the best validation reward.",
-    'Decisions "as they come" are the most probable class, or above one half; "tuned" ones were '
-    "chosen on the validation part for the same reward.",
+    'Decisions "as they come" are the most probable class, or above one half (of methods that '
+    'train the expected level: its nearest level); "tuned" ones were chosen on the validation part '
+    "for the same reward.",
     "The test part was read once, at the end.",
     "± is half the 95 % interval of the mean by Student's t; with random splits the variance is "
     "Nadeau and Bengio's, because the splits share rows.",

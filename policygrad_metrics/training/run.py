@@ -116,10 +116,7 @@ class Run:
 
     def results(self) -> list[Trained]:
         """What became of the replicas; `seconds` is left at zero."""
-        valid, test = (
-            self.program.outputs(x)(*self.best).numpy()
-            for x in (self.plan.task.x_valid, self.plan.x_test)
-        )
+        valid, test = (self._outputs(x) for x in (self.plan.task.x_valid, self.plan.x_test))
         best = tf.nest.map_structure(lambda t: t.numpy(), self.best)
         found = []
         for r, place in enumerate(self.places):
@@ -151,6 +148,11 @@ class Run:
             tf.constant(self._order()),
             tf.constant(batches),
         )
+
+    def _outputs(self, x):
+        # Inside a graph, as in validation, so that XLA need not compile the network once more.
+        outputs = tf.function(self.program.outputs(x), autograph=False)
+        return outputs.get_concrete_function(*self.best)(*self.best).numpy()
 
     def _order(self):
         task = self.plan.task
