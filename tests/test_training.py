@@ -207,6 +207,14 @@ def test_every_task_trains_on_its_reward(task):
         assert score(data.y_valid, run.valid_outputs) == pytest.approx(best, abs=1e-5)
 
 
+def test_a_single_label_column_is_a_binary_problem():
+    column = parts()
+    column.y_train, column.y_valid = column.y_train[:, None], column.y_valid[:, None]
+    for one, other in zip(fit(task="multilabel", data=column), stack("cross_entropy"), strict=True):
+        assert_same(one, other)
+        assert one.history["val_reward"] == other.history["val_reward"]
+
+
 def test_warm_start_is_cross_entropy_first():
     warm = fit(LOSSES["exact"], warm_start=0.5, patience=1)
     for one, other in zip(warm, stack("cross_entropy"), strict=True):

@@ -156,7 +156,8 @@ def _indicator_ratios(form, probs, nodes):
     value, effect = centre, 0.0
     # P(D = 0) matters if 0/0 is worth something, or if a numerator can meet no d0.
     if form.zero_division > 0.0 or not form.offset:
-        log_off = tf.where(d + 0.0 * p > 0.0, tf.math.log(tf.maximum(1.0 - p, _TINY)), 0.0)
+        off = tf.maximum(form.positive(_complement(probs)), 1e-30)
+        log_off = tf.where(d + 0.0 * p > 0.0, tf.math.log(off), 0.0)
         log_zero = over_sites(log_off)
         zero = tf.where(d0 <= 0.0, form.zero_division - centre, 0.0)
         value += zero * tf.exp(log_zero)
@@ -175,6 +176,13 @@ def _indicator_ratios(form, probs, nodes):
     effect += tf.reduce_sum(mass * shrink * (x * total + arrive), axis=0)
     value = form.constant + tf.reduce_sum(form.coefficient * value)
     return value, form.spread(form.coefficient * effect, probs.shape[1])
+
+
+def _complement(probs):
+    """`1 - probs`, without the rounding where a class is all but certain."""
+    likely = probs > 0.5  # at most one of the classes
+    others = tf.reduce_sum(tf.where(likely, 0.0, probs), axis=-1, keepdims=True)
+    return tf.where(likely, others, 1.0 - probs)
 
 
 def _choice_ratio(form, probs, nodes):

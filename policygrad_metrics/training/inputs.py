@@ -77,7 +77,8 @@ def arrays(data: Parts, task: str) -> dict[str, np.ndarray]:
                 f"y_{part} must be whole numbers from 0, {shape} for task={task!r}; it is "
                 f"{y.dtype} of shape {y.shape}."
             )
-        found[f"y_{part}"] = y.astype(np.int32)
+        # A single label column is a binary problem, whose labels have one axis.
+        found[f"y_{part}"] = (y[:, 0] if y.shape[1:] == (1,) else y).astype(np.int32)
     return found
 
 
@@ -97,7 +98,7 @@ def output_columns(task: str, found: Mapping[str, np.ndarray], num_classes: int 
             f"is {largest}."
         )
     if task == "multilabel":
-        return labels[0].shape[1]
+        return labels[0].shape[1] if labels[0].ndim == 2 else 1
     return K if several else 1
 
 

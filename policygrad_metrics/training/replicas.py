@@ -57,8 +57,8 @@ def train_replicas(
         batch_size: most examples per batch.
         patience: epochs without a better validation reward after which a replica ends; None
             trains all epochs. It ends on its own: the others go on.
-        warm_start: share of the epochs that are first spent on cross-entropy, in [0, 1); no
-            replica ends before they are over.
+        warm_start: share of the epochs that are first spent on cross-entropy, in [0, 1), at most
+            all but one; no replica ends before they are over.
         num_classes: K; the largest label plus one if not given.
         on_epoch: called as `on_epoch(epoch, val_reward)` after each, with the rewards of the
             replicas in training, by their place in `replicas`.
@@ -120,7 +120,7 @@ def train_replicas(
         loss_state=_loss_state(losses[0]),
         label_sets=_label_sets(losses[0], policy, tf.zeros([1, columns])),
         epochs=epochs,
-        warm_epochs=round(warm_start * epochs),
+        warm_epochs=min(round(warm_start * epochs), epochs - 1),
         batches=batches,
         patience=patience,
     )
