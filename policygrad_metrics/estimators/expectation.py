@@ -172,8 +172,10 @@ def _indicator_ratios(form, probs, nodes):
     total = over_sites(p * arrive) - centre * d0
     mass = w * tf.exp(log_product(z) - t * d0)
     value += tf.reduce_sum(mass * total, axis=0)
-    # x (S - r) / M + arrive, where arrive - x r / M = arrive / M.
-    effect += tf.reduce_sum(mass * shrink * (x * total + arrive), axis=0)
+    # x (S - r) / M + arrive, where arrive - x r / M = arrive / M; what does not depend on the
+    # site is multiplied first.
+    move, arrival = mass * x * total, mass * (1.0 + x)
+    effect += tf.reduce_sum(shrink * (move + arrival * (n * shrink)), axis=0)
     value = form.constant + tf.reduce_sum(form.coefficient * value)
     return value, form.spread(form.coefficient * effect, probs.shape[1])
 
