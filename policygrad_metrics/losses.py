@@ -14,7 +14,7 @@ from policygrad_metrics.estimators import (
     get_estimator,
     strongest_estimator,
 )
-from policygrad_metrics.policies import Policy, get_policy
+from policygrad_metrics.policies import BinnedRegression, Policy, get_policy
 from policygrad_metrics.rewards import BlackBox, Reward, get_reward
 from policygrad_metrics.serialization import deserialize_reward, serialize_reward
 from policygrad_metrics.site_batch import MeanOfValues, mean_over_sites, read_batch, under_xla
@@ -70,7 +70,7 @@ def _is_zero(value):
 class PolicyGradientLoss(SiteLoss):
     """Minus the expected reward of labels drawn from the network's policy.
 
-        loss = 1 - E[R(y, a)] + cross_entropy * CE - entropy * H
+        loss = 1 - E[R(y, a)] + cross_entropy * CE - entropy * H + log_likelihood * NLL
 
     E is over labels a drawn independently for each site from the policy; CE is the mean
     cross-entropy and H the mean entropy of the policy, in nats. The gradient of E[R] comes from
@@ -90,6 +90,8 @@ class PolicyGradientLoss(SiteLoss):
             fresh network to where the reward has a gradient; see docs/results.md for what was
             measured. 0 trains on the reward alone.
         entropy: weight of the policy's entropy, which keeps it exploring.
+        log_likelihood: weight of NLL, the mean of `-log_density` of the target values: with
+            `BinnedRegression` it keeps the predicted concentration itself good.
         seed: of the sampling estimators. Draws are keyed by the seed and the outputs
             themselves: nothing is counted, so validation cannot disturb training.
         reduction: as in Keras. The value is per batch; "sum" multiplies it by the batch size.
@@ -98,15 +100,16 @@ class PolicyGradientLoss(SiteLoss):
     `sample_weight`, `class_weight` and masks enter the counts: weight 2 is the example twice.
 
     Raises:
-        ValueError: unknown names; labels outside the classes; outputs that are NaN or do not fit
-            the policy; a Python reward inside XLA. Under XLA (Keras's default, `jit_compile=
-            "auto"`) values cannot be checked by an error: a label outside the classes gives a NaN
-            loss and a zero gradient. NaN inputs give a NaN loss too, but also spoil the weights,
-            as the gradient of a kernel contains its inputs. `StopOnBadBatch` turns both into an
-            error that names the batch.
+        ValueError: unknown names; a weight below 0, or of the log-likelihood for a policy without
+            values; labels outside the classes; outputs that are NaN or do not fit the policy; a
+            Python reward inside XLA. Under XLA (Keras's default, `jit_compile="auto"`) values
+            cannot be checked by an error: a label outside the classes gives a NaN loss and a zero
+            gradient. NaN inputs give a NaN loss too, but also spoil the weights, as the gradient
+            of a kernel contains its inputs. `StopOnBadBatch` turns both into an error that names
+            the batch.
 
-    With `BinnedRegression` and a learned scale keep some cross-entropy: the reward alone is content
-    with a scale of zero, which makes the policy a hard step again.
+    With `BinnedRegression` and a learned scale keep some cross-entropy or log-likelihood: the
+    reward alone is content with a scale of zero, which makes the policy a hard step again.
 
     >>> import keras, policygrad_metrics as pgm
     >>> loss = pgm.PolicyGradientLoss("accuracy", cross_entropy=0.0)
@@ -125,15 +128,27 @@ class PolicyGradientLoss(SiteLoss):
         reduction: str = "sum_over_batch_size",
         name: str = "policy_gradient_loss",
         dtype: Any = None,
+        log_likelihood: float = 0.0,
     ):
         super().__init__(policy, name, reduction, dtype)
         self.reward = get_reward(deserialize_reward(reward))
         self.estimator: Any = estimator if estimator == "auto" else get_estimator(estimator)
-        for argument, value in (("cross_entropy", cross_entropy), ("entropy", entropy)):
+        weights = {
+            "cross_entropy": cross_entropy,
+            "entropy": entropy,
+            "log_likelihood": log_likelihood,
+        }
+        for argument, value in weights.items():
             if not (tf.is_tensor(value) or 0.0 <= value < float("inf")):
                 raise ValueError(f"{argument} must be a finite number, 0 or more; it is {value!r}.")
+        if not (_is_zero(log_likelihood) or isinstance(self.policy, BinnedRegression)):
+            raise ValueError(
+                f"log_likelihood={log_likelihood!r} needs a policy that predicts a value, "
+                f"BinnedRegression; policy={policy!r} predicts labels only: use cross_entropy=."
+            )
         self.cross_entropy = cross_entropy
         self.entropy = entropy
+        self.log_likelihood = log_likelihood
         self.seed = seed
         # A loss that is made inside a graph can keep nothing; `stateless_call` is for those.
         initial = self.initial_state() if tf.executing_eagerly() else ()
@@ -163,11 +178,14 @@ class PolicyGradientLoss(SiteLoss):
         return _poisoned(self._combined(batch, reward), batch.healthy), after
 
     def batch_loss(self, batch):
-        """`1 - E[R] + cross_entropy * CE - entropy * H` of one batch."""
+        """`1 - E[R]` and the terms that are mixed in, of one batch."""
         return self._combined(batch, self._expected_reward(batch))
 
     def _combined(self, batch, expected_reward):
         loss = 1.0 - expected_reward
+        if not _is_zero(self.log_likelihood):
+            density = batch.policy.log_density(batch.y_true, batch.outputs)
+            loss -= self.log_likelihood * mean_over_sites(density, batch)
         if _is_zero(self.cross_entropy) and _is_zero(self.entropy):
             return loss
         log_probs = tf.nn.log_softmax(batch.logits)
@@ -222,6 +240,7 @@ class PolicyGradientLoss(SiteLoss):
             "estimator": estimator if estimator == "auto" else estimator_config(estimator),
             "cross_entropy": self.cross_entropy,
             "entropy": self.entropy,
+            "log_likelihood": self.log_likelihood,
             "seed": self.seed,
         }
 

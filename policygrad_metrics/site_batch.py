@@ -24,6 +24,8 @@ class SiteBatch:
 
     Args:
         policy: the policy, with "auto" resolved.
+        y_true: the truth as it came: labels, or target values.
+        outputs: the network's outputs (under XLA zeros in a batch that is not finite).
         logits: float32 `[*sites, K]`.
         labels: the truth, int32 `[*sites]`.
         weight: float32 `[*sites]`, or None where nothing was weighted or masked.
@@ -33,6 +35,8 @@ class SiteBatch:
     """
 
     policy: Policy
+    y_true: Tensor
+    outputs: Tensor
     logits: Tensor
     labels: Tensor
     weight: Tensor | None
@@ -102,7 +106,8 @@ def read_batch(
     labels = policy.labels(y_true, outputs)
     finite = tf.reduce_all(tf.math.is_finite(outputs))
     # Where no error can be raised, a NaN must at least not come back through the policy.
-    logits = policy.logits(tf.where(finite, outputs, 0.0) if under_xla() else outputs)
+    safe = tf.where(finite, outputs, 0.0) if under_xla() else outputs
+    logits = policy.logits(safe)
     weight = None
     if sample_weight is not None:
         weight = canonical_weight(sample_weight, labels)
@@ -112,7 +117,9 @@ def read_batch(
     counts = True if weight is None else weight > 0.0
     invalid = policy.invalid_labels(y_true, outputs) & counts
     healthy = _checked(policy, y_true, logits.shape[-1], finite, invalid, weight)
-    return SiteBatch(policy, logits, labels, weight, policy.multilabel(outputs), healthy)
+    return SiteBatch(
+        policy, y_true, safe, logits, labels, weight, policy.multilabel(outputs), healthy
+    )
 
 
 def _checked(policy, y_true, num_classes, finite, invalid, weight):

@@ -14,7 +14,7 @@ import tensorflow as tf
 from policygrad_metrics import aqi
 from policygrad_metrics._checks import choose
 from policygrad_metrics.policies.base import Policy, as_float32, columns
-from policygrad_metrics.policies.intervals import NOISES, log_level_probabilities
+from policygrad_metrics.policies.intervals import NOISES, log_density, log_level_probabilities
 from policygrad_metrics.policies.truth import numeric
 
 # In units of `unit`: a learned scale cannot reach zero, where gradients overflow float32.
@@ -179,10 +179,7 @@ class BinnedRegression(Policy):
         outputs = as_float32(outputs)
         # In units of `unit` around `center`, formed in float64: no digits are lost to an offset.
         edges = (np.asarray(self.edges) - self.center) / self.unit
-        if self.scale is None:
-            scale = tf.nn.softplus(outputs[..., 1:]) + _SMALLEST_SCALE
-        else:
-            scale = tf.constant(self.scale / self.unit, tf.float32)
+        scale = self._scale_in_units(outputs)
         thresholds = (tf.constant(edges, tf.float32) - outputs[..., :1]) / scale
         widths = tf.constant(np.diff(edges), tf.float32) / scale
         return log_level_probabilities(thresholds, widths, self.noise)
@@ -191,6 +188,36 @@ class BinnedRegression(Policy):
         """Return the point estimate `[*sites]` in the target's units, float32."""
         self.sites(outputs)
         return self.center + self.unit * as_float32(outputs)[..., 0]
+
+    def log_density(self, y_true: Any, outputs: Any) -> tf.Tensor:
+        """Return the log density of the values themselves, `[*sites]`, float32, differentiable.
+
+        log f((y - location) / scale) - log(scale / unit), with f the noise's density: per `unit`,
+        so that weights of it mean the same whatever the target is measured in. Nothing is cut
+        off: a value beyond the last edge counts as it is.
+
+        Args:
+            y_true: Target values, as for `labels`; of those that are NaN or infinite (see
+                `invalid_labels`) the location's density is returned, with a gradient of the scale.
+            outputs: The network's outputs.
+
+        >>> policy = BinnedRegression([35.0], scale=20.0, center=50.0, unit=20.0)
+        >>> policy.log_density([50.0, 70.0], tf.zeros([2, 1])).numpy().round(4)
+        array([-0.9189, -1.4189], dtype=float32)
+        """
+        values = tf.cast(self._site_values(y_true, outputs), tf.float32)
+        outputs = as_float32(outputs)
+        location, scale = outputs[..., 0], self._scale_in_units(outputs)
+        scale = scale if self.scale is not None else scale[..., 0]
+        units = (values - self.center) / self.unit
+        away = (tf.where(tf.math.is_finite(values), units, location) - location) / scale
+        return log_density(away, self.noise) - tf.math.log(scale)
+
+    def _scale_in_units(self, outputs: Any) -> Any:
+        """The noise's scale in units of `unit`: `[*sites, 1]`, or a scalar if it is fixed."""
+        if self.scale is None:
+            return tf.nn.softplus(outputs[..., 1:]) + _SMALLEST_SCALE
+        return tf.constant(self.scale / self.unit, tf.float32)
 
     def level_of(self, values: Any) -> tf.Tensor:
         """Return the level of each value, the number of edges below it: int32, any shape.

@@ -44,6 +44,22 @@ _FAR = 1e15
 _NODES, _WEIGHTS = (values.tolist() for values in np.polynomial.legendre.leggauss(4))
 
 
+def log_density(values: Tensor, noise: str) -> Tensor:
+    """Return the log density of standard noise at `values`, any shape.
+
+    Args:
+        values: In standard units.
+        noise: "normal" or "logistic", with mean 0 and scale 1.
+
+    >>> log_density(tf.constant([0.0]), "logistic").numpy()  # a quarter
+    array([-1.3862944], dtype=float32)
+    """
+    if noise == "normal":
+        return -0.5 * tf.square(values) - _LOG_SQRT_2PI
+    size = tf.abs(values)
+    return -size - 2.0 * tf.math.softplus(-size)
+
+
 def log_level_probabilities(thresholds: Tensor, widths: Tensor, noise: str) -> Tensor:
     """Return log P(level), `[..., K]`, of `thresholds`, `[..., K-1]`, under standard noise.
 
