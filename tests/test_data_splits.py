@@ -54,6 +54,16 @@ def test_stratified_parts_are_within_one_row_of_their_share(counts, seed, shares
         assert (np.abs(found - count * shares) < 1 + (found[0] == 1) + 1e-6).all()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_all_seeds_split_into_parts_of_the_same_size(name):
+    dataset = data.load(name)
+    sizes = {tuple(map(len, _parts(split(dataset, seed)))) for seed in range(4)}
+    assert len(sizes) == 1
+    if dataset.task != "multilabel":
+        counts = {tuple(dataset.take(split(dataset, seed).test).counts) for seed in range(4)}
+        assert len(counts) == 1
+
+
 def test_split_follows_the_seed_only():
     dataset = data.load("wine")
     first, again, other = split(dataset, 5), split(dataset, 5), split(dataset, 6)
@@ -85,10 +95,12 @@ def test_time_split_reports_missing_levels():
 
 
 def test_shuffled_split_refuses_a_training_part_without_a_label():
-    y = np.zeros([60, 2], int)
+    y = np.zeros([60, 3], int)
     y[:, 0] = np.arange(60) % 2
     y[7, 1] = 1
-    dataset = toy(task="multilabel", y=y, class_names=["often", "once"], reward="f1_samples")
+    y[10:14, 2] = 1  # five rows of rare label sets, which are split together
+    names = ["often", "once", "seldom"]
+    dataset = toy(task="multilabel", y=y, class_names=names, reward="f1_samples")
     caught = 0
     for seed in range(40):
         try:

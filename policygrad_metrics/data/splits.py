@@ -27,9 +27,10 @@ class Split:
 def split(dataset: Dataset, seed: int, *, fractions: Sequence[float] = (0.6, 0.2, 0.2)) -> Split:
     """Divide the rows into training, validation and test parts.
 
-    Shuffled and stratified: of the n rows of a class each part gets its share of n, rounded up or
-    down by chance, the training part at least one. Multi-label rows are stratified by their label
-    set, rare sets together. If `dataset.time_ordered`: the first rows train, the last test;
+    Shuffled and stratified: of the n rows of a class each part gets its share of n, rounded to the
+    largest remainders, the training part at least one. The parts are of the same size for every
+    seed, so that the seeds can be trained as one stack. Multi-label rows are stratified by their
+    label set, rare sets together. If `dataset.time_ordered`: the first rows train, the last test;
     nothing is shuffled and the seed changes nothing.
 
     Args:
@@ -124,13 +125,25 @@ def _stratified(
     parts: list[list[np.ndarray]] = [[], [], []]
     for stratum in np.unique(strata):
         rows = rng.permutation(np.flatnonzero(strata == stratum))
-        # One random number for both ends: each part is within one row of its share, and on
-        # average has exactly its share. 1e-9: 0.6 + 0.2 is a little less than 0.8.
-        first, second = np.floor(len(rows) * ends + rng.uniform() + 1e-9).astype(int)
+        first, second, _ = np.cumsum(_sizes(len(rows), np.diff(ends, prepend=0.0, append=1.0)))
         first = max(first, 1) if keep_one else first
         for part, piece in zip(parts, np.split(rows, [first, max(first, second)]), strict=True):
             part.append(piece)
     return [np.sort(np.concatenate(part)) for part in parts]
+
+
+def _sizes(count: int, shares: np.ndarray) -> np.ndarray:
+    """Whole numbers that sum to `count`, each within one of its share; ties favour the last.
+
+    >>> _sizes(7, np.array([0.6, 0.2, 0.2])), _sizes(2, np.array([0.6, 0.2, 0.2]))
+    (array([4, 1, 2]), array([1, 0, 1]))
+    """
+    exact = count * shares
+    sizes = np.floor(exact + 1e-9).astype(int)  # 1e-9: 1 - 0.8 is a little less than 0.2
+    # Rounded, as shares that are equal may differ in their last bit; turned round for the ties.
+    largest = np.argsort(-np.round(exact - sizes, 9)[::-1], kind="stable")
+    sizes[::-1][largest[: count - sizes.sum()]] += 1
+    return sizes
 
 
 def _checked(dataset: Dataset, parts: list[np.ndarray], which: str) -> Split:
