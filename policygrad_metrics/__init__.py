@@ -39,7 +39,7 @@ _EXPORTS = {
 }
 
 #: Modules that are public as they are.
-_MODULES = ("aqi", "data", "statistics")
+_MODULES = ("air", "aqi", "data", "statistics")
 
 
 def __getattr__(name: str) -> Any:

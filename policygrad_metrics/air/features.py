@@ -1,0 +1,149 @@
+"""What a forecaster may know: lags, trailing means, weather, calendar (floor 0).
+
+Every feature is first formed *at* an hour from that hour and those before it, then moved forward
+by the horizon, so that the row of hour t holds what was known at t - horizon. The calendar of t
+itself is known beforehand. At horizon 0 nothing of the pollutant is used: the level is told
+from the weather of the hour and of the days before alone.
+
+Nothing is filled: a mean is taken of the hours that are known, and is NaN where fewer than half of
+them are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from policygrad_metrics.air.station import TITLES, Station
+
+#: Hours of the trailing means of the weather, and of the concentration.
+WEATHER_MEANS = (6, 24, 72)
+MEANS = (3, 6, 12, 24, 72)
+#: Hours before the forecast whose concentrations are features, besides the last.
+LAGS = (1, 2, 3, 5, 11, 23)
+#: The last known concentration may be so old, in hours.
+MOST_AGE = 24
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Features:
+    """One row for each hour of the station.
+
+    Args:
+        numeric: float64 `[N, F]`, NaN where it is not known.
+        numeric_names: F names.
+        categorical: texts `[N, C]`.
+        categorical_names: C names.
+        last_known: float64 `[N]`, the newest concentration at the time of forecasting, NaN if it
+            is older than `MOST_AGE` hours; all NaN at horizon 0.
+    """
+
+    numeric: np.ndarray
+    numeric_names: tuple[str, ...]
+    categorical: np.ndarray
+    categorical_names: tuple[str, ...]
+    last_known: np.ndarray
+
+
+def make_features(station: Station, horizon: int) -> Features:
+    """Return the features of every hour, forecast `horizon` hours before.
+
+    Args:
+        station: The station.
+        horizon: Hours ahead; 0 for the weather alone.
+    """
+    known = dict(station.weather)
+    for name, values in station.weather.items():
+        for hours in WEATHER_MEANS:
+            known[f"{name}, mean of {hours} h"] = trailing_mean(values, hours)
+    for name, cells in station.texts.items():
+        for text in sorted(set(cells) - {""}):
+            # Missing texts count as missing, not as "another text".
+            is_text = np.where(cells == "", np.nan, cells == text).astype(np.float64)
+            for hours in WEATHER_MEANS:
+                known[f"{name}={text}, share of {hours} h"] = trailing_mean(is_text, hours)
+    last = np.full(len(station.hours), np.nan)
+    if horizon:
+        last, age = last_known(station.concentration)
+        known |= _concentrations(station, last)
+        known["hours since the last value"] = age
+    numeric = {name: moved(values, horizon) for name, values in known.items()}
+    numeric |= _calendar(station.hours)
+    texts = [moved(cells, horizon) for cells in station.texts.values()]
+    return Features(
+        numeric=np.stack([*numeric.values()], axis=1),
+        numeric_names=tuple(numeric),
+        categorical=np.stack(texts, axis=1) if texts else np.empty([len(last), 0], object),
+        categorical_names=tuple(station.texts),
+        last_known=moved(last, horizon),
+    )
+
+
+def _concentrations(station: Station, last: np.ndarray) -> dict[str, np.ndarray]:
+    title, values = TITLES[station.pollutant], station.concentration
+    found = {f"log {title}, last known": np.log1p(last)}
+    for lag in LAGS:
+        found[f"log {title}, {lag} h before"] = np.log1p(moved(values, lag))
+    for hours in MEANS:
+        found[f"log {title}, mean of {hours} h"] = np.log1p(trailing_mean(values, hours))
+    return found
+
+
+def moved(values: np.ndarray, hours: int) -> np.ndarray:
+    """Return the values of so many hours before; the first are not known.
+
+    >>> moved(np.array([1.0, 2.0, 3.0]), 1)
+    array([nan,  1.,  2.])
+    """
+    result = np.full_like(values, "" if values.dtype == object else np.nan)
+    result[hours:] = values[: len(values) - hours]
+    return result
+
+
+def trailing_mean(values: np.ndarray, hours: int) -> np.ndarray:
+    """Return the mean of what is known of an hour and those before, `hours` in all.
+
+    NaN where fewer than half are known.
+
+    >>> trailing_mean(np.array([1.0, 3.0, np.nan, np.nan]), 2)
+    array([ 1.,  2.,  3., nan])
+    """
+    known = ~np.isnan(values)
+    middle = float(values[known].mean()) if known.any() else 0.0
+    # Summed around the middle, so that few digits are lost over years of hours.
+    sums = np.concatenate([[0.0], np.cumsum(np.where(known, values - middle, 0.0))])
+    counts = np.concatenate([[0], np.cumsum(known)])
+    first = np.maximum(np.arange(1, len(values) + 1) - hours, 0)
+    total, count = sums[1:] - sums[first], counts[1:] - counts[first]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(2 * count >= hours, middle + total / count, np.nan)
+
+
+def last_known(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the newest known value at each hour, and its age in hours; NaN if there is none.
+
+    >>> last_known(np.array([np.nan, 5.0, np.nan]))
+    (array([nan,  5.,  5.]), array([nan,  0.,  1.]))
+    """
+    hours = np.arange(len(values))
+    newest = np.maximum.accumulate(np.where(np.isnan(values), -1, hours))
+    age = np.where(newest >= 0, hours - newest, np.nan)
+    usable = (newest >= 0) & (hours - newest <= MOST_AGE)
+    return np.where(usable, values[newest], np.nan), np.where(usable, age, np.nan)
+
+
+def _calendar(hours: np.ndarray) -> dict[str, np.ndarray]:
+    """Hour, season and weekend of the target hour itself."""
+    days = hours.astype("datetime64[D]")
+    of_day = (hours - days).astype(int)
+    of_year = (days - days.astype("datetime64[Y]")).astype(int)
+    day, year = 2 * np.pi * of_day / 24, 2 * np.pi * of_year / 365.25
+    weekday = (days.astype(int) + 3) % 7  # 1970 began on a Thursday
+    return {
+        "hour, sine": np.sin(day),
+        "hour, cosine": np.cos(day),
+        "season, sine": np.sin(year),
+        "season, cosine": np.cos(year),
+        "weekend": (weekday >= 5).astype(np.float64),
+    }

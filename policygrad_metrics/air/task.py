@@ -1,0 +1,196 @@
+"""A station's levels to forecast: features, levels and three parts in order of time (floor 0)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from policygrad_metrics import aqi
+from policygrad_metrics.air.clock import show
+from policygrad_metrics.air.features import MOST_AGE, make_features
+from policygrad_metrics.air.station import TITLES, Station, convert_unit
+from policygrad_metrics.data import Dataset, Split
+from policygrad_metrics.data.splits import PARTS
+
+#: The last shares of the hours that validate and test unless dates are given.
+VALID, TEST = 0.2, 0.2
+MOST_HORIZON = 24 * 14
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ForecastTask:
+    """What is forecast, and from what; N hours whose concentration is known.
+
+    Args:
+        dataset: Features and levels, an ordinal task.
+        parts: Rows that train, validate and test, one after the other.
+        hours: datetime64[h] `[N]`, the hours forecast.
+        concentration: float64 `[N]`, in the scale's unit.
+        last_known: float64 `[N]`, the newest concentration when the forecast is made; NaN at
+            horizon 0.
+        scale: Key of the air-quality scale.
+        pollutant: The pollutant.
+        unit: Of the concentrations.
+        horizon: Hours ahead; 0 is from the weather alone.
+    """
+
+    dataset: Dataset
+    parts: Split
+    hours: np.ndarray
+    concentration: np.ndarray
+    last_known: np.ndarray
+    scale: str
+    pollutant: str
+    unit: str
+    horizon: int
+
+    @property
+    def persistence(self) -> np.ndarray:
+        """The level of the last known value, int `[N]`; of horizons above 0 only."""
+        return aqi.level(self.last_known, self.scale, self.pollutant).astype(int)
+
+
+def forecast_task(
+    station: Station,
+    scale: str = "us_epa_2024",
+    *,
+    horizon: int = 24,
+    reward: str = "exact_bin",
+    valid_from: str | None = None,
+    test_from: str | None = None,
+) -> ForecastTask:
+    """Return the levels of a station as a forecasting task.
+
+    Args:
+        station: The station.
+        scale: A key of `aqi.scales()`.
+        horizon: Hours ahead; 0 tells the level from the weather of the hour itself.
+        reward: What forecasts are to maximise.
+        valid_from: First day or hour of the validation part, such as "2013-01-01"; by default
+            what leaves a fifth of the hours to it.
+        test_from: First day or hour of the test part; by default what leaves a fifth.
+
+    Raises:
+        ValueError: An unknown scale, one without this pollutant, another kind of unit, a horizon
+            out of range, dates that leave a part empty, or no feature.
+    """
+    column = aqi.get_scale(scale).column(station.pollutant)
+    whole = isinstance(horizon, int) and not isinstance(horizon, bool)
+    if not whole or not 0 <= horizon <= MOST_HORIZON:
+        raise ValueError(
+            f"horizon must be a whole number of hours from 0 to {MOST_HORIZON}, got {horizon!r}."
+        )
+    values = convert_unit(station.concentration, station.unit, column.unit)
+    features = make_features(dataclasses.replace(station, concentration=values), horizon)
+    if not horizon and not station.weather and not station.texts:
+        raise ValueError(
+            "horizon=0 tells the level from the weather, but the file has no weather column; give "
+            "a horizon of 1 hour or more."
+        )
+    known = ~np.isnan(values)
+    notes = list(station.notes)
+    if horizon:
+        stale = known & np.isnan(features.last_known)
+        known &= ~stale
+        if stale.any():
+            notes.append(
+                f"{int(stale.sum())} hours are left out: when they are forecast, no value of the "
+                f"{MOST_AGE} hours before is known."
+            )
+    rows = np.flatnonzero(known)
+    if len(rows) < 10:
+        raise ValueError(
+            f"only {len(rows)} hours can be forecast {horizon} hours ahead; at least 10 are needed."
+        )
+    levels = aqi.level(values[rows], scale, station.pollutant).astype(np.int64)
+    names = aqi.names(scale, station.pollutant)
+    if levels.min() == levels.max():
+        raise ValueError(
+            f"all {len(rows)} hours are at level {names[levels[0]]!r} of {scale!r}: there is "
+            "nothing to tell apart; choose another scale."
+        )
+    hours = station.hours[rows]
+    parts = _parts(hours, valid_from, test_from)
+    notes += [_known_when(horizon), *_absent(levels, names, parts)]
+    if column.averaging != "1 h":
+        notes.append(
+            f"the scale's bands are meant for means of {column.averaging}; on hourly values they "
+            "serve as labels only."
+        )
+    title = TITLES[station.pollutant]
+    dataset = Dataset(
+        name=station.name,
+        title=f"{title} levels of {scale}, "
+        + (
+            f"{horizon} hour{'s' * (horizon > 1)} ahead" if horizon else "from weather and calendar"
+        ),
+        numeric=features.numeric[rows],
+        categorical=features.categorical[rows],
+        numeric_names=features.numeric_names,
+        categorical_names=features.categorical_names,
+        y=levels,
+        class_names=names,
+        task="ordinal" if len(names) > 2 else "binary",
+        reward=reward,
+        time_ordered=True,
+        notes=tuple(notes),
+    )
+    return ForecastTask(
+        dataset=dataset,
+        parts=parts,
+        hours=hours,
+        concentration=values[rows],
+        last_known=features.last_known[rows],
+        scale=scale,
+        pollutant=station.pollutant,
+        unit=column.unit,
+        horizon=horizon,
+    )
+
+
+def _known_when(horizon: int) -> str:
+    if not horizon:
+        return "known: weather of the hour and before, the calendar; no concentration."
+    return (
+        f"known: concentrations and weather up to {horizon} h before the hour forecast, and the "
+        "calendar; no later weather."
+    )
+
+
+def _parts(hours: np.ndarray, valid_from: str | None, test_from: str | None) -> Split:
+    N = len(hours)
+    second = _row(hours, "test_from", test_from, round((1 - TEST) * N))
+    share = (1 - VALID - TEST) / (1 - TEST)
+    first = _row(hours, "valid_from", valid_from, round(share * second))
+    if not 0 < first < second < N:
+        sizes = max(first, 0), max(second - first, 0), N - second
+        raise ValueError(
+            f"valid_from={valid_from!r} and test_from={test_from!r} leave parts of "
+            f"{'/'.join(map(str, sizes))} hours (training/validation/test); each needs some. The "
+            f"hours go from {show(hours[0])} to {show(hours[-1])}."
+        )
+    rows = np.arange(N)
+    return Split(rows[:first], rows[first:second], rows[second:])
+
+
+def _row(hours: np.ndarray, argument: str, start: str | None, otherwise: int) -> int:
+    if start is None:
+        return otherwise
+    try:
+        moment = np.datetime64(start.strip().replace(" ", "T")).astype("datetime64[h]")
+    except ValueError as error:
+        raise ValueError(
+            f"{argument} must be a date or hour such as 2014-01-01, got {start!r}."
+        ) from error
+    return int(np.searchsorted(hours, moment))
+
+
+def _absent(levels: np.ndarray, names: tuple[str, ...], parts: Split) -> list[str]:
+    notes = []
+    for part, rows in zip(PARTS, (parts.train, parts.valid, parts.test), strict=True):
+        counts = np.bincount(levels[rows], minlength=len(names))
+        lost = [repr(name) for name, count in zip(names, counts, strict=True) if not count]
+        if lost:
+            notes.append(f"the {part} part has no hour at level {', '.join(lost)}.")
+    return notes
