@@ -37,12 +37,27 @@ def write_reports(
         )
         for summary, (_, about) in zip(tables, chosen_data(settings), strict=True)
     }
+    return write_pages(directory, content(settings, tables), pictures)
+
+
+def write_pages(
+    directory: Path, shown: Mapping[str, Any], pictures: Mapping[str, Sequence[Picture]]
+) -> tuple[Path, Path]:
+    """Write the reports and pictures of what `content` gives, or of something like it.
+
+    Args:
+        directory: Where to write.
+        shown: As `content` gives it.
+        pictures: Data set -> its pictures.
+
+    Raises:
+        StudyError: The disk is full or the directory cannot be written.
+    """
     files = _file_names(pictures)
     make_directory(directory / PLOTS)
     for name, drawn in pictures.items():
         for picture in drawn:
             write_atomically(directory / files[name, picture.name], picture.svg)
-    shown = content(settings, tables)
     markdown, page = directory / "report.md", directory / "report.html"
     write_atomically(markdown, render_markdown(shown, pictures, files))
     write_atomically(page, _html(shown, pictures))
