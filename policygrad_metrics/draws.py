@@ -135,6 +135,16 @@ def categorical(probs: Tensor, uniform: Tensor) -> Tensor:
     return tf.minimum(tf.reduce_sum(below, axis=-1), probs.shape[-1] - 1)
 
 
+def independent_labels(probs: Tensor, samples: int, seed: Any) -> Tensor:
+    """S independent label sets of the policy `[N, C, K]`, int32 `[S, N, C]`.
+
+    >>> independent_labels(tf.ones([5, 1, 2]) / 2, 3, seed=1).shape.as_list()
+    [3, 5, 1]
+    """
+    uniform = uniforms(seed, tf.concat([[samples], tf.shape(probs)[:-1]], axis=0))
+    return tf.ensure_shape(categorical(probs, uniform), [samples, *probs.shape[:-1]])
+
+
 def _bits(seed, shape):
     return tf.random.stateless_uniform(
         shape, as_seed(seed), minval=_FULL_RANGE, maxval=_FULL_RANGE, dtype=tf.uint32, alg="philox"

@@ -71,6 +71,8 @@ class Estimator(abc.ABC):
 
     #: Whether `seed` is needed.
     stochastic = True
+    #: Whether the mean over draws is the gradient of E[R] itself.
+    unbiased = True
 
     def __call__(
         self,

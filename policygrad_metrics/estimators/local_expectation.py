@@ -7,7 +7,7 @@ from typing import cast
 
 import tensorflow as tf
 
-from policygrad_metrics.draws import categorical, latin_uniforms, uniforms
+from policygrad_metrics.draws import categorical, independent_labels, latin_uniforms
 from policygrad_metrics.estimators.base import Estimate, SamplingEstimator, policy_gradient
 from policygrad_metrics.rewards.forms import StructuredForm
 
@@ -51,11 +51,9 @@ class LocalExpectation(SamplingEstimator):
             )
 
     def draw(self, problem, seed):
-        sites = tf.shape(problem.probs)[:-1]
-        if self.latin_hypercube:
-            uniform = latin_uniforms(seed, self.samples, sites)
-        else:
-            uniform = uniforms(seed, tf.concat([[self.samples], sites], axis=0))
+        if not self.latin_hypercube:
+            return independent_labels(problem.probs, self.samples, seed)
+        uniform = latin_uniforms(seed, self.samples, tf.shape(problem.probs)[:-1])
         labels = categorical(problem.probs, uniform)
         return tf.ensure_shape(labels, [self.samples, *problem.probs.shape[:-1]])
 

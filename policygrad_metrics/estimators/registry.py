@@ -11,6 +11,7 @@ from policygrad_metrics._checks import choose
 from policygrad_metrics.estimators.base import Estimator
 from policygrad_metrics.estimators.exact import Enumerate, ExactExpectation
 from policygrad_metrics.estimators.expectation import has_exact_expectation
+from policygrad_metrics.estimators.literature import LITERATURE
 from policygrad_metrics.estimators.local_expectation import LocalExpectation
 from policygrad_metrics.estimators.reinforce import Reinforce
 from policygrad_metrics.rewards.base import Reward
@@ -22,6 +23,7 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "local_expectation": LocalExpectation,
     "reinforce": Reinforce,
     "enumerate": Enumerate,
+    **LITERATURE,
 }
 
 
@@ -29,7 +31,9 @@ def get_estimator(estimator: str | Estimator | Mapping[str, Any], **arguments: A
     """An estimator from its name and settings, or itself.
 
     Args:
-        estimator: "exact", "local_expectation", "reinforce" or "enumerate"; or an `Estimator`.
+        estimator: "exact", "local_expectation", "reinforce", "enumerate", one of the
+            literature's ("disarm", "muprop", ...; see `estimators/literature`), or an
+            `Estimator`.
         arguments: its settings, such as `samples=` or `baseline=`.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Literal
 import tensorflow as tf
 
 from policygrad_metrics._checks import choose
-from policygrad_metrics.draws import categorical, uniforms
+from policygrad_metrics.draws import independent_labels
 from policygrad_metrics.estimators.base import Estimate, SamplingEstimator
 
 BASELINES = ("none", "leave_one_out", "moving_average", "greedy")
@@ -60,9 +60,7 @@ class Reinforce(SamplingEstimator):
         return (0.0, 0.0) if self.baseline == "moving_average" else ()
 
     def draw(self, problem, seed):
-        shape = tf.concat([[self.samples], tf.shape(problem.probs)[:-1]], axis=0)
-        labels = categorical(problem.probs, uniforms(seed, shape))
-        return tf.ensure_shape(labels, [self.samples, *problem.probs.shape[:-1]])
+        return independent_labels(problem.probs, self.samples, seed)
 
     def estimate_from(self, problem, labels, state):
         rewards = problem.form.score(labels)  # [S]

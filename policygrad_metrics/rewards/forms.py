@@ -46,6 +46,10 @@ class StructuredForm(Form):
     def effects(self, labels: Tensor) -> Tensor:
         """Rewards `[S, N, C, K]` with one site relabelled, up to a constant per site."""
 
+    def soft_score(self, choices: Tensor) -> Tensor:
+        """The score `[S]` of soft labels `[S, N, C, K]`: at one-hot choices it is `score`."""
+        raise NotImplementedError(f"{type(self).__name__} has no score of soft labels")
+
 
 @dataclasses.dataclass(frozen=True)
 class Linear(StructuredForm):
@@ -60,8 +64,10 @@ class Linear(StructuredForm):
     constant: Tensor | float = 0.0
 
     def score(self, labels):
-        chosen = tf.one_hot(labels, self.gains.shape[-1]) * self.gains
-        return self.constant + tf.reduce_sum(chosen, axis=[1, 2, 3])
+        return self.soft_score(tf.one_hot(labels, self.gains.shape[-1]))
+
+    def soft_score(self, choices):
+        return self.constant + tf.reduce_sum(choices * self.gains, axis=[1, 2, 3])
 
     def effects(self, labels):
         return tf.broadcast_to(
@@ -84,6 +90,10 @@ class Matches(StructuredForm):
     def score(self, labels):
         right = tf.reduce_all(labels == self.y_true, axis=2)
         return tf.reduce_sum(tf.where(right, self.share, 0.0), axis=1)
+
+    def soft_score(self, choices):
+        right = tf.reduce_sum(choices * tf.one_hot(self.y_true, 2), axis=-1)
+        return tf.reduce_sum(self.share * tf.reduce_prod(right, axis=2), axis=1)
 
     def effects(self, labels):
         wrong = tf.cast(labels != self.y_true, tf.float32)
@@ -157,8 +167,10 @@ class IndicatorRatios(StructuredForm):
         return tf.stack([tf.zeros_like(x), x], axis=-1)
 
     def score(self, labels):
-        b = self.positive(tf.one_hot(labels, self.num_classes))
-        n, d = self._sums(b)
+        return self.soft_score(tf.one_hot(labels, self.num_classes))
+
+    def soft_score(self, choices):
+        n, d = self._sums(self.positive(choices))
         return self.constant + tf.reduce_sum(self.coefficient * self._ratio(n, d), axis=-1)
 
     def effects(self, labels):
@@ -205,7 +217,10 @@ class ChoiceRatio(StructuredForm):
     offset: bool
 
     def score(self, labels):
-        n, d = self._sums(self._choices(labels))
+        return self.soft_score(self._choices(labels))
+
+    def soft_score(self, choices):
+        n, d = self._sums(tf.reshape(choices, [tf.shape(choices)[0], -1, choices.shape[-1]]))
         return self.constant + self.coefficient * self._ratio(n, d)
 
     def effects(self, labels):
@@ -250,15 +265,17 @@ class Counts(StructuredForm):
     name: str
 
     def score(self, labels):
-        return self.function(self._confusion(labels))
+        return self.soft_score(tf.one_hot(labels, self.num_classes))
+
+    def soft_score(self, choices):
+        return self.function(self._confusion(choices))
 
     def effects(self, labels):
         return self._weighted_effects(labels) if self.weighted else self._counted_effects(labels)
 
-    def _confusion(self, labels):
+    def _confusion(self, choices):
         truth = tf.one_hot(self.y_true[:, 0], self.num_classes) * self.weight
-        chosen = tf.one_hot(labels[..., 0], self.num_classes)
-        return tf.einsum("nt,sna->sta", truth, chosen)
+        return tf.einsum("nt,sna->sta", truth, choices[:, :, 0])
 
     def _counted_effects(self, labels):
         # A flip moves one count from cell (t, a) to cell (t, c): K^3 flips, whatever N is.
@@ -267,7 +284,8 @@ class Counts(StructuredForm):
         eye = tf.eye(K)
         leave = -tf.einsum("tu,av->tauv", eye, eye)
         move = leave[:, :, None] + tf.einsum("tu,cv->tcuv", eye, eye)[:, None]
-        table = self.function(self._confusion(labels)[:, None, None, None] + move)
+        confusion = self._confusion(tf.one_hot(labels, K))
+        table = self.function(confusion[:, None, None, None] + move)
         cell = self.y_true[:, 0] * K + labels[..., 0]
         flips = tf.gather(tf.reshape(table, [-1, K * K, K]), cell, axis=1, batch_dims=1)
         return flips[:, :, None, :]
@@ -280,7 +298,8 @@ class Counts(StructuredForm):
         change = tf.eye(K)[None, None] - chosen[:, :, None, :]  # [S, N, K(c), K(a)]
         move = truth[None, :, None, :, None] * change[:, :, :, None, :]
         # Taking a weight back out may leave rounding below zero where zero is meant.
-        flipped = tf.maximum(self._confusion(labels)[:, None, None] + move, 0.0)
+        confusion = self._confusion(chosen[:, :, None, :])
+        flipped = tf.maximum(confusion[:, None, None] + move, 0.0)
         return self.function(flipped)[:, :, None, :]
 
     def _check_budget(self, samples, per_sample, sites=1):
@@ -316,10 +335,15 @@ class ClassCounts(StructuredForm):
     num_classes: int
 
     def score(self, labels):
-        return self.combine(tf.reduce_sum(self.terms(*self._counts(labels)[:3]), axis=-2))
+        return self.soft_score(tf.one_hot(labels, self.num_classes))
+
+    def soft_score(self, choices):
+        counts = self._counts(choices[:, :, 0])[:3]
+        return self.combine(tf.reduce_sum(self.terms(*counts), axis=-2))
 
     def effects(self, labels):
-        hits, predicted, true, chosen, truth, share = self._counts(labels)
+        chosen = tf.one_hot(labels[..., 0], self.num_classes)  # [S, N, K]
+        hits, predicted, true, truth, share = self._counts(chosen)
         terms = self.terms(hits, predicted, true)  # [S, K, F]
         total = tf.reduce_sum(terms, axis=1)[:, None, None, :]  # [S, 1, 1, F]
         hits, predicted, true = (
@@ -336,9 +360,8 @@ class ClassCounts(StructuredForm):
         moved = 1.0 - chosen[..., None]
         return self.combine(total + moved * (leave + arrive))[:, :, None, :]
 
-    def _counts(self, labels):
+    def _counts(self, chosen):
         truth = tf.one_hot(self.y_true[:, 0], self.num_classes)  # [N, K]
-        chosen = tf.one_hot(labels[..., 0], self.num_classes)  # [S, N, K]
         true = tf.reduce_sum(truth * self.weight, axis=0)
         # Counted first and divided last: a class that is everything has a share of exactly 1.
         total = tf.reduce_sum(true)
@@ -346,7 +369,7 @@ class ClassCounts(StructuredForm):
         predicted = tf.math.divide_no_nan(tf.reduce_sum(chosen * self.weight, axis=1), total)
         true = tf.broadcast_to(tf.math.divide_no_nan(true, total), tf.shape(hits))
         share = tf.math.divide_no_nan(self.weight, total)
-        return hits, predicted, true, chosen, truth, share
+        return hits, predicted, true, truth, share
 
 
 @dataclasses.dataclass(frozen=True)

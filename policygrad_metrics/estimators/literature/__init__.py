@@ -1,0 +1,34 @@
+"""The estimators of the literature, for comparison (floor 1).
+
+Each is some forty lines with its paper, its formula, its cost in reward calls and whether it is
+unbiased (`unbiased`; proved by enumeration in `tests/test_literature.py`, which also measures the
+bias of the others). "All flips" of a label set are its B * K relabellings of one site, which
+rewards with a formula score in closed form; a score of soft labels puts expected counts into the
+reward's formula.
+"""
+
+from policygrad_metrics.estimators.base import Estimator
+from policygrad_metrics.estimators.literature.antithetic import AntitheticPairs, Disarm
+from policygrad_metrics.estimators.literature.counterfactual import Coma, DifferenceRewards
+from policygrad_metrics.estimators.literature.muprop import MuProp
+from policygrad_metrics.estimators.literature.straight_through import StraightThrough
+
+#: name -> class.
+LITERATURE: dict[str, type[Estimator]] = {
+    "antithetic": AntitheticPairs,
+    "disarm": Disarm,
+    "coma": Coma,
+    "difference_rewards": DifferenceRewards,
+    "muprop": MuProp,
+    "straight_through": StraightThrough,
+}
+
+__all__ = [
+    "LITERATURE",
+    "AntitheticPairs",
+    "Coma",
+    "DifferenceRewards",
+    "Disarm",
+    "MuProp",
+    "StraightThrough",
+]
