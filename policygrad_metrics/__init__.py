@@ -29,9 +29,13 @@ _EXPORTS = {
         "losses": "FocalLoss PolicyGradientLoss SurrogateLoss",
         "metrics": "RewardMetric",
         "callbacks": "StopOnBadBatch",
+        "backup": "BackupAndRestore",
+        "shuffling": "shuffled_batches",
         "step_losses": "StaircaseStepsLoss TanhStepsLoss",
         "activations": "SigmoidStaircase",
         "decision": "DecisionTuner",
+        "loading": "load_model",
+        "serving": "DecisionLayer export_decision",
         "methods": "Method TaskInfo get_method trial_hyperparameters",
         "tabular": "PolicyGradientClassifier reward_scorer",
     }.items()

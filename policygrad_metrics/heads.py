@@ -1,0 +1,80 @@
+"""What a trained model's outputs are: logits, or probabilities of a final activation (floor 2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from policygrad_metrics.losses import SiteLoss
+from policygrad_metrics.policies import BinnedRegression, Policy, Sigmoid, get_policy
+from policygrad_metrics.site_batch import resolve_policy
+
+_SQUASHING = (keras.activations.softmax, keras.activations.sigmoid)
+#: Keeps the logarithm of a probability that has been rounded to zero finite.
+_SMALLEST = 1e-30
+
+
+def squashing_layer(model: keras.Model) -> keras.layers.Layer | None:
+    """Return the layer whose softmax or sigmoid turns the model's logits into probabilities.
+
+    It is the last layer, or None if that has no such activation: the outputs are then taken to
+    be logits. Nested models are looked into.
+
+    >>> model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(3, "softmax")])
+    >>> squashing_layer(model) is model.layers[-1]
+    True
+    """
+    layers = getattr(model, "layers", [])
+    if not layers:
+        return None
+    last = layers[-1]
+    if isinstance(last, keras.Model):
+        return squashing_layer(last)
+    return last if getattr(last, "activation", None) in _SQUASHING else None
+
+
+def model_policy(policy: str | Policy, model: Any, y_true: Any, outputs: Any) -> Policy:
+    """Return the policy, for "auto" that of the model's compiled loss or of its shapes.
+
+    Args:
+        policy: a policy, its name, or "auto".
+        model: the model; its loss is read if it is one of this package's.
+        y_true: the truth, or None if there is none at hand.
+        outputs: the model's outputs.
+
+    Raises:
+        ValueError: the model has several outputs, or the shapes leave the policy open.
+    """
+    if not tf.is_tensor(outputs):
+        raise ValueError(
+            f"the model must have one output; it returns {type(outputs).__name__}. Build a model "
+            "of the head in question: keras.Model(model.inputs, model.outputs[i])."
+        )
+    loss = getattr(model, "loss", None)
+    if policy == "auto" and isinstance(loss, SiteLoss):
+        policy = loss.policy
+    truth = tf.zeros([len(outputs)]) if y_true is None else tf.convert_to_tensor(y_true)
+    return resolve_policy(policy, truth, outputs) if policy == "auto" else get_policy(policy)
+
+
+def logits_of_probabilities(policy: Policy, outputs: Any) -> Any:
+    """Return outputs that the policy reads as the given probabilities.
+
+    Raises:
+        ValueError: the policy's outputs are no log-odds.
+
+    >>> float(logits_of_probabilities(Sigmoid(), tf.constant([[0.5]]))[0, 0])
+    0.0
+    """
+    if isinstance(policy, BinnedRegression) or policy.name == "cumulative_link":
+        raise ValueError(
+            f"the policy {policy.name!r} reads locations, not probabilities: end the network "
+            "without an activation."
+        )
+    p = tf.cast(outputs, tf.float32)
+    log_odds = tf.math.log(tf.maximum(p, _SMALLEST))
+    if isinstance(policy, Sigmoid):
+        log_odds -= tf.math.log(tf.maximum(1.0 - p, _SMALLEST))
+    return log_odds
