@@ -19,8 +19,9 @@ import numpy as np
 
 import policygrad_metrics
 from policygrad_metrics._checks import choose
-from policygrad_metrics.data import Dataset, available, load, read_table
+from policygrad_metrics.data import Dataset, read_table
 from policygrad_metrics.data.target import number_text
+from policygrad_metrics.study.suites import check_word, load_word, thinned, words_of
 from policygrad_metrics.study.table import TRAIN
 
 #: The set with the scarcest positives that scikit-learn brings along, and a made-up series.
@@ -29,12 +30,17 @@ DEFAULT_DATA = ("digits_rare", "pm25")
 PRINCIPAL = (
     "majority",
     "logistic_regression",
+    "gradient_boosting",
     "cross_entropy",
     "weighted_cross_entropy",
     "focal",
     "soft_f1",
+    "soft_f1_mixed",
+    "anyloss",
+    "reinforce_leave_one_out",
     "policy_gradient",
     "policy_gradient_pure",
+    "policy_gradient_warm",
 )
 #: Epochs unless they are given: at least so many, and of at least so many optimizer steps.
 MIN_EPOCHS, MIN_STEPS = 40, 600
@@ -82,14 +88,20 @@ class StudySettings:
     """Everything a comparison depends on.
 
     Args:
-        data: Names of data sets, see `policygrad_metrics.data.available`; may be empty with
-            a `table`.
+        data: Names of data sets, see `policygrad_metrics.data.available`, or "name:reward" for
+            another reward than the set's own; may be empty with a `table` or a `suite`.
+        suite: A list of data sets, a key of `study.suites.SUITES`, before those of `data`.
         table: A CSV file.
         data_dir: Folder of the data sets that are read from files.
         methods: Names of methods.
         reward: Name of the reward for all data sets; None for each set's own.
         seeds: How many runs of each method.
         seed: The first of them: runs have the seeds seed, seed + 1, ...
+        folds: None for a random split of its own for each seed; k for k-fold cross-validation:
+            the first k seeds test on the folds of one shuffle, the next k on those of another.
+            A series is split by time in any case.
+        trials: How many settings of its hyper-parameters each method tries for each seed, its
+            defaults first; the best on the validation part counts.
         epochs: Passes over the training part, the same for every network; None for at least 40
             and at least 600 steps, which is 40 above some 6,000 rows.
         batch_size: Rows per optimizer step.
@@ -105,12 +117,15 @@ class StudySettings:
     """
 
     data: tuple[str, ...] = DEFAULT_DATA
+    suite: str | None = None
     table: TableFile | None = None
     data_dir: str | None = None
     methods: tuple[str, ...] = PRINCIPAL
     reward: str | None = None
     seeds: int = 5
     seed: int = 0
+    folds: int | None = None
+    trials: int = 1
     epochs: int | None = None
     batch_size: int = 256
     hidden: tuple[int, ...] = (64, 64)
@@ -120,10 +135,12 @@ class StudySettings:
         for name, least, most in (
             ("seeds", 1, 1000),
             ("seed", 0, 2**31 - 1001),
+            ("folds", 2, 1000),
+            ("trials", 1, 10_000),
             ("epochs", 1, 100_000),
             ("batch_size", 1, 1_000_000),
         ):
-            if (name, getattr(self, name)) != ("epochs", None):
+            if name not in ("epochs", "folds") or getattr(self, name) is not None:
                 _check_whole(name, getattr(self, name), least, most)
         if len(self.hidden) > 20:
             raise ValueError(f"hidden must be at most 20 layers, got {len(self.hidden)}.")
@@ -134,12 +151,22 @@ class StudySettings:
                 "learning_rate must be a number above 0 and at most 10, such as 0.001, got "
                 f"{self.learning_rate!r}."
             )
-        for name in self.data:
-            choose("data", name, available())
-        for field in ("data", "methods"):
-            _check_different(field, getattr(self, field))
-        if not self.data and self.table is None:
+        if self.folds is not None and self.seeds % self.folds:
+            raise ValueError(
+                f"seeds must be a multiple of folds, one run for each fold; got {self.seeds} seeds "
+                f"and {self.folds} folds."
+            )
+        for word in self.data:
+            check_word(word)
+        _check_different("data", self.words)
+        _check_different("methods", self.methods)
+        if not self.words and self.table is None:
             raise ValueError("data must name at least one data set, or a table must be given.")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The data sets that have names, those of the suite first."""
+        return (*(words_of(self.suite, self.data_dir) if self.suite else ()), *self.data)
 
     @property
     def run_seeds(self) -> tuple[int, ...]:
@@ -164,7 +191,9 @@ class StudySettings:
             ValueError: A table cannot be used, or it has the name of another data set.
             OSError: A file cannot be read.
         """
-        sets = [load(name, folder=self.data_dir) for name in self.data]
+        sets = [load_word(word, self.data_dir) for word in self.words]
+        if self.suite:
+            sets = [thinned(dataset) for dataset in sets]
         if self.table is not None:
             sets.append(self.table.read())
         _check_different("data", [dataset.name for dataset in sets])
@@ -173,7 +202,7 @@ class StudySettings:
     def fixed(self) -> dict[str, Any]:
         """What all runs of one directory must share, as plain values."""
         fields = dataclasses.asdict(self)
-        for free in ("data", "table", "data_dir", "methods"):
+        for free in ("data", "suite", "table", "data_dir", "methods"):
             del fields[free]
         return {**json.loads(json.dumps(fields)), "versions": versions()}
 
@@ -186,6 +215,8 @@ class StudySettings:
         words = ["policygrad", "compare"]
         if self.table is not None:
             words += _table_words(self.table)
+        if self.suite is not None:
+            words += _option("--suite", self.suite)
         if self.data:
             words += _option("--data", ",".join(self.data))
         if self.data_dir is not None:
@@ -193,7 +224,7 @@ class StudySettings:
         if self.reward is not None:
             words += _option("--reward", self.reward)
         words += _option("--methods", ",".join(self.methods))
-        for name in ("seeds", "seed", "epochs", "batch_size"):
+        for name in ("seeds", "seed", "folds", "trials", "epochs", "batch_size"):
             if getattr(self, name) is not None:
                 words += _option(f"--{name.replace('_', '-')}", str(getattr(self, name)))
         words += _option("--hidden", ",".join(map(str, self.hidden)) or "none")
@@ -251,7 +282,8 @@ def split_names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
-def _join_names(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str]) -> str:
+    """Return the list that `split_names` takes apart."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(names)
     return line.getvalue()
@@ -263,7 +295,7 @@ def _option(name: str, value: str) -> list[str]:
 
 
 def _table_words(table: TableFile) -> list[str]:
-    words = [*_option("--csv", table.path), *_option("--target", _join_names(table.target))]
+    words = [*_option("--csv", table.path), *_option("--target", join_names(table.target))]
     if isinstance(table.bins, int):
         words += ["--bins", f"quantiles:{table.bins}"]
     elif table.bins is not None:
@@ -273,7 +305,7 @@ def _table_words(table: TableFile) -> list[str]:
     elif table.time_split:
         words += _option("--time-split", table.time_split)
     if table.drop:
-        words += _option("--drop", _join_names(table.drop))
+        words += _option("--drop", join_names(table.drop))
     if table.positive is not None:
         words += _option("--positive", table.positive)
     return words
