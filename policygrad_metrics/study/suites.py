@@ -1,0 +1,92 @@
+"""The suites: lists of data sets, each with the reward it is made for (floor 5)."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import numpy as np
+
+from policygrad_metrics._checks import choose
+from policygrad_metrics.data import Dataset, available, load
+from policygrad_metrics.data.splits import split
+
+#: scikit-learn's sets and the made-up ones: nothing to download. A reward after the colon is
+#: another one than the data set's own; no rows are in two data sets of one metric.
+STANDARD = (
+    "breast_cancer",
+    "breast_cancer_36",
+    "digits_rare",
+    "random",
+    "wine",
+    "iris:accuracy",
+    "digits:accuracy",
+    "imbalanced5",
+    "diabetes_levels",
+    "pm25:exact_bin",
+    "multilabel",
+)
+#: Those that are read from a folder.
+STANDARD_FILES = (
+    "mammography",
+    "pima",
+    "german_credit",
+    "page_blocks",
+    "ecoli",
+    "winequality_red",
+    "car_levels",
+    "esl",
+    "lev",
+    "machine_cpu",
+    "emotions",
+    "beijing_pm25",
+    "mnist:accuracy",
+)
+SUITES = {"standard": (STANDARD, STANDARD_FILES)}
+#: A set of more numbers than this is thinned out in a suite: only the images are.
+MOST_NUMBERS = 3_000_000
+
+
+def words_of(suite: str, data_dir: str | None) -> tuple[str, ...]:
+    """Return the data sets of a suite, `name` or `name:reward`.
+
+    Args:
+        suite: A key of `SUITES`.
+        data_dir: Folder of the data sets that are read from files; None leaves them out.
+
+    Raises:
+        ValueError: The suite is not known.
+
+    >>> len(words_of("standard", None)), len(words_of("standard", "folder"))
+    (11, 24)
+    """
+    bundled, files = SUITES[choose("suite", suite, SUITES)]
+    return bundled if data_dir is None else bundled + files
+
+
+def check_word(word: str) -> None:
+    """Raise a ValueError if a word names no data set; the reward is checked with its data."""
+    choose("data", word.partition(":")[0], available())
+
+
+def load_word(word: str, data_dir: str | os.PathLike[str] | None) -> Dataset:
+    """Return the data set of a word, with the reward that the word asks for.
+
+    >>> load_word("iris:accuracy", None).reward
+    'accuracy'
+    """
+    name, _, reward = word.partition(":")
+    dataset = load(name, folder=data_dir)
+    return dataclasses.replace(dataset, name=word, reward=reward) if reward else dataset
+
+
+def thinned(dataset: Dataset) -> Dataset:
+    """Return a data set that does not hold up a suite: at random fewer rows of a very large one."""
+    features = len(dataset.numeric_names) + len(dataset.categorical_names)
+    share = MOST_NUMBERS / (len(dataset) * features)
+    if dataset.time_ordered or share >= 0.9:
+        return dataset
+    kept = split(dataset, 0, fractions=(share, (1 - share) / 2, (1 - share) / 2)).train
+    note = f"{len(kept)} of {len(dataset)} rows were kept, chosen at random and stratified."
+    thin = dataset.take(np.sort(kept))
+    return dataclasses.replace(thin, notes=(*thin.notes, note))
