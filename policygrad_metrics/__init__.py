@@ -34,6 +34,7 @@ _EXPORTS = {
         "step_losses": "StaircaseStepsLoss TanhStepsLoss",
         "activations": "SigmoidStaircase",
         "decision": "DecisionTuner",
+        "finetuning": "FineTuned finetune",
         "loading": "load_model",
         "serving": "DecisionLayer export_decision",
         "methods": "Method TaskInfo get_method trial_hyperparameters",
@@ -43,7 +44,7 @@ _EXPORTS = {
 }
 
 #: Modules that are public as they are.
-_MODULES = ("air", "aqi", "data", "statistics")
+_MODULES = ("air", "aqi", "data", "diagnostics", "statistics")
 
 
 def __getattr__(name: str) -> Any:

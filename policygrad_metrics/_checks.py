@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 def choose(argument: str, name: object, allowed: Iterable[str]) -> str:
@@ -26,3 +28,19 @@ def choose(argument: str, name: object, allowed: Iterable[str]) -> str:
     hint = f"; did you mean {near[0]!r}?" if near else "."
     listing = ", ".join(repr(k) for k in known)
     raise ValueError(f"{argument}={name!r} is not known{hint} Allowed: {listing}.")
+
+
+def differing_setting(old: Any, new: Any, name: str = "") -> str | None:
+    """Return "name: old value there, new value now" of the first difference, None if there is none.
+
+    >>> differing_setting({"network": {"hidden": [64]}}, {"network": {"hidden": [32]}})
+    'network.hidden was [64], now [32]'
+    """
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in [*old, *(key for key in new if key not in old)]:
+            inner = f"{name}.{key}" if name else str(key)
+            found = differing_setting(old.get(key), new.get(key), inner)
+            if found:
+                return found
+        return None
+    return None if old == new else f"{name} was {json.dumps(old)}, now {json.dumps(new)}"

@@ -154,6 +154,11 @@ class PolicyGradientLoss(SiteLoss):
         initial = self.initial_state() if tf.executing_eagerly() else ()
         self._state = tuple(tf.Variable(x, trainable=False) for x in initial)
 
+    @property
+    def variables(self) -> list[Any]:
+        """What the loss remembers from one training step to the next."""
+        return list(self._state)
+
     def initial_state(self) -> tuple[Any, ...]:
         """What a moving average starts from; `()` for other baselines and estimators."""
         return () if self.estimator == "auto" else self.estimator.initial_state()

@@ -39,9 +39,11 @@ class Run:
             the decisions as they come; rows are the truth.
         confusion_tuned: That of the tuned decisions.
         decision: What tuning chose, in words.
+        trial_plain: Number of the trial that `plain` is of, the best on the validation part.
+        trial_tuned: The same for `tuned`.
         best_epoch: Epoch whose weights were kept, from 1; 0 for a method without epochs.
         history: Name -> one number per epoch, None where it was not finite.
-        steps: Optimizer steps.
+        steps: Optimizer steps of all trials.
         seconds: Its share of the wall-clock time.
         reward_evaluations: Label sets that were scored while training.
     """
@@ -57,6 +59,8 @@ class Run:
     confusion_plain: list[Any] | None = None
     confusion_tuned: list[Any] | None = None
     decision: str = ""
+    trial_plain: int = 0
+    trial_tuned: int = 0
     best_epoch: int = 0
     history: Mapping[str, Sequence[float | None]] = dataclasses.field(default_factory=dict)
     steps: int = 0
@@ -104,19 +108,3 @@ def finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def differing_setting(old: Any, new: Any, name: str = "") -> str | None:
-    """Return "name: old value there, new value now" of the first difference, None if there is none.
-
-    >>> differing_setting({"network": {"hidden": [64]}}, {"network": {"hidden": [32]}})
-    'network.hidden was [64], now [32]'
-    """
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in [*old, *(key for key in new if key not in old)]:
-            inner = f"{name}.{key}" if name else str(key)
-            found = differing_setting(old.get(key), new.get(key), inner)
-            if found:
-                return found
-        return None
-    return None if old == new else f"{name} was {json.dumps(old)}, now {json.dumps(new)}"

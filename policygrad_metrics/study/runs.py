@@ -14,7 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from policygrad_metrics.study.records import Run, StudyError, differing_setting, finite
+from policygrad_metrics import _durable
+from policygrad_metrics._checks import differing_setting
+from policygrad_metrics.study.records import Run, StudyError, finite
 
 SETTINGS, RUNS, LOCK = "settings.json", "runs.jsonl", "lock"
 
@@ -56,10 +58,7 @@ class RunStore:
         """
         directory = Path(directory)
         make_directory(directory)
-        with _explained(directory, "be used"):
-            lock = open(directory / LOCK, "a+b")  # noqa: SIM115 - closed below
-        with lock:
-            _lock(lock, directory)
+        with _held(directory):
             path = directory / RUNS
             with _explained(directory, "be read"):
                 if not resume:
@@ -86,14 +85,14 @@ class RunStore:
             try:
                 length = os.fstat(file).st_size
                 try:
-                    _write(file, run.to_line())
+                    _durable.write_all(file, run.to_line())
                 except OSError:
                     os.ftruncate(file, length)
                     raise
             finally:
                 os.close(file)
             if new:
-                _sync_directory(self.directory)
+                _durable.sync_directory(self.directory)
         self.runs[run.key] = run
 
 
@@ -114,14 +113,7 @@ def write_atomically(path: Path, text: str) -> None:
         StudyError: The disk is full or the file cannot be written.
     """
     with _explained(path, "be written"):
-        temporary = path.with_name(f".{path.name}.tmp")
-        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        try:
-            _write(file, text.encode())
-        finally:
-            os.close(file)
-        os.replace(temporary, path)
-        _sync_directory(path.parent)
+        _durable.write_atomically(path, text.encode())
 
 
 def read_settings(directory: Path) -> dict[str, Any]:
@@ -196,20 +188,6 @@ def _read(path: Path) -> dict[tuple[str, str, int], Run]:
     return runs
 
 
-def _write(file: int, content: bytes) -> None:
-    while content:
-        content = content[os.write(file, content) :]
-    os.fsync(file)
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _move_aside(path: Path) -> None:
     if path.exists():
         number = 1
@@ -218,23 +196,15 @@ def _move_aside(path: Path) -> None:
         path.rename(aside)
 
 
-def _lock(lock: Any, directory: Path) -> None:
+def _held(directory: Path) -> Any:
     try:
-        import fcntl
-    except ImportError:  # Windows has no such lock: there nothing keeps a second process out
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        holder = lock.read().decode(errors="replace").strip() or "another process"
+        with _explained(directory, "be used"):
+            return _durable.hold(directory / LOCK)
+    except _durable.InUseError as error:
         raise StudyError(
-            f"{directory} is in use by {holder}; wait for it, or choose another directory with "
+            f"{directory} is in use by {error}; wait for it, or choose another directory with "
             "--out."
         ) from None
-    lock.truncate(0)
-    lock.write(f"process {os.getpid()}".encode())
-    lock.flush()
 
 
 @contextlib.contextmanager
