@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.policies import Policy, get_policy
-from policygrad_metrics.rewards import Reward, get_reward
+from policygrad_metrics.rewards import BlackBox, Reward, get_reward
 from policygrad_metrics.serialization import deserialize_reward, serialize_reward
 from policygrad_metrics.site_batch import read_batch, under_xla
 from policygrad_metrics.sites import flatten_sites
@@ -84,6 +84,8 @@ class RewardMetric(keras.metrics.Metric):
             return self._recalled(reward)
         if self._counts is None:
             return tf.constant(0.0)
+        if isinstance(reward, BlackBox):
+            self._refuse_xla()
         if reward.accumulates == "examples":
             return tf.math.divide_no_nan(self._counts[0], self._counts[1])
         # Each cell of the confusion matrices is one example with its count as weight.

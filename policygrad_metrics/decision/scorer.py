@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.rewards import Reward
-from policygrad_metrics.rewards.forms import StructuredForm
+from policygrad_metrics.rewards import BlackBox, Reward
 
 #: Most numbers in the confusion tables of one sweep; above it, candidates are thinned out.
 TABLE_BUDGET = 2**24
@@ -48,7 +47,9 @@ class Scorer:
         self.weight = np.ones(truth.shape) if weight is None else weight
         self.num_classes = num_classes
         self.max_calls = max_calls
-        self.by_counts = reward.accumulates == "counts"
+        # A black box is called, even one of the confusion matrix alone.
+        self.by_counts = reward.accumulates == "counts" and not isinstance(reward, BlackBox)
+        self.by_examples = reward.accumulates == "examples"
         self._form = None
         if not self.by_counts:
             self._form = reward.form(
@@ -95,7 +96,7 @@ class Scorer:
         if self.by_counts:
             most = max(2, TABLE_BUDGET // (self.truth.shape[1] * self.num_classes**2))
         else:
-            most = len(ends) if isinstance(self._form, StructuredForm) else self.max_calls
+            most = len(ends) if self.by_examples else self.max_calls
         if len(ends) <= most:
             return ends
         return ends[np.unique(np.linspace(0, len(ends) - 1, most).round().astype(int))]
@@ -118,8 +119,8 @@ class Scorer:
         after = np.broadcast_to(after, order.shape)
         if self.by_counts:
             return self._along_counts(labels, column, order, after, stops)
-        form = self._form
-        if isinstance(form, StructuredForm):
+        form: Any = self._form
+        if self.by_examples:
             # A mean over examples: what each change is worth does not depend on the others.
             effects = form.effects(tf.constant(labels[None], tf.int32))[0, :, column].numpy()
             steps = effects[order, after] - effects[order, labels[order, column]]

@@ -4,13 +4,8 @@ Read `base.py` (what a reward is), `forms.py` (what estimators see of it), then 
 `ratios.py`, `levels.py`, `counts.py`. `registry.py` holds the names.
 """
 
-from policygrad_metrics.rewards.base import (
-    BlackBox,
-    ClassCountReward,
-    CountReward,
-    RatioReward,
-    Reward,
-)
+from policygrad_metrics.rewards.base import ClassCountReward, CountReward, RatioReward, Reward
+from policygrad_metrics.rewards.black_box import BlackBox
 from policygrad_metrics.rewards.counts import (
     BalancedAccuracy,
     GeometricMean,

@@ -1,9 +1,9 @@
-"""What a reward is, and the four kinds a person can write in a few lines (floor 1).
+"""What a reward is, and the kinds a person can write in a few lines (floor 1).
 
     RatioReward(tables)        a ratio of sums over examples          exact expectation
     CountReward(function)      any function of the confusion matrix   local expectation
     ClassCountReward(terms)    a function of sums over classes        local expectation, any K
-    BlackBox(function)         any Python function                    REINFORCE
+    BlackBox(function)         any Python function (`black_box.py`)   REINFORCE
 
 A reward knows nothing of networks or policies. Larger is better.
 """
@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.rewards.forms import ChoiceRatio, ClassCounts, Counts, Form, Opaque
+from policygrad_metrics.rewards.forms import ChoiceRatio, ClassCounts, Counts, Form
 from policygrad_metrics.sites import Tensor, canonical_weight, flatten_sites
 
 
@@ -237,75 +235,3 @@ class ClassCountReward(Reward):
     def form(self, y_true, weight, num_classes, weighted=False):
         self.refuse_multilabel()
         return ClassCounts(self.terms, self.combine, y_true, weight, num_classes)
-
-
-@dataclasses.dataclass(frozen=True)
-class BlackBox(Reward):
-    """Any Python function of truth and labels, scikit-learn's metric functions included.
-
-    It is called once per sampled label set, with numpy arrays, and never differentiated. It
-    cannot be compiled by XLA: compile a Keras model with `jit_compile=False`.
-
-    Args:
-        function: `f(y_true, y_pred) -> float`, larger is better; `y_true` and `y_pred` have the
-            sites' shape `[N]`, or `[N, L]` for multi-label data. If weights are given it is
-            called with `sample_weight=` as well.
-        label: name shown in logs.
-
-    >>> from sklearn.metrics import zero_one_loss
-    >>> import policygrad_metrics as pgm
-    >>> reward = pgm.BlackBox(lambda y_true, y_pred: 1 - zero_one_loss(y_true, y_pred))
-    >>> float(reward([0, 1, 1, 0], [0, 1, 1, 1]))
-    0.75
-    """
-
-    function: Callable[..., float]
-    label: str = ""
-
-    @property
-    def name(self):
-        return self.label or getattr(self.function, "__name__", "black_box")
-
-    @property
-    def accumulates(self):
-        return "nothing"
-
-    def evaluate(
-        self, y_true: np.ndarray, labels: np.ndarray, weight: np.ndarray | None = None
-    ) -> float:
-        """Call the function once on `[N, C]` arrays and check what it returns.
-
-        Raises:
-            ValueError: the function returned NaN, an infinite value, or no single number.
-        """
-        if not self.multilabel:
-            y_true, labels = y_true[:, 0], labels[:, 0]
-        options = {} if weight is None else {"sample_weight": weight[:, 0]}
-        result = np.asarray(self.function(y_true, labels, **options))
-        if result.size != 1 or not np.issubdtype(result.dtype, np.number):
-            raise ValueError(
-                f"reward {self.name!r} must return one number per call; it returned "
-                f"{type(result.item() if result.size == 1 else result).__name__} of shape "
-                f"{result.shape}. Average it, for example with average='macro'."
-            )
-        value = float(result.reshape(()))
-        if not math.isfinite(value):
-            raise ValueError(
-                f"reward {self.name!r} must return a finite number; it returned {value} for "
-                f"{len(labels)} examples with true classes {np.unique(y_true).tolist()} and "
-                f"labels {np.unique(labels).tolist()}. Make it return a number there too, for "
-                "example with zero_division=0."
-            )
-        return value
-
-    def form(self, y_true, weight, num_classes, weighted=False):
-        def score(labels):
-            weights = (weight,) if weighted else ()
-
-            def evaluate(y, a, *w):
-                return np.asarray([self.evaluate(y, one, *w) for one in a], np.float32)
-
-            scores = tf.numpy_function(evaluate, [y_true, labels, *weights], tf.float32)
-            return tf.ensure_shape(scores, labels.shape[:1])
-
-        return Opaque(score)

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from policygrad_metrics._checks import choose
-from policygrad_metrics.rewards.base import BlackBox, Reward
+from policygrad_metrics.rewards.base import Reward
+from policygrad_metrics.rewards.black_box import BlackBox
 from policygrad_metrics.rewards.counts import (
     BalancedAccuracy,
     GeometricMean,

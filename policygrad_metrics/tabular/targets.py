@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -130,6 +131,11 @@ class OwnLabels:
     def __call__(self, y_true: np.ndarray, y_pred: np.ndarray, **options: Any) -> float:
         decode = self.target.decode
         return self.function(decode(y_true), decode(y_pred), **options)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        # Whether weights can be given is the function's to say.
+        return inspect.signature(self.function)
 
 
 def choose_policy(policy: str | Policy, target: Target) -> Policy:
