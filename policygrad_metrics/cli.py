@@ -12,13 +12,15 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from policygrad_metrics import cli_aqi
 from policygrad_metrics._checks import choose
 from policygrad_metrics.cli_options import add_options, read_settings
+from policygrad_metrics.cli_variance import add_variance
 
 _EPILOG = """examples:
   policygrad compare --quick
@@ -26,6 +28,7 @@ _EPILOG = """examples:
   policygrad compare --data wine,digits --methods cross_entropy,policy_gradient --seeds 10
 """
 _OUT = "runs"
+_COMMANDS = ("compare", "aqi", "variance", "methods", "rewards", "datasets")
 
 
 class BadInputError(Exception):
@@ -76,6 +79,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_options(compare)
     compare.set_defaults(run=_compare)
+    forecast = commands.add_parser(
+        "aqi",
+        help="forecast the levels of an air-quality scale from a station's hourly file",
+        description="Forecast air-quality levels from an hourly file, by persistence, boosting, "
+        "cross-entropy and policy gradients; print a table and write a report.",
+        epilog=cli_aqi.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    cli_aqi.add_options(forecast)
+    forecast.set_defaults(run=_aqi)
+    add_variance(commands)
     for name, run, what in (
         ("methods", _methods, "list the methods, a line each"),
         ("rewards", _rewards, "list the rewards by name"),
@@ -102,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if words and not words[0].startswith("-"):
             with bad_input():
-                choose("command", words[0], ("compare", "methods", "rewards", "datasets"))
+                choose("command", words[0], _COMMANDS)
         options = parser.parse_args(words)
         if options.command is None:
             parser.print_help()
@@ -121,15 +135,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
-    # Results go to standard output, everything else to standard error.
-    notes = Console(stderr=True)
     with bad_input():
         settings = read_settings(options)
         datasets = settings.datasets()
+    notes = _say_about(datasets)
+    _start_tensorflow(notes)
+    with quiet_start():
+        from policygrad_metrics.study import compare as study
+    from policygrad_metrics.study.settings import directory_name
+
+    with bad_input():
+        jobs = study.plan(settings, datasets)
+    directory = Path(options.out or Path(_OUT, directory_name(settings, datasets)))
+    return _finish(
+        options,
+        notes,
+        lambda progress: study.compare(
+            settings, jobs, directory, resume=options.resume, progress=progress
+        ),
+    )
+
+
+def _aqi(options: argparse.Namespace) -> int:
+    with bad_input():
+        settings = cli_aqi.read_settings(options)
+        task = settings.task()
+    notes = _say_about([task.dataset])
+    _start_tensorflow(notes)
+    with quiet_start():
+        from policygrad_metrics.air_study import forecast
+    from policygrad_metrics.air_study.settings import directory_name
+
+    with bad_input():
+        jobs = forecast.plan(settings, task)
+    directory = Path(options.out or Path(_OUT, directory_name(settings, task)))
+    return _finish(
+        options,
+        notes,
+        lambda progress: forecast.forecast(
+            settings, jobs, directory, resume=options.resume, progress=progress
+        ),
+    )
+
+
+def _say_about(datasets: Sequence[Any]) -> Any:
+    """Say what the data are; return where all but results goes, standard error."""
+    from rich.console import Console
+
+    notes = Console(stderr=True)
     for dataset in datasets:
         notes.print(_about(dataset), markup=False, highlight=False, soft_wrap=not notes.is_terminal)
+    return notes
+
+
+def _start_tensorflow(notes: Any) -> None:
     if notes.is_terminal:
         notes.print("starting TensorFlow", end="\r")
     with quiet_start():
@@ -138,19 +197,16 @@ def _compare(options: argparse.Namespace) -> int:
         tf.get_logger().setLevel("ERROR")  # it warns of every program that is compiled
         # The first compiled function logs as well.
         tf.function(lambda: tf.zeros([]), jit_compile=True)()
-        from policygrad_metrics.study import compare as study
+
+
+def _finish(options: argparse.Namespace, notes: Any, study: Callable[[Any], Any]) -> int:
+    """Run a study, print its tables and say where its reports are."""
     from policygrad_metrics.study.progress import showing
     from policygrad_metrics.study.records import StudyError
-    from policygrad_metrics.study.settings import directory_name
 
-    with bad_input():
-        jobs = study.plan(settings, datasets)
-    directory = Path(options.out or Path(_OUT, directory_name(settings, datasets)))
     try:
         with showing(notes) as progress:
-            done = study.compare(
-                settings, jobs, directory, resume=options.resume, progress=progress
-            )
+            done = study(progress)
     except StudyError as error:
         print(f"policygrad: {error}", file=sys.stderr)
         return 1 if error.running else 2

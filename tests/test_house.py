@@ -53,6 +53,7 @@ FLOORS = {
     "cli": 6,
     "cli_aqi": 6,
     "cli_options": 6,
+    "cli_variance": 6,
     "__main__": 6,
 }
 

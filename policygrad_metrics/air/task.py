@@ -131,7 +131,7 @@ def forecast_task(
         categorical_names=features.categorical_names,
         y=levels,
         class_names=names,
-        task="ordinal" if len(names) > 2 else "binary",
+        task="ordinal",
         reward=reward,
         time_ordered=True,
         notes=tuple(notes),
