@@ -24,6 +24,21 @@ QUICK: dict[str, Any] = {
 }
 
 
+#: Options that are settings of the same name.
+_AS_THEY_ARE = (
+    "suite",
+    "data_dir",
+    "reward",
+    "seeds",
+    "seed",
+    "folds",
+    "trials",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+)
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a comparison to a parser."""
     _add_data_options(parser.add_argument_group("data"))
@@ -32,8 +47,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_data_options(group: Any) -> None:
-    group.add_argument("--data", metavar="NAMES", help="data sets, see policygrad datasets "
-                       "(default: digits_rare and the synthetic series pm25)")  # fmt: skip
+    group.add_argument("--data", metavar="NAMES", help="data sets, see policygrad datasets; "
+                       "name:reward for another reward than the set's own (default: digits_rare "
+                       "and the synthetic series pm25)")  # fmt: skip
+    group.add_argument("--suite", metavar="NAME", help="standard: 11 data sets, 24 with the files "
+                       "of --data-dir, each with the reward it is made for")  # fmt: skip
     group.add_argument(
         "--data-dir", metavar="FOLDER", help="where the data sets are that are read from files"
     )
@@ -70,6 +88,14 @@ def _add_run_options(group: Any) -> None:
     )
     group.add_argument("--seeds", type=int, metavar="N", help="runs of each method (default: 5)")
     group.add_argument("--seed", type=int, metavar="S", help="the first seed (default: 0)")
+    group.add_argument(
+        "--folds", type=int, metavar="K", help="cross-validate: a run for each fold, --seeds a "
+        "multiple of K (default: a random split for each seed)"
+    )  # fmt: skip
+    group.add_argument(
+        "--trials", type=int, metavar="N", help="hyper-parameter settings that each method tries, "
+        "its defaults first; the validation part chooses (default: 1)"
+    )  # fmt: skip
     group.add_argument(
         "--epochs",
         type=int,
@@ -108,9 +134,11 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
     from policygrad_metrics.study.settings import StudySettings
 
     chosen: dict[str, Any] = dict(QUICK) if options.quick else {}
-    for name in ("reward", "seeds", "seed", "epochs", "batch_size", "learning_rate", "data_dir"):
+    for name in _AS_THEY_ARE:
         if getattr(options, name) is not None:
             chosen[name] = getattr(options, name)
+    if options.folds is not None and options.seeds is None:
+        chosen["seeds"] = options.folds
     if options.methods is not None:
         chosen["methods"] = _names("--methods", options.methods)
     if options.hidden is not None:
@@ -123,6 +151,8 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
                 raise ValueError(f"--{name} goes with --csv FILE; give the file, or leave it out.")
         if options.time_split:
             raise ValueError("--time-split goes with --csv FILE; the named series have their own.")
+    if options.suite is not None:
+        chosen["data"] = ()
     if options.data is not None:
         chosen["data"] = _names("--data", options.data)
     return StudySettings(**chosen)

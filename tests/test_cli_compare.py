@@ -201,12 +201,12 @@ def trained_with(monkeypatch):
         return [
             Trained(
                 seed=replica.seed, best_epoch=0, history={"loss": [1.0], "val_reward": [0.5]},
-                valid_outputs=rng.normal(size=[len(data.y_valid), columns]),
-                test_outputs=rng.normal(size=[len(data.y_test), columns]), weights=[],
+                valid_outputs=rng.normal(size=[len(own.y_valid), columns]),
+                test_outputs=rng.normal(size=[len(own.y_test), columns]), weights=[],
                 diverged=replica.seed == 3, steps=1, seconds=0.0, reward_evaluations=1,
                 stacked=True,
             )
-            for replica in replicas
+            for replica, own in zip(replicas, data, strict=True)
         ]  # fmt: skip
 
     monkeypatch.setattr(train, "train_replicas", record)
@@ -220,22 +220,21 @@ def test_all_methods_get_the_same_network_seeds_splits_and_budget(trained_with, 
     methods = ("cross_entropy", "focal", "policy_gradient", "soft_f1")
     asked = StudySettings(data=(data,), methods=methods, seeds=3, seed=2, epochs=4)
     study = compare(asked, plan(asked, asked.datasets()), tmp_path)
-    calls = len(trained_with) // len(methods)
-    assert calls == (3 if data == "breast_cancer" else 1)
-    for place in range(calls):
-        first, *others = trained_with[place::calls]
-        for other in others:
-            assert other[0] == first[0]
-            for name in ("x_train", "y_train", "x_valid", "y_valid", "x_test", "y_test"):
-                np.testing.assert_array_equal(getattr(other[1], name), getattr(first[1], name))
-            assert [(r.seed, r.learning_rate) for r in other[2]] == [
-                (r.seed, r.learning_rate) for r in first[2]
-            ]
-            for option in ("epochs", "batch_size"):
-                assert other[3][option] == first[3][option]
-    assert sorted(r.seed for call in trained_with[:calls] for r in call[2]) == [2, 3, 4]
-    if data == "breast_cancer":
-        assert not np.array_equal(trained_with[0][1].x_test, trained_with[1][1].x_test)
+    first, *others = trained_with
+    assert len(others) == len(methods) - 1  # all seeds in one call
+    for other in others:
+        assert other[0] == first[0]
+        for one, same in zip(other[1], first[1], strict=True):
+            assert one is same
+        assert [(r.seed, r.learning_rate) for r in other[2]] == [
+            (r.seed, r.learning_rate) for r in first[2]
+        ]
+        for option in ("epochs", "batch_size"):
+            assert other[3][option] == first[3][option]
+    assert [replica.seed for replica in first[2]] == [2, 3, 4]
+    own_splits = not np.array_equal(first[1][0].x_test, first[1][1].x_test)
+    assert own_splits == (data == "breast_cancer")
+    assert (first[1][0] is first[1][1]) == (data == "pm25")
     # Seed 3 diverged in the stand-in: every method says so, and none has vanished.
     (table,) = study.tables
     assert {(row.method, row.diverged, row.runs) for row in table.rows} == {
@@ -263,7 +262,7 @@ def test_the_labels_of_the_test_part_choose_nothing(series):
             if job.method.build is None:
                 one = train._fit_predictor(job, asked, arrays, 0)
             else:
-                (one,) = train._train_networks(job, asked, arrays, [0], Progress(), 1.0)
+                (one,) = train._train_networks(job, asked, {0: arrays}, Progress(), 1.0)
             found.append(
                 (job.method.name, one.best_epoch, one.history, one.decision, one.valid_tuned)
             )

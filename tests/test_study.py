@@ -261,7 +261,8 @@ NUMBERS = strategies.floats(-1e6, 1e6)
 @given(
     strategies.builds(
         StudySettings,
-        data=strategies.sampled_from([("iris",), ("wine", "digits")]),
+        data=strategies.sampled_from([("iris",), ("pima", "car:accuracy")]),
+        suite=strategies.none() | strategies.just("standard"),
         table=strategies.none()
         | strategies.builds(
             TableFile,
@@ -277,7 +278,9 @@ NUMBERS = strategies.floats(-1e6, 1e6)
         data_dir=strategies.none() | NAMES,
         methods=strategies.sampled_from([("focal",), ("soft_f1", "majority")]),
         reward=strategies.none() | NAMES,
-        seeds=strategies.integers(1, 1000),
+        seeds=strategies.just(12),
+        folds=strategies.none() | strategies.sampled_from([2, 3, 12]),
+        trials=strategies.integers(1, 99),
         seed=strategies.integers(0, 1000),
         epochs=strategies.none() | strategies.integers(1, 1000),
         batch_size=strategies.integers(1, 1000),

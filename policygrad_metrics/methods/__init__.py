@@ -7,11 +7,19 @@ Read `base.py` (what a method is) and `registry.py` (the table and its names); t
 To add a method, add its row to the `ROWS` of one of these files.
 """
 
-from policygrad_metrics.methods.base import TASKS, Choice, Loss, Method, TaskInfo
+from policygrad_metrics.methods.base import (
+    LEARNING_RATE,
+    TASKS,
+    Choice,
+    Loss,
+    Method,
+    TaskInfo,
+)
 from policygrad_metrics.methods.registry import METHODS, get_method, methods_for
 from policygrad_metrics.methods.search import LEARNING_RATE_SCALE, trial_hyperparameters
 
 __all__ = [
+    "LEARNING_RATE",
     "LEARNING_RATE_SCALE",
     "METHODS",
     "TASKS",

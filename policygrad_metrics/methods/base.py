@@ -34,6 +34,8 @@ class TaskInfo:
         class_counts: rows of each class in the training part; multi-label: rows that carry each
             label. Empty if not known: weighted losses then count each batch.
         rows: of the training part; by default the sum of class_counts.
+        own_class_weight: weights to use instead of those that class_counts give, such as a tensor
+            that holds those of one replica among many.
 
     Raises:
         ValueError: the task or reward is not known, or the numbers do not fit the task.
@@ -48,6 +50,7 @@ class TaskInfo:
     columns: int = 1
     class_counts: tuple[int, ...] = ()
     rows: int = 0
+    own_class_weight: Any = dataclasses.field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         choose("task", self.task, TASKS)
@@ -114,8 +117,10 @@ class TaskInfo:
         return "binary" if binary and self.task == "binary" else "macro"
 
     @property
-    def class_weight(self) -> np.ndarray | None:
+    def class_weight(self) -> Any:
         """`N / (K N_k)`, `[K]` (multi-label `[L, 2]`), 0 for empty classes; None if not known."""
+        if self.own_class_weight is not None:
+            return self.own_class_weight
         if not self.class_counts:
             return None
         counts = np.asarray(self.class_counts, np.float64)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.content import summaries
 from policygrad_metrics.study.plan import Job, method_names, plan, settings_record
 from policygrad_metrics.study.progress import Progress
@@ -73,7 +74,10 @@ def compare(
     with RunStore.open(directory, record, resume=resume) as store:
         if store.repaired:
             progress.say(f"a torn last line of {store.repaired} bytes was removed from the runs.")
+        cases: Cases | None = None
         for job in jobs:
+            if cases is None or cases.dataset is not job.dataset:
+                cases = Cases(job.dataset, settings)
             missing = [
                 seed
                 for seed in settings.run_seeds
@@ -83,7 +87,8 @@ def compare(
             progress.advance(share * (1 - len(missing) / settings.seeds))
             if missing:
                 progress.working_on(job.label)
-                for run in train_job(job, settings, missing, progress, share / settings.seeds):
+                each = share / settings.seeds
+                for run in train_job(job, settings, cases, missing, progress, each):
                     store.append(run)
         keys = {(job.dataset.name, job.method.name) for job in jobs}
         runs = tuple(run for run in store.runs.values() if (run.data, run.method) in keys)

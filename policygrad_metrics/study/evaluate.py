@@ -6,6 +6,7 @@ The test part is scored once per column, after everything has been chosen.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,14 @@ def decide(chances: np.ndarray, task: str, num_classes: int, decision: str) -> n
     return labels if task == "multilabel" else labels[:, 0]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """What one trial says of two parts: probabilities as `probabilities` gives them."""
+
+    valid: np.ndarray
+    test: np.ndarray
+
+
 def evaluate(
     scorer: Scorer,
     decision: str,
@@ -106,17 +115,55 @@ def evaluate(
         test: Probabilities of the test part.
         y_test: Its labels.
     """
+    return evaluate_trials(scorer, decision, [Outcome(valid, test)], y_valid, y_test)
+
+
+def evaluate_trials(
+    scorer: Scorer,
+    decision: str,
+    trials: Sequence[Outcome | None],
+    y_valid: np.ndarray,
+    y_test: np.ndarray,
+) -> dict[str, Any]:
+    """Return what `evaluate` does of the best of several trials; nothing if all diverged.
+
+    For each column the trial is the one with the best validation reward, the first of equal ones;
+    no other is scored on the test part.
+
+    Args:
+        scorer: How to score.
+        decision: The decision as it comes, see `decide`.
+        trials: One or more, None for one that diverged.
+        y_valid: Labels of the validation part.
+        y_test: Labels of the test part.
+    """
     task, K = scorer.task, scorer.num_classes
-    tuner = DecisionTuner(
-        scorer.reward, multilabel=task == "multilabel", ordinal=task == "ordinal"
-    ).fit(valid, y_valid)
-    plain, tuned = decide(test, task, K, decision), tuner.predict(test)
+    known = {number: trial for number, trial in enumerate(trials) if trial is not None}
+    if not known:
+        return {}
+    plain = {
+        number: scorer.score(y_valid, decide(trial.valid, task, K, decision))
+        for number, trial in known.items()
+    }
+    tuners = {
+        number: DecisionTuner(
+            scorer.reward, multilabel=task == "multilabel", ordinal=task == "ordinal"
+        ).fit(trial.valid, y_valid)
+        for number, trial in known.items()
+    }
+    best_plain = max(plain, key=lambda number: plain[number])
+    best_tuned = max(tuners, key=lambda number: tuners[number].score_)
+    tuner = tuners[best_tuned]
+    labels = decide(known[best_plain].test, task, K, decision)
+    tuned = tuner.predict(known[best_tuned].test)
     return {
-        "plain": scorer.score(y_test, plain),
+        "plain": scorer.score(y_test, labels),
         "tuned": scorer.score(y_test, tuned),
-        "valid_plain": scorer.score(y_valid, decide(valid, task, K, decision)),
+        "valid_plain": plain[best_plain],
         "valid_tuned": float(tuner.score_),
-        "confusion_plain": scorer.confusion(y_test, plain),
+        "confusion_plain": scorer.confusion(y_test, labels),
         "confusion_tuned": scorer.confusion(y_test, tuned),
         "decision": tuner.rule_.describe(),
+        "trial_plain": best_plain,
+        "trial_tuned": best_tuned,
     }

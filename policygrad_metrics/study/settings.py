@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 import policygrad_metrics
-from policygrad_metrics._checks import choose
 from policygrad_metrics.data import Dataset, read_table
 from policygrad_metrics.data.target import number_text
 from policygrad_metrics.study.suites import check_word, load_word, thinned, words_of
@@ -158,7 +157,7 @@ class StudySettings:
             )
         for word in self.data:
             check_word(word)
-        _check_different("data", self.words)
+        _check_different("data", self.data)
         _check_different("methods", self.methods)
         if not self.words and self.table is None:
             raise ValueError("data must name at least one data set, or a table must be given.")
@@ -166,7 +165,8 @@ class StudySettings:
     @property
     def words(self) -> tuple[str, ...]:
         """The data sets that have names, those of the suite first."""
-        return (*(words_of(self.suite, self.data_dir) if self.suite else ()), *self.data)
+        suite = words_of(self.suite, self.data_dir) if self.suite else ()
+        return tuple(dict.fromkeys((*suite, *self.data)))
 
     @property
     def run_seeds(self) -> tuple[int, ...]:
@@ -176,6 +176,7 @@ class StudySettings:
     def epochs_for(self, dataset: Dataset) -> int:
         """Return the number of epochs that every network trains on a data set.
 
+        >>> from policygrad_metrics.data import load
         >>> StudySettings().epochs_for(load("iris")), StudySettings().epochs_for(load("pm25"))
         (600, 40)
         """

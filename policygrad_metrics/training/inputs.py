@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from policygrad_metrics._checks import choose
 from policygrad_metrics.policies import Policy, Sigmoid, Softmax
+from policygrad_metrics.training.network import Network
 from policygrad_metrics.training.records import Buildable, Parts, Replica
 
 #: task -> the policy of its networks: one output column, K columns, or one per label.
@@ -51,13 +53,39 @@ def check_numbers(epochs: int, batch_size: int, patience: int | None, warm_start
         )
 
 
-def arrays(data: Parts, task: str) -> dict[str, np.ndarray]:
-    """Features as float32 and labels as int32, by name.
+def arrays(
+    data: Parts | Sequence[Parts], task: str, replicas: int
+) -> tuple[dict[str, np.ndarray], tuple[int, ...]]:
+    """Features as float32 and labels as int32, by name, and which data set each replica has.
+
+    The arrays are `[S, rows, ...]` of the S different data sets.
 
     Raises:
         ValueError: a part is empty, its features are not finite `[rows, F]`, or its labels are
-            not whole numbers of the task's shape.
+            not whole numbers of the task's shape; the data sets are not one for each replica, or
+            differ in shape.
     """
+    each = list(data) if isinstance(data, Sequence) else [data] * replicas
+    if len(each) != replicas:
+        raise ValueError(
+            f"data must be one data set, or one for each of the {replicas} replicas; it has "
+            f"{len(each)}."
+        )
+    different = list({id(one): one for one in each}.values())
+    place = {id(one): number for number, one in enumerate(different)}
+    found = [_arrays(one, task) for one in different]
+    for name in found[0]:
+        shapes = sorted({one[name].shape for one in found})
+        if len(shapes) > 1:
+            raise ValueError(
+                f"{name} must have the same shape in all data sets; the shapes are {shapes}. Train "
+                "replicas of other shapes in a call of their own."
+            )
+    stacked = {name: np.stack([one[name] for one in found]) for name in found[0]}
+    return stacked, tuple(place[id(one)] for one in each)
+
+
+def _arrays(data: Parts, task: str) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     for part in ("train", "valid", "test"):
         x = np.asarray(getattr(data, f"x_{part}"), np.float32)
@@ -98,18 +126,18 @@ def output_columns(task: str, found: Mapping[str, np.ndarray], num_classes: int 
             f"is {largest}."
         )
     if task == "multilabel":
-        return labels[0].shape[1] if labels[0].ndim == 2 else 1
+        return labels[0].shape[2] if labels[0].ndim == 3 else 1
     return K if several else 1
 
 
 def split_hyperparameters(
     replicas: Sequence[Replica],
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The hyper-parameters on which all replicas agree, and the others as float32 `[R]`.
+    """The hyper-parameters on which all replicas agree, and the others as float32 `[R, ...]`.
 
     Raises:
         ValueError: there are no replicas, their names differ, or a value that differs between
-            them is no number.
+            them is neither a number nor an array of numbers of one shape.
 
     >>> split_hyperparameters([Replica(0, hyper={"beta": 1.0, "average": "macro"}),
     ...                        Replica(0, hyper={"beta": 2.0, "average": "macro"})])
@@ -127,14 +155,20 @@ def split_hyperparameters(
         values = [replica.hyper[name] for replica in replicas]
         if all(np.array_equal(value, values[0]) for value in values):
             shared[name] = values[0]
-        elif all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in values):
+        elif all(map(_numeric, values)) and len({np.shape(value) for value in values}) == 1:
             single[name] = np.array(values, np.float32)
         else:
             raise ValueError(
-                f"hyper[{name!r}] differs between replicas and must then be a number; the values "
-                f"are {values}. Train the others in a call of their own."
+                f"hyper[{name!r}] differs between replicas and must then be a number, or an array "
+                f"of numbers of one shape; the values are {values}. Train the others in a call of "
+                "their own."
             )
     return shared, single
+
+
+def _numeric(value: Any) -> bool:
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return number or (isinstance(value, np.ndarray) and value.dtype.kind in "fiu")
 
 
 def build_models(
@@ -151,14 +185,29 @@ def build_models(
         raise ValueError(
             f"network must give outputs of shape [N, {columns}]; it gives {shape} for N=1."
         )
+    # A `Network` is what its fields are, so that its first weights can be kept for other methods.
+    values = _kept_values if isinstance(network, Network) else _initial_values
     initial = {}
     for seed in {replica.seed for replica in replicas}:
-        other = network.build(features, columns, seed)
-        if [v.shape for v in other.variables] != [v.shape for v in model.variables]:
+        shapes, *initial_values = values(network, features, columns, seed)
+        if shapes != [v.shape for v in model.variables]:
             raise ValueError("network must build the same layers for every seed; they differ.")
-        weights = [v.numpy().ravel() for v in other.trainable_variables]
-        initial[seed] = np.concatenate(weights), [v.numpy() for v in other.non_trainable_variables]
+        initial[seed] = initial_values[0], initial_values[1]
     return model, initial
+
+
+def _initial_values(network, features, columns, seed):
+    """Shapes of all variables, the trainable weights as one row, and the other variables."""
+    model = network.build(features, columns, seed)
+    weights = np.concatenate([v.numpy().ravel() for v in model.trainable_variables])
+    return (
+        [v.shape for v in model.variables],
+        weights,
+        [v.numpy() for v in model.non_trainable_variables],
+    )
+
+
+_kept_values = functools.lru_cache(maxsize=64)(_initial_values)
 
 
 def check_loss(loss: Callable[..., Any], model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:

@@ -10,6 +10,7 @@ because the loss is compiled once, not R times.)
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -38,7 +39,9 @@ class Task:
         model: the network; its own weights are not read.
         policy: reads decisions off the outputs.
         reward: scores them on the validation part; its `multilabel` is set.
-        x_train, y_train, x_valid, y_valid: the data.
+        x_train, y_train, x_valid: the data, of S data sets one below the other: replica r's rows
+            start where its data set's do.
+        y_valid: `[S, N]`, multi-label `[S, N, L]`.
         rows: examples per batch.
         columns: D, columns of the outputs.
         shared: hyper-parameters on which all replicas agree.
@@ -54,6 +57,11 @@ class Task:
     rows: int
     columns: int
     shared: Mapping[str, Any]
+
+    @property
+    def data_sets(self) -> int:
+        """S, the number of data sets."""
+        return len(self.y_valid)
 
 
 class Program:
@@ -80,18 +88,21 @@ class Program:
 
             (settings, state, best, best_reward, active, order, batches) -> (state, best, report)
 
-        All but the last have a leading axis of replicas: `best` are the weights and other
-        variables of the best epoch, `active` says which replicas have not ended, `order
-        [R, batches, rows]` holds row numbers. Only the first `batches` batches are trained on.
-        The report holds loss, reward and healthy, each `[R]`.
+        All but the last have a leading axis of replicas: `settings["which"]` is the data set of
+        each, `best` are the weights and other variables of the best epoch, `active` says which
+        replicas have not ended, `order [R, batches, rows]` holds row numbers of `x_train`. Only
+        the first `batches` batches are trained on. The report holds loss, reward and healthy,
+        each `[R]`.
         """
         train = self._function(lambda *args: self._train(build_loss, *args))
         outputs = self.outputs(self.task.x_valid)
 
         def run(settings, state, best, best_reward, active, order, batches):
-            state, loss = train(settings, state, order, batches)
+            which = settings["which"]
+            replica = {name: value for name, value in settings.items() if name != "which"}
+            state, loss = train(replica, state, order, batches)
             now = [state["weights"], state["others"]]
-            reward = self._score(outputs(*now))
+            reward = self._score(outputs(which, *now), which)
             finite = tf.reduce_all(tf.math.is_finite(state["weights"]), axis=1)
             healthy = tf.math.is_finite(loss) & finite
             better = active & healthy & (reward > best_reward)
@@ -101,19 +112,20 @@ class Program:
         return tf.function(run, autograph=False)
 
     def outputs(self, x: Tensor) -> Callable[..., Tensor]:
-        """A function of weights and other variables that gives the outputs `[R, N, D]` on `x`.
+        """A function `(which, weights, others)` that gives the outputs `[R, N, D]` on `x`.
 
         It goes through `x` in batches, so that hidden layers need the memory of one batch.
         """
-        N, rows = len(x), self.task.rows
+        N, rows = len(x) // self.task.data_sets, self.task.rows
         batches = -(-N // rows)
         # The last batch is filled up with the last row.
         order = np.minimum(np.arange(batches * rows, dtype=np.int32), N - 1)
 
-        def run(weights, others):
+        def run(which, weights, others):
             R, D = weights.shape[0], self.task.columns
+            first = which[:, tf.newaxis] * N
             parts = tf.map_fn(
-                lambda numbers: self._apply(weights, others, tf.gather(x, numbers)),
+                lambda numbers: self._apply(weights, others, tf.gather(x, first + numbers)),
                 order.reshape(batches, rows),
                 fn_output_signature=tf.TensorSpec([R, rows, D], tf.float32),
             )
@@ -122,11 +134,11 @@ class Program:
         return run
 
     def _apply_batch(self, weights, others, x):
-        def one(own, other):
+        def one(own, other, batch):
             own = self._as_variables(own)
-            return self.task.model.stateless_call(own, other, x, training=False)[0]
+            return self.task.model.stateless_call(own, other, batch, training=False)[0]
 
-        return self._over_replicas(one, weights, others)
+        return self._over_replicas(one, weights, others, x)
 
     def _over_replicas(self, one, *args):
         if self.stacked:
@@ -178,11 +190,20 @@ class Program:
         parts = tf.split(weights, sizes)
         return [tf.reshape(part, shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
-    def _score(self, outputs):
+    def _score(self, outputs, which):
         labels = self.task.policy.predict(outputs)
         # The sigmoid policy, for one, has two classes and one column of outputs.
-        num_classes = self.task.policy.num_classes(outputs)
-        return self.task.reward(self.task.y_valid, labels, num_classes=num_classes)
+        score = functools.partial(
+            self.task.reward, num_classes=self.task.policy.num_classes(outputs)
+        )
+        truth = self.task.y_valid
+        if self.task.data_sets == 1:
+            return score(truth[0], labels)
+        return tf.map_fn(
+            lambda pair: score(tf.gather(truth, pair[0]), pair[1]),
+            (which, labels),
+            fn_output_signature=tf.float32,
+        )
 
 
 def _choose(mask, new, old):

@@ -44,7 +44,7 @@ class Replica:
         learning_rate: Adam's, positive.
         hyper: the loss's hyper-parameters by name. A value on which all replicas of a call agree
             may be anything and reaches the loss as it is; where they differ it must be a number
-            and reaches the loss as a scalar tensor.
+            or an array of numbers and reaches the loss as a tensor.
 
     Raises:
         ValueError: the seed or the learning rate is out of range.

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.estimators import LocalExpectation, Reinforce, strongest_estimator
@@ -24,7 +25,7 @@ def train_replicas(
     build_loss: Callable[[dict[str, Any]], Loss],
     reward: str | Reward | Callable[..., float],
     task: str,
-    data: Parts,
+    data: Parts | Sequence[Parts],
     replicas: Sequence[Replica],
     *,
     epochs: int,
@@ -51,7 +52,9 @@ def train_replicas(
         reward: what is validated and stops a replica; as for `PolicyGradientLoss`.
         task: "binary" (one output column), "multiclass", "ordinal" (K columns), or "multilabel"
             (one column per label).
-        data: arrays `x_train, y_train, x_valid, y_valid, x_test`, such as `prepare` returns.
+        data: arrays `x_train, y_train, x_valid, y_valid, x_test`, such as `prepare` returns; or one
+            such for each replica, all of the same shapes. One that several replicas have in
+            common should be the same object: it is then kept once.
         replicas: what differs between the replicas.
         epochs: most epochs to train.
         batch_size: most examples per batch.
@@ -91,30 +94,34 @@ def train_replicas(
     policy = inputs.task_policy(task)
     inputs.check_numbers(epochs, batch_size, patience, warm_start)
     shared, single = inputs.split_hyperparameters(replicas)
-    arrays = inputs.arrays(data, task)
+    arrays, which = inputs.arrays(data, task, len(replicas))
     columns = inputs.output_columns(task, arrays, num_classes)
-    model, initial = inputs.build_models(network, arrays["x_train"].shape[1], columns, replicas)
-    batches = -(-len(arrays["x_train"]) // batch_size)
-    rows = -(-len(arrays["x_train"]) // batches)
+    model, initial = inputs.build_models(network, arrays["x_train"].shape[-1], columns, replicas)
+    train_rows = arrays["x_train"].shape[1]
+    batches = -(-train_rows // batch_size)
+    rows = -(-train_rows // batches)
     losses = [build_loss(dict(replica.hyper)) for replica in replicas]
-    inputs.check_loss(losses[0], model, arrays["x_train"][:rows], arrays["y_train"][:rows])
+    inputs.check_loss(losses[0], model, arrays["x_train"][0, :rows], arrays["y_train"][0, :rows])
     metric = get_reward(reward)
-    tensors = {name: tf.constant(array) for name, array in arrays.items()}
+    y_valid = tf.constant(arrays.pop("y_valid"))
+    below = {name: tf.constant(np.concatenate(array)) for name, array in arrays.items()}
     plan = Plan(
         task=Task(
             model=model,
             policy=policy,
             reward=metric.for_multilabel() if columns > 1 and task == "multilabel" else metric,
-            x_train=tensors["x_train"],
-            y_train=tensors["y_train"],
-            x_valid=tensors["x_valid"],
-            y_valid=tensors["y_valid"],
+            x_train=below["x_train"],
+            y_train=below["y_train"],
+            x_valid=below["x_valid"],
+            y_valid=y_valid,
             rows=rows,
             columns=columns,
             shared=shared,
         ),
-        x_test=tensors["x_test"],
+        x_test=below["x_test"],
         replicas=tuple(replicas),
+        which=which,
+        train_rows=train_rows,
         initial=initial,
         single=single,
         loss_state=_loss_state(losses[0]),

@@ -24,6 +24,8 @@ class Plan:
         task: what the replicas have in common.
         x_test: features of the test part.
         replicas: all replicas.
+        which: the data set of each.
+        train_rows: rows of each data set's training part.
         initial: each seed's weights and other variables.
         single: hyper-parameters that differ between replicas, `[R]`.
         loss_state: what a loss with a moving average starts from.
@@ -36,6 +38,8 @@ class Plan:
     task: Task
     x_test: Tensor
     replicas: tuple[Replica, ...]
+    which: tuple[int, ...]
+    train_rows: int
     initial: Mapping[int, Initial]
     single: Mapping[str, np.ndarray]
     loss_state: tuple[float, ...]
@@ -85,6 +89,7 @@ class Run:
             "learning_rate": tf.constant([r.learning_rate for r in replicas], tf.float32),
             "seed": tf.constant([r.seed for r in replicas], tf.int32),
             "hyper": {name: tf.constant(v[places]) for name, v in plan.single.items()},
+            "which": tf.constant([plan.which[place] for place in places], tf.int32),
         }
         self.state = self._initial_state(replicas)
         self.best = [self.state["weights"], self.state["others"]]
@@ -152,17 +157,23 @@ class Run:
     def _outputs(self, x):
         # Inside a graph, as in validation, so that XLA need not compile the network once more.
         outputs = tf.function(self.program.outputs(x), autograph=False)
-        return outputs.get_concrete_function(*self.best)(*self.best).numpy()
+        return outputs(self.settings["which"], *self.best).numpy()
 
     def _order(self):
-        task = self.plan.task
-        seeds = [self.plan.replicas[place].seed for place in self.places]
+        plan = self.plan
         return np.stack(
             [
-                epoch_order(s, self.epoch, len(task.x_train), self.plan.batches, task.rows)
-                for s in seeds
+                plan.which[place] * plan.train_rows
+                + epoch_order(
+                    plan.replicas[place].seed,
+                    self.epoch,
+                    plan.train_rows,
+                    plan.batches,
+                    plan.task.rows,
+                )
+                for place in self.places
             ]
-        )
+        ).astype(np.int32)
 
     def _take_stock(self, loss, reward, healthy):
         """Book one epoch; returns the rewards of the replicas that trained and stayed finite."""

@@ -1,0 +1,78 @@
+"""What each seed of a data set trains, validates and tests on (floor 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from policygrad_metrics.data import Dataset, Prepared, Split, folds, prepare, split
+from policygrad_metrics.study.settings import StudySettings
+
+
+class Cases(Mapping[int, Prepared]):
+    """Seed -> the prepared parts of its split; made once, whatever asks how often.
+
+    Seeds whose parts are the same (a series, split by time) share one object.
+
+    Args:
+        dataset: The data set.
+        settings: Seeds and folds.
+
+    >>> from policygrad_metrics.data import load
+    >>> cases = Cases(load("iris"), StudySettings(data=("iris",), seeds=3))
+    >>> cases.stacks(), cases[0].x_train.shape
+    ([[0, 1, 2]], (90, 4))
+    """
+
+    def __init__(self, dataset: Dataset, settings: StudySettings):
+        self.dataset = dataset
+        self.settings = settings
+        self._made: dict[int, Prepared] = {}
+
+    def __getitem__(self, seed: int) -> Prepared:
+        if seed not in self._made:
+            first = self.settings.seed
+            if self.dataset.time_ordered and seed != first:
+                self._made[seed] = self[first]
+            else:
+                parts = split_of(self.dataset, self.settings, seed)
+                self._made[seed] = prepare(self.dataset, parts)
+        return self._made[seed]
+
+    def __iter__(self):
+        return iter(self.settings.run_seeds)
+
+    def __len__(self) -> int:
+        return self.settings.seeds
+
+    def stacks(self) -> list[list[int]]:
+        """The seeds, those together whose parts have the same shapes.
+
+        Shapes differ where a training part lacks a text that others have, or folds a row.
+        """
+        found: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+        for seed in self:
+            arrays = self[seed]
+            shapes = tuple(getattr(arrays, name).shape for name in ("x_train", "x_valid", "x_test"))
+            found.setdefault(shapes, []).append(seed)
+        return [*found.values()]
+
+
+def split_of(dataset: Dataset, settings: StudySettings, seed: int) -> Split:
+    """Return the rows of a seed's three parts.
+
+    A series has one split. Without folds each seed shuffles anew; with k folds the first k seeds
+    are the folds of one shuffle, the next k those of another.
+
+    Args:
+        dataset: The data set.
+        settings: Seeds and folds.
+        seed: One of `settings.run_seeds`.
+
+    Raises:
+        ValueError: The rows cannot be split so.
+    """
+    k = settings.folds
+    if dataset.time_ordered or k is None:
+        return split(dataset, seed)
+    repetition, fold = divmod(seed - settings.seed, k)
+    return folds(dataset, k, settings.seed + repetition)[fold]
