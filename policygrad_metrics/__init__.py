@@ -22,7 +22,7 @@ _EXPORTS = {
             "cost_matrix get_reward reward_names"
         ),
         "estimators": (
-            "Enumerate Estimate Estimator ExactExpectation LocalExpectation Reinforce "
+            "ControlVariate Enumerate Estimate Estimator ExactExpectation LocalExpectation Reinforce "
             "SamplingEstimator get_estimator"
         ),
         "policies": "BinnedRegression CumulativeLink Policy Sigmoid Softmax get_policy",

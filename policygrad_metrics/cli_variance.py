@@ -71,7 +71,8 @@ def add_variance(commands: Any) -> None:
 
 
 def _variance(options: argparse.Namespace) -> int:
-    from policygrad_metrics.cli import bad_input, quiet_start
+    from policygrad_metrics.cli import bad_input
+    from policygrad_metrics.study.quiet import quiet_start
 
     for name, value in (_QUICK if options.quick else _DEFAULTS).items():
         if getattr(options, name) is None:

@@ -25,6 +25,7 @@ FLOORS = {
     "statistics": 0,
     "_tfp": 1,
     "sites": 1,
+    "global_batch": 1,
     "draws": 1,
     "policies": 1,
     "rewards": 1,
