@@ -19,20 +19,28 @@ _SMALLEST = 1e-30
 def squashing_layer(model: keras.Model) -> keras.layers.Layer | None:
     """Return the layer whose softmax or sigmoid turns the model's logits into probabilities.
 
-    It is the last layer, or None if that has no such activation: the outputs are then taken to
-    be logits. Nested models are looked into.
+    None if the last layer has no such activation, or if it is not known because the model is
+    subclassed. Nested models are looked into.
 
     >>> model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(3, "softmax")])
     >>> squashing_layer(model) is model.layers[-1]
     True
     """
-    layers = getattr(model, "layers", [])
-    if not layers:
-        return None
-    last = layers[-1]
-    if isinstance(last, keras.Model):
-        return squashing_layer(last)
+    last = last_layer(model)
     return last if getattr(last, "activation", None) in _SQUASHING else None
+
+
+def last_layer(model: keras.Model) -> Any:
+    """Return the layer that makes the model's output, None if the model is subclassed.
+
+    >>> last_layer(keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(3)])).units
+    3
+    """
+    if not getattr(model, "outputs", None):
+        return None
+    sequential = isinstance(model, keras.Sequential)
+    last = model.layers[-1] if sequential else model.get_layer(model.output_names[0])
+    return last_layer(last) if isinstance(last, keras.Model) else last
 
 
 def model_policy(policy: str | Policy, model: Any, y_true: Any, outputs: Any) -> Policy:
