@@ -86,9 +86,7 @@ def main():
     print("  mean{:14.3f}{:16.3f}{:14.3f}".format(*np.mean(scores, axis=0)))
     folder = arguments.out / "finetuned"
     pgm.export_decision(model, folder)
-    print(
-        f"\nThe last model with its decision: model = tf.saved_model.load('{folder}'); model.serve(x)"
-    )
+    print(f"\nServe the last model: served = tf.saved_model.load('{folder}'); served.serve(x)")
 
 
 if __name__ == "__main__":
