@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from policygrad_metrics import cli_aqi
 from policygrad_metrics._checks import choose
 from policygrad_metrics.cli_options import add_options, read_settings
 from policygrad_metrics.cli_variance import add_variance
+from policygrad_metrics.study.quiet import quiet_start, start_tensorflow
 
 _EPILOG = """examples:
   policygrad compare --quick
@@ -151,7 +151,12 @@ def _compare(options: argparse.Namespace) -> int:
         options,
         notes,
         lambda progress: study.compare(
-            settings, jobs, directory, resume=options.resume, progress=progress
+            settings,
+            jobs,
+            directory,
+            resume=options.resume,
+            progress=progress,
+            workers=options.workers,
         ),
     )
 
@@ -191,12 +196,7 @@ def _say_about(datasets: Sequence[Any]) -> Any:
 def _start_tensorflow(notes: Any) -> None:
     if notes.is_terminal:
         notes.print("starting TensorFlow", end="\r")
-    with quiet_start():
-        import tensorflow as tf
-
-        tf.get_logger().setLevel("ERROR")  # it warns of every program that is compiled
-        # The first compiled function logs as well.
-        tf.function(lambda: tf.zeros([]), jit_compile=True)()
+    start_tensorflow()
 
 
 def _finish(options: argparse.Namespace, notes: Any, study: Callable[[Any], Any]) -> int:
@@ -221,30 +221,6 @@ def _about(dataset: Any) -> str:
     )
     lines = [f"{dataset.name}: {dataset.title}; {len(dataset)} rows, {dataset.task} ({counts})"]
     return "\n".join([*lines, *(f"  - {note}" for note in dataset.notes)])
-
-
-@contextmanager
-def quiet_start() -> Iterator[None]:
-    """Keep back what native code writes to standard error; write it after all on failure.
-
-    TensorFlow's start-up lines heed no environment variable, hence the file descriptor.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            sys.stderr.flush()
-            kept.seek(0)
-            os.write(terminal, kept.read())
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(terminal, 2)
-            os.close(terminal)
 
 
 def _print_study(done: Any, *, as_json: bool) -> None:

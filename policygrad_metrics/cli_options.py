@@ -39,6 +39,13 @@ _AS_THEY_ARE = (
 )
 
 
+#: And with a suite, where there is much to look at.
+QUICK_SUITE: dict[str, Any] = {
+    "epochs": 60,
+    "methods": ("majority", "logistic_regression", "cross_entropy", "policy_gradient"),
+}
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a comparison to a parser."""
     _add_data_options(parser.add_argument_group("data"))
@@ -107,6 +114,10 @@ def _add_run_options(group: Any) -> None:
     group.add_argument(
         "--learning-rate", type=float, metavar="RATE", help="of Adam (default: 0.001)"
     )
+    group.add_argument(
+        "--workers", type=int, metavar="N", help="processes to train in, 0 for this one alone "
+        "(default: as many as there are cores, if there is much to do)"
+    )  # fmt: skip
     group.add_argument("--quick", action="store_true", help="a first look: fewer seeds and methods")
 
 
@@ -133,7 +144,11 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
     """
     from policygrad_metrics.study.settings import StudySettings
 
+    if options.workers is not None and options.workers < 0:
+        raise ValueError(f"--workers must be a whole number, 0 or more, got {options.workers}.")
     chosen: dict[str, Any] = dict(QUICK) if options.quick else {}
+    if options.quick and options.suite is not None:
+        chosen.update(QUICK_SUITE)
     for name in _AS_THEY_ARE:
         if getattr(options, name) is not None:
             chosen[name] = getattr(options, name)

@@ -9,7 +9,7 @@ part read once, at the end.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from policygrad_metrics.study.runs import RunStore
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table import Summary
 from policygrad_metrics.study.train import train_job
+from policygrad_metrics.study.workers import Todo, processes_for, train_in_processes
 
 __all__ = ["Study", "compare", "plan"]
 
@@ -55,6 +56,7 @@ def compare(
     *,
     resume: bool = True,
     progress: Progress | None = None,
+    workers: int | None = 0,
 ) -> Study:
     """Train what is missing, and report.
 
@@ -64,9 +66,13 @@ def compare(
         directory: Where to write.
         resume: Go on from the runs in the directory, or move them aside.
         progress: Is told how far it is.
+        workers: In how many other processes to train: 0 for none but this one, None for as many as
+            there are cores if there is much to do. They start Python anew, so a script that asks
+            for them must be importable (`if __name__ == "__main__":`).
 
     Raises:
-        StudyError: The directory is in use, cannot be written, or was made with other settings.
+        StudyError: The directory is in use, cannot be written, or was made with other settings; a
+            worker ended.
     """
     progress = progress or Progress()
     settings = dataclasses.replace(settings, methods=method_names(settings.methods))
@@ -74,23 +80,36 @@ def compare(
     with RunStore.open(directory, record, resume=resume) as store:
         if store.repaired:
             progress.say(f"a torn last line of {store.repaired} bytes was removed from the runs.")
-        cases: Cases | None = None
-        for job in jobs:
-            if cases is None or cases.dataset is not job.dataset:
-                cases = Cases(job.dataset, settings)
-            missing = [
-                seed
-                for seed in settings.run_seeds
-                if (job.dataset.name, job.method.name, seed) not in store.runs
-            ]
-            share = 1 / len(jobs)
-            progress.advance(share * (1 - len(missing) / settings.seeds))
-            if missing:
-                progress.working_on(job.label)
-                each = share / settings.seeds
-                for run in train_job(job, settings, cases, missing, progress, each):
-                    store.append(run)
+        todos = [_todo(job, settings, store, 1 / len(jobs)) for job in jobs]
+        progress.advance(1 - sum(todo.share for todo in todos))
+        todos = [todo for todo in todos if todo.missing]
+        processes = processes_for(todos, workers)
+        train = train_in_processes if processes else _train_here
+        for run in train(todos, settings, processes, progress):
+            store.append(run)
         keys = {(job.dataset.name, job.method.name) for job in jobs}
         runs = tuple(run for run in store.runs.values() if (run.data, run.method) in keys)
         html, markdown = write_reports(directory, record, runs)
     return Study(directory, tuple(summaries(record, runs)), runs, record, html, markdown)
+
+
+def _todo(job: Job, settings: StudySettings, store: RunStore, share: float) -> Todo:
+    missing = tuple(
+        seed
+        for seed in settings.run_seeds
+        if (job.dataset.name, job.method.name, seed) not in store.runs
+    )
+    return Todo(job, missing, share * len(missing) / settings.seeds)
+
+
+def _train_here(
+    todos: Sequence[Todo], settings: StudySettings, processes: int, progress: Progress
+) -> Iterator[Run]:
+    """As `train_in_processes`, in this process."""
+    del processes
+    cases: Cases | None = None
+    for job, missing, share in ((todo.job, todo.missing, todo.share) for todo in todos):
+        if cases is None or cases.dataset is not job.dataset:
+            cases = Cases(job.dataset, settings)
+        progress.working_on(job.label)
+        yield from train_job(job, settings, cases, missing, progress, share / len(missing))
