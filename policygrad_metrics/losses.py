@@ -14,10 +14,17 @@ from policygrad_metrics.estimators import (
     get_estimator,
     strongest_estimator,
 )
+from policygrad_metrics.global_batch import check_strategy, replica_seed, shared_gradient
 from policygrad_metrics.policies import BinnedRegression, Policy, get_policy
 from policygrad_metrics.rewards import BlackBox, Reward, get_reward
 from policygrad_metrics.serialization import deserialize_reward, serialize_reward
-from policygrad_metrics.site_batch import MeanOfValues, mean_over_sites, read_batch, under_xla
+from policygrad_metrics.site_batch import (
+    MeanOfValues,
+    check_replicas,
+    mean_over_sites,
+    read_batch,
+    under_xla,
+)
 from policygrad_metrics.sites import Tensor, canonical_batch
 from policygrad_metrics.surrogates import get_surrogate
 
@@ -130,6 +137,7 @@ class PolicyGradientLoss(SiteLoss):
         dtype: Any = None,
         log_likelihood: float = 0.0,
     ):
+        check_strategy()
         super().__init__(policy, name, reduction, dtype)
         self.reward = get_reward(deserialize_reward(reward))
         self.estimator: Any = estimator if estimator == "auto" else get_estimator(estimator)
@@ -152,7 +160,9 @@ class PolicyGradientLoss(SiteLoss):
         self.seed = seed
         # A loss that is made inside a graph can keep nothing; `stateless_call` is for those.
         initial = self.initial_state() if tf.executing_eagerly() else ()
-        self._state = tuple(tf.Variable(x, trainable=False) for x in initial)
+        # Replicas compute the same state, that of the global batch.
+        same = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self._state = tuple(tf.Variable(x, trainable=False, aggregation=same) for x in initial)
 
     @property
     def variables(self) -> list[Any]:
@@ -183,8 +193,9 @@ class PolicyGradientLoss(SiteLoss):
         return _poisoned(self._combined(batch, reward), batch.healthy), after
 
     def batch_loss(self, batch):
-        """`1 - E[R]` and the terms that are mixed in, of one batch."""
-        return self._combined(batch, self._expected_reward(batch))
+        """`1 - E[R]` and the terms that are mixed in, of one batch: the one of all replicas."""
+        check_replicas(self.reduction, self.variables)
+        return shared_gradient(self._combined(batch, self._expected_reward(batch)))
 
     def _combined(self, batch, expected_reward):
         loss = 1.0 - expected_reward
@@ -231,7 +242,9 @@ class PolicyGradientLoss(SiteLoss):
             estimator = strongest_estimator(
                 reward, batch.num_classes, multilabel_columns=batch.columns
             )
-        seed = fold_in(as_seed(self.seed), logits) if estimator.stochastic else None
+        seed = None
+        if estimator.stochastic:
+            seed = replica_seed(fold_in(as_seed(self.seed), logits))
         return estimator(
             logits, reward, batch.labels, sample_weight=batch.weight, seed=seed, state=state
         )

@@ -8,12 +8,14 @@ raise one, and by a NaN loss with a zero gradient under XLA, which cannot raise.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
+from policygrad_metrics.global_batch import check_strategy, over_replicas, replicas
 from policygrad_metrics.policies import Policy, Sigmoid, Softmax, get_policy
 from policygrad_metrics.sites import Tensor, canonical_weight
 
@@ -162,10 +164,47 @@ def _over_rows(invalid, y_true):
 
 
 def mean_over_sites(values: Tensor, batch: SiteBatch) -> Tensor:
-    """The weighted mean of values `[*sites]`."""
-    if batch.weight is None:
+    """The weighted mean of values `[*sites]` over the global batch."""
+    if batch.weight is None and replicas() == 1:
         return tf.reduce_mean(values)
-    return tf.math.divide_no_nan(tf.reduce_sum(values * batch.weight), tf.reduce_sum(batch.weight))
+    weight = tf.ones_like(values) if batch.weight is None else batch.weight
+    sums = [tf.reduce_sum(values * weight), tf.reduce_sum(weight)]
+    return tf.math.divide_no_nan(*over_replicas(sums))
+
+
+#: Keras's names for a mean over the examples, which divides by the number of replicas too.
+_MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+
+
+def check_replicas(reduction: str | None, variables: Sequence[Any]) -> None:
+    """Refuse what a loss of the global batch cannot do under tf.distribute.
+
+    Args:
+        reduction: the loss's.
+        variables: what it remembers from step to step.
+
+    Raises:
+        ValueError: replicas under XLA; a reduction that is no mean; variables that each replica
+            would write on its own.
+    """
+    check_strategy()
+    if replicas() == 1:
+        return
+    if under_xla():
+        raise ValueError(
+            "XLA cannot exchange sums between replicas: under a tf.distribute strategy use "
+            "model.compile(..., jit_compile=False)."
+        )
+    if reduction not in _MEANS:
+        raise ValueError(
+            f"reduction={reduction!r} has no meaning for a reward of the global batch under a "
+            f"tf.distribute strategy; use {_MEANS[0]!r}."
+        )
+    if not all(isinstance(variable, tf.distribute.DistributedValues) for variable in variables):
+        raise ValueError(
+            "this loss remembers something from step to step: make it inside strategy.scope(), "
+            "as the model, so that its replicas agree on it."
+        )
 
 
 class MeanOfValues(keras.losses.Loss):

@@ -132,6 +132,8 @@ def check_values(logits: Tensor, y_true: Tensor, weight: Tensor, num_classes: in
     if not tf.executing_eagerly():
         return
     if tf.size(y_true) == 0:
+        if tf.distribute.has_strategy():  # the other replicas hold the examples
+            return
         raise ValueError("the batch is empty: a reward needs at least one example.")
     low, high = int(tf.reduce_min(y_true)), int(tf.reduce_max(y_true))
     if low < 0 or high >= num_classes:

@@ -34,6 +34,8 @@ FLOORS = {
     "site_batch": 2,
     "serialization": 2,
     "losses": 2,
+    "surrogate_losses": 2,
+    "running_counts": 2,
     "metrics": 2,
     "callbacks": 2,
     "backup": 2,

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from policygrad_metrics.estimators.base import Estimate, Estimator, policy_gradient
 from policygrad_metrics.estimators.expectation import expectation, has_exact_expectation
+from policygrad_metrics.global_batch import replicas
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +81,11 @@ class Enumerate(Estimator):
     stochastic = False
 
     def estimate(self, problem, *, seed, state):
+        if replicas() > 1:
+            raise ValueError(
+                "Enumerate visits the label sets of one device's examples and cannot be used "
+                'under a tf.distribute strategy: use estimator="exact" or "local_expectation".'
+            )
         N, C, K = problem.probs.shape
         if N is None:
             raise ValueError("Enumerate needs a batch size that is known when the graph is built.")

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.global_batch import alone, over_replicas
 from policygrad_metrics.rewards.forms import (
     ChoiceRatio,
     Form,
@@ -61,6 +62,10 @@ def expectation(form: Form, probs: Tensor, nodes: int | None = None) -> tuple[Te
         return _linear(form, probs)
     if isinstance(form, Matches):
         return _matches(form, probs)
+    if isinstance(form, IndicatorRatios) and form.layout == "rows":
+        with alone():  # a ratio is that of one example's columns: only their mean is shared
+            value, effects = _indicator_ratios(form, probs, nodes)
+        return form.constant + over_replicas(value - form.constant), effects
     if isinstance(form, IndicatorRatios):
         return _indicator_ratios(form, probs, nodes)
     if isinstance(form, ChoiceRatio):
@@ -70,7 +75,7 @@ def expectation(form: Form, probs: Tensor, nodes: int | None = None) -> tuple[Te
 
 def over_sites(x: Tensor) -> Tensor:
     """Sum x `[..., M, R]` over the sites, to `[..., 1, R]`."""
-    return tf.reduce_sum(_folded(x, tf.add), axis=-2, keepdims=True)
+    return over_replicas(tf.reduce_sum(_folded(x, tf.add), axis=-2, keepdims=True))
 
 
 def log_product(z: Tensor) -> Tensor:
@@ -79,7 +84,7 @@ def log_product(z: Tensor) -> Tensor:
     `(1 + a)(1 + b) - 1 = a + b (1 + a)` keeps full relative precision: both terms have one sign.
     """
     product = _folded(z, lambda a, b: a + b * (1.0 + a))
-    return tf.reduce_sum(tf.math.log1p(product), axis=-2, keepdims=True)
+    return over_replicas(tf.reduce_sum(tf.math.log1p(product), axis=-2, keepdims=True))
 
 
 def _folded(x, combine):
@@ -135,14 +140,14 @@ def nodes_and_weights(
 
 
 def _linear(form, probs):
-    return form.constant + tf.reduce_sum(form.gains * probs), form.gains
+    return form.constant + over_replicas(tf.reduce_sum(form.gains * probs)), form.gains
 
 
 def _matches(form, probs):
     right = tf.reduce_sum(probs * tf.one_hot(form.y_true, 2), axis=-1)  # [N, C]
     log_right = tf.math.log(tf.maximum(right, _TINY))
     others = tf.exp(tf.reduce_sum(log_right, axis=1, keepdims=True) - log_right)
-    value = tf.reduce_sum(form.share * tf.exp(tf.reduce_sum(log_right, axis=1)))
+    value = over_replicas(tf.reduce_sum(form.share * tf.exp(tf.reduce_sum(log_right, axis=1))))
     gain = form.share[:, None] * others
     return value, gain[..., None] * tf.one_hot(form.y_true, 2)
 

@@ -14,6 +14,7 @@ from policygrad_metrics.estimators.expectation import has_exact_expectation
 from policygrad_metrics.estimators.literature import LITERATURE
 from policygrad_metrics.estimators.local_expectation import LocalExpectation
 from policygrad_metrics.estimators.reinforce import Reinforce
+from policygrad_metrics.global_batch import alone
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.forms import StructuredForm
 
@@ -79,7 +80,8 @@ def strongest_estimator(
     'LocalExpectation'
     """
     truth = tf.zeros([1, multilabel_columns], tf.int32)
-    form = reward.form(truth, tf.ones_like(truth, tf.float32), num_classes)
+    with alone():
+        form = reward.form(truth, tf.ones_like(truth, tf.float32), num_classes)
     if has_exact_expectation(form):
         return ExactExpectation()
     if isinstance(form, StructuredForm):

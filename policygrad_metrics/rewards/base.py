@@ -17,6 +17,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from policygrad_metrics.global_batch import gathered, own_rows
 from policygrad_metrics.rewards.forms import ChoiceRatio, ClassCounts, Counts, Form
 from policygrad_metrics.sites import Tensor, canonical_weight, flatten_sites
 
@@ -162,10 +163,12 @@ class RatioReward(Reward):
 
     def form(self, y_true, weight, num_classes, weighted=False):
         self.refuse_multilabel()
-        n, d, n0, d0 = self.tables(y_true[:, 0], weight[:, 0], num_classes)
+        y, w = (x[:, 0] for x in gathered(y_true, weight))  # n0 and d0 may be any function of them
+        n, d, n0, d0 = self.tables(y, w, num_classes)
+        n, d = (tf.convert_to_tensor(x, tf.float32) for x in (n, d))
         return ChoiceRatio(
-            tf.convert_to_tensor(n, tf.float32),
-            tf.convert_to_tensor(d, tf.float32),
+            n if n.shape.rank < 2 or n.shape[0] == 1 else own_rows(n, y_true),
+            d if d.shape.rank < 2 or d.shape[0] == 1 else own_rows(d, y_true),
             n0,
             d0,
             coefficient=1.0,

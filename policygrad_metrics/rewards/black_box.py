@@ -14,6 +14,7 @@ from policygrad_metrics.python_calls import BACKENDS, Calls, call_checked
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.counted_calls import CountedCalls
 from policygrad_metrics.rewards.forms import Opaque
+from policygrad_metrics.rewards.gathered import gathered_form
 
 #: Confusion matrices whose reward is remembered with `counts=True`.
 KEPT_MATRICES = 65536
@@ -68,6 +69,10 @@ class BlackBox(Reward):
     _calls: Calls = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
+        if not callable(self.function):
+            raise TypeError(
+                f"function must be a function f(y_true, y_pred) -> float; it is {self.function!r}."
+            )
         choose("backend", self.backend, BACKENDS)
         if self.workers < 1 or int(self.workers) != self.workers:
             raise ValueError(
@@ -116,15 +121,19 @@ class BlackBox(Reward):
     def form(self, y_true, weight, num_classes, weighted=False):
         if self.counts:
             self.refuse_multilabel()
-            return CountedCalls(self._calls, y_true, weight, weighted, num_classes)
 
-        def score(labels):
+        def form(y_true, weight):
+            if self.counts:
+                return CountedCalls(self._calls, y_true, weight, weighted, num_classes)
             weights = (weight,) if weighted else ()
 
             def evaluate(y, a, *w):
                 return self._calls([self._arguments(y, one, *w) for one in a]).astype(np.float32)
 
-            scores = tf.numpy_function(evaluate, [y_true, labels, *weights], tf.float32)
-            return tf.ensure_shape(scores, labels.shape[:1])
+            def score(labels):
+                scores = tf.numpy_function(evaluate, [y_true, labels, *weights], tf.float32)
+                return tf.ensure_shape(scores, labels.shape[:1])
 
-        return Opaque(score)
+            return Opaque(score)
+
+        return gathered_form(form, y_true, weight)

@@ -10,6 +10,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from policygrad_metrics.global_batch import over_replicas
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.forms import ClassCounts, Counts, Linear
 
@@ -30,7 +31,7 @@ class BalancedAccuracy(Reward):
     def form(self, y_true, weight, num_classes, weighted=False):
         self.refuse_multilabel()
         truth = weight * tf.one_hot(y_true[:, 0], num_classes)
-        total = tf.reduce_sum(truth, axis=0)
+        total = over_replicas(tf.reduce_sum(truth, axis=0))
         present = tf.reduce_sum(tf.cast(total > 0.0, tf.float32))
         return Linear(
             tf.math.divide_no_nan(tf.math.divide_no_nan(truth, total), present)[:, None, :]

@@ -19,10 +19,11 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import tensorflow as tf
 
+from policygrad_metrics.global_batch import over_replicas
 from policygrad_metrics.sites import Tensor
 
 Layout = Literal["classes", "columns", "pooled", "rows"]
@@ -67,7 +68,7 @@ class Linear(StructuredForm):
         return self.soft_score(tf.one_hot(labels, self.gains.shape[-1]))
 
     def soft_score(self, choices):
-        return self.constant + tf.reduce_sum(choices * self.gains, axis=[1, 2, 3])
+        return self.constant + over_replicas(tf.reduce_sum(choices * self.gains, axis=[1, 2, 3]))
 
     def effects(self, labels):
         return tf.broadcast_to(
@@ -89,11 +90,11 @@ class Matches(StructuredForm):
 
     def score(self, labels):
         right = tf.reduce_all(labels == self.y_true, axis=2)
-        return tf.reduce_sum(tf.where(right, self.share, 0.0), axis=1)
+        return over_replicas(tf.reduce_sum(tf.where(right, self.share, 0.0), axis=1))
 
     def soft_score(self, choices):
         right = tf.reduce_sum(choices * tf.one_hot(self.y_true, 2), axis=-1)
-        return tf.reduce_sum(self.share * tf.reduce_prod(right, axis=2), axis=1)
+        return over_replicas(tf.reduce_sum(self.share * tf.reduce_prod(right, axis=2), axis=1))
 
     def effects(self, labels):
         wrong = tf.cast(labels != self.y_true, tf.float32)
@@ -146,6 +147,15 @@ class IndicatorRatios(StructuredForm):
             return tf.gather(x[..., 0, :], self.classes, axis=-1)
         return self.arrange(x[..., 1])
 
+    def over_sites(self, sums: Any) -> Any:
+        """Sums over a ratio's sites on this replica, completed by the other replicas' sites."""
+        return sums if self.layout == "rows" else over_replicas(sums)
+
+    def over_ratios(self, x: Tensor) -> Tensor:
+        """Sum x `[..., R]` over the ratios."""
+        total = tf.reduce_sum(x, axis=-1)
+        return over_replicas(total) if self.layout == "rows" else total
+
     def arrange(self, x: Tensor) -> Tensor:
         """Take `[..., N, C]` to `[..., M, R]` in the layouts that read label columns."""
         if self.layout == "rows":
@@ -171,7 +181,7 @@ class IndicatorRatios(StructuredForm):
 
     def soft_score(self, choices):
         n, d = self._sums(self.positive(choices))
-        return self.constant + tf.reduce_sum(self.coefficient * self._ratio(n, d), axis=-1)
+        return self.constant + self.over_ratios(self.coefficient * self._ratio(n, d))
 
     def effects(self, labels):
         b = self.positive(tf.one_hot(labels, self.num_classes))
@@ -181,15 +191,14 @@ class IndicatorRatios(StructuredForm):
         return self.spread(self.coefficient * (on - off), labels.shape[-1])
 
     def _sums(self, b):
-        return (
-            tf.reduce_sum(self.n * b, axis=1),
-            self.d0 + tf.reduce_sum(self.d * b, axis=1),
-        )
+        sums = [tf.reduce_sum(self.n * b, axis=1), tf.reduce_sum(self.d * b, axis=1)]
+        n, d = self.over_sites(sums)
+        return n, self.d0 + d
 
     def _ratio(self, n, d):
         # Taking a weight back out of a sum leaves rounding behind where zero is meant.
-        smallest = 0.0 if self.lattice else 1e-6 * (self.d0 + tf.reduce_sum(self.d + 0 * self.n, 0))
-        empty = d <= smallest
+        everything = tf.reduce_sum(self.d + 0 * self.n, axis=0)
+        empty = d <= (0.0 if self.lattice else 1e-6 * (self.d0 + self.over_sites(everything)))
         return tf.where(empty, self.zero_division, n / tf.where(empty, 1.0, d))
 
 
@@ -236,14 +245,13 @@ class ChoiceRatio(StructuredForm):
         return tf.one_hot(flat, max(self.n.shape[-1], self.d.shape[-1]))
 
     def _sums(self, choices):
-        return (
-            self.n0 + tf.reduce_sum(self.n * choices, axis=[1, 2]),
-            self.d0 + tf.reduce_sum(self.d * choices, axis=[1, 2]),
-        )
+        sums = [tf.reduce_sum(x * choices, axis=[1, 2]) for x in (self.n, self.d)]
+        n, d = over_replicas(sums)
+        return self.n0 + n, self.d0 + d
 
     def _ratio(self, n, d):
-        largest = self.d0 + tf.reduce_sum(tf.reduce_max(self.d + 0 * self.n, axis=-1))
-        empty = d <= (0.0 if self.lattice else 1e-6 * largest)
+        largest = tf.reduce_sum(tf.reduce_max(self.d + 0 * self.n, axis=-1))
+        empty = d <= (0.0 if self.lattice else 1e-6 * (self.d0 + over_replicas(largest)))
         return tf.where(empty, self.zero_division, n / tf.where(empty, 1.0, d))
 
 
@@ -275,7 +283,7 @@ class Counts(StructuredForm):
 
     def _confusion(self, choices):
         truth = tf.one_hot(self.y_true[:, 0], self.num_classes) * self.weight
-        return tf.einsum("nt,sna->sta", truth, choices[:, :, 0])
+        return over_replicas(tf.einsum("nt,sna->sta", truth, choices[:, :, 0]))
 
     def _counted_effects(self, labels):
         # A flip moves one count from cell (t, a) to cell (t, c): K^3 flips, whatever N is.
@@ -363,10 +371,12 @@ class ClassCounts(StructuredForm):
     def _counts(self, chosen):
         truth = tf.one_hot(self.y_true[:, 0], self.num_classes)  # [N, K]
         true = tf.reduce_sum(truth * self.weight, axis=0)
+        predicted = chosen * self.weight
+        hits = tf.reduce_sum(predicted * truth, axis=1)
+        true, predicted, hits = over_replicas([true, tf.reduce_sum(predicted, axis=1), hits])
         # Counted first and divided last: a class that is everything has a share of exactly 1.
         total = tf.reduce_sum(true)
-        hits = tf.math.divide_no_nan(tf.reduce_sum(chosen * truth * self.weight, axis=1), total)
-        predicted = tf.math.divide_no_nan(tf.reduce_sum(chosen * self.weight, axis=1), total)
+        hits, predicted = (tf.math.divide_no_nan(x, total) for x in (hits, predicted))
         true = tf.broadcast_to(tf.math.divide_no_nan(true, total), tf.shape(hits))
         share = tf.math.divide_no_nan(self.weight, total)
         return hits, predicted, true, truth, share

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics._checks import choose
+from policygrad_metrics.global_batch import over_replicas
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.forms import ChoiceRatio, Linear, Matches
 from policygrad_metrics.sites import Tensor
@@ -18,8 +19,13 @@ from policygrad_metrics.sites import Tensor
 
 def mean_gain(gains: Tensor, y_true: Tensor, weight: Tensor) -> Linear:
     """The weighted mean of `gains[y_i, a_i]` (a K x K table) over sites `[N, C]`."""
-    share = tf.math.divide_no_nan(weight, tf.reduce_sum(weight))
+    share = share_of_total(weight)
     return Linear(tf.expand_dims(share, -1) * tf.gather(tf.cast(gains, tf.float32), y_true))
+
+
+def share_of_total(weight: Tensor) -> Tensor:
+    """Weights over the total weight of the global batch."""
+    return tf.math.divide_no_nan(weight, over_replicas(tf.reduce_sum(weight)))
 
 
 def level_distance(num_classes: int) -> Tensor:
@@ -50,7 +56,7 @@ class Accuracy(Reward):
     def form(self, y_true, weight, num_classes, weighted=False):
         if self.multilabel:
             row_weight = tf.reduce_mean(weight, axis=1)
-            return Matches(y_true, tf.math.divide_no_nan(row_weight, tf.reduce_sum(row_weight)))
+            return Matches(y_true, share_of_total(row_weight))
         return mean_gain(tf.eye(num_classes), y_true, weight)
 
 
@@ -205,8 +211,9 @@ class CohenKappa(Reward):
     def form(self, y_true, weight, num_classes, weighted=False):
         self.refuse_multilabel()
         disagreement = self.disagreement(num_classes)
-        share = tf.math.divide_no_nan(weight, tf.reduce_sum(weight))  # [N, 1]
+        share = share_of_total(weight)  # [N, 1]
         frequency = tf.reduce_sum(share * tf.one_hot(y_true[:, 0], num_classes), axis=0)
+        frequency = over_replicas(frequency)
         chance = tf.linalg.matvec(disagreement, frequency, transpose_a=True)  # [K]
         return ChoiceRatio(
             n=share * tf.gather(disagreement, y_true[:, 0]),

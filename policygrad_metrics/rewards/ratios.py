@@ -20,6 +20,7 @@ import dataclasses
 import tensorflow as tf
 
 from policygrad_metrics._checks import choose
+from policygrad_metrics.global_batch import over_replicas
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.forms import ChoiceRatio, IndicatorRatios, Layout, Linear
 from policygrad_metrics.sites import Tensor
@@ -129,7 +130,7 @@ class PositiveRatio(AveragedReward):
             columns = None
             layout = "classes"
             classes = (1,) if self.average == "binary" else self.chosen(num_classes, "classes")
-            truth = tf.gather(tf.one_hot(y_true[:, 0], num_classes), classes, axis=-1)
+            truth = tf.cast(y_true == tf.constant([classes], tf.int32), tf.float32)
         form = IndicatorRatios(
             layout,
             classes,
@@ -145,14 +146,15 @@ class PositiveRatio(AveragedReward):
         )
         arrange = form.arrange if self.multilabel else lambda x: x
         truth, weight = arrange(truth), arrange(weight)
-        true = tf.reduce_sum(weight * truth, axis=0)
+        true = form.over_sites(tf.reduce_sum(weight * truth, axis=0))
         if self.average == "weighted":
             coefficient = tf.math.divide_no_nan(true, tf.reduce_sum(true))
         elif self.average == "samples":
             # An example without any truth or label counts as zero_division; its share of the
             # mean is its weight, whatever the columns that count.
             row_weight = tf.reduce_mean(share, axis=1)
-            coefficient = tf.math.divide_no_nan(row_weight, tf.reduce_sum(row_weight))
+            total = over_replicas(tf.reduce_sum(row_weight))
+            coefficient = tf.math.divide_no_nan(row_weight, total)
         elif columns is not None and self.average == "macro":
             coefficient = counted / float(len(columns))
         else:
@@ -171,7 +173,7 @@ class PositiveRatio(AveragedReward):
             tf.one_hot(self.chosen(num_classes, "classes"), num_classes), axis=0
         )
         truth = tf.one_hot(y_true[:, 0], num_classes) * counted
-        true = tf.reduce_sum(weight * truth)
+        true = over_replicas(tf.reduce_sum(weight * truth))
         return ChoiceRatio(
             n=hit * weight * truth,
             d=weight * (called * counted + both * truth),
@@ -294,7 +296,7 @@ class Specificity(AveragedReward):
             classes = (1,) if self.average == "binary" else self.chosen(num_classes, "classes")
             share = tf.reduce_sum(tf.one_hot(classes, num_classes), axis=0) / float(len(classes))
             negative = (1.0 - tf.one_hot(y_true[:, 0], num_classes)) * weight  # [N, K]
-        total = tf.reduce_sum(negative, axis=0)
+        total = over_replicas(tf.reduce_sum(negative, axis=0))
         per_site = share * tf.math.divide_no_nan(negative, total)
         constant = self.zero_division * tf.reduce_sum(tf.where(total > 0.0, 0.0, share))
         if self.multilabel:

@@ -13,6 +13,7 @@ from policygrad_metrics.estimators.literature.base import (
     need_soft_score,
     soft_slope,
 )
+from policygrad_metrics.global_batch import over_replicas
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,7 @@ class MuProp(IndependentSamples):
         form, probs = cast(Any, problem.form), problem.probs
         mean, slope = soft_slope(form, probs[None])
         score = tf.one_hot(labels, probs.shape[-1]) - probs
-        tangent = mean + tf.reduce_sum(slope * score, axis=[1, 2, 3])
+        tangent = mean + over_replicas(tf.reduce_sum(slope * score, axis=[1, 2, 3]))
         residual = form.score(labels) - tangent
         others = self.samples - 1
         baseline = (tf.reduce_sum(residual) - residual) / others if others else 0.0
