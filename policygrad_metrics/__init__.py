@@ -22,11 +22,12 @@ _EXPORTS = {
             "cost_matrix get_reward reward_names"
         ),
         "estimators": (
-            "ControlVariate Enumerate Estimate Estimator ExactExpectation LocalExpectation Reinforce "
-            "SamplingEstimator get_estimator"
+            "ControlVariate Enumerate Estimate Estimator ExactExpectation LocalExpectation "
+            "Reinforce SamplingEstimator get_estimator"
         ),
         "policies": "BinnedRegression CumulativeLink Policy Sigmoid Softmax get_policy",
-        "losses": "FocalLoss PolicyGradientLoss SurrogateLoss",
+        "losses": "PolicyGradientLoss",
+        "surrogate_losses": "FocalLoss SurrogateLoss",
         "metrics": "RewardMetric",
         "callbacks": "StopOnBadBatch",
         "backup": "BackupAndRestore",
@@ -34,6 +35,7 @@ _EXPORTS = {
         "step_losses": "StaircaseStepsLoss TanhStepsLoss",
         "activations": "SigmoidStaircase",
         "decision": "DecisionTuner",
+        "diagnostics": "GradientMonitor",
         "finetuning": "FineTuned finetune",
         "loading": "load_model",
         "serving": "DecisionLayer export_decision",

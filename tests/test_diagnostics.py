@@ -9,7 +9,7 @@ from test_estimators import all_label_sets, blackbox, chances, problem, slow_tru
 
 import policygrad_metrics as pgm
 from policygrad_metrics import cli
-from policygrad_metrics.diagnostics import measure_gradients, toy_problem
+from policygrad_metrics.diagnostics import measure_gradients, published, toy_problem
 
 
 def test_variance_and_bias_are_those_of_enumeration():
@@ -146,3 +146,94 @@ def test_command_reads_a_network_and_its_data(tmp_path, capsys):
     table.write_text("\n".join([*rows, "x,1,2"]))
     assert cli.main([*words, "--target", "label"]) == 2
     assert "numbers only" in capsys.readouterr().err
+
+
+def test_published_experiments_come_out_as_published():
+    exact, *rest = published.kool_records(4096, etas=(-4.0,), sizes=(2,))
+    assert exact["ours"] == pytest.approx(exact["reference"], rel=5e-3)
+    for row in rest:
+        # The references are rounded to two digits and have noise of their own.
+        noise = 4.5 * row["standard_error"] + 0.05 * row["reference"]
+        assert abs(row["ours"] - row["reference"]) < 2 * noise, row
+    disarm = published.toy_records(256, names=["disarm"])
+    assert disarm[0]["ours"] < 1e-14
+    assert "| disarm, variance | theta = 0.5, k = 2 |" in published.published_table(disarm)
+
+
+def small_fit(loss, *callbacks, bias=0.0, epochs=1):
+    import keras
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(64, 3)).astype("float32")
+    y = (x[:, 0] + rng.normal(size=64) > 0).astype("int32")
+    model = keras.Sequential([keras.layers.Dense(2, kernel_initializer="zeros")])
+    model.build((None, 3))
+    model.layers[0].bias.assign([0.0, bias])
+    model.compile(keras.optimizers.SGD(1e-3), loss=loss, run_eagerly=True)
+    monitor = pgm.GradientMonitor(x, y, batch_size=16)
+    history = model.fit(
+        x, y, batch_size=32, epochs=epochs, verbose=0, callbacks=[monitor, *callbacks]
+    )
+    return history.history, model, x, y
+
+
+def test_monitor_logs_what_the_formulas_say(tmp_path):
+    import keras
+
+    csv = tmp_path / "log.csv"
+    loss = pgm.PolicyGradientLoss("f1_macro", cross_entropy=0.0)
+    history, model, x, y = small_fit(loss, keras.callbacks.CSVLogger(str(csv)))
+    assert csv.read_text().splitlines()[0] == "epoch,gradient_snr,loss,policy_entropy"
+    probs = tf.nn.softmax(model(x)).numpy()
+    entropy = -(probs * np.log(probs)).sum(-1).mean()
+    assert history["policy_entropy"][0] == pytest.approx(entropy, rel=1e-5)
+    gradients = []
+    for rows in np.split(np.arange(64), 4):
+        with tf.GradientTape() as tape:
+            value = loss(y[rows], model(x[rows]))
+        slopes = tape.gradient(value, model.trainable_variables)
+        gradients.append(np.concatenate([s.numpy().ravel() for s in slopes]))
+    mean, noise = np.mean(gradients, 0), np.var(gradients, 0, ddof=1).sum()
+    snr = np.sqrt(max((mean**2).sum() - noise / 4, 0) / noise)
+    assert history["gradient_snr"][0] == pytest.approx(snr, rel=1e-4)
+
+
+def test_monitor_warns_once_of_a_policy_that_is_certain_where_it_is_wrong():
+    with pytest.warns(RuntimeWarning, match=r"collapsed in epoch 0: it decides \d+% of") as caught:
+        small_fit(pgm.PolicyGradientLoss("f1_macro"), bias=20.0, epochs=2)
+    assert sum("collapsed" in str(w.message) for w in caught) == 1
+    small_fit(pgm.PolicyGradientLoss("f1_macro"), bias=2.0)  # sure, not certain: no warning
+
+
+def test_monitor_leaves_a_moving_average_alone():
+    loss = pgm.PolicyGradientLoss(
+        "f1_macro", estimator=pgm.Reinforce(2, "moving_average"), cross_entropy=0.0
+    )
+    monitor = pgm.GradientMonitor(np.zeros([4, 1]), [0, 1, 0, 1], batch_size=2)
+    import keras
+
+    model = keras.Sequential([keras.layers.Dense(2)])
+    model.build((None, 1))
+    model.compile("sgd", loss=loss)
+    monitor.set_model(model)
+    monitor.on_train_begin()
+    before = [v.numpy() for v in loss._state]
+    logs = {}
+    monitor.on_epoch_end(0, logs)
+    assert [v.numpy() for v in loss._state] == before
+    assert set(logs) == {"gradient_snr", "policy_entropy"}
+
+
+def test_monitor_errors():
+    import keras
+
+    with pytest.raises(ValueError, match="at least two batches of batch_size=256"):
+        pgm.GradientMonitor(np.zeros([300, 1]), np.zeros(300))
+    with pytest.raises(ValueError, match="as many rows"):
+        pgm.GradientMonitor(np.zeros([300, 1]), np.zeros(200), batch_size=8)
+    monitor = pgm.GradientMonitor(np.zeros([4, 1]), np.zeros(4), batch_size=2)
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", loss="mse")
+    monitor.set_model(model)
+    with pytest.raises(ValueError, match="PolicyGradientLoss or SurrogateLoss"):
+        monitor.on_train_begin()

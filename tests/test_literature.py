@@ -10,6 +10,7 @@ from test_estimators import TOLERANCE, all_label_sets, blackbox, chances, proble
 import policygrad_metrics as pgm
 from policygrad_metrics.estimators.literature import LITERATURE
 from policygrad_metrics.estimators.literature.antithetic import antithetic_labels
+from policygrad_metrics.estimators.literature.gumbel import perturbed_logits
 
 REWARDS = [
     pytest.param(pgm.get_reward("f1_macro"), 3, id="f1_macro"),
@@ -142,3 +143,192 @@ def test_errors_name_the_way_out():
         pgm.get_estimator("antithetic", samples=3)
     with pytest.raises(ValueError, match="did you mean 'antithetic'"):
         pgm.get_estimator("antithetics")
+
+
+def without_replacement(chance, chosen):
+    """P(the set is drawn), by summing over the orders."""
+    return sum(
+        np.prod([chance[s] / (1.0 - chance[list(order[:i])].sum()) for i, s in enumerate(order)])
+        for order in itertools.permutations(chosen)
+    )
+
+
+@pytest.mark.parametrize(("reward", "K"), REWARDS)
+@pytest.mark.parametrize("samples", [2, 3])
+def test_unordered_set_is_unbiased(reward, K, samples):
+    logits, y_true = problem((2,), K)
+    labels = all_label_sets((2,), K)
+    chance = chances(logits, labels)
+    chance /= chance.sum()  # the float32 log-probabilities are off by 1e-7
+    sets = list(itertools.combinations(range(len(labels)), samples))
+    weights = [without_replacement(chance, chosen) for chosen in sets]
+    assert sum(weights) == pytest.approx(1.0, abs=1e-12)
+    estimator = pgm.get_estimator("unordered_set", samples=samples)
+    found = weighted_sum(
+        weights,
+        [estimator.from_labels(logits, reward, y_true, labels[list(chosen)]) for chosen in sets],
+    )
+    assert_is_the_truth(found, reward, logits, y_true)
+
+
+def test_unordered_set_of_everything_is_the_truth():
+    logits, y_true = problem((2,), 2)
+    f1 = pgm.get_reward("f1")
+    estimate = pgm.get_estimator("unordered_set", samples=4)(logits, f1, y_true, seed=3)
+    found = (estimate.value.numpy(), estimate.gradient.numpy())
+    assert_is_the_truth(found, f1, logits, y_true)
+
+
+def test_unordered_set_draws_without_replacement():
+    """The share of seeds that draw a set is its chance: chi-squared below its 1e-4 quantile."""
+    logits, y_true = problem((2,), 2)
+    labels = all_label_sets((2,), 2)
+    chance = chances(logits, labels)
+    estimator = pgm.get_estimator("unordered_set", samples=2)
+    case = estimator._problem(logits, pgm.get_reward("f1"), y_true, None)
+    draw = tf.function(lambda seed: estimator.draw(case, seed))
+    seeds = 2000
+    places = [
+        tuple(sorted(draw(tf.constant([s, 0])).numpy()[..., 0] @ [2, 1])) for s in range(seeds)
+    ]
+    expected = {
+        chosen: seeds * without_replacement(chance, chosen)
+        for chosen in itertools.combinations(range(4), 2)
+    }
+    squares = sum((places.count(c) - e) ** 2 / e for c, e in expected.items())
+    assert squares < 25.7  # 5 degrees of freedom
+
+
+def gauss_uniforms(dimensions, nodes):
+    """Nodes in (0, 1)^dimensions and weights; the logistic map tames the ends."""
+    x, w = np.polynomial.hermite.hermgauss(nodes)
+    x, w = x * 2.0, w * 2.0 * np.exp(x**2)
+    u = 1.0 / (1.0 + np.exp(-x))
+    points = np.array(list(itertools.product(u, repeat=dimensions)))
+    weights = itertools.product(w * u * (1 - u), repeat=dimensions)
+    return points, np.array([np.prod(one) for one in weights])
+
+
+def integrated(estimator, reward, logits, y_true, nodes, state):
+    """E[value], E[gradient] of a relaxed estimator: labels enumerated, uniforms integrated."""
+    labels = all_label_sets(y_true.shape, logits.shape[-1])
+    chance = chances(logits, labels)
+    points, weights = gauss_uniforms(int(np.prod(logits.shape)), nodes)
+    # Each of an estimator's uniforms appears in a term of its own, so the same nodes do for all.
+    uniform = tf.constant(points.reshape(1, -1, len(y_true), 1, logits.shape[-1]), tf.float32)
+    uniform = tf.repeat(uniform, estimator.noises, axis=0)
+    case = estimator._problem(logits, reward, y_true, None)
+    value, gradient = 0.0, 0.0
+    for p, one in zip(chance, labels, strict=True):
+        many = tf.constant(np.broadcast_to(one[None, :, None], [len(points), *one.shape, 1]))
+        values, gradients = estimator.terms(case, tf.cast(many, tf.int32), uniform, state)
+        value += p * float(weights @ values.numpy().astype(np.float64))
+        gradient += p * np.einsum("s,snck->nk", weights, gradients.numpy().astype(np.float64))
+    return value, gradient
+
+
+#: Sites, K, nodes in each of the uniforms' dimensions.
+INTEGRALS = [((1,), 2, 40), ((1,), 3, 16), ((2,), 2, 14)]
+
+
+@pytest.mark.parametrize(("sites", "K", "nodes"), INTEGRALS)
+@pytest.mark.parametrize("name", ["rebar", "relax", "relax-black-box"])
+def test_learned_control_variates_are_unbiased_whatever_they_have_learned(name, sites, K, nodes):
+    reward = pgm.get_reward("f1_macro")
+    if name == "relax-black-box":
+        reward = pgm.BlackBox(lambda y, a: float((y == a).mean() ** 1.5 + 0.1 * a[0]))
+    estimator = pgm.get_estimator(name.split("-")[0])
+    logits, y_true = problem(sites, K, 1)
+    first, *rest = estimator.initial_state()
+    learned = first + np.random.default_rng(0).normal(size=first.shape).astype(np.float32)
+    found = integrated(estimator, reward, logits, y_true, nodes, (learned, *rest))
+    truth = slow_truth(reward, logits, y_true)
+    # The rule's own error, seen in the integral of 1, on integrands of up to two units.
+    tolerance = 2 * abs(gauss_uniforms(int(np.prod(logits.shape)), nodes)[1].sum() - 1)
+    np.testing.assert_allclose(found[0], truth[0], atol=tolerance + TOLERANCE)
+    np.testing.assert_allclose(found[1], truth[1], atol=tolerance + TOLERANCE)
+    assert tolerance < 0.05 * np.abs(truth[1]).max()
+
+
+@pytest.mark.parametrize(("sites", "K", "nodes"), INTEGRALS)
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [("gumbel_softmax", 0.1, 0.4), ("rao_blackwell_straight_through", 0.02, 0.3)],
+)
+def test_relaxed_gradients_are_biased(name, low, high, sites, K, nodes):
+    logits, y_true = problem(sites, K, 1)
+    f1 = pgm.get_reward("f1_macro")
+    arguments = {"relaxations": 1} if "relaxations" in dir(pgm.get_estimator(name)) else {}
+    estimator = pgm.get_estimator(name, **arguments)
+    _, gradient = integrated(estimator, f1, logits, y_true, nodes, ())
+    _, truth = slow_truth(f1, logits, y_true)
+    assert low < np.linalg.norm(gradient - truth) / np.linalg.norm(truth) < high
+
+
+def test_perturbed_logits_have_the_label_on_top_and_the_right_derivative():
+    logits, _ = problem((3,), 4)
+    log_p = tf.nn.log_softmax(logits)[:, None, :]
+    chosen = tf.one_hot(tf.constant([[[1], [0], [3]]]), 4)
+    uniform = tf.constant(np.random.default_rng(0).random((1, 3, 1, 4)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(log_p)
+        z, derivative = perturbed_logits(tf.exp(log_p), chosen, uniform)
+        total = tf.reduce_sum(z)
+    np.testing.assert_array_equal(tf.argmax(z, -1), tf.argmax(chosen, -1))
+    np.testing.assert_allclose(tape.gradient(total, log_p), derivative[0], rtol=1e-5, atol=1e-7)
+
+
+def test_more_relaxations_keep_the_mean_and_lower_the_variance():
+    logits, y_true = problem((8,), 3)
+    f1, S = pgm.get_reward("f1_macro"), 4096
+
+    def moments(relaxations):
+        estimator = pgm.get_estimator(
+            "rao_blackwell_straight_through", samples=S, relaxations=relaxations
+        )
+        case = estimator._problem(logits, f1, y_true, None)
+        _, gradients = estimator.terms(case, *estimator.noise(case, relaxations), ())
+        return tf.reduce_mean(gradients, 0), tf.math.reduce_variance(gradients, 0)
+
+    (one, spread), (ten, narrow) = moments(1), moments(10)
+    assert float(tf.reduce_sum(narrow)) < 0.9 * float(tf.reduce_sum(spread))
+    error = tf.sqrt((spread + narrow) / S)
+    assert float(tf.reduce_max(tf.abs(one - ten) / error)) < 4.5
+
+
+@pytest.mark.parametrize("name", ["rebar", "relax"])
+def test_control_variates_learn(name):
+    """The toy of the papers, E[(b - 0.499)^2]: the variance falls below REINFORCE's."""
+    toy = pgm.RatioReward(
+        lambda y, w, K: (tf.constant([[0.499**2, 0.501**2]]), tf.zeros([1, 2]), 0.0, 1.0)
+    )
+    logits, y_true = tf.zeros([1, 2]), [0]
+    estimator = pgm.get_estimator(name, samples=64, learning_rate=0.1)
+
+    @tf.function
+    def step(seed, state):
+        return estimator(logits, toy, y_true, seed=seed, state=state).state
+
+    state = tuple(tf.constant(x, tf.float32) for x in estimator.initial_state())
+    for i in range(200):
+        state = step(tf.constant([i, 0]), state)
+    case = estimator._problem(logits, toy, y_true, None)
+    many = pgm.get_estimator(name, samples=8192)
+    _, gradients = many.terms(case, *many.noise(case, 9), state)
+    # REINFORCE: R = 0.249 or 0.251, the score is 1/2: variance 0.25^2 / 4.
+    assert float(tf.math.reduce_variance(gradients[:, 0, 0, 1])) < 0.75 * 0.0625 / 4
+
+
+def test_errors_of_the_sampled_sets():
+    logits, y_true = problem((40,), 3)
+    f1 = pgm.get_reward("f1_macro")
+    with pytest.raises(ValueError, match=r"3\^40 label sets.*leave-one-out.*reinforce"):
+        pgm.get_estimator("unordered_set")(logits, f1, y_true, seed=0)
+    with pytest.raises(ValueError, match=r"at most the 3 label sets.*enumerate"):
+        pgm.get_estimator("unordered_set")(logits[:1], f1, y_true[:1], seed=0)
+    with pytest.raises(TypeError, match=r"soft labels.*relax"):
+        pgm.get_estimator("rebar")(logits, pgm.BlackBox(blackbox), y_true, seed=0)
+    with pytest.raises(ValueError, match="temperature must be"):
+        pgm.get_estimator("gumbel_softmax", temperature=0.0)
+    with pytest.raises(ValueError, match="relaxations must be"):
+        pgm.get_estimator("rao_blackwell_straight_through", relaxations=0)

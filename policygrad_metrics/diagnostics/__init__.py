@@ -5,10 +5,12 @@ truth; `GradientMonitor` watches a training run. `policygrad variance` is the co
 """
 
 from policygrad_metrics.diagnostics.measure import measure_gradients
+from policygrad_metrics.diagnostics.monitor import GradientMonitor
 from policygrad_metrics.diagnostics.report import GradientReport
 from policygrad_metrics.diagnostics.toys import toy_problem
 
 __all__ = [
+    "GradientMonitor",
     "GradientReport",
     "measure_gradients",
     "toy_problem",

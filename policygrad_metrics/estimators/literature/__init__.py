@@ -11,7 +11,10 @@ from policygrad_metrics.estimators.base import Estimator
 from policygrad_metrics.estimators.literature.antithetic import AntitheticPairs, Disarm
 from policygrad_metrics.estimators.literature.counterfactual import Coma, DifferenceRewards
 from policygrad_metrics.estimators.literature.muprop import MuProp
+from policygrad_metrics.estimators.literature.rebar import Rebar, Relax
+from policygrad_metrics.estimators.literature.relaxed import GumbelSoftmax, StraightThroughGumbel
 from policygrad_metrics.estimators.literature.straight_through import StraightThrough
+from policygrad_metrics.estimators.literature.unordered_set import UnorderedSet
 
 #: name -> class.
 LITERATURE: dict[str, type[Estimator]] = {
@@ -20,7 +23,12 @@ LITERATURE: dict[str, type[Estimator]] = {
     "coma": Coma,
     "difference_rewards": DifferenceRewards,
     "muprop": MuProp,
+    "rebar": Rebar,
+    "relax": Relax,
+    "unordered_set": UnorderedSet,
     "straight_through": StraightThrough,
+    "gumbel_softmax": GumbelSoftmax,
+    "rao_blackwell_straight_through": StraightThroughGumbel,
 }
 
 __all__ = [
@@ -29,6 +37,11 @@ __all__ = [
     "Coma",
     "DifferenceRewards",
     "Disarm",
+    "GumbelSoftmax",
     "MuProp",
+    "Rebar",
+    "Relax",
     "StraightThrough",
+    "StraightThroughGumbel",
+    "UnorderedSet",
 ]
