@@ -121,6 +121,7 @@ class Calls:
         self._kept: collections.OrderedDict[bytes, float] = collections.OrderedDict()
         # TensorFlow may run two steps' functions at the same time.
         self._lock = threading.RLock()
+        self.takes_weight = takes_sample_weight(self.function)
         #: What is found out once about the function; see `counted_calls.py`.
         self.known: set[str] = set()
 
@@ -161,7 +162,7 @@ class Calls:
 
         backend = {"processes": "loky", "threads": "threading"}[self.backend]
         try:
-            results = Parallel(n_jobs=self.workers, backend=backend)(
+            results: Any = Parallel(n_jobs=self.workers, backend=backend)(
                 delayed(call)(one) for one in arguments
             )
             return list(results)

@@ -1,13 +1,15 @@
-"""Rewards as plain values that Keras can save, functions of your own included (floor 2)."""
+"""Rewards and estimators as plain values that Keras can save, own functions included (floor 2)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 
 from policygrad_metrics import rewards
 from policygrad_metrics._checks import choose
+from policygrad_metrics.estimators import Estimator, estimator_config
 from policygrad_metrics.rewards import Reward
 
 
@@ -43,3 +45,42 @@ def deserialize_reward(reward: Any) -> Any:
         for key, value in reward["config"].items()
     }
     return known[choose("reward", reward["class"], known)].from_config(config)
+
+
+def serialize_estimator(estimator: str | Estimator) -> Any:
+    """An estimator's name and settings, rewards among them as `serialize_reward` has them.
+
+    >>> from policygrad_metrics.estimators import ControlVariate
+    >>> serialize_estimator(ControlVariate("f1_macro"))["config"]["proxy"]
+    'f1_macro'
+    """
+    plain = estimator if isinstance(estimator, str) else estimator_config(estimator)
+    if not isinstance(plain, Mapping):
+        return plain
+    config = {key: _plain(value) for key, value in plain["config"].items()}
+    return {**plain, "config": config}
+
+
+def deserialize_estimator(estimator: Any) -> Any:
+    """The inverse of `serialize_estimator`, for `get_estimator`; anything else as it is.
+
+    >>> from policygrad_metrics.estimators import ControlVariate, get_estimator
+    >>> estimator = ControlVariate("f1_macro", samples=4)
+    >>> get_estimator(deserialize_estimator(serialize_estimator(estimator))) == estimator
+    True
+    """
+    if not isinstance(estimator, Mapping):
+        return estimator
+    config = {
+        key: [deserialize_reward(one) for one in value]
+        if isinstance(value, list | tuple)
+        else deserialize_reward(value)
+        for key, value in estimator["config"].items()
+    }
+    return {**estimator, "config": config}
+
+
+def _plain(value):
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return serialize_reward(value) if isinstance(value, Reward) else value

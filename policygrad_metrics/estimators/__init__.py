@@ -1,10 +1,11 @@
 """Estimators: the expected reward and its gradient with respect to the logits (floor 1).
 
 Read `base.py`, then `reinforce.py`, `local_expectation.py`, `exact.py` and the mathematics in
-`expectation.py`.
+`expectation.py`; for black boxes `control_variate.py`.
 """
 
 from policygrad_metrics.estimators.base import Estimate, Estimator, SamplingEstimator
+from policygrad_metrics.estimators.control_variate import ControlVariate
 from policygrad_metrics.estimators.exact import Enumerate, ExactExpectation
 from policygrad_metrics.estimators.local_expectation import LocalExpectation
 from policygrad_metrics.estimators.registry import (
@@ -17,6 +18,7 @@ from policygrad_metrics.estimators.reinforce import Reinforce
 
 __all__ = [
     "ESTIMATORS",
+    "ControlVariate",
     "Enumerate",
     "Estimate",
     "Estimator",

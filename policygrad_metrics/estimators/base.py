@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.forms import Form
-from policygrad_metrics.sites import Tensor, canonical_batch, flatten_sites
+from policygrad_metrics.sites import Batch, Tensor, canonical_batch, flatten_sites
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,11 +44,13 @@ class Problem:
         probs: float32 `[N, C, K]`, the policy.
         form: the reward of the batch.
         reward: where the form comes from, for messages.
+        batch: truth and weights, for estimators that score other rewards beside this one.
     """
 
     probs: Tensor
     form: Form
     reward: Reward
+    batch: Batch
 
 
 def policy_gradient(probs: Tensor, effects: Tensor) -> Tensor:
@@ -60,10 +62,20 @@ def policy_gradient(probs: Tensor, effects: Tensor) -> Tensor:
     >>> policy_gradient(tf.constant([0.5, 0.5]), tf.constant([1.0, 0.0])).numpy().tolist()
     [0.25, -0.25]
     """
-    likeliest = tf.cast(probs >= tf.reduce_max(probs, axis=-1, keepdims=True), tf.float32)
-    reference = tf.reduce_sum(likeliest * effects, -1, True) / tf.reduce_sum(likeliest, -1, True)
-    effects = effects - reference
-    return probs * (effects - tf.reduce_sum(probs * effects, axis=-1, keepdims=True))
+    likeliest = probs >= tf.reduce_max(probs, axis=-1, keepdims=True)
+    reference = tf.where(likeliest, effects, effects.dtype.min)
+    effects = effects - tf.reduce_max(reference, axis=-1, keepdims=True)
+    return probs * (effects - _sum_over_choices(probs * effects))
+
+
+def _sum_over_choices(x):
+    """Sum `[..., K]` to `[..., 1]`; slices are added first, as XLA is slow with long last axes."""
+    K = x.shape[-1]
+    width = K // -(-K // 32)
+    slices = [x[..., k : k + width] for k in range(0, K, width)]
+    whole = [part for part in slices if part.shape[-1] == width]
+    total = tf.reduce_sum(tf.add_n(whole), axis=-1, keepdims=True)
+    return total if len(whole) == len(slices) else total + tf.reduce_sum(slices[-1], -1, True)
 
 
 class Estimator(abc.ABC):
@@ -125,7 +137,7 @@ class Estimator(abc.ABC):
     def _problem(self, logits, reward, y_true, sample_weight):
         batch = canonical_batch(logits, y_true, sample_weight, reward.multilabel)
         form = reward.form(batch.y_true, batch.weight, batch.num_classes, batch.weighted)
-        problem = Problem(tf.nn.softmax(batch.logits), form, reward)
+        problem = Problem(tf.nn.softmax(batch.logits), form, reward, batch)
         self.check(problem)
         return problem
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from policygrad_metrics._checks import choose
 from policygrad_metrics.estimators.base import Estimator
+from policygrad_metrics.estimators.control_variate import ControlVariate
 from policygrad_metrics.estimators.exact import Enumerate, ExactExpectation
 from policygrad_metrics.estimators.expectation import has_exact_expectation
 from policygrad_metrics.estimators.literature import LITERATURE
@@ -23,6 +24,7 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "exact": ExactExpectation,
     "local_expectation": LocalExpectation,
     "reinforce": Reinforce,
+    "control_variate": ControlVariate,
     "enumerate": Enumerate,
     **LITERATURE,
 }

@@ -10,8 +10,23 @@ import tensorflow as tf
 from policygrad_metrics._checks import choose
 from policygrad_metrics.draws import independent_labels
 from policygrad_metrics.estimators.base import Estimate, SamplingEstimator
+from policygrad_metrics.sites import Tensor
 
 BASELINES = ("none", "leave_one_out", "moving_average", "greedy")
+
+
+def score_gradient(probs: Tensor, labels: Tensor, advantage: Tensor) -> Tensor:
+    """`1/S sum_s advantage_s (one_hot(a_s) - p)`, `[N, C, K]`, for label sets `[S, N, C]`.
+
+    >>> probs, labels = tf.constant([[[0.5, 0.5]]]), tf.constant([[[1]]])
+    >>> score_gradient(probs, labels, tf.constant([2.0])).numpy().tolist()
+    [[[-1.0, 1.0]]]
+    """
+    chosen = tf.one_hot(labels, probs.shape[-1])
+    samples = tf.cast(tf.shape(labels)[0], tf.float32)
+    return (
+        tf.einsum("s,snck->nck", advantage, chosen) - tf.reduce_sum(advantage) * probs
+    ) / samples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,11 +81,7 @@ class Reinforce(SamplingEstimator):
         rewards = problem.form.score(labels)  # [S]
         baseline, state = self._baseline(problem, rewards, state)
         advantage = rewards - baseline
-        chosen = tf.one_hot(labels, problem.probs.shape[-1])
-        samples = tf.cast(tf.shape(rewards)[0], tf.float32)
-        gradient = (
-            tf.einsum("s,snck->nck", advantage, chosen) - tf.reduce_sum(advantage) * problem.probs
-        ) / samples
+        gradient = score_gradient(problem.probs, labels, advantage)
         return Estimate(tf.reduce_mean(rewards), gradient, state)
 
     def _baseline(self, problem, rewards, state):

@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.python_calls import Calls, takes_sample_weight
+from policygrad_metrics.python_calls import Calls
 from policygrad_metrics.rewards.forms import StructuredForm
 from policygrad_metrics.sites import Tensor
 
@@ -79,7 +79,7 @@ class CountedCalls(StructuredForm):
 
     def _arguments(self, y, a, w):
         """What the function is called with: weighted examples if it takes weights."""
-        if takes_sample_weight(self.calls.function):
+        if self.calls.takes_weight:
             return y, a, w
         times = np.rint(w).astype(np.int64)
         if np.abs(times - w).max(initial=0.0) > 1e-6:
