@@ -94,10 +94,25 @@ def _folded(x, combine):
     round less than a long one.
     """
     sites: Any = tf.shape(x)[-2] if x.shape[-2] is None else x.shape[-2]
-    x = tf.pad(x, [[0, 0]] * (x.shape.rank - 2) + [[0, -sites % 32], [0, 0]])
+    x = _padded(x, sites, 32)
     for _ in range(5):
         x = combine(*tf.split(x, 2, axis=-2))
     return x
+
+
+def _pairs(x):
+    """Two halves of the sites, axis -2, filled up with a zero if they are odd."""
+    sites: Any = tf.shape(x)[-2] if x.shape[-2] is None else x.shape[-2]
+    return tf.split(_padded(x, sites, 2), 2, axis=-2)
+
+
+def _pairs_of_table(x):
+    """The same of a table, which may hold one row for all sites."""
+    return (x, x) if x.shape[-2] == 1 else _pairs(x)
+
+
+def _padded(x, sites, unit):
+    return tf.pad(x, [[0, 0]] * (x.shape.rank - 2) + [[0, -sites % unit], [0, 0]])
 
 
 @functools.lru_cache
@@ -170,17 +185,27 @@ def _indicator_ratios(form, probs, nodes):
         # Where D = 0 can happen, the integral is over D > 0 and its mean is what counts.
         mean /= tf.where(d0 <= 0.0, tf.maximum(-tf.math.expm1(log_zero), _TINY), 1.0)
     t, w = nodes_and_weights(form, mean, nodes)  # [Q, 1, R]
-    x = tf.math.expm1(-t * d)
-    z = p * x  # [Q, M, R]
-    shrink = 1.0 / tf.maximum(1.0 + z, _TINY)
-    arrive = n * (1.0 + x) * shrink
-    total = over_sites(p * arrive) - centre * d0
-    mass = w * tf.exp(log_product(z) - t * d0)
+    # The sites are taken in pairs (u, v): one division and half a product's work serve both,
+    # 1 / M_u = M_v / (M_u M_v).
+    p_u, p_v = _pairs(p)
+    n_u, n_v = _pairs_of_table(n)
+    x_u, x_v = _pairs_of_table(tf.math.expm1(-t * d))
+    z_u, z_v = p_u * x_u, p_v * x_v  # [Q, M / 2, R]
+    m_u, m_v = tf.maximum(1.0 + z_u, _TINY), tf.maximum(1.0 + z_v, _TINY)
+    shrink = 1.0 / (m_u * m_v)
+    arrive_u, arrive_v = n_u * (1.0 + x_u), n_v * (1.0 + x_v)
+    total = over_sites((p_u * arrive_u * m_v + p_v * arrive_v * m_u) * shrink) - centre * d0
+    mass = w * tf.exp(log_product(z_u + z_v * m_u) - t * d0)
     value += tf.reduce_sum(mass * total, axis=0)
-    # x (S - r) / M + arrive, where arrive - x r / M = arrive / M; what does not depend on the
-    # site is multiplied first.
-    move, arrival = mass * x * total, mass * (1.0 + x)
-    effect += tf.reduce_sum(shrink * (move + arrival * (n * shrink)), axis=0)
+
+    def moved(x, n, inverse_m):
+        # x (S - r) / M + arrive, where arrive - x r / M = arrive / M; what does not depend on
+        # the site is multiplied first.
+        terms = inverse_m * (mass * x * total + mass * (1.0 + x) * (n * inverse_m))
+        return tf.reduce_sum(terms, axis=0)
+
+    pairs = [moved(x_u, n_u, m_v * shrink), moved(x_v, n_v, m_u * shrink)]
+    effect += tf.concat(pairs, axis=0)[: tf.shape(p)[0]]
     value = form.constant + tf.reduce_sum(form.coefficient * value)
     return value, form.spread(form.coefficient * effect, probs.shape[1])
 
