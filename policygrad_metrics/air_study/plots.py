@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from policygrad_metrics import aqi
 from policygrad_metrics.air import ForecastTask
@@ -108,12 +109,16 @@ def draw_confusions(task: ForecastTask, matrices: dict[str, np.ndarray]) -> Figu
             axes.set_xticks(range(K), [str(k) for k in range(K)])
             axes.set_yticks(range(K), [f"{_short(name)}  {k}" for k, name in enumerate(names)])
             axes.set_xlabel("level forecast")
-            axes.set_title(f"{method.replace('_', ' ')}, decision tuned", loc="left")
+            axes.set_title(f"{method.replace('_', ' ')}, decision tuned", loc="left", pad=14)
             axes.set_xticks(np.arange(K + 1) - 0.5, minor=True)
             axes.set_yticks(np.arange(K + 1) - 0.5, minor=True)
             axes.grid(which="minor", color="#d9dcdf", lw=0.6)
             axes.tick_params(which="minor", length=0)
             axes.spines[:].set_visible(False)
+            for k, colour in enumerate(colours):
+                axes.add_patch(
+                    Rectangle((k - 0.5, -0.68), 1, 0.14, color=colour, lw=0, clip_on=False)
+                )
             for (row, column), count in np.ndenumerate(counts):
                 axes.text(
                     column,
@@ -175,6 +180,8 @@ def draw_week(task: ForecastTask, forecasts: dict[str, Predictions], week: np.nd
         below.imshow(
             cells, aspect="auto", extent=(0, 7, len(strips) - 0.5, -0.5), interpolation="nearest"
         )
+        for row in range(1, len(strips)):
+            below.axhline(row - 0.5, color="white", lw=2)
         below.set_yticks(range(len(strips)), [name.replace("_", " ") for name in strips])
         below.set_xticks(range(8), [_day(start, day) for day in range(8)])
         below.tick_params(axis="x", labelsize=FONT - 3)
@@ -234,20 +241,16 @@ def draw_reliability(task: ForecastTask, forecasts: dict[str, list[Predictions]]
                     color=colour,
                     label=method.replace("_", " "),
                 )
-            axes.set_title(f"■ {level} {_short(names[level])}", loc="left", fontsize=FONT - 2)
-            axes.add_patch(_swatch(axes, colours[level]))
+            axes.set_title(f"{level} {_short(names[level])}", loc="left", fontsize=FONT - 2)
+            axes.add_patch(
+                Rectangle((0, 0.94), 1, 0.06, color=colours[level], lw=0, transform=axes.transAxes)
+            )
             axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
         for axes in list(panels)[K:]:
             axes.set_axis_off()
         figure.legend(
-            handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=FONT - 2
+            handles=handles, loc="outside upper center", ncols=2, frameon=False, fontsize=FONT - 2
         )
         figure.supxlabel("probability given", fontsize=FONT)
         figure.supylabel("share of hours at that level", fontsize=FONT)
     return figure
-
-
-def _swatch(axes: Any, colour: str) -> Any:
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((0, 0.94), 1, 0.06, color=colour, lw=0, transform=axes.transAxes)

@@ -32,6 +32,9 @@ class BinnedRegression(Policy):
 
         location = center + unit * m        scale = unit * (softplus(r) + 1e-4)
 
+    With `logarithm` the noise is around log(1 + value), as suits concentrations: location, scale,
+    center and unit are then logarithms, and edges are compared as log(1 + e_k).
+
     Outputs: `[*sites, 2]`, or `[*sites, 1]` with a fixed `scale`; no activation.
     Truth: target *values*, not levels, `[*sites]` or `[*sites, 1]`, in the target's units (for
     example ug/m3); compared with the edges in float32.
@@ -43,6 +46,7 @@ class BinnedRegression(Policy):
             or None: the network's second column.
         center: The value that an output of 0 means. The mean of the training targets is a good one.
         unit: The change in value that an output of 1 means; their standard deviation is good.
+        logarithm: Whether the noise is on log(1 + value); values must then be above -1.
         standard: A note of where the edges come from, saved with a model; `for_scale` writes it.
 
     Raises:
@@ -67,6 +71,7 @@ class BinnedRegression(Policy):
     center: float = 0.0
     unit: float = 1.0
     standard: str = ""
+    logarithm: bool = False
 
     @classmethod
     def for_scale(
@@ -78,6 +83,7 @@ class BinnedRegression(Policy):
         noise_scale: float | None = None,
         center: float | None = None,
         unit: float | None = None,
+        logarithm: bool = False,
     ) -> Self:
         """Return the policy whose levels are those of an air-quality standard.
 
@@ -90,9 +96,12 @@ class BinnedRegression(Policy):
             pollutant: One of the scale's pollutants; concentrations are in its column's unit.
             noise: As for the class.
             noise_scale: The class's `scale`: fixed, in the column's unit, or None to learn it.
-            center: As for the class; by default the middle edge (of two, the mean).
+            center: As for the class; by default the middle edge (of two, the mean), or its
+                logarithm.
             unit: As for the class; by default the center, so that an output of -1 means a
-                concentration of 0. Their mean and standard deviation in your data are better.
+                concentration of 0; with `logarithm` 1. The mean and standard deviation of your
+                data (of their logarithms) are better.
+            logarithm: As for the class.
 
         Raises:
             ValueError: An unknown scale or pollutant (the nearest name is offered); otherwise as
@@ -106,6 +115,9 @@ class BinnedRegression(Policy):
         """
         thresholds = aqi.thresholds(scale, pollutant)
         middle = round(float(np.median(thresholds)), 9)
+        if logarithm:
+            center = math.log1p(middle) if center is None else center
+            unit = 1.0 if unit is None else unit
         return cls(
             edges=_last_below(thresholds, scale, pollutant),
             noise=noise,
@@ -113,6 +125,7 @@ class BinnedRegression(Policy):
             center=middle if center is None else center,
             unit=middle if unit is None else unit,
             standard=f"{aqi.get_scale(scale).key}/{pollutant}",
+            logarithm=logarithm,
         )
 
     def on_scale(self, scale: str | aqi.Scale, pollutant: str = "pm25") -> Self:
@@ -148,6 +161,10 @@ class BinnedRegression(Policy):
         object.__setattr__(self, "unit", _positive("unit", self.unit))
         if self.scale is not None:
             object.__setattr__(self, "scale", _positive("scale", self.scale))
+        if self.logarithm and edges[0] <= -1.0:
+            raise ValueError(
+                f"edges must be above -1 with logarithm=True, got {list(edges)}; leave it out."
+            )
         if not isinstance(self.standard, str):
             raise ValueError(
                 f"standard must be text, got {self.standard!r}; it only notes where the edges are "
@@ -178,7 +195,8 @@ class BinnedRegression(Policy):
         self.sites(outputs)
         outputs = as_float32(outputs)
         # In units of `unit` around `center`, formed in float64: no digits are lost to an offset.
-        edges = (np.asarray(self.edges) - self.center) / self.unit
+        edges = np.log1p(self.edges) if self.logarithm else np.asarray(self.edges)
+        edges = (edges - self.center) / self.unit
         scale = self._scale_in_units(outputs)
         thresholds = (tf.constant(edges, tf.float32) - outputs[..., :1]) / scale
         widths = tf.constant(np.diff(edges), tf.float32) / scale
@@ -187,14 +205,30 @@ class BinnedRegression(Policy):
     def location(self, outputs: Any) -> tf.Tensor:
         """Return the point estimate `[*sites]` in the target's units, float32."""
         self.sites(outputs)
-        return self.center + self.unit * as_float32(outputs)[..., 0]
+        location = self.center + self.unit * as_float32(outputs)[..., 0]
+        return tf.math.expm1(location) if self.logarithm else location
+
+    @property
+    def output_columns(self) -> int:
+        """How many columns the network must have: 2, or 1 with a fixed scale."""
+        return 2 if self.scale is None else 1
+
+    def outputs_at(self, values: Any) -> Any:
+        """Return the first output column, any shape, that has its location at these values.
+
+        >>> BinnedRegression([35.0], center=50.0, unit=20.0).outputs_at([60.0]).numpy()
+        array([0.5], dtype=float32)
+        """
+        values = tf.cast(numeric("values", values), tf.float32)
+        return ((tf.math.log1p(values) if self.logarithm else values) - self.center) / self.unit
 
     def log_density(self, y_true: Any, outputs: Any) -> tf.Tensor:
         """Return the log density of the values themselves, `[*sites]`, float32, differentiable.
 
         log f((y - location) / scale) - log(scale / unit), with f the noise's density: per `unit`,
         so that weights of it mean the same whatever the target is measured in. Nothing is cut
-        off: a value beyond the last edge counts as it is.
+        off: a value beyond the last edge counts as it is. With `logarithm` it is the density of
+        log(1 + y).
 
         Args:
             y_true: Target values, as for `labels`; of those that are NaN or infinite (see
@@ -209,8 +243,8 @@ class BinnedRegression(Policy):
         outputs = as_float32(outputs)
         location, scale = outputs[..., 0], self._scale_in_units(outputs)
         scale = scale if self.scale is not None else scale[..., 0]
-        units = (values - self.center) / self.unit
-        away = (tf.where(tf.math.is_finite(values), units, location) - location) / scale
+        units = self.outputs_at(values)
+        away = (tf.where(tf.math.is_finite(units), units, location) - location) / scale
         return log_density(away, self.noise) - tf.math.log(scale)
 
     def _scale_in_units(self, outputs: Any) -> Any:

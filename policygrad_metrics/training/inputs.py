@@ -54,16 +54,17 @@ def check_numbers(epochs: int, batch_size: int, patience: int | None, warm_start
 
 
 def arrays(
-    data: Parts | Sequence[Parts], task: str, replicas: int
+    data: Parts | Sequence[Parts], task: str, replicas: int, *, values: bool = False
 ) -> tuple[dict[str, np.ndarray], tuple[int, ...]]:
     """Features as float32 and labels as int32, by name, and which data set each replica has.
 
-    The arrays are `[S, rows, ...]` of the S different data sets.
+    With `values` the truths are target values, float32. The arrays are `[S, rows, ...]` of the S
+    different data sets.
 
     Raises:
         ValueError: a part is empty, its features are not finite `[rows, F]`, or its labels are
-            not whole numbers of the task's shape; the data sets are not one for each replica, or
-            differ in shape.
+            not whole numbers of the task's shape (or finite values); the data sets are not one
+            for each replica, or differ in shape.
     """
     each = list(data) if isinstance(data, Sequence) else [data] * replicas
     if len(each) != replicas:
@@ -73,7 +74,7 @@ def arrays(
         )
     different = list({id(one): one for one in each}.values())
     place = {id(one): number for number, one in enumerate(different)}
-    found = [_arrays(one, task) for one in different]
+    found = [_arrays(one, task, values) for one in different]
     for name in found[0]:
         shapes = sorted({one[name].shape for one in found})
         if len(shapes) > 1:
@@ -85,7 +86,7 @@ def arrays(
     return stacked, tuple(place[id(one)] for one in each)
 
 
-def _arrays(data: Parts, task: str) -> dict[str, np.ndarray]:
+def _arrays(data: Parts, task: str, values: bool) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     for part in ("train", "valid", "test"):
         x = np.asarray(getattr(data, f"x_{part}"), np.float32)
@@ -99,6 +100,14 @@ def _arrays(data: Parts, task: str) -> dict[str, np.ndarray]:
     axes = 2 if task == "multilabel" else 1
     for part in ("train", "valid"):
         y, rows = np.asarray(getattr(data, f"y_{part}")), len(found[f"x_{part}"])
+        if values:
+            if y.shape != (rows,) or not np.isfinite(y).all():
+                raise ValueError(
+                    f"y_{part} must be finite values [{rows}] for a policy of values; it has shape "
+                    f"{y.shape}. Leave out rows without truth."
+                )
+            found[f"y_{part}"] = y.astype(np.float32)
+            continue
         if y.dtype.kind not in "iub" or y.ndim != axes or len(y) != rows or y.min() < 0:
             shape = f"[{rows}, L]" if axes == 2 else f"[{rows}]"
             raise ValueError(

@@ -12,8 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.estimators import LocalExpectation, Reinforce, strongest_estimator
-from policygrad_metrics.losses import PolicyGradientLoss, SurrogateLoss
+from policygrad_metrics.losses import PolicyGradientLoss
+from policygrad_metrics.policies import BinnedRegression
 from policygrad_metrics.rewards import BlackBox, Reward, get_reward
+from policygrad_metrics.surrogate_losses import SurrogateLoss
 from policygrad_metrics.training import inputs
 from policygrad_metrics.training.program import Loss, Program, Task
 from policygrad_metrics.training.records import Buildable, Parts, Replica, Trained
@@ -33,6 +35,7 @@ def train_replicas(
     patience: int | None = None,
     warm_start: float = 0.0,
     num_classes: int | None = None,
+    policy: BinnedRegression | None = None,
     on_epoch: Callable[[int, dict[int, float]], None] | None = None,
     stacked: bool = True,
 ) -> list[Trained]:
@@ -63,6 +66,8 @@ def train_replicas(
         warm_start: share of the epochs that are first spent on cross-entropy, in [0, 1), at most
             all but one; no replica ends before they are over.
         num_classes: K; the largest label plus one if not given.
+        policy: reads levels off a network that predicts values; `task` is then "ordinal", the
+            truths are values in the policy's units, and the network has its output columns.
         on_epoch: called as `on_epoch(epoch, val_reward)` after each, with the rewards of the
             replicas in training, by their place in `replicas`.
         stacked: False trains one replica after the other.
@@ -91,11 +96,15 @@ def train_replicas(
     [1.0, 1.0]
     """
     started = time.perf_counter()
-    policy = inputs.task_policy(task)
+    reads = inputs.task_policy(task) if policy is None else policy
     inputs.check_numbers(epochs, batch_size, patience, warm_start)
     shared, single = inputs.split_hyperparameters(replicas)
-    arrays, which = inputs.arrays(data, task, len(replicas))
-    columns = inputs.output_columns(task, arrays, num_classes)
+    arrays, which = inputs.arrays(data, task, len(replicas), values=policy is not None)
+    columns = (
+        inputs.output_columns(task, arrays, num_classes)
+        if policy is None
+        else policy.output_columns
+    )
     model, initial = inputs.build_models(network, arrays["x_train"].shape[-1], columns, replicas)
     train_rows = arrays["x_train"].shape[1]
     batches = -(-train_rows // batch_size)
@@ -104,11 +113,13 @@ def train_replicas(
     inputs.check_loss(losses[0], model, arrays["x_train"][0, :rows], arrays["y_train"][0, :rows])
     metric = get_reward(reward)
     y_valid = tf.constant(arrays.pop("y_valid"))
+    if policy is not None:
+        y_valid = policy.level_of(y_valid)
     below = {name: tf.constant(np.concatenate(array)) for name, array in arrays.items()}
     plan = Plan(
         task=Task(
             model=model,
-            policy=policy,
+            policy=reads,
             reward=metric.for_multilabel() if columns > 1 and task == "multilabel" else metric,
             x_train=below["x_train"],
             y_train=below["y_train"],
@@ -124,8 +135,8 @@ def train_replicas(
         train_rows=train_rows,
         initial=initial,
         single=single,
-        loss_state=_loss_state(losses[0]),
-        label_sets=_label_sets(losses[0], policy, tf.zeros([1, columns])),
+        loss_state=_loss_state(losses[0], reads, tf.zeros([1, columns])),
+        label_sets=_label_sets(losses[0], reads, tf.zeros([1, columns])),
         epochs=epochs,
         warm_epochs=min(round(warm_start * epochs), epochs - 1),
         batches=batches,
@@ -191,8 +202,11 @@ def _compiles(loss):
     return not (isinstance(loss, PolicyGradientLoss) and isinstance(loss.reward, BlackBox))
 
 
-def _loss_state(loss):
-    return tuple(loss.initial_state()) if isinstance(loss, PolicyGradientLoss) else ()
+def _loss_state(loss, policy, outputs):
+    if not isinstance(loss, PolicyGradientLoss):
+        return ()
+    columns = outputs.shape[-1] if policy.multilabel(outputs) else 1
+    return loss.initial_state(policy.num_classes(outputs), columns)
 
 
 def _label_sets(loss, policy, outputs):
