@@ -10,9 +10,16 @@ from typing import Any
 import keras
 
 # Keras finds a class by its registered name only once its module has been imported.
-from policygrad_metrics import activations, losses, metrics, serving, step_losses
+from policygrad_metrics import (
+    activations,
+    losses,
+    metrics,
+    serving,
+    step_losses,
+    surrogate_losses,
+)
 
-_REGISTERED = (activations, losses, metrics, serving, step_losses)
+_REGISTERED = (activations, losses, metrics, serving, step_losses, surrogate_losses)
 
 
 def load_model(

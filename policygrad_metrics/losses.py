@@ -1,23 +1,35 @@
-"""Keras losses: train on the reward itself, or on a surrogate of it (floor 2)."""
+"""The Keras loss that trains on the reward itself (floor 2)."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.draws import as_seed, fold_in
 from policygrad_metrics.estimators import (
     Estimator,
-    estimator_config,
     get_estimator,
     strongest_estimator,
 )
-from policygrad_metrics.global_batch import check_strategy, replica_seed, shared_gradient
+from policygrad_metrics.global_batch import (
+    check_strategy,
+    replica_seed,
+    replicas,
+    shared_gradient,
+)
 from policygrad_metrics.policies import BinnedRegression, Policy, get_policy
 from policygrad_metrics.rewards import BlackBox, Reward, get_reward
-from policygrad_metrics.serialization import deserialize_reward, serialize_reward
+from policygrad_metrics.running_counts import empty_counts, estimate_beside, window_of
+from policygrad_metrics.serialization import (
+    deserialize_estimator,
+    deserialize_reward,
+    serialize_estimator,
+    serialize_reward,
+)
 from policygrad_metrics.site_batch import (
     MeanOfValues,
     check_replicas,
@@ -26,14 +38,13 @@ from policygrad_metrics.site_batch import (
     under_xla,
 )
 from policygrad_metrics.sites import Tensor, canonical_batch
-from policygrad_metrics.surrogates import get_surrogate
 
 #: Weight of cross-entropy in the default loss; measured, see docs/results.md.
 DEFAULT_CROSS_ENTROPY = 0.3
 
 
 class SiteLoss(keras.losses.Loss):
-    """What both losses share: reading the batch, refusing bad values, Keras's reduction."""
+    """What all losses share: reading the batch, refusing bad values, Keras's reduction."""
 
     def __init__(self, policy, name, reduction, dtype=None):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
@@ -68,6 +79,21 @@ def _poisoned(loss, healthy):
     return tf.where(healthy, loss, tf.constant(float("nan"), loss.dtype))
 
 
+def _state_variable(initial):
+    """What an estimator remembers; what is empty at first may take any size later."""
+    shape = [None] * np.ndim(initial) if np.size(initial) == 0 else None
+    # Replicas compute the same state, that of the global batch.
+    same = tf.VariableAggregation.ONLY_FIRST_REPLICA
+    return tf.Variable(initial, trainable=False, aggregation=same, shape=shape)
+
+
+def _if_healthy(healthy, new, old):
+    """The new state of a healthy batch, the old one of any other; their sizes may differ."""
+    if new.shape.is_fully_defined() and new.shape == old.shape:
+        return tf.where(healthy, new, old)
+    return tf.cond(healthy, lambda: tf.identity(new), lambda: tf.convert_to_tensor(old))
+
+
 def _is_zero(value):
     """Whether a term can be left out; a tensor's value is not known in a graph."""
     return not tf.is_tensor(value) and not value
@@ -84,7 +110,7 @@ class PolicyGradientLoss(SiteLoss):
     the estimator: exact for sums of ratios (every F, Jaccard, precision, recall, accuracy and
     kappa), by local expectation for other functions of the confusion matrix, by REINFORCE for
     any other function (Williams 1992). The reward is scored on the batch, so batches should hold
-    several examples of every class (256 is a good size).
+    several examples of every class (256 is a good size); where they cannot, `background` helps.
 
     Args:
         reward: a name that scikit-learn users know ("f1", "f1_macro", "accuracy",
@@ -97,6 +123,11 @@ class PolicyGradientLoss(SiteLoss):
             fresh network to where the reward has a gradient; see docs/results.md for what was
             measured. 0 trains on the reward alone.
         entropy: weight of the policy's entropy, which keeps it exploring.
+        background: "running" takes the gradient of the reward of the batch *and* of running
+            counts of earlier batches, so that a batch without a rare class knows of it; a number
+            is the window, in examples ("running": 2048). The reported value stays the batch's own.
+            The counts are part of the loss's `variables` and of its config, so a saved model
+            brings them along. Rewards that are means over examples need and use none.
         log_likelihood: weight of NLL, the mean of `-log_density` of the target values: with
             `BinnedRegression` it keeps the predicted concentration itself good.
         seed: of the sampling estimators. Draws are keyed by the seed and the outputs
@@ -108,12 +139,12 @@ class PolicyGradientLoss(SiteLoss):
 
     Raises:
         ValueError: unknown names; a weight below 0, or of the log-likelihood for a policy without
-            values; labels outside the classes; outputs that are NaN or do not fit the policy; a
-            Python reward inside XLA. Under XLA (Keras's default, `jit_compile="auto"`) values
-            cannot be checked by an error: a label outside the classes gives a NaN loss and a zero
-            gradient. NaN inputs give a NaN loss too, but also spoil the weights, as the gradient
-            of a kernel contains its inputs. `StopOnBadBatch` turns both into an error that names
-            the batch.
+            values; a background for a Python reward or under tf.distribute; labels outside the
+            classes; outputs that are NaN or do not fit the policy; a Python reward inside XLA.
+            Under XLA (Keras's default, `jit_compile="auto"`) values cannot be checked by an error:
+            a label outside the classes gives a NaN loss and a zero gradient. NaN inputs give a NaN
+            loss too, but also spoil the weights, as the gradient of a kernel contains its inputs.
+            `StopOnBadBatch` turns both into an error that names the batch.
 
     With `BinnedRegression` and a learned scale keep some cross-entropy or log-likelihood: the
     reward alone is content with a scale of zero, which makes the policy a hard step again.
@@ -136,11 +167,14 @@ class PolicyGradientLoss(SiteLoss):
         name: str = "policy_gradient_loss",
         dtype: Any = None,
         log_likelihood: float = 0.0,
+        background: str | float | None = None,
     ):
         check_strategy()
         super().__init__(policy, name, reduction, dtype)
         self.reward = get_reward(deserialize_reward(reward))
-        self.estimator: Any = estimator if estimator == "auto" else get_estimator(estimator)
+        self.estimator: Any = (
+            estimator if estimator == "auto" else get_estimator(deserialize_estimator(estimator))
+        )
         weights = {
             "cross_entropy": cross_entropy,
             "entropy": entropy,
@@ -158,20 +192,60 @@ class PolicyGradientLoss(SiteLoss):
         self.entropy = entropy
         self.log_likelihood = log_likelihood
         self.seed = seed
+        self.background = background
+        self._window = window_of(background)
+        if background is not None and self.reward.accumulates == "nothing":
+            raise ValueError(
+                f"background={background!r} keeps confusion counts, but the reward "
+                f"{self.reward.name!r} is a Python function of examples: write it as a "
+                "CountReward, or leave background=None."
+            )
         # A loss that is made inside a graph can keep nothing; `stateless_call` is for those.
-        initial = self.initial_state() if tf.executing_eagerly() else ()
-        # Replicas compute the same state, that of the global batch.
-        same = tf.VariableAggregation.ONLY_FIRST_REPLICA
-        self._state = tuple(tf.Variable(x, trainable=False, aggregation=same) for x in initial)
+        self._keeps = tf.executing_eagerly()
+        initial = self._estimator_state() if self._keeps else ()
+        self._state = tuple(_state_variable(x) for x in initial)
+        self._counts: Any = None
 
     @property
     def variables(self) -> list[Any]:
         """What the loss remembers from one training step to the next."""
-        return list(self._state)
+        return [*self._state, *([] if self._counts is None else [self._counts])]
 
-    def initial_state(self) -> tuple[Any, ...]:
-        """What a moving average starts from; `()` for other baselines and estimators."""
+    def initial_state(self, num_classes: int | None = None, columns: int = 1) -> tuple[Any, ...]:
+        """What the estimator (a moving average, say) and running counts start from.
+
+        Args:
+            num_classes: K, needed with a background.
+            columns: label columns.
+        """
+        if self._window is None:
+            return self._estimator_state()
+        if num_classes is None:
+            raise ValueError("num_classes must be given for the running counts of a background.")
+        return (*self._estimator_state(), empty_counts(num_classes, columns))
+
+    def _estimator_state(self):
         return () if self.estimator == "auto" else self.estimator.initial_state()
+
+    def _remembered(self, batch):
+        """The variables, made where the number of classes is known for the first time."""
+        if self._window is None:
+            return self._state
+        if replicas() > 1:
+            raise ValueError(
+                "background= is not available under a tf.distribute strategy: use larger global "
+                "batches instead."
+            )
+        shape = [batch.columns, batch.num_classes, batch.num_classes]
+        if self._counts is None and self._keeps:
+            with tf.init_scope():
+                self._counts = tf.Variable(tf.zeros(shape), trainable=False, name="running_counts")
+        if self._counts is not None and self._counts.shape != shape:
+            raise ValueError(
+                f"this loss keeps running counts of shape {self._counts.shape} and now meets "
+                f"outputs with counts of shape {shape}: use a loss of its own for each model."
+            )
+        return (*self._state, tf.zeros(shape) if self._counts is None else self._counts)
 
     def stateless_call(self, y_true, y_pred, state: tuple[Any, ...]) -> tuple[Tensor, tuple]:
         """The loss and the next state, with nothing assigned (as Keras's layers have it).
@@ -189,7 +263,7 @@ class PolicyGradientLoss(SiteLoss):
         slope = tf.where(batch.healthy, estimate.gradient, 0.0)
         reward = estimate.value + tf.reduce_sum(slope * (batch.logits - fixed))
         pairs = zip(estimate.state, state, strict=True)
-        after = tuple(tf.where(batch.healthy, new, old) for new, old in pairs)
+        after = tuple(_if_healthy(batch.healthy, new, old) for new, old in pairs)
         return _poisoned(self._combined(batch, reward), batch.healthy), after
 
     def batch_loss(self, batch):
@@ -214,15 +288,16 @@ class PolicyGradientLoss(SiteLoss):
         return loss
 
     def _expected_reward(self, batch):
-        state = tuple(tf.convert_to_tensor(v) for v in self._state)
+        remembered = self._remembered(batch)
+        state = tuple(tf.convert_to_tensor(v) for v in remembered)
 
         def expected_reward(logits):
             estimate = self._estimate(batch, logits, state)
 
             def gradient(upstream):
                 # Only training runs this: validation leaves a moving average alone.
-                for variable, value in zip(self._state, estimate.state, strict=False):
-                    variable.assign(tf.where(batch.healthy, value, variable))
+                for variable, value in zip(self.variables, estimate.state, strict=False):
+                    variable.assign(_if_healthy(batch.healthy, value, variable))
                 return tf.where(batch.healthy, upstream * estimate.gradient, 0.0)
 
             return estimate.value, gradient
@@ -245,91 +320,38 @@ class PolicyGradientLoss(SiteLoss):
         seed = None
         if estimator.stochastic:
             seed = replica_seed(fold_in(as_seed(self.seed), logits))
-        return estimator(
-            logits, reward, batch.labels, sample_weight=batch.weight, seed=seed, state=state
-        )
+        own, counts = (state, ()) if self._window is None else (state[:-1], state[-1:])
+        options = {"sample_weight": batch.weight, "seed": seed, "state": own}
+        if not counts or reward.accumulates != "counts":
+            estimate = estimator(logits, reward, batch.labels, **options)
+            return dataclasses.replace(estimate, state=(*estimate.state, *counts))
+        sites = canonical_batch(logits, batch.labels, batch.weight, batch.multilabel)
+
+        def score(reward):
+            return estimator(logits, reward, batch.labels, **options)
+
+        return estimate_beside(score, reward, sites, counts[0], self._window)
 
     def get_config(self):
         """The constructor's arguments; functions of your own must be registered with Keras."""
-        estimator = self.estimator
+        counts = {} if self._counts is None else {"running_counts": self._counts.numpy().tolist()}
         return {
             **super().get_config(),
+            **counts,
+            "background": self.background,
             "reward": serialize_reward(self.reward),
-            "estimator": estimator if estimator == "auto" else estimator_config(estimator),
+            "estimator": serialize_estimator(self.estimator),
             "cross_entropy": self.cross_entropy,
             "entropy": self.entropy,
             "log_likelihood": self.log_likelihood,
             "seed": self.seed,
         }
 
-
-@keras.saving.register_keras_serializable(package="policygrad_metrics")
-class SurrogateLoss(SiteLoss):
-    """A differentiable surrogate of a metric as a Keras loss, on the same outputs and policies.
-
-    Args:
-        surrogate: "cross_entropy", "weighted_cross_entropy", "focal", "soft_f1",
-            "double_soft_f1", ...; see `policygrad_metrics.surrogates`.
-        policy: as for `PolicyGradientLoss`.
-        hyperparameters: the surrogate's own, such as `gamma=` for focal.
-        reduction, name: as in Keras.
-
-    >>> import policygrad_metrics as pgm
-    >>> round(float(pgm.SurrogateLoss("cross_entropy")([1], [[0.0, 0.0, 0.0, 0.0]])), 3)
-    1.386
-    """
-
-    def __init__(
-        self,
-        surrogate: str,
-        policy: str | Policy = "auto",
-        reduction: str = "sum_over_batch_size",
-        name: str = "surrogate_loss",
-        dtype: Any = None,
-        **hyperparameters: Any,
-    ):
-        super().__init__(policy, name, reduction, dtype)
-        self.surrogate = surrogate
-        self.hyperparameters = hyperparameters
-        self._function = get_surrogate(surrogate)
-
-    def batch_loss(self, batch):
-        """The surrogate of one batch."""
-        sites = canonical_batch(batch.logits, batch.labels, batch.weight, batch.multilabel)
-        return self._function(sites.logits, sites.y_true, sites.weight, **self.hyperparameters)
-
-    def get_config(self):
-        """The constructor's arguments."""
-        return {**super().get_config(), "surrogate": self.surrogate, **self.hyperparameters}
-
-
-@keras.saving.register_keras_serializable(package="policygrad_metrics")
-class FocalLoss(SurrogateLoss):
-    """Focal loss from logits: `-alpha (1 - p_t)^gamma log p_t` (Lin et al. 2017).
-
-    Args:
-        gamma: 0 or more; 0 is cross-entropy.
-        alpha: None, the weight of class 1 of two, or one weight per class.
-        policy, reduction, name: as for `PolicyGradientLoss`.
-
-    >>> import policygrad_metrics as pgm
-    >>> round(float(pgm.FocalLoss(gamma=0.0)([1], [[0.0, 0.0]])), 4)
-    0.6931
-    """
-
-    def __init__(
-        self,
-        gamma=2.0,
-        alpha=None,
-        policy="auto",
-        reduction="sum_over_batch_size",
-        name="focal_loss",
-        dtype=None,
-    ):
-        super().__init__("focal", policy, reduction, name, dtype, gamma=gamma, alpha=alpha)
-
-    def get_config(self):
-        """The constructor's arguments."""
-        config = super().get_config()
-        del config["surrogate"]
-        return config
+    @classmethod
+    def from_config(cls, config):
+        """The inverse of `get_config`, running counts included."""
+        arguments = {key: value for key, value in config.items() if key != "running_counts"}
+        loss = cls(**arguments)
+        if "running_counts" in config:
+            loss._counts = tf.Variable(config["running_counts"], trainable=False)
+        return loss

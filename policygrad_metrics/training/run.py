@@ -28,7 +28,7 @@ class Plan:
         train_rows: rows of each data set's training part.
         initial: each seed's weights and other variables.
         single: hyper-parameters that differ between replicas, `[R]`.
-        loss_state: what a loss with a moving average starts from.
+        loss_state: what a loss with a moving average or running counts starts from.
         label_sets: label sets that the loss draws in each step.
         epochs, warm_epochs: in all, and of these on cross-entropy.
         batches: per epoch.
@@ -42,7 +42,7 @@ class Plan:
     train_rows: int
     initial: Mapping[int, Initial]
     single: Mapping[str, np.ndarray]
-    loss_state: tuple[float, ...]
+    loss_state: tuple[Any, ...]
     label_sets: int
     epochs: int
     warm_epochs: int
@@ -205,7 +205,7 @@ class Run:
             "mean": tf.zeros_like(weights),
             "square": tf.zeros_like(weights),
             "step": tf.zeros(R, tf.int32),
-            "loss_state": [tf.fill([R], x) for x in self.plan.loss_state],
+            "loss_state": [tf.stack([x] * R) for x in self.plan.loss_state],
         }
 
     def _in_model_order(self, best, r):

@@ -1,0 +1,146 @@
+"""The reward of a batch together with examples that are already labelled (floor 1).
+
+Small batches see too little of a rare class. If the confusion counts of other examples are known,
+with truth t and label a counted in `counts[t, a]`, the batch can be scored as a part of the whole:
+
+    R = (n_0 + N_0 + sum_i n_i(a_i)) / (d_0 + D_0 + sum_i d_i(a_i))
+
+where N_0 and D_0 are what those examples add to the sums. They are K^2 weighted examples with
+fixed labels, so the reward itself says what they add; nothing here knows a reward by name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import tensorflow as tf
+
+from policygrad_metrics.rewards.base import Reward
+from policygrad_metrics.rewards.forms import (
+    ChoiceRatio,
+    ClassCounts,
+    Counts,
+    Form,
+    IndicatorRatios,
+    Linear,
+)
+from policygrad_metrics.sites import Tensor
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class WithBackground(Reward):
+    """A reward of the batch and of other examples, of which only the confusion counts are known.
+
+    Args:
+        reward: one that accumulates counts.
+        counts: float32 `[C, K, K]`, a confusion matrix per label column; rows are the truth.
+
+    Raises:
+        TypeError: the reward is no function of confusion counts.
+
+    One right and one wrong answer, beside two right ones:
+
+    >>> from policygrad_metrics.rewards import get_reward
+    >>> counts = tf.constant([[[1.0, 0.0], [0.0, 1.0]]])
+    >>> float(WithBackground(get_reward("accuracy"), counts)([0, 1], [0, 0], num_classes=2))
+    0.75
+    """
+
+    reward: Reward
+    counts: Any
+
+    def __post_init__(self):
+        if self.reward.accumulates != "counts":
+            raise TypeError(
+                f"reward {self.reward.name!r} is no function of confusion counts, so counts of "
+                "other examples cannot be added to it."
+            )
+        object.__setattr__(self, "multilabel", self.reward.multilabel)
+
+    @property
+    def name(self):
+        return self.reward.name
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        form = self.reward.form(y_true, weight, num_classes, weighted)
+        if isinstance(form, Counts):
+            return _counts_beside(form, self.counts[0])
+        if isinstance(form, ClassCounts):
+            return _class_counts_beside(form, self.counts[0])
+        K = num_classes
+        truth, labels, times = cells(self.counts)
+        joint = self.reward.form(
+            tf.concat([y_true, truth], axis=0), tf.concat([weight, times], axis=0), K, True
+        )
+        return _given(joint, labels)
+
+
+def cells(counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Confusion counts `[C, K, K]` as K^2 examples: truth, labels and weights, each `[K^2, C]`.
+
+    >>> [x.numpy().ravel().tolist() for x in cells(tf.constant([[[5.0, 1.0], [2.0, 3.0]]]))]
+    [[0, 0, 1, 1], [0, 1, 0, 1], [5.0, 1.0, 2.0, 3.0]]
+    """
+    C, K, _ = counts.shape
+    cell = tf.repeat(tf.range(K * K)[:, None], C, axis=1)
+    return cell // K, cell % K, tf.transpose(tf.reshape(counts, [C, K * K]))
+
+
+def _counts_beside(form, counts):
+    return dataclasses.replace(form, function=lambda confusion: form.function(confusion + counts))
+
+
+def _class_counts_beside(form, counts):
+    own, others = tf.reduce_sum(form.weight), tf.reduce_sum(counts)
+    sums = tf.linalg.diag_part(counts), tf.reduce_sum(counts, 0), tf.reduce_sum(counts, 1)
+
+    def terms(*shares):  # of the batch: of hits, predictions and truths
+        return form.terms(
+            *(
+                tf.math.divide_no_nan(share * own + other, own + others)
+                for share, other in zip(shares, sums, strict=True)
+            )
+        )
+
+    return dataclasses.replace(form, terms=terms)
+
+
+def _given(form: Form, labels: Tensor) -> Form:
+    """The form of the first examples, the last having these labels, `[X, C]`."""
+    if isinstance(form, Linear):
+        X, K = labels.shape[0], form.gains.shape[-1]
+        settled = tf.reduce_sum(tf.one_hot(labels, K) * form.gains[-X:])
+        return Linear(form.gains[:-X], form.constant + settled)
+    if isinstance(form, IndicatorRatios):
+        b = form.positive(tf.one_hot(labels, form.num_classes))
+        n, n0 = _settled(form.n, b)
+        d, d0 = _settled(form.d, b)
+        return _without_n0(form, n, d, n0, form.d0 + d0)
+    if isinstance(form, ChoiceRatio):
+        b = tf.one_hot(tf.reshape(labels, [-1]), max(form.n.shape[-1], form.d.shape[-1]))
+        n, n0 = _settled(form.n, b)
+        d, d0 = _settled(form.d, b)
+        return dataclasses.replace(
+            form,
+            n=n,
+            d=d,
+            n0=form.n0 + tf.reduce_sum(n0),
+            d0=form.d0 + tf.reduce_sum(d0),
+        )
+    raise TypeError(f"no background can be added to a reward of form {type(form).__name__}.")
+
+
+def _settled(table, b):
+    """The rows of a table that are still open, and what the settled ones `b` add, `[R]`."""
+    if table.shape.rank < 2 or table.shape[0] == 1:  # one row for all
+        return table, tf.reduce_sum(table * b, axis=0)
+    settled = b.shape[0]
+    return table[:-settled], tf.reduce_sum(table[-settled:] * b, axis=0)
+
+
+def _without_n0(form, n, d, n0, d0):
+    """`(n0 + N) / (d0 + D) = r + (N - r D) / (d0 + D)` with r = n0 / d0."""
+    ratio = tf.math.divide_no_nan(n0, d0)
+    constant = form.constant + tf.reduce_sum(form.coefficient * ratio)
+    return dataclasses.replace(form, n=n - ratio * d, d=d, d0=d0, constant=constant)
