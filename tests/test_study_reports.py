@@ -1,5 +1,6 @@
 """Tables, pictures and reports of a study: all that needs no training."""
 
+import dataclasses
 import html.parser
 import io
 import re
@@ -14,11 +15,12 @@ from scipy import stats
 from study_cases import a_run
 
 from policygrad_metrics.study.content import summaries
+from policygrad_metrics.study.overall import mean_ranks, overall
 from policygrad_metrics.study.plots import draw_all
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.report import write_reports
 from policygrad_metrics.study.settings import StudySettings
-from policygrad_metrics.study.table import heading, mean_ranks, rich_table, summarise
+from policygrad_metrics.study.table import heading, rich_table, summarise
 
 # --- tables -----------------------------------------------------------------------------------
 
@@ -105,6 +107,50 @@ def test_mean_ranks_put_a_diverged_method_last():
     assert mean_ranks(tables, "tuned") == {"focal": 2.0, "soft_f1": 1.5, "cross_entropy": 2.5}
 
 
+def test_over_data_sets_each_counts_once_however_many_seeds_it_has():
+    rng = np.random.default_rng(0)
+    sets = [f"set {n}" for n in range(7)]
+    scores = {m: rng.uniform(size=[7, 3]) for m in SCORES}
+    scores["focal"][:6] = scores["cross_entropy"][:6] + 0.01 * np.arange(1, 19).reshape(6, 3)
+    runs = [
+        a_run(m, seed, float(v), name)
+        for m, table in scores.items()
+        for name, row in zip(sets, table, strict=True)
+        for seed, v in enumerate(row)
+    ]
+    tables = [summarise(name, "f1", runs, [*SCORES], own_splits=True) for name in sets]
+    found = overall(tables, runs, "tuned")
+    means = np.array([scores[m].mean(axis=1) for m in SCORES]).T
+    ranks = stats.rankdata(-means, axis=1).mean(axis=0)
+    by_name = {one.method: one for one in found.standings}
+    assert [by_name[m].rank for m in SCORES] == pytest.approx(ranks.tolist())
+    assert [one.rank for one in found.standings] == sorted(one.rank for one in found.standings)
+    focal, soft = by_name["focal"], by_name["soft_f1"]
+    assert focal.won >= 6
+    assert focal.won + focal.tied + focal.lost == 7
+    for one, place in ((focal, 1), (soft, 2)):
+        expected = stats.wilcoxon(means[:, place], means[:, 0], method="exact").pvalue
+        assert one.p_value == pytest.approx(expected, rel=1e-9)
+        pairs = scores[one.method][:, :, None] > scores["cross_entropy"][:, None, :]
+        assert one.improvement.estimate == pytest.approx(pairs.mean())
+    p_values = sorted([focal.p_value, soft.p_value])
+    assert min(focal.p_holm, soft.p_holm) == pytest.approx(min(1, 2 * p_values[0]))
+    # Twice the seeds, the same data sets: the tests over data sets do not change.
+    twice = [*runs, *(dataclasses.replace(run, seed=run.seed + 3) for run in runs)]
+    tables = [summarise(name, "f1", twice, [*SCORES], own_splits=True) for name in sets]
+    again = {one.method: one for one in overall(tables, twice, "tuned").standings}
+    assert again["focal"].p_value == pytest.approx(focal.p_value, rel=1e-9)
+    assert by_name["cross_entropy"].p_value is None
+
+
+def test_over_data_sets_a_diverged_method_loses_and_has_no_p():
+    runs = runs_of(SCORES) + runs_of(SCORES, "wine") + [Run("wine", "focal", 4, diverged=True)]
+    tables = [summarise(d, "f1", runs, [*SCORES], own_splits=True) for d in ("air", "wine")]
+    found = {one.method: one for one in overall(tables, runs, "tuned").standings}
+    assert (found["focal"].won, found["focal"].lost) == (1, 1)
+    assert found["focal"].p_value is found["focal"].improvement is None
+
+
 # --- pictures and reports ---------------------------------------------------------------------
 
 EVIL = "a|b <script>alert('1')</script> & $x_1$ *c* `d` \" é 优"
@@ -177,7 +223,7 @@ def test_the_html_report_needs_no_other_file_and_escapes_everything(tmp_path):
     path, _ = write_reports(tmp_path, record, runs)
     page = Page(path.read_text(encoding="utf-8"))
     assert "script" not in page.tags
-    assert page.tags.count("img") == 3 * len(TASKS)
+    assert page.tags.count("img") == 3 * len(TASKS) + 2  # with the ranks of both columns
     assert all(link.startswith("data:image/svg+xml;base64,") for link in page.links)
     text = " ".join(page.texts)
     for wanted in (EVIL, record["command"], *record["fixed"]["versions"].values(), "fair"):
@@ -193,13 +239,13 @@ def test_the_markdown_report_has_whole_tables_whatever_names_hold(tmp_path):
     assert "<script>" not in text.replace(record["command"], "")
     assert record["command"] in text
     blocks = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
-    assert len(blocks) == 3 * len(TASKS) + 2  # with the ranks and the settings
+    assert len(blocks) == 3 * len(TASKS) + 3  # with both columns' ranks and the settings
     for block in blocks:
         bars = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
         assert len(bars) == 1
     for picture in re.findall(r"\]\((plots/.*?)\)", text):
         assert (tmp_path / picture).read_text().startswith("<?xml")
-    assert text.count("](plots/") == 3 * len(TASKS)
+    assert text.count("](plots/") == 3 * len(TASKS) + 2
 
 
 def test_both_reports_warn_of_diverged_runs(tmp_path):

@@ -6,17 +6,21 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from policygrad_metrics.statistics import Interval
+from policygrad_metrics.study.overall import Overall
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.table import (
     COLUMNS,
     Row,
     Summary,
     heading,
-    mean_ranks,
     method_text,
     score_text,
     summarise,
 )
+
+#: A title names so many data sets, and counts more.
+FEW_SETS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +66,17 @@ def chosen_data(settings: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any
     return [(name, settings["data"][name]) for name in settings["chosen_data"]]
 
 
-def content(settings: Mapping[str, Any], tables: Sequence[Summary]) -> dict[str, Any]:
-    """Return everything that the reports say but the pictures, as plain texts and `Grid`s."""
-    fixed = settings["fixed"]
+def content(
+    settings: Mapping[str, Any], tables: Sequence[Summary], over: Sequence[Overall] = ()
+) -> dict[str, Any]:
+    """Return everything that the reports say but the pictures, as plain texts and `Grid`s.
+
+    Args:
+        settings: As for `summaries`.
+        tables: What that gives.
+        over: Each column over all data sets, if there are several.
+    """
+    fixed, chosen = settings["fixed"], settings["chosen_data"]
     sets = []
     for summary, (name, about) in zip(tables, chosen_data(settings), strict=True):
         sets.append(
@@ -80,14 +92,14 @@ def content(settings: Mapping[str, Any], tables: Sequence[Summary]) -> dict[str,
     flat += [(f"{name} version", version) for name, version in fixed["versions"].items()]
     return {
         "title": f"Comparison of {len(settings['methods'])} methods on "
-        + ", ".join(settings["chosen_data"]),
+        + (", ".join(chosen) if len(chosen) <= FEW_SETS else f"{len(chosen)} data sets"),
         "lead": f"{fixed['seeds']} runs of every method. In each table the methods are sorted by "
         f'the mean of "{COLUMNS["tuned"]}", the best of each column is bold, and ± gives half the '
         "95 % interval of the mean.",
         "warnings": _warnings(tables),
         "command": settings["command"],
         "sets": sets,
-        "ranks": _rank_grid(tables) if len(tables) > 1 else None,
+        "overall": tuple(_overall_grid(found) for found in over),
         "method": settings["protocol"],
         "settings": [(name, _plain(name, value)) for name, value in flat],
     }
@@ -139,18 +151,13 @@ def _score_grid(summary: Summary) -> Grid:
 
 
 def _test_grid(summary: Summary) -> Grid:
-    def number(value: float | None) -> Text:
-        if value is None:
-            return Text("-")
-        return Text("< 0.001" if value < 0.001 else f"{value:.3f}")
-
     header = ["method"]
     for title in COLUMNS.values():
         header += [f"p, {title}", f"Holm's p, {title}"]
     rows = [
         (
             Text(method_text(row)),
-            *(number(p) for cell in (row.plain, row.tuned) for p in (cell.p_value, cell.p_holm)),
+            *(_p_text(p) for cell in (row.plain, row.tuned) for p in (cell.p_value, cell.p_holm)),
         )
         for row in summary.rows
         if row.method != summary.reference
@@ -179,11 +186,61 @@ def _cost_grid(summary: Summary) -> Grid:
     return Grid(f"{summary.data}: cost of one run", header, rows)
 
 
-def _rank_grid(tables: Sequence[Summary]) -> Grid:
-    tuned, plain = mean_ranks(tables, "tuned"), mean_ranks(tables, "plain")
-    rows = tuple(
-        (Text(method), Text(f"{plain[method]:.2f}"), Text(f"{rank:.2f}"))
-        for method, rank in sorted(tuned.items(), key=lambda item: item[1])
+def _overall_grid(found: Overall) -> Grid:
+    header = ["method", "mean rank", "middle half"]
+    if found.reference:
+        header += [
+            f"won / tied / lost against {found.reference}",
+            "mean difference",
+            "p",
+            "Holm's p",
+            "chance that a run is better",
+        ]
+    best = found.standings[0].rank if found.standings else None
+    rows = []
+    for one in found.standings:
+        texts = [
+            Text(one.method, one.rank == best),
+            Text(f"{one.rank:.2f}", one.rank == best),
+            Text(_interval_text(one.middle)),
+        ]
+        if found.reference == one.method:
+            texts += [Text("-")] * 5
+        elif found.reference:
+            texts += [
+                Text(f"{one.won} / {one.tied} / {one.lost}"),
+                Text("-" if one.difference is None else f"{one.difference:+z.3f}"),
+                _p_text(one.p_value),
+                _p_text(one.p_holm),
+                Text(_interval_text(one.improvement)),
+            ]
+        rows.append(tuple(texts))
+    below = (
+        f"{found.data_sets} data sets, each counted once; 1 is the best rank. Only methods that "
+        "ran on all of them; one of which any run diverged is last there. p: Wilcoxon's exact "
+        "signed-rank test over the data sets, with Holm's correction over the methods; data sets "
+        "made of the same rows are taken for independent. Middle half: interquartile mean of all "
+        "scores; chance: that a run is better than one of the reference, averaged over data sets; "
+        "both with 95 % bootstrap intervals for other seeds on the same data sets."
     )
-    below = f"Over {len(tables)} data sets; 1 is the best. Only methods that ran on all of them."
-    return Grid("Mean ranks over the data sets", ("method", *COLUMNS.values()), rows, below)
+    if found.critical is not None:
+        below += (
+            f" Friedman's test of all methods being alike: p {_p_words(found.friedman_p)}; "
+            f"critical difference of two mean ranks (Nemenyi, 95 %): {found.critical:.2f}."
+        )
+    return Grid(f"All data sets: {COLUMNS[found.column]}", tuple(header), tuple(rows), below)
+
+
+def _interval_text(interval: Interval | None) -> str:
+    return "-" if interval is None else interval.format(2)
+
+
+def _p_words(value: float | None) -> str:
+    text = _p_text(value).text
+    return text if text.startswith(("<", "-")) else f"= {text}"
+
+
+def _p_text(value: float | None) -> Text:
+    if value is None:
+        return Text("-")
+    return Text("< 0.001" if value < 0.001 else f"{value:.3f}")

@@ -10,6 +10,9 @@ from typing import Any
 from policygrad_metrics.study.content import Grid, Text
 from policygrad_metrics.study.plots import Picture
 
+#: Stands for all data sets together where pictures are looked up; no data set has this name.
+OVERALL = ""
+
 
 def escape_markdown(text: str) -> str:
     r"""Return text that Markdown and the HTML inside it leave as it is, on one line.
@@ -44,6 +47,10 @@ def render_markdown(
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", shown["command"])), default=0))
     lines += ["The command that makes this report again:", ""]
     lines += [f"{fence}sh", shown["command"], fence, ""]
+    for table in shown["overall"]:
+        lines += _markdown_grid(table, "##")
+    for picture in pictures.get(OVERALL, ()):
+        lines += [f"![{escape(picture.alt)}]({files[OVERALL, picture.name]})", ""]
     for one in shown["sets"]:
         lines += [f"## {escape(one['heading'])}", "", escape(one["facts"]), ""]
         lines += [f"- {escape(note)}" for note in one["notes"]] + [""]
@@ -52,8 +59,6 @@ def render_markdown(
         for picture in pictures[one["name"]]:
             file = files[one["name"], picture.name]
             lines += [f"![{escape(picture.alt)}]({file})", ""]
-    if shown["ranks"]:
-        lines += _markdown_grid(shown["ranks"], "##")
     lines += ["## How it was done", "", *(f"- {escape(line)}" for line in shown["method"]), ""]
     lines += ["| setting | value |", "| --- | --- |"]
     lines += [f"| {escape(name)} | {escape(value)} |" for name, value in shown["settings"]]

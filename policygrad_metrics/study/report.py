@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from policygrad_metrics.study.content import chosen_data, content, summaries
-from policygrad_metrics.study.markdown import render_markdown
-from policygrad_metrics.study.plots import Picture, draw_all
+from policygrad_metrics.study.markdown import OVERALL, render_markdown
+from policygrad_metrics.study.overall import Overall, overall
+from policygrad_metrics.study.plots import Picture, draw_all, picture
+from policygrad_metrics.study.rank_plot import draw_ranks
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.runs import make_directory, write_atomically
+from policygrad_metrics.study.table import COLUMNS
 
 PLOTS = "plots"
 
@@ -37,7 +40,20 @@ def write_reports(
         )
         for summary, (_, about) in zip(tables, chosen_data(settings), strict=True)
     }
-    return write_pages(directory, content(settings, tables), pictures)
+    over = [overall(tables, runs, column) for column in COLUMNS] if len(tables) > 1 else []
+    pictures[OVERALL] = [
+        picture(f"ranks_{found.column}", _rank_words(found), draw_ranks(found))
+        for found in over
+        if found.critical is not None
+    ]
+    return write_pages(directory, content(settings, tables, over), pictures)
+
+
+def _rank_words(found: Overall) -> str:
+    return (
+        f"Mean ranks over {found.data_sets} data sets, {COLUMNS[found.column]}, the best on top; "
+        "bars join methods that the critical difference cannot tell apart."
+    )
 
 
 def write_pages(
@@ -48,7 +64,7 @@ def write_pages(
     Args:
         directory: Where to write.
         shown: As `content` gives it.
-        pictures: Data set -> its pictures.
+        pictures: Data set -> its pictures; `OVERALL` -> those of all data sets, if there are any.
 
     Raises:
         StudyError: The disk is full or the directory cannot be written.
@@ -56,8 +72,8 @@ def write_pages(
     files = _file_names(pictures)
     make_directory(directory / PLOTS)
     for name, drawn in pictures.items():
-        for picture in drawn:
-            write_atomically(directory / files[name, picture.name], picture.svg)
+        for one in drawn:
+            write_atomically(directory / files[name, one.name], one.svg)
     markdown, page = directory / "report.md", directory / "report.html"
     write_atomically(markdown, render_markdown(shown, pictures, files))
     write_atomically(page, _html(shown, pictures))
@@ -69,9 +85,9 @@ def _file_names(pictures: Mapping[str, Sequence[Picture]]) -> dict[tuple[str, st
     names: dict[tuple[str, str], str] = {}
     for number, (data, drawn) in enumerate(pictures.items(), start=1):
         ascii_only = unicodedata.normalize("NFKD", data).encode("ascii", "ignore").decode()
-        slug = re.sub(r"[^A-Za-z0-9]+", "_", ascii_only).strip("_")[:40]
-        for picture in drawn:
-            names[data, picture.name] = f"{PLOTS}/{number}_{slug}_{picture.name}.svg"
+        slug = re.sub(r"[^A-Za-z0-9]+", "_", ascii_only).strip("_")[:40] or "all"
+        for one in drawn:
+            names[data, one.name] = f"{PLOTS}/{number}_{slug}_{one.name}.svg"
     return names
 
 
@@ -83,14 +99,15 @@ def _html(shown: Mapping[str, Any], pictures: Mapping[str, Sequence[Picture]]) -
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    sets = [
-        {
-            **one,
-            "pictures": [
-                {"alt": drawn.alt, "base64": base64.b64encode(drawn.svg.encode()).decode()}
-                for drawn in pictures[one["name"]]
-            ],
-        }
-        for one in shown["sets"]
+    sets = [{**one, "pictures": _embedded(pictures[one["name"]])} for one in shown["sets"]]
+    overall_pictures = _embedded(pictures.get(OVERALL, ()))
+    return environment.get_template("report.html.jinja").render(
+        **{**shown, "sets": sets, "overall_pictures": overall_pictures}
+    )
+
+
+def _embedded(pictures: Sequence[Picture]) -> list[dict[str, str]]:
+    return [
+        {"alt": drawn.alt, "base64": base64.b64encode(drawn.svg.encode()).decode()}
+        for drawn in pictures
     ]
-    return environment.get_template("report.html.jinja").render(**{**shown, "sets": sets})

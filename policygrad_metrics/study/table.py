@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 from policygrad_metrics.statistics import (
     Interval,
-    average_ranks,
     holm,
     mean_interval,
     nadeau_bengio,
@@ -187,24 +186,6 @@ def _p_value(ours: list[float], theirs: list[float], own_splits: bool) -> float:
         differences = [a - b for a, b in zip(ours, theirs, strict=True)]
         return nadeau_bengio(differences, TEST, TRAIN).p_value
     return sign_flip(ours, theirs, seed=0)[0]
-
-
-def mean_ranks(summaries: Sequence[Summary], column: str) -> dict[str, float]:
-    """Return the mean rank over the data sets of every method that has runs on all of them.
-
-    Args:
-        summaries: The tables, two or more for it to mean anything.
-        column: "plain" or "tuned". A method of which any run diverged shares the last rank.
-    """
-    tables = [{row.method: row for row in summary.rows} for summary in summaries]
-    methods = [method for method in tables[0] if all(method in table for table in tables)]
-    scores = [[_ranked(table[method], column) for method in methods] for table in tables]
-    return dict(zip(methods, average_ranks(scores).tolist(), strict=True)) if methods else {}
-
-
-def _ranked(row: Row, column: str) -> float:
-    score = getattr(row, column).score
-    return math.nan if row.diverged or score is None else score.estimate
 
 
 def score_text(interval: Interval | None, *, signed: bool = False) -> str:

@@ -1,0 +1,197 @@
+"""Methods compared over data sets: one number per data set, never one per seed (floor 5).
+
+What is computed is fixed before any data is seen, for each column:
+
+    ranks         by the mean over the seeds on every data set; a method of which any run diverged
+                  is last there; Friedman's test (F of Iman and Davenport) and Nemenyi's critical
+                  difference, level 95 %
+    difference    to the reference method, the mean over data sets; data sets won, tied and lost
+    p             of the differences: Wilcoxon's exact signed-rank test over data sets, two-sided;
+                  Holm's correction over the methods
+    improvement   the chance that a run beats a run of the reference, averaged over data sets
+                  (Agarwal et al. 2021), with its stratified bootstrap interval
+    middle half   the interquartile mean over data sets and seeds, likewise
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from policygrad_metrics.statistics import (
+    Interval,
+    average_ranks,
+    cliques,
+    critical_difference,
+    friedman,
+    holm,
+    interquartile_mean_interval,
+    probability_of_improvement,
+    ranks,
+    wilcoxon,
+)
+from policygrad_metrics.study.records import Run
+from policygrad_metrics.study.table import REFERENCE, Row, Summary
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """One method in one column, over all data sets; None where there is nothing to say.
+
+    Args:
+        method: Its name.
+        rank: Mean rank, 1 is the best.
+        won: Data sets on which it has a higher mean than the reference.
+        tied: On which it has the same.
+        lost: On which it has a lower one, or diverged.
+        difference: Mean over data sets of the difference to the reference.
+        p_value: Wilcoxon's, of the differences.
+        p_holm: The same corrected for the number of methods.
+        improvement: Chance that one of its runs beats one of the reference.
+        middle: Interquartile mean of its scores.
+    """
+
+    method: str
+    rank: float
+    won: int = 0
+    tied: int = 0
+    lost: int = 0
+    difference: float | None = None
+    p_value: float | None = None
+    p_holm: float | None = None
+    improvement: Interval | None = None
+    middle: Interval | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Overall:
+    """One column over all data sets, the best mean rank first.
+
+    Args:
+        column: "plain" or "tuned".
+        data_sets: How many.
+        reference: The method that the others are compared with, if it ran.
+        standings: One per method that ran on all data sets.
+        friedman_p: Of all methods being alike; None with a single method.
+        critical: Mean ranks that differ by so much differ significantly; None likewise.
+        cliques: Places in `standings` that cannot be told apart, each from the first to the last.
+    """
+
+    column: str
+    data_sets: int
+    reference: str | None
+    standings: tuple[Standing, ...]
+    friedman_p: float | None
+    critical: float | None
+    cliques: tuple[tuple[int, int], ...]
+
+
+def overall(tables: Sequence[Summary], runs: Sequence[Run], column: str) -> Overall:
+    """Return the standing of every method that ran on all data sets.
+
+    Args:
+        tables: One per data set, two or more.
+        runs: All runs.
+        column: "plain" or "tuned".
+    """
+    rows = [{row.method: row for row in table.rows} for table in tables]
+    methods = [method for method in rows[0] if all(method in table for table in rows)]
+    if not methods:
+        return Overall(column, len(tables), None, (), None, None, ())
+    scores = np.array([[_score(table[m], column) for m in methods] for table in rows])
+    seeds = _by_method(tables, runs, methods, column)
+    reference = REFERENCE if REFERENCE in methods else None
+    found = [
+        _standing(methods, place, scores, average_ranks(scores)[place], seeds, reference)
+        for place in range(len(methods))
+    ]
+    known = [one.p_value for one in found if one.p_value is not None]
+    if known:
+        corrected = iter(holm(known).tolist())
+        found = [
+            one if one.p_value is None else dataclasses.replace(one, p_holm=next(corrected))
+            for one in found
+        ]
+    found.sort(key=lambda one: one.rank)
+    if len(found) < 2:
+        return Overall(column, len(tables), reference, tuple(found), None, None, ())
+    critical = critical_difference(len(found), len(tables))
+    groups = cliques([one.rank for one in found], critical)
+    return Overall(
+        column,
+        len(tables),
+        reference,
+        tuple(found),
+        friedman(ranks(scores)).f_p_value,
+        critical,
+        tuple((min(group), max(group)) for group in groups),
+    )
+
+
+def mean_ranks(tables: Sequence[Summary], column: str) -> dict[str, float]:
+    """Return the mean rank over the data sets of every method that has runs on all of them.
+
+    Args:
+        tables: One per data set.
+        column: "plain" or "tuned". A method of which any run diverged shares the last rank.
+    """
+    return {one.method: one.rank for one in overall(tables, (), column).standings}
+
+
+def _score(row: Row, column: str) -> float:
+    score = getattr(row, column).score
+    return math.nan if row.diverged or score is None else score.estimate
+
+
+def _by_method(
+    tables: Sequence[Summary], runs: Sequence[Run], methods: Sequence[str], column: str
+) -> Mapping[str, np.ndarray]:
+    """Scores `[seeds, data sets]` of the methods of which no run is missing or diverged."""
+    scores = {
+        (run.method, run.data, run.seed): getattr(run, column) for run in runs if not run.diverged
+    }
+    seeds = sorted({run.seed for run in runs})
+    found = {}
+    for method in methods:
+        table = [[scores.get((method, t.data, seed)) for t in tables] for seed in seeds]
+        if seeds and all(score is not None for row in table for score in row):
+            found[method] = np.array(table, np.float64)
+    return found
+
+
+def _standing(
+    methods: Sequence[str],
+    place: int,
+    scores: np.ndarray,
+    rank: float,
+    seeds: Mapping[str, np.ndarray],
+    reference: str | None,
+) -> Standing:
+    method = methods[place]
+    one = Standing(method, float(rank))
+    if method in seeds:
+        one = dataclasses.replace(one, middle=interquartile_mean_interval(seeds[method], seed=0))
+    if reference is None or method == reference:
+        return one
+    ours, theirs = scores[:, place], scores[:, methods.index(reference)]
+    # What diverged is worse than anything; two that did are equal.
+    ours_all, theirs_all = np.nan_to_num(ours, nan=-np.inf), np.nan_to_num(theirs, nan=-np.inf)
+    one = dataclasses.replace(
+        one,
+        won=int((ours_all > theirs_all).sum()),
+        tied=int((ours_all == theirs_all).sum()),
+        lost=int((ours_all < theirs_all).sum()),
+    )
+    if np.isfinite(ours).all() and np.isfinite(theirs).all():
+        one = dataclasses.replace(
+            one,
+            difference=float(np.mean(ours - theirs)),
+            p_value=wilcoxon(ours, theirs).p_value,
+        )
+    if method in seeds and reference in seeds:
+        improvement = probability_of_improvement(seeds[method], seeds[reference], seed=0)
+        one = dataclasses.replace(one, improvement=improvement)
+    return one
