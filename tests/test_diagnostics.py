@@ -183,7 +183,7 @@ def test_monitor_logs_what_the_formulas_say(tmp_path):
     csv = tmp_path / "log.csv"
     loss = pgm.PolicyGradientLoss("f1_macro", cross_entropy=0.0)
     history, model, x, y = small_fit(loss, keras.callbacks.CSVLogger(str(csv)))
-    assert csv.read_text().splitlines()[0] == "epoch,gradient_snr,loss,policy_entropy"
+    assert csv.read_text().startswith("epoch,gradient_snr,loss,policy_entropy")
     probs = tf.nn.softmax(model(x)).numpy()
     entropy = -(probs * np.log(probs)).sum(-1).mean()
     assert history["policy_entropy"][0] == pytest.approx(entropy, rel=1e-5)

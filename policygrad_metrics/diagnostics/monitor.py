@@ -77,15 +77,16 @@ class GradientMonitor(keras.callbacks.Callback):
                 "GradientMonitor needs a loss that knows its policy, PolicyGradientLoss or "
                 f"SurrogateLoss; the model's is {loss!r}."
             )
-        weights = [v.value for v in self.model.trainable_variables]
 
         def run(x, y):
+            weights = [v.value for v in self.model.trainable_variables]
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(weights)
                 outputs = self.model(x, training=False)
                 if isinstance(loss, PolicyGradientLoss):
                     # Assigns nothing: a moving average must not learn from being watched.
-                    value, _ = loss.stateless_call(y, outputs, loss.initial_state())
+                    state = tuple(tf.constant(x, tf.float32) for x in loss.initial_state())
+                    value, _ = loss.stateless_call(y, outputs, state)
                 else:
                     value = loss(y, outputs)
             slopes = tape.gradient(value, weights, unconnected_gradients="zero")
