@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from policygrad_metrics._checks import choose
+from policygrad_metrics.air_study import concentration
 from policygrad_metrics.air_study.settings import PRINCIPAL
 from policygrad_metrics.methods import METHODS
 
 PERSISTENCE = "persistence"
 #: name -> one line, of what is not in the table of methods.
-OWN = {PERSISTENCE: "the level of the last known concentration"}
+OWN = {
+    PERSISTENCE: "the level of the last known concentration",
+    **{name: method.summary for name, method in concentration.METHODS.items()},
+}
 
 
 def forecaster_names(words: Sequence[str], horizon: int) -> tuple[str, ...]:

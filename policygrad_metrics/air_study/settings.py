@@ -21,6 +21,9 @@ PRINCIPAL = (
     "cross_entropy",
     "policy_gradient",
     "policy_gradient_pure",
+    "concentration_likelihood",
+    "concentration_policy_gradient",
+    "concentration_policy_gradient_likelihood",
 )
 
 

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from policygrad_metrics.air import ForecastTask
+from policygrad_metrics.air_study import concentration
 from policygrad_metrics.air_study.forecasters import PERSISTENCE
 from policygrad_metrics.air_study.predictions import Predictions
 from policygrad_metrics.air_study.settings import AirSettings
@@ -20,7 +22,7 @@ from policygrad_metrics.methods import METHODS, TaskInfo, trial_hyperparameters
 from policygrad_metrics.study.evaluate import Scorer, decide, probabilities
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
-from policygrad_metrics.training import Network, Replica, train_replicas
+from policygrad_metrics.training import Network, Replica, Trained, train_replicas
 
 Made = tuple[Run, Predictions | None]
 
@@ -50,12 +52,13 @@ def train_job(
     """
     if job.method == PERSISTENCE:
         made = _repeated(job, missing, _persistence(job), _last_known(job))
-    elif METHODS[job.method].build is None:
+    elif job.method in METHODS and METHODS[job.method].build is None:
         made = _repeated(job, missing, _fit(job, settings), None)
     else:
         # All are trained even if some are known: only the same stack gives the same numbers.
         share *= len(missing) / settings.study.seeds
-        made = _train_networks(job, settings, settings.study.run_seeds, progress, share)
+        train = _train_networks if job.method in METHODS else _train_concentrations
+        made = train(job, settings, settings.study.run_seeds, progress, share)
         yield from (one for one in made if one[0].seed in missing)
         return
     progress.advance(share * len(missing))
@@ -68,7 +71,7 @@ def _evaluated(
     decision: str,
     valid: np.ndarray,
     test: np.ndarray,
-    concentration: np.ndarray | None = None,
+    value: np.ndarray | None = None,
 ) -> Made:
     scorer, y_valid, y_test = job.scorer, job.arrays.y_valid, job.arrays.y_test
     K = scorer.num_classes
@@ -88,7 +91,7 @@ def _evaluated(
         chances=test.astype(np.float32),
         plain=plain.astype(np.int8),
         tuned=tuned.astype(np.int8),
-        concentration=None if concentration is None else concentration.astype(np.float32),
+        concentration=None if value is None else value.astype(np.float32),
     )
 
 
@@ -96,14 +99,12 @@ def _repeated(
     job: Job,
     seeds: Sequence[int],
     made: tuple[np.ndarray, np.ndarray, float],
-    concentration: np.ndarray | None,
+    value: np.ndarray | None,
 ) -> Iterator[Made]:
     """The runs of a method that no seed changes: there is one split."""
     valid, test, seconds = made
     decision = METHODS[job.method].decision if job.method in METHODS else "arg_max"
-    run, predictions = _evaluated(
-        job, _run(job, 0, seconds=seconds), decision, valid, test, concentration
-    )
+    run, predictions = _evaluated(job, _run(job, 0, seconds=seconds), decision, valid, test, value)
     for seed in seeds:
         yield dataclasses.replace(run, seed=seed), predictions
 
@@ -137,43 +138,92 @@ def _fit(job: Job, settings: AirSettings) -> tuple[np.ndarray, np.ndarray, float
 def _train_networks(
     job: Job, settings: AirSettings, seeds: Sequence[int], progress: Progress, share: float
 ) -> Iterator[Made]:
+    """A method of the table, on a network of level log-odds."""
     study, method = settings.study, METHODS[job.method]
     info = _info(job, settings)
     hyper = trial_hyperparameters(study.seed, method, 0)
     learning_rate = study.learning_rate * hyper.pop("learning_rate_scale")
-    each = share * len(seeds) / job.epochs
+    trained = _replicas(
+        job,
+        settings,
+        progress,
+        share,
+        network=Network(study.hidden, dropout=settings.dropout),
+        build_loss=lambda values: method.loss(info, values),
+        data=job.arrays,
+        replicas=[Replica(seed, learning_rate, hyper) for seed in seeds],
+        warm_start=method.warm_start,
+        num_classes=info.num_classes,
+    )
+    for one, run in trained:
+        valid, test = (
+            probabilities(outputs, info.task) for outputs in (one.valid_outputs, one.test_outputs)
+        )
+        yield (run, None) if one.diverged else _evaluated(job, run, method.decision, valid, test)
+
+
+def _train_concentrations(
+    job: Job, settings: AirSettings, seeds: Sequence[int], progress: Progress, share: float
+) -> Iterator[Made]:
+    """A method on a network that forecasts the concentration."""
+    method = concentration.METHODS[job.method]
+    policy = concentration.concentration_policy(job.task, method)
+    data = concentration.with_start(job.task, job.arrays, policy)
+    loss = method.loss(settings.reward, policy)
+    trained = _replicas(
+        job,
+        settings,
+        progress,
+        share,
+        network=concentration.ConcentrationNetwork(settings.study.hidden, settings.dropout),
+        build_loss=lambda values: loss,
+        data=data,
+        replicas=[Replica(seed, settings.study.learning_rate) for seed in seeds],
+        policy=policy,
+    )
+    for one, run in trained:
+        if one.diverged:
+            yield run, None
+            continue
+        reads = policy
+        if not method.learns_noise:
+            reads = concentration.with_measured_noise(policy, one.valid_outputs, data.y_valid)
+        valid, test = (
+            special.softmax(reads.logits(outputs).numpy().astype(np.float64), axis=1)
+            for outputs in (one.valid_outputs, one.test_outputs)
+        )
+        value = reads.location(one.test_outputs).numpy()
+        yield _evaluated(job, run, "arg_max", valid, test, np.maximum(value, 0.0))
+
+
+def _replicas(
+    job: Job, settings: AirSettings, progress: Progress, share: float, **how: Any
+) -> Iterator[tuple[Trained, Run]]:
+    """Train, and say what went otherwise; a run still without scores for each replica."""
+    each = share * len(how["replicas"]) / job.epochs
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         trained = train_replicas(
-            Network(study.hidden, dropout=settings.dropout),
-            lambda values: method.loss(info, values),
-            job.scorer.reward,
-            info.task,
-            job.arrays,
-            [Replica(seed, learning_rate, hyper) for seed in seeds],
+            reward=job.scorer.reward,
+            task=job.scorer.task,
             epochs=job.epochs,
-            batch_size=study.batch_size,
-            warm_start=method.warm_start,
-            num_classes=info.num_classes,
+            batch_size=settings.study.batch_size,
             on_epoch=lambda *_: progress.advance(each),
+            **how,
         )
     for message in dict.fromkeys(str(warning.message) for warning in caught):
         progress.say(f"{job.method}: {message}")
     for one in trained:
-        run = _run(
-            job,
-            one.seed,
-            diverged=one.diverged,
-            best_epoch=one.best_epoch + 1,
-            history=one.history,
-            steps=one.steps,
-            seconds=one.seconds,
-            reward_evaluations=one.reward_evaluations,
+        yield (
+            one,
+            _run(
+                job,
+                one.seed,
+                diverged=one.diverged,
+                best_epoch=one.best_epoch + 1,
+                history=one.history,
+                steps=one.steps,
+                seconds=one.seconds,
+                reward_evaluations=one.reward_evaluations,
+            ),
         )
-        if one.diverged:
-            yield run, None
-            continue
-        valid, test = (
-            probabilities(outputs, info.task) for outputs in (one.valid_outputs, one.test_outputs)
-        )
-        yield _evaluated(job, run, method.decision, valid, test)
