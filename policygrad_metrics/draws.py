@@ -92,10 +92,7 @@ def uniforms(seed: Any, shape: Any) -> Tensor:
     >>> bool(tf.reduce_all((u > 0) & (u < 1)))
     True
     """
-    bits = _bits(seed, shape)
-    return (tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.float32) + 0.5) / (
-        2.0**24
-    )
+    return _in_unit_interval(_bits(seed, shape))
 
 
 def latin_uniforms(seed: Any, samples: int, sites: Any) -> Tensor:
@@ -118,8 +115,7 @@ def latin_uniforms(seed: Any, samples: int, sites: Any) -> Tensor:
     )
     below = (keys[None] < keys[:, None]) | ((keys[None] == keys[:, None]) & earlier)
     stratum = tf.reduce_sum(tf.cast(below, tf.float32), axis=1)
-    within = tf.bitwise.right_shift(bits[1], tf.constant(8, tf.uint32))
-    within = (tf.cast(within, tf.float32) + 0.5) / 2.0**24
+    within = _in_unit_interval(bits[1])
     return tf.minimum((stratum + within) / float(samples), 1.0 - 2.0**-24)
 
 
@@ -143,6 +139,12 @@ def independent_labels(probs: Tensor, samples: int, seed: Any) -> Tensor:
     """
     uniform = uniforms(seed, tf.concat([[samples], tf.shape(probs)[:-1]], axis=0))
     return tf.ensure_shape(categorical(probs, uniform), [samples, *probs.shape[:-1]])
+
+
+def _in_unit_interval(bits):
+    """Uniforms of 24 bits; 2^24 - 1/2 is no float32 and would round to 1."""
+    high = tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.float32)
+    return tf.minimum((high + 0.5) / 2.0**24, 1.0 - 2.0**-24)
 
 
 def _bits(seed, shape):

@@ -332,3 +332,16 @@ def test_errors_of_the_sampled_sets():
         pgm.get_estimator("gumbel_softmax", temperature=0.0)
     with pytest.raises(ValueError, match="relaxations must be"):
         pgm.get_estimator("rao_blackwell_straight_through", relaxations=0)
+
+
+def test_uniforms_are_below_one_whatever_the_bits(monkeypatch):
+    from policygrad_metrics import draws
+
+    for bits, expected in ((2**32 - 1, 1.0 - 2.0**-24), (0, 2.0**-25)):
+        monkeypatch.setattr(draws, "_bits", lambda *_, b=bits: tf.constant([b], tf.uint32))
+        assert draws.uniforms(0, [1]).numpy() == [expected]
+    chosen = tf.one_hot([[0]], 2)[:, None]
+    top = tf.constant([[[[1.0 - 2.0**-24, 0.5]]]])
+    z, derivative = perturbed_logits(tf.constant([[[0.5, 0.5]]]), chosen, top)
+    assert np.isfinite(z.numpy()).all()
+    assert np.isfinite(derivative.numpy()).all()

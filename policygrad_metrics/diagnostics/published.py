@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.estimators import Enumerate, Estimator, Reinforce, get_estimator
-from policygrad_metrics.rewards import RatioReward
+from policygrad_metrics.rewards import CountReward, RatioReward, Reward
 
 _KOOL_P = (0.6, 0.51, 0.48)
 _TOY_T = 0.499
@@ -47,19 +47,29 @@ _LEARN_STEPS, _LEARN_SAMPLES = 1000, 256
 
 @dataclasses.dataclass(frozen=True)
 class _Bernoullis:
-    """Bernoullis with one reward for each outcome of each, sharing one logit."""
+    """Bernoullis that share one logit, and a reward of what they drew."""
 
-    gains: Sequence[tuple[float, float]]
+    reward: Reward
+    sites: int
     logit: float
 
     def gradient(self, estimator, seed, state):
-        """The gradient of the summed reward with respect to the logit, and the next state."""
-        sites = len(self.gains)
-        logits = tf.tile(tf.constant([[0.0, self.logit]]), [sites, 1])
-        gains = tf.constant(self.gains, tf.float32)
-        reward = RatioReward(lambda y_true, weight, K: (gains, tf.zeros([1, K]), 0.0, 1.0))
-        found = estimator(logits, reward, tf.zeros([sites], tf.int32), seed=seed, state=state)
+        """The gradient of the expected reward with respect to the logit, and the next state."""
+        logits = tf.tile(tf.constant([[0.0, self.logit]]), [self.sites, 1])
+        truth = tf.zeros([self.sites], tf.int32)
+        found = estimator(logits, self.reward, truth, seed=seed, state=state)
         return tf.reduce_sum(found.gradient[:, 1]), found.state
+
+
+def _kool_tables(y_true, weight, num_classes):
+    """(x_j - p_j)^2 of both outcomes of each Bernoulli, as the numerator of a ratio over 1."""
+    gains = tf.constant([(p**2, (1.0 - p) ** 2) for p in _KOOL_P], tf.float32)
+    return gains, tf.zeros([1, num_classes]), 0.0, 1.0
+
+
+def _toy_score(confusion):
+    """(b - t)^2, in the papers' relaxation too: b is what is counted as a one."""
+    return (confusion[..., 0, 1] - _TOY_T) ** 2
 
 
 def run_published(draws: int = 4096, seed: int = 0) -> list[dict[str, Any]]:
@@ -84,7 +94,7 @@ def kool_records(
     """
     records = []
     for eta in etas:
-        problem = _Bernoullis([(p**2, (1 - p) ** 2) for p in _KOOL_P], eta)
+        problem = _Bernoullis(RatioReward(_kool_tables), len(_KOOL_P), eta)
         at = {"experiment": "three Bernoullis (Kool 2020)", "at": f"eta = {eta:g}"}
         exact = float(problem.gradient(Enumerate(), None, ())[0])
         records.append(_record(at, "exact", "gradient", exact, None, _KOOL_GRADIENT[eta]))
@@ -115,7 +125,7 @@ def toy_records(
         if names is not None and name not in names:
             continue
         for theta, reference in zip(_TOY_THETAS, references, strict=True):
-            problem = _Bernoullis([(_TOY_T**2, (1 - _TOY_T) ** 2)], math.log(theta / (1 - theta)))
+            problem = _Bernoullis(CountReward(_toy_score), 1, math.log(theta / (1 - theta)))
             learned = _learned(problem, name, seed)
             estimator = _estimator(name, samples)
             variance, error = _variance(problem, estimator, learned, draws, seed)

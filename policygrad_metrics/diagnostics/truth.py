@@ -12,7 +12,6 @@ import tensorflow as tf
 from policygrad_metrics.estimators import (
     Enumerate,
     Estimator,
-    ExactExpectation,
     LocalExpectation,
     strongest_estimator,
 )
@@ -66,7 +65,7 @@ def find_truth(truth: Any, batch: Any, seed: int) -> Truth:
     sites, K = int(np.prod(batch.labels.shape)), batch.logits.shape[-1]
     columns = batch.labels.shape[-1] if batch.reward.multilabel else 1
     strongest = strongest_estimator(batch.reward, K, multilabel_columns=columns)
-    if isinstance(strongest, ExactExpectation):
+    if not strongest.stochastic:
         return _exact(batch, strongest, "exact")
     if sites * math.log(K) <= math.log(Enumerate().budget):
         return _exact(batch, Enumerate(), "enumerate")
