@@ -22,7 +22,8 @@ _EXPORTS = {
             "cost_matrix get_reward reward_names"
         ),
         "estimators": (
-            "ControlVariate Enumerate Estimate Estimator ExactExpectation LocalExpectation "
+            "ControlVariate DeltaMethod Enumerate Estimate Estimator ExactExpectation "
+            "LocalExpectation PoissonBinomial "
             "Reinforce SamplingEstimator get_estimator"
         ),
         "policies": "BinnedRegression CumulativeLink Policy Sigmoid Softmax get_policy",
@@ -32,6 +33,7 @@ _EXPORTS = {
         "callbacks": "StopOnBadBatch",
         "backup": "BackupAndRestore",
         "shuffling": "shuffled_batches",
+        "balanced": "balanced_batches",
         "step_losses": "StaircaseStepsLoss TanhStepsLoss",
         "activations": "SigmoidStaircase",
         "decision": "DecisionTuner",

@@ -314,8 +314,12 @@ class PolicyGradientLoss(SiteLoss):
             )
         estimator = self.estimator
         if estimator == "auto":
+            plain = batch.weight is None and self._window is None and replicas() == 1
             estimator = strongest_estimator(
-                reward, batch.num_classes, multilabel_columns=batch.columns
+                reward,
+                batch.num_classes,
+                multilabel_columns=batch.columns,
+                unweighted_sites=batch.labels.shape.num_elements() if plain else None,
             )
         seed = None
         if estimator.stochastic:

@@ -10,10 +10,15 @@ import tensorflow as tf
 from policygrad_metrics._checks import choose
 from policygrad_metrics.estimators.base import Estimator
 from policygrad_metrics.estimators.control_variate import ControlVariate
+from policygrad_metrics.estimators.delta_method import DeltaMethod
 from policygrad_metrics.estimators.exact import Enumerate, ExactExpectation
 from policygrad_metrics.estimators.expectation import has_exact_expectation
 from policygrad_metrics.estimators.literature import LITERATURE
 from policygrad_metrics.estimators.local_expectation import LocalExpectation
+from policygrad_metrics.estimators.poisson_binomial import (
+    PoissonBinomial,
+    has_count_distribution,
+)
 from policygrad_metrics.estimators.reinforce import Reinforce
 from policygrad_metrics.global_batch import alone
 from policygrad_metrics.rewards.base import Reward
@@ -22,6 +27,8 @@ from policygrad_metrics.rewards.forms import StructuredForm
 #: name -> class. To add an estimator, add its file to this folder and its row here.
 ESTIMATORS: dict[str, type[Estimator]] = {
     "exact": ExactExpectation,
+    "poisson_binomial": PoissonBinomial,
+    "delta_method": DeltaMethod,
     "local_expectation": LocalExpectation,
     "reinforce": Reinforce,
     "control_variate": ControlVariate,
@@ -65,8 +72,16 @@ def estimator_config(estimator: Estimator) -> dict[str, Any] | Estimator:
     return estimator
 
 
+#: Up to this many sites "auto" takes the distribution of counts; it costs their 1.5th power.
+MOST_SITES = 1024
+
+
 def strongest_estimator(
-    reward: Reward, num_classes: int, *, multilabel_columns: int = 1
+    reward: Reward,
+    num_classes: int,
+    *,
+    multilabel_columns: int = 1,
+    unweighted_sites: int | None = None,
 ) -> Estimator:
     """What `estimator="auto"` means: exact, else local expectation, else REINFORCE.
 
@@ -74,6 +89,8 @@ def strongest_estimator(
         reward: the reward.
         num_classes: K.
         multilabel_columns: label columns C.
+        unweighted_sites: sites of a batch without weights, if known: up to 1024 of them, rewards
+            of true and false positives are served exactly by `PoissonBinomial`.
 
     >>> import policygrad_metrics as pgm
     >>> type(strongest_estimator(pgm.get_reward("f1_macro"), 3)).__name__
@@ -86,6 +103,9 @@ def strongest_estimator(
         form = reward.form(truth, tf.ones_like(truth, tf.float32), num_classes)
     if has_exact_expectation(form):
         return ExactExpectation()
+    few = unweighted_sites is not None and unweighted_sites <= MOST_SITES
+    if few and has_count_distribution(form):
+        return PoissonBinomial()
     if isinstance(form, StructuredForm):
         return LocalExpectation()
     return Reinforce()

@@ -216,7 +216,8 @@ class ClassCountReward(Reward):
     Args:
         terms: `(hits, predicted, true)`, each `[..., K]` as shares of the total weight, to
             `[..., K, F]`.
-        combine: `[..., F] -> [...]`.
+        combine: `[..., F] -> [...]`; None adds up, and makes the expectation exact (estimator
+            "poisson_binomial").
         label: name shown in logs.
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
@@ -228,7 +229,7 @@ class ClassCountReward(Reward):
     """
 
     terms: Callable[[Tensor, Tensor, Tensor], Tensor]
-    combine: Callable[[Tensor], Tensor]
+    combine: Callable[[Tensor], Tensor] | None = None
     label: str = ""
 
     @property
@@ -237,4 +238,10 @@ class ClassCountReward(Reward):
 
     def form(self, y_true, weight, num_classes, weighted=False):
         self.refuse_multilabel()
-        return ClassCounts(self.terms, self.combine, y_true, weight, num_classes)
+        combine = _added_up if self.combine is None else self.combine
+        additive = self.combine is None
+        return ClassCounts(self.terms, combine, y_true, weight, num_classes, weighted, additive)
+
+
+def _added_up(sums):
+    return tf.reduce_sum(sums, axis=-1)

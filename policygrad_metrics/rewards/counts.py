@@ -58,7 +58,7 @@ class MatthewsCorrelation(Reward):
 
     def form(self, y_true, weight, num_classes, weighted=False):
         self.refuse_multilabel()
-        return ClassCounts(_products, _correlation, y_true, weight, num_classes)
+        return ClassCounts(_products, _correlation, y_true, weight, num_classes, weighted)
 
 
 def _products(hits, predicted, true):
@@ -89,7 +89,7 @@ class GeometricMean(Reward):
 
     def form(self, y_true, weight, num_classes, weighted=False):
         self.refuse_multilabel()
-        return ClassCounts(_log_recalls, _exponential_mean, y_true, weight, num_classes)
+        return ClassCounts(_log_recalls, _exponential_mean, y_true, weight, num_classes, weighted)
 
 
 def _log_recalls(hits, predicted, true):

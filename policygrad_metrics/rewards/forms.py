@@ -334,6 +334,8 @@ class ClassCounts(StructuredForm):
             `[..., K, F]`.
         combine: sums `[..., F]` to rewards `[...]`.
         y_true: int32 `[N, 1]`; weight: `[N, 1]`; num_classes: K.
+        weighted: whether weights were given.
+        additive: whether `combine` is linear, so that R is a sum over classes.
     """
 
     terms: Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -341,6 +343,8 @@ class ClassCounts(StructuredForm):
     y_true: Tensor
     weight: Tensor
     num_classes: int
+    weighted: bool = False
+    additive: bool = False
 
     def score(self, labels):
         return self.soft_score(tf.one_hot(labels, self.num_classes))

@@ -1,0 +1,190 @@
+"""Exact expectations of any function of true and false positives (floor 1).
+
+Under independent policies the true positives of a class are a sum of independent indicators, one
+for each of its examples, and the false positives another, of the other examples: two independent
+Poisson-binomial numbers A and B. With their distributions, for any score f(A, B),
+
+    E[f] = sum_ab P(A = a) P(B = b) f(a, b)
+    effect of calling example i of the class positive = sum_a P(A without i = a) (V(a + 1) - V(a)),
+    V(a) = sum_b P(B = b) f(a, b)
+
+A distribution is the inverse Fourier transform of its characteristic function, a product over
+examples (Hong 2013), and leaving one example out divides by its factor, which never is zero at an
+odd number W of frequencies:
+
+    phi(w) = prod_i m_i(w),   m_i(w) = 1 + p_i (exp(iw) - 1)
+    sum_a P(A without i = a) D(a) = Re sum_w D^(w) phi(w) / m_i(w)
+
+Counts further than 4 sqrt(N) from their mean have a chance below 2 exp(-32) = 3e-14 (Hoeffding
+1963), so W = 8 sqrt(N) frequencies do for any N: the work is N^1.5 and not N^2. Everything but the
+score itself is computed in float64.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from policygrad_metrics.estimators.base import Estimate, Estimator, policy_gradient
+from policygrad_metrics.global_batch import replicas
+from policygrad_metrics.rewards.forms import ClassCounts, Counts, Form
+from policygrad_metrics.sites import Tensor
+
+#: Largest table of characteristic factors, in complex numbers, before an error is raised.
+FACTOR_BUDGET = 2**26
+
+
+@dataclasses.dataclass(frozen=True)
+class PoissonBinomial(Estimator):
+    """The exact expectation of functions of true and false positives: MCC, G-mean, worst recall.
+
+        E[f(A, B)] = sum_ab P(A = a) P(B = b) f(a, b)
+
+    with A and B Poisson-binomial (Hong 2013). For two classes f is any function of the confusion
+    matrix; for more, any `ClassCountReward` that is a sum over classes. No sampling, no variance;
+    kinked rewards are no harder than smooth ones. Cost grows as K * B^1.5. The truth's and the
+    labels' counts must be whole: no sample weights.
+
+    >>> import tensorflow as tf, policygrad_metrics as pgm
+    >>> logits, y_true = tf.constant([[0.0, 1.0], [0.5, 0.0], [1.0, 0.0]]), [1, 0, 0]
+    >>> reward = pgm.get_reward("matthews_corrcoef")
+    >>> estimate = pgm.PoissonBinomial()(logits, reward, y_true)
+    >>> abs(float(estimate.value - pgm.Enumerate()(logits, reward, y_true).value)) < 1e-6
+    True
+    """
+
+    stochastic = False
+
+    def check(self, problem):
+        if replicas() > 1:
+            raise TypeError(
+                'PoissonBinomial works on one replica. Use estimator="local_expectation".'
+            )
+        if not has_count_distribution(problem.form):
+            raise TypeError(
+                f"reward {problem.reward.name!r} is not known as an unweighted function of the "
+                "true and false positives of two classes, nor as a sum of such functions over "
+                'classes. Use estimator="auto", "local_expectation" or "delta_method".'
+            )
+
+    def estimate(self, problem, *, seed, state):
+        value, effects = count_expectation(problem.form, problem.probs)
+        return Estimate(value, policy_gradient(problem.probs, effects))
+
+
+def has_count_distribution(form: Form) -> bool:
+    """Whether the form is a function of the true and false positives of single classes."""
+    if isinstance(form, Counts):
+        return form.num_classes == 2 and not form.weighted
+    return (
+        isinstance(form, ClassCounts)
+        and not form.weighted
+        and (form.num_classes == 2 or form.additive)
+    )
+
+
+def window(sites: int) -> int:
+    """How many counts, an odd number, hold all but 3e-14 of the chance.
+
+    >>> window(10), window(4096)
+    (11, 513)
+    """
+    all_of_them = sites + 1 + sites % 2
+    return min(all_of_them, 2 * math.ceil(4.0 * math.sqrt(sites)) + 1)
+
+
+def count_expectation(form: Any, probs: Tensor) -> tuple[Tensor, Tensor]:
+    """E[R] and the effects of each choice, of a form for which `has_count_distribution` holds.
+
+    Args:
+        form: `Counts` or `ClassCounts`.
+        probs: float32 `[N, 1, K]`, N known.
+
+    Returns:
+        `(value [], effects [N, 1, K])`, float32; effects up to a constant per site.
+
+    Raises:
+        ValueError: N is not known, or the tables would be too large.
+    """
+    N, K = probs.shape[0], form.num_classes
+    if N is None:
+        raise ValueError(
+            "the distribution of counts needs a batch size that is known when the graph is built: "
+            'batch with drop_remainder=True, or use estimator="local_expectation".'
+        )
+    classes = (1,) if K == 2 else tuple(range(K))
+    W = window(N)
+    if N * len(classes) * W > 2 * FACTOR_BUDGET:
+        raise ValueError(
+            f"the distribution of counts of {N:,} sites and {len(classes)} classes needs "
+            f"{N * len(classes) * W // 2:,} complex numbers, more than {FACTOR_BUDGET:,}. Use "
+            'estimator="local_expectation" or smaller batches.'
+        )
+    p = tf.transpose(tf.cast(probs[:, 0], tf.float64))  # [K, N]
+    p = tf.gather(p, classes)
+    y = form.y_true[:, 0]
+    own = y[None] == tf.constant(classes)[:, None]  # [R, N]: whether a site is of this class
+    member = tf.stack([own, ~own], axis=1)  # [R, 2, N]: true positives, false positives
+    phase = 2.0 * np.pi / W * np.arange(W // 2 + 1)
+    turn = tf.constant(np.exp(1j * phase) - 1.0)  # [F]
+    factor = 1.0 + tf.cast(p, tf.complex128)[..., None] * turn  # [R, N, F]
+    phi = tf.stack(
+        [_product(tf.where(member[:, g, :, None], factor, 1.0 + 0.0j)) for g in (0, 1)], axis=1
+    )  # [R, 2, F]
+    size = tf.reduce_sum(tf.cast(member, tf.float64), axis=-1)  # [R, 2]
+    mean = tf.reduce_sum(tf.where(member, p[:, None], 0.0), axis=-1)
+    start = tf.maximum(tf.round(mean) - W // 2, 0.0) if W <= N else tf.zeros_like(mean)
+    counts = start[..., None] + tf.range(W + 1, dtype=tf.float64)  # [R, 2, W + 1]
+    angle = -counts[..., None, :-1] * tf.constant(phase)[:, None]  # [R, 2, F, W]
+    wave = tf.complex(tf.cos(angle), tf.sin(angle))
+    once_or_twice = tf.constant(np.where(phase == 0.0, 1.0, 2.0) / W)
+    spectrum = phi * tf.cast(once_or_twice, tf.complex128)
+    chance = tf.math.real(tf.reduce_sum(spectrum[..., None] * wave, axis=-2))  # [R, 2, W]
+    table = tf.cast(_scores(form, tf.minimum(counts, size[..., None]), size), tf.float64)
+    given_true = tf.einsum("rab,rb->ra", table[:, :, :-1], chance[:, 1])  # [R, W + 1]
+    given_false = tf.einsum("rab,ra->rb", table[:, :-1], chance[:, 0])
+    value = tf.reduce_sum(given_true[:, :-1] * chance[:, 0])
+    given = tf.stack([given_true, given_false], axis=1)
+    steps = tf.cast(given[..., 1:] - given[..., :-1], tf.complex128)  # [R, 2, W]
+    weight = spectrum * tf.reduce_sum(wave * steps[..., None, :], axis=-1)  # [R, 2, F]
+    each = [tf.math.real(tf.einsum("rf,rnf->rn", weight[:, g], 1.0 / factor)) for g in (0, 1)]
+    effects = tf.cast(tf.transpose(tf.where(own, each[0], each[1])), tf.float32)  # [N, R]
+    if K == 2:
+        effects = tf.stack([tf.zeros([N]), effects[:, 0]], axis=-1)
+    return tf.cast(value, tf.float32), effects[:, None]
+
+
+def _product(x):
+    """The product over axis 1 of complex `[R, N, F]`, halves at a time."""
+    while x.shape[1] > 1:
+        if x.shape[1] % 2:
+            x = tf.concat([x, tf.ones_like(x[:, :1])], axis=1)
+        first, second = tf.split(x, 2, axis=1)
+        x = first * second
+    return x[:, 0]
+
+
+def _scores(form, counts, size):
+    """The score at true and false positives `counts [R, 2, W]`: float32 `[R, W, W]`."""
+    hits, false = (tf.cast(counts[:, g], tf.float32) for g in (0, 1))
+    true, rest = (tf.cast(size[:, g, None, None], tf.float32) for g in (0, 1))
+    hits, false = hits[:, :, None] + 0.0 * false[:, None], false[:, None] + 0.0 * hits[:, :, None]
+    if isinstance(form, Counts):
+        rows = [tf.stack([rest - false, false], -1), tf.stack([true - hits, hits], -1)]
+        return form.function(tf.stack(rows, axis=-2))
+    total = true + rest
+    if form.num_classes == 2:
+        columns = [
+            (rest - false, total - hits - false, rest + 0.0 * hits),
+            (hits, hits + false, true + 0.0 * hits),
+        ]
+    else:
+        columns = [(hits, hits + false, true + 0.0 * hits)]
+    hits, predicted, true = (
+        tf.stack(x, axis=-1) / total[..., None] for x in zip(*columns, strict=True)
+    )
+    return form.combine(tf.reduce_sum(form.terms(hits, predicted, true), axis=-2))
