@@ -110,14 +110,15 @@ def trailing_mean(values: np.ndarray, hours: int) -> np.ndarray:
     array([ 1.,  2.,  3., nan])
     """
     known = ~np.isnan(values)
-    middle = float(values[known].mean()) if known.any() else 0.0
-    # Summed around the middle, so that few digits are lost over years of hours.
-    sums = np.concatenate([[0.0], np.cumsum(np.where(known, values - middle, 0.0))])
+    # Summed around the first value, so that few digits are lost over years of hours; around the
+    # mean of all, what comes later would move the last digit.
+    start = float(values[known][0]) if known.any() else 0.0
+    sums = np.concatenate([[0.0], np.cumsum(np.where(known, values - start, 0.0))])
     counts = np.concatenate([[0], np.cumsum(known)])
     first = np.maximum(np.arange(1, len(values) + 1) - hours, 0)
     total, count = sums[1:] - sums[first], counts[1:] - counts[first]
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(2 * count >= hours, middle + total / count, np.nan)
+        return np.where(2 * count >= hours, start + total / count, np.nan)
 
 
 def last_known(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,12 @@ import numpy as np
 
 from policygrad_metrics.air import ForecastTask
 from policygrad_metrics.air_study.predictions import Predictions
-from policygrad_metrics.air_study.scores import LEVEL_METRICS, level_metrics, mean_absolute_error
+from policygrad_metrics.air_study.scores import (
+    LEVEL_METRICS,
+    best_on_validation,
+    level_metrics,
+    mean_absolute_error,
+)
 from policygrad_metrics.statistics import Interval, mean_interval
 from policygrad_metrics.study.content import Grid, Text
 from policygrad_metrics.study.records import Run
@@ -72,6 +78,41 @@ def level_grid(
         )
     title = f"{task.dataset.name}: levels of the test hours, {COLUMNS[column]}"
     return Grid(title, tuple(header), tuple(rows), below)
+
+
+def chosen_grid(task: ForecastTask, runs: Sequence[Run]) -> Grid | None:
+    """Return the policy gradient that the validation part chooses, medians over the seeds.
+
+    None if there is no policy gradient among the methods.
+
+    Args:
+        task: What was forecast.
+        runs: All runs.
+    """
+    methods = dict.fromkeys(run.method for run in runs if "policy_gradient" in run.method)
+    rows = []
+    for column, title in COLUMNS.items():
+        method = best_on_validation(runs, [*methods], column)
+        if method is None:
+            return None
+        own = [run for run in runs if run.method == method]
+        metrics = [level_metrics(getattr(run, f"confusion_{column}")) for run in own]
+        cells = [title, method, f"{statistics.median(_valid(own, column)):.3f}"]
+        for name in LEVEL_METRICS:
+            values = sorted(one[name] for one in metrics)
+            cells.append(f"{statistics.median(values):.3f} [{values[0]:.3f}, {values[-1]:.3f}]")
+        rows.append(tuple(map(Text, cells)))
+    header = ("decision", "method", "validation reward", *LEVEL_METRICS)
+    below = (
+        "For each kind of decision, the policy gradient with the best mean validation reward; "
+        "median over the seeds, and the lowest and highest. The test part has no say in it."
+    )
+    title = f"{task.dataset.name}: the policy gradient chosen on the validation part"
+    return Grid(title, header, tuple(rows), below)
+
+
+def _valid(runs: Sequence[Run], column: str) -> list[float]:
+    return [getattr(run, f"valid_{column}") for run in runs]
 
 
 def _over_runs(values: Sequence[float], text: Callable[[Interval], str]) -> str:

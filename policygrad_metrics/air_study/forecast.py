@@ -9,7 +9,13 @@ from typing import Any
 
 from policygrad_metrics.air import ForecastTask
 from policygrad_metrics.air_study import predictions
-from policygrad_metrics.air_study.content import PROTOCOL, Forecasts, describe, level_grid
+from policygrad_metrics.air_study.content import (
+    PROTOCOL,
+    Forecasts,
+    chosen_grid,
+    describe,
+    level_grid,
+)
 from policygrad_metrics.air_study.forecasters import forecaster_names
 from policygrad_metrics.air_study.plots import draw_forecasts
 from policygrad_metrics.air_study.settings import AirSettings, task_fingerprint
@@ -128,7 +134,9 @@ def _report(
     one = shown["sets"][0]
     levels = [level_grid(task, summary, runs, forecasts, column) for column in ("plain", "tuned")]
     first, *rest = one["tables"]
-    shown["sets"] = [{**one, "tables": (first, *levels, *rest)}]
+    chosen = chosen_grid(task, runs)
+    own_tables = [*levels, chosen] if chosen else levels
+    shown["sets"] = [{**one, "tables": (first, *own_tables, *rest)}]
     shown["title"] = f"Forecasts of {task.dataset.title}, {task.dataset.name}"
     drawn = draw_all(summary, runs, task.dataset.class_names, multilabel=False)
     usual = [picture for picture in drawn if picture.name != "confusion"]
