@@ -214,7 +214,6 @@ def integrated(estimator, reward, logits, y_true, nodes, state):
     labels = all_label_sets(y_true.shape, logits.shape[-1])
     chance = chances(logits, labels)
     points, weights = gauss_uniforms(int(np.prod(logits.shape)), nodes)
-    # Each of an estimator's uniforms appears in a term of its own, so the same nodes do for all.
     uniform = tf.constant(points.reshape(1, -1, len(y_true), 1, logits.shape[-1]), tf.float32)
     uniform = tf.repeat(uniform, estimator.noises, axis=0)
     case = estimator._problem(logits, reward, y_true, None)

@@ -76,6 +76,9 @@ def soft_slope(form: Any, choices: Tensor) -> tuple[Tensor, Tensor]:
     with tf.GradientTape() as tape:
         tape.watch(choices)
         scores = form.soft_score(choices)
-    slope = tape.gradient(scores, choices)
-    # A kink (the root in Matthews' correlation at one class only) has no slope.
-    return scores, tf.where(tf.math.is_finite(slope), slope, 0.0)
+    return scores, finite(tape.gradient(scores, choices))
+
+
+def finite(slope: Tensor) -> Tensor:
+    """Zero where there is no slope: at a kink, such as Matthews' root where one class is all."""
+    return tf.where(tf.math.is_finite(slope), slope, 0.0)

@@ -8,7 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.estimators.base import Estimate
-from policygrad_metrics.estimators.literature.base import has_soft_score, need_soft_score
+from policygrad_metrics.estimators.literature.base import (
+    finite,
+    has_soft_score,
+    need_soft_score,
+)
 from policygrad_metrics.estimators.literature.gumbel import RelaxedEstimator, perturbed_logits
 from policygrad_metrics.sites import Tensor
 
@@ -20,11 +24,12 @@ class Rebar(RelaxedEstimator):
         gradient = 1/S sum_s (R(a) - c(z')) (one_hot(a) - p) + d c(z) / dlogits - d c(z') / dlogits
         c(z) = scale f(softmax(z / temperature))
 
-    z = log p + Gumbel noise, a its largest, z' another such z given a, f the reward's score of
-    soft labels. Unbiased whatever c is. Scale and temperature descend the squared gradient (Adam),
-    and are used from the next call on: they are in `Estimate.state`. Tucker et al. 2017, "REBAR:
-    low-variance, unbiased gradient estimates for discrete latent variable models". Cost: S reward
-    calls and 2 S forward and backward passes of the soft score, twice that to learn.
+    z = log p + Gumbel noise, a its largest, z' a draw of such z given a, f the reward's score of
+    soft labels. Unbiased whatever c is. Both use the same uniforms, so that z' = z and only their
+    derivatives differ. Scale and temperature descend the squared gradient (Adam) and are used from
+    the next call on: they are in `Estimate.state`. Tucker et al. 2017, "REBAR: low-variance,
+    unbiased gradient estimates for discrete latent variable models". Cost: S reward calls and S
+    forward and backward passes of the soft score, twice that to learn.
 
     Args:
         samples: S.
@@ -38,8 +43,6 @@ class Rebar(RelaxedEstimator):
     """
 
     learning_rate: float = 0.02
-
-    noises = 2
 
     def check(self, problem):
         need_soft_score("rebar", problem)
@@ -65,21 +68,19 @@ class Rebar(RelaxedEstimator):
 
     def _gradients(self, problem, labels, uniform, rewards, parameters):
         probs = problem.probs
-        score = tf.one_hot(labels, probs.shape[-1]) - probs
-        free, _ = perturbed_logits(probs, score + probs, uniform[0])
-        bound, held = perturbed_logits(probs, score + probs, uniform[1])
-        free_slope, _ = self._slope(problem, free, parameters)
-        bound_slope, control = self._slope(problem, bound, parameters)
+        chosen = tf.one_hot(labels, probs.shape[-1])
+        z, held = perturbed_logits(probs, chosen, uniform[0])
+        slope, control = self._slope(problem, z, parameters)
+        through = slope * (1.0 - held)
         # d log p / dlogits takes h to h - p sum h.
-        through = free_slope - bound_slope * held
         through -= probs * tf.reduce_sum(through, axis=-1, keepdims=True)
-        return (rewards - control)[:, None, None, None] * score + through
+        return (rewards - control)[:, None, None, None] * (chosen - probs) + through
 
     def _slope(self, problem, z, parameters):
         with tf.GradientTape() as tape:
             tape.watch(z)
             control = self.control(problem, z, parameters)
-        return tape.gradient(control, z), control
+        return finite(tape.gradient(control, z)), control
 
     def estimate(self, problem, *, seed, state):
         parameters, first, second, steps = (
@@ -91,7 +92,7 @@ class Rebar(RelaxedEstimator):
             tape.watch(parameters)
             gradients = self._gradients(problem, labels, uniform, rewards, parameters)
             squares = tf.reduce_sum(gradients**2)
-        slope = tape.gradient(squares, parameters)
+        slope = finite(tape.gradient(squares, parameters))
         first = 0.9 * first + 0.1 * slope
         second = 0.99 * second + 0.01 * slope**2
         steps += 1.0
@@ -112,8 +113,8 @@ class Relax(Rebar):
 
     The first term is there if the reward scores soft labels. The network has one hidden layer of
     tanh units and reads each class of each site alone. Unbiased whatever c is. Grathwohl et al.
-    2018, "Backpropagation through the void". Cost: S reward calls and 2 S passes of the soft score,
-    if there is one, and of the network, twice that to learn.
+    2018, "Backpropagation through the void". Cost: S reward calls and S passes of the network and,
+    if there is one, of the soft score, twice that to learn.
 
     Args:
         samples: S.
