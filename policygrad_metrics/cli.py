@@ -226,6 +226,7 @@ def _about(dataset: Any) -> str:
 def _print_study(done: Any, *, as_json: bool) -> None:
     from rich.console import Console
 
+    from policygrad_metrics.study.content import rich_grid
     from policygrad_metrics.study.records import finite
     from policygrad_metrics.study.table import as_json as table_json
     from policygrad_metrics.study.table import rich_table
@@ -240,6 +241,8 @@ def _print_study(done: Any, *, as_json: bool) -> None:
         console = Console(width=110)
     for table in done.tables:
         console.print(rich_table(table))
+    for grid in done.more:
+        console.print(rich_grid(grid))
 
 
 def _methods(options: argparse.Namespace) -> int:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from policygrad_metrics.study.cases import Cases
-from policygrad_metrics.study.content import summaries
+from policygrad_metrics.study.content import Grid, overall_grid, published_grids, summaries
+from policygrad_metrics.study.overall import all_overall
 from policygrad_metrics.study.plan import Job, method_names, plan, settings_record
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
@@ -39,6 +40,7 @@ class Study:
         settings: As in `settings.json`.
         html: Path of the HTML report.
         markdown: Path of the Markdown report.
+        more: What else is shown as tables: published figures, and over all data sets.
     """
 
     directory: Path
@@ -47,6 +49,7 @@ class Study:
     settings: Mapping[str, Any]
     html: Path
     markdown: Path
+    more: tuple[Grid, ...] = ()
 
 
 def compare(
@@ -90,7 +93,9 @@ def compare(
         keys = {(job.dataset.name, job.method.name) for job in jobs}
         runs = tuple(run for run in store.runs.values() if (run.data, run.method) in keys)
         html, markdown = write_reports(directory, record, runs)
-    return Study(directory, tuple(summaries(record, runs)), runs, record, html, markdown)
+    tables = summaries(record, runs)
+    more = [*published_grids(record, tables), *map(overall_grid, all_overall(tables, runs))]
+    return Study(directory, tuple(tables), runs, record, html, markdown, tuple(more))
 
 
 def _todo(job: Job, settings: StudySettings, store: RunStore, share: float) -> Todo:

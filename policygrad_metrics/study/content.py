@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from policygrad_metrics.statistics import Interval
 from policygrad_metrics.study.overall import Overall
@@ -18,6 +18,9 @@ from policygrad_metrics.study.table import (
     score_text,
     summarise,
 )
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 #: A title names so many data sets, and counts more.
 FEW_SETS = 4
@@ -41,6 +44,19 @@ class Grid:
     below: str = ""
 
 
+def rich_grid(grid: Grid) -> Table:
+    """Return a grid for a terminal."""
+    from rich import box, text
+    from rich.table import Table
+
+    table = Table(title=text.Text(grid.title), box=box.SIMPLE_HEAD, title_justify="left")
+    for number, name in enumerate(grid.header):
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in grid.rows:
+        table.add_row(*(text.Text(cell.text, style="bold" if cell.bold else "") for cell in row))
+    return table
+
+
 def summaries(settings: Mapping[str, Any], runs: Iterable[Run]) -> list[Summary]:
     """Return the tables of all data sets of a study.
 
@@ -56,6 +72,7 @@ def summaries(settings: Mapping[str, Any], runs: Iterable[Run]) -> list[Summary]
             runs,
             settings["methods"],
             own_splits=not about["time_ordered"],
+            folds=settings["fixed"].get("folds"),
         )
         for name, about in chosen_data(settings)
     ]
@@ -85,7 +102,12 @@ def content(
                 "heading": f"{name}: {about['title']}",
                 "facts": _facts(about),
                 "notes": about["notes"],
-                "tables": (_score_grid(summary), _test_grid(summary), _cost_grid(summary)),
+                "tables": (
+                    _score_grid(summary),
+                    *published_grids(settings, [summary]),
+                    _test_grid(summary),
+                    _cost_grid(summary),
+                ),
             }
         )
     flat = [(key, value) for key, value in fixed.items() if key != "versions"]
@@ -99,7 +121,7 @@ def content(
         "warnings": _warnings(tables),
         "command": settings["command"],
         "sets": sets,
-        "overall": tuple(_overall_grid(found) for found in over),
+        "overall": tuple(overall_grid(found) for found in over),
         "method": settings["protocol"],
         "settings": [(name, _plain(name, value)) for name, value in flat],
     }
@@ -108,7 +130,9 @@ def content(
 def _plain(name: str, value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
-    return f"each data set's own {name}" if value is None else str(value)
+    if value is None:
+        return "none" if name == "folds" else f"each data set's own {name}"
+    return str(value)
 
 
 def _facts(about: Mapping[str, Any]) -> str:
@@ -116,7 +140,7 @@ def _facts(about: Mapping[str, Any]) -> str:
         f"{name} {count}" for name, count in zip(about["class_names"], about["counts"], strict=True)
     )
     kind = "labels" if about["task"] == "multilabel" else "classes"
-    how = "split by time" if about["time_ordered"] else "a random stratified split for every seed"
+    how = "split by time" if about["time_ordered"] else "a stratified split for every seed"
     sizes = "/".join(map(str, about["parts"]))
     return (
         f"{about['rows']} rows, {about['features']} features, {about['task']}; {kind}: {counts}. "
@@ -163,7 +187,7 @@ def _test_grid(summary: Summary) -> Grid:
         if row.method != summary.reference
     ]
     test = (
-        "Nadeau and Bengio's corrected t-test, as the random splits share rows"
+        "Nadeau and Bengio's corrected t-test, as the splits share rows"
         if summary.own_splits
         else "the exact sign-flip test over seeds (k seeds cannot give less than 2 / 2^k)"
     )
@@ -186,7 +210,31 @@ def _cost_grid(summary: Summary) -> Grid:
     return Grid(f"{summary.data}: cost of one run", header, rows)
 
 
-def _overall_grid(found: Overall) -> Grid:
+def published_grids(settings: Mapping[str, Any], tables: Sequence[Summary]) -> list[Grid]:
+    """Return published figures beside the measured ones, a table for each set that has some."""
+    grids = []
+    for summary in tables:
+        cells = {row.method: (row.plain, row.tuned) for row in summary.rows}
+        known = settings.get("published", {}).get(summary.data, [])
+        lines = [
+            (
+                Text(method),
+                Text(f"{figure:.4g}"),
+                *(Text(score_text(cell.score)) for cell in cells[method]),
+                Text(source),
+            )
+            for method, figure, source in known
+            if method in cells
+        ]
+        if lines:
+            header = ("method", "published", *COLUMNS.values(), "where")
+            title = f"{summary.data}: published {summary.reward} beside the measured"
+            grids.append(Grid(title, header, tuple(lines)))
+    return grids
+
+
+def overall_grid(found: Overall) -> Grid:
+    """Return the table of one column over all data sets."""
     header = ["method", "mean rank", "middle half"]
     if found.reference:
         header += [

@@ -34,7 +34,7 @@ from policygrad_metrics.statistics import (
     wilcoxon,
 )
 from policygrad_metrics.study.records import Run
-from policygrad_metrics.study.table import REFERENCE, Row, Summary
+from policygrad_metrics.study.table import COLUMNS, REFERENCE, Row, Summary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +129,11 @@ def overall(tables: Sequence[Summary], runs: Sequence[Run], column: str) -> Over
         critical,
         tuple((min(group), max(group)) for group in groups),
     )
+
+
+def all_overall(tables: Sequence[Summary], runs: Sequence[Run]) -> list[Overall]:
+    """Return every column over all data sets; nothing if there is one data set only."""
+    return [overall(tables, runs, column) for column in COLUMNS] if len(tables) > 1 else []
 
 
 def mean_ranks(tables: Sequence[Summary], column: str) -> dict[str, float]:

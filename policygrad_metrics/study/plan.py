@@ -6,31 +6,13 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from policygrad_metrics import data as data_sets
 from policygrad_metrics._checks import choose
 from policygrad_metrics.data import Dataset
 from policygrad_metrics.methods import METHODS, Method
+from policygrad_metrics.study.cases import split_of
 from policygrad_metrics.study.evaluate import Scorer
+from policygrad_metrics.study.published import PUBLISHED
 from policygrad_metrics.study.settings import PRINCIPAL, StudySettings, fingerprint
-
-#: What the reports say of how it was done.
-PROTOCOL = (
-    "Every method trains the same network, with the same first weights and the same order of the "
-    "data for a seed, for the same number of epochs with Adam.",
-    "Rows are split 60/20/20 into training, validation and test part: at random and stratified, a "
-    "new split for every seed, or, for a series, by time, the same split for every seed.",
-    "The weights kept are those of the epoch with the best validation reward.",
-    'Decisions "as they come" are the most probable class, or above one half (of methods that '
-    'train the expected level: its nearest level); "tuned" ones were chosen on the validation part '
-    "for the same reward.",
-    "The test part was read once, at the end.",
-    "± is half the 95 % interval of the mean by Student's t; with random splits the variance is "
-    "Nadeau and Bengio's, because the splits share rows.",
-    "Differences are paired by seed. The runs speak of these data sets only: seeds are no "
-    "independent data sets.",
-    "A method of which any run diverged is ranked last.",
-    "The tests were fixed before any data was seen.",
-)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,6 +29,59 @@ class Job:
     def label(self) -> str:
         """What to call it while it runs."""
         return f"{self.dataset.name}: {self.method.name}"
+
+
+#: What the reports say of how it was done; see `protocol`.
+_PROTOCOL = (
+    "Every method trains the same network, with the same first weights and the same order of the "
+    "data for a seed, for the same number of epochs with Adam.",
+    "{splits}",
+    "{trials}",
+    "The weights kept are those of the epoch with the best validation reward.",
+    'Decisions "as they come" are the most probable class, or above one half (of methods that '
+    'train the expected level: its nearest level); "tuned" ones were chosen on the validation part '
+    "for the same reward.",
+    "The test part was read once, at the end.",
+    "On one data set: ± is half the 95 % interval of the mean by Student's t; with random splits "
+    "or folds the variance is Nadeau and Bengio's, because the parts share rows. Differences are "
+    "paired by seed; p by Nadeau and Bengio's corrected t-test, or for a series by the exact "
+    "sign-flip test; Holm's correction over the methods. Seeds are no independent data sets: all "
+    "this speaks of that data set only.",
+    "Over data sets, each counted once: mean ranks with Friedman's test and Nemenyi's critical "
+    "difference; Wilcoxon's exact signed-rank test against the reference, Holm's correction over "
+    "the methods; probability of improvement and interquartile mean with stratified bootstrap "
+    "intervals.",
+    "A method of which any run diverged is ranked last.",
+    "The tests were fixed before any data was seen.",
+)
+
+
+def protocol(settings: StudySettings) -> list[str]:
+    """Return how a comparison with these settings is done, a sentence or two each.
+
+    >>> protocol(StudySettings(seeds=10, folds=5))[1][:36]
+    'Rows are split by stratified 5-fold '
+    """
+    splits = (
+        "Rows are split 60/20/20 into training, validation and test part: at random and "
+        "stratified, a new split for every seed"
+        if settings.folds is None
+        else f"Rows are split by stratified {settings.folds}-fold cross-validation, a fold for "
+        "every seed; a fifth of the rows outside the test fold validates"
+    )
+    trials = (
+        "Every method has the default settings of its hyper-parameters, the same on all data."
+        if settings.trials == 1
+        else f"Every method tries {settings.trials} settings of its hyper-parameters and of the "
+        "learning rate for every seed, its defaults first, the others drawn from fixed ranges by "
+        "(first seed, method, number); for each column the one with the best validation reward "
+        "counts, and no other is scored on the test part."
+    )
+    words = {
+        "splits": f"{splits}; a series is split by time, the same split for every seed.",
+        "trials": trials,
+    }
+    return [line.format(**words) for line in _PROTOCOL]
 
 
 def method_names(words: Sequence[str]) -> tuple[str, ...]:
@@ -109,15 +144,16 @@ def settings_record(settings: StudySettings, jobs: Sequence[Job]) -> dict[str, A
         "command": settings.command(),
         "chosen_data": [*datasets],
         "methods": list(dict.fromkeys(job.method.name for job in jobs)),
-        "protocol": list(PROTOCOL),
+        "protocol": protocol(settings),
         "fixed": settings.fixed(),
         "data": {name: _describe(job, jobs, settings) for name, job in datasets.items()},
+        "published": PUBLISHED if settings.suite == "published" else {},
     }
 
 
 def _describe(job: Job, jobs: Sequence[Job], settings: StudySettings) -> dict[str, Any]:
     dataset = job.dataset
-    parts = data_sets.split(dataset, settings.seed)
+    parts = split_of(dataset, settings, settings.seed)
     ran = {other.method.name for other in jobs if other.dataset is dataset}
     left = [name for name in method_names(settings.methods) if name not in ran]
     notes = [*dataset.notes, *parts.notes]

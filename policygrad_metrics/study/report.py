@@ -15,7 +15,7 @@ from typing import Any
 
 from policygrad_metrics.study.content import chosen_data, content, summaries
 from policygrad_metrics.study.markdown import OVERALL, render_markdown
-from policygrad_metrics.study.overall import Overall, overall
+from policygrad_metrics.study.overall import Overall, all_overall
 from policygrad_metrics.study.plots import Picture, draw_all, picture
 from policygrad_metrics.study.rank_plot import draw_ranks
 from policygrad_metrics.study.records import Run
@@ -40,7 +40,7 @@ def write_reports(
         )
         for summary, (_, about) in zip(tables, chosen_data(settings), strict=True)
     }
-    over = [overall(tables, runs, column) for column in COLUMNS] if len(tables) > 1 else []
+    over = all_overall(tables, runs)
     pictures[OVERALL] = [
         picture(f"ranks_{found.column}", _rank_words(found), draw_ranks(found))
         for found in over

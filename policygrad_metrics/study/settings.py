@@ -21,7 +21,7 @@ import policygrad_metrics
 from policygrad_metrics.data import Dataset, read_table
 from policygrad_metrics.data.target import number_text
 from policygrad_metrics.study.suites import check_word, load_word, thinned, words_of
-from policygrad_metrics.study.table import TRAIN
+from policygrad_metrics.study.table import part_shares
 
 #: The set with the scarcest positives that scikit-learn brings along, and a made-up series.
 DEFAULT_DATA = ("digits_rare", "pm25")
@@ -182,7 +182,8 @@ class StudySettings:
         """
         if self.epochs is not None:
             return self.epochs
-        steps = math.ceil(TRAIN * len(dataset) / self.batch_size)
+        train, _ = part_shares(None if dataset.time_ordered else self.folds)
+        steps = math.ceil(train * len(dataset) / self.batch_size)
         return max(MIN_EPOCHS, math.ceil(MIN_STEPS / steps))
 
     def datasets(self) -> list[Dataset]:

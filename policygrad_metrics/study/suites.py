@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,35 @@ STANDARD_FILES = (
     "beijing_pm25",
     "mnist:accuracy",
 )
-SUITES = {"standard": (STANDARD, STANDARD_FILES)}
+#: Those with published figures, see `published.py`.
+PUBLISHED = ("random", "breast_cancer", "breast_cancer_36")
+SUITES = {"standard": (STANDARD, STANDARD_FILES), "published": (PUBLISHED, ())}
+#: Settings that a suite asks for, unless they are given.
+SUITE_SETTINGS: dict[str, dict[str, Any]] = {
+    # The folds are those of StratifiedKFold(10, shuffle=True, random_state=2); a linear model, one
+    # step an epoch over all rows.
+    "published": {
+        "folds": 10,
+        "seeds": 10,
+        "seed": 2,
+        "hidden": (),
+        "epochs": 1000,
+        "batch_size": 1_000_000,
+        "learning_rate": 0.01,
+        "methods": (
+            "logistic_regression",
+            "cross_entropy",
+            "weighted_cross_entropy",
+            "keras_mean_squared_error",
+            "soft_f1",
+            "sol",
+            "anyloss",
+            "reinforce_leave_one_out",
+            "policy_gradient_pure",
+            "policy_gradient",
+        ),
+    },
+}
 #: A set of more numbers than this is thinned out in a suite: only the images are.
 MOST_NUMBERS = 3_000_000
 

@@ -34,8 +34,21 @@ if TYPE_CHECKING:
 
 REFERENCE = "cross_entropy"
 COLUMNS = {"plain": "as it comes", "tuned": "decision tuned"}
-#: Shares of the rows that train and test in a shuffled split.
-TRAIN, TEST = 0.6, 0.2
+
+
+def part_shares(folds: int | None) -> tuple[float, float]:
+    """Return the shares of the rows that train and test.
+
+    Args:
+        folds: None for shuffled splits, or the number of folds of a cross-validation, of which a
+            fifth of the rows outside the test fold validates.
+
+    >>> part_shares(None), part_shares(2)
+    ((0.6, 0.2), (0.4, 0.5))
+    """
+    if folds is None:
+        return 0.6, 0.2
+    return 0.8 * (1 - 1 / folds), 1 / folds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +96,13 @@ class Summary:
 
 
 def summarise(
-    data: str, reward: str, runs: Iterable[Run], methods: Sequence[str], *, own_splits: bool
+    data: str,
+    reward: str,
+    runs: Iterable[Run],
+    methods: Sequence[str],
+    *,
+    own_splits: bool,
+    folds: int | None = None,
 ) -> Summary:
     """Return the table of one data set.
 
@@ -93,6 +112,7 @@ def summarise(
         runs: Finished and diverged runs.
         methods: Which methods, in the order that breaks ties.
         own_splits: Whether each seed has a random split of its own (False: one split by time).
+        folds: Of how many folds these splits are; None for random ones.
 
     >>> runs = [Run("toy", m, s, plain=p + s / 9, tuned=p + s / 9, valid_plain=0, valid_tuned=0)
     ...         for s in (0, 1, 2) for m, p in (("cross_entropy", 0.5), ("focal", 0.25))]
@@ -108,9 +128,8 @@ def summarise(
             by_method[run.method].append(run)
     by_method = {method: found for method, found in by_method.items() if found}
     reference = by_method.get(REFERENCE, [])
-    cells = {
-        column: _cells(column, by_method, reference, own_splits=own_splits) for column in COLUMNS
-    }
+    shares = part_shares(folds) if own_splits else None
+    cells = {column: _cells(column, by_method, reference, shares) for column in COLUMNS}
     rows = [
         Row(
             method=method,
@@ -141,21 +160,20 @@ def _cells(
     column: str,
     by_method: Mapping[str, Sequence[Run]],
     reference: Sequence[Run],
-    *,
-    own_splits: bool,
+    shares: tuple[float, float] | None,
 ) -> dict[str, Cell]:
     against = _scores(column, reference)
     cells, p_values = {}, {}
     for method, runs in by_method.items():
         scores = _scores(column, runs)
         common = sorted(scores.keys() & against.keys())
-        cell = Cell(score=_interval([*scores.values()], own_splits) if scores else None)
+        cell = Cell(score=_interval([*scores.values()], shares) if scores else None)
         if common and method != REFERENCE:
             ours, theirs = ([values[seed] for seed in common] for values in (scores, against))
             difference = [a - b for a, b in zip(ours, theirs, strict=True)]
-            cell = dataclasses.replace(cell, difference=_interval(difference, own_splits))
+            cell = dataclasses.replace(cell, difference=_interval(difference, shares))
             if len(common) > 1:
-                p_values[method] = _p_value(ours, theirs, own_splits)
+                p_values[method] = _p_value(ours, theirs, shares)
         cells[method] = cell
     if p_values:
         for method, corrected in zip(p_values, holm([*p_values.values()]), strict=True):
@@ -175,16 +193,18 @@ def _scores(column: str, runs: Sequence[Run]) -> dict[int, float]:
     return {run.seed: getattr(run, column) for run in runs if not run.diverged}
 
 
-def _interval(values: list[float], own_splits: bool) -> Interval:
-    if own_splits and len(values) > 1:
-        return nadeau_bengio(values, TEST, TRAIN).difference
+def _interval(values: list[float], shares: tuple[float, float] | None) -> Interval:
+    if shares and len(values) > 1:
+        train, test = shares
+        return nadeau_bengio(values, test, train).difference
     return mean_interval(values)
 
 
-def _p_value(ours: list[float], theirs: list[float], own_splits: bool) -> float:
-    if own_splits:
+def _p_value(ours: list[float], theirs: list[float], shares: tuple[float, float] | None) -> float:
+    if shares:
+        train, test = shares
         differences = [a - b for a, b in zip(ours, theirs, strict=True)]
-        return nadeau_bengio(differences, TEST, TRAIN).p_value
+        return nadeau_bengio(differences, test, train).p_value
     return sign_flip(ours, theirs, seed=0)[0]
 
 
