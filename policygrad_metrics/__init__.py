@@ -24,7 +24,7 @@ _EXPORTS = {
         "estimators": (
             "ControlVariate DeltaMethod Enumerate Estimate Estimator ExactExpectation "
             "LocalExpectation PoissonBinomial "
-            "Reinforce SamplingEstimator get_estimator"
+            "Reinforce ReusedSamples SamplingEstimator get_estimator"
         ),
         "policies": "BinnedRegression CumulativeLink Policy Sigmoid Softmax get_policy",
         "losses": "PolicyGradientLoss",

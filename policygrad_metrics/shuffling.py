@@ -74,26 +74,35 @@ def shuffled_batches(
             raise ValueError(f"{name} must be a whole number, {least} or more; it is {value!r}.")
     if y is None and sample_weight is not None:
         raise ValueError("sample_weight needs y: give the targets too.")
-    parts = [part for part in (x, y, sample_weight) if part is not None]
-    data: Any = keras.tree.map_structure(tf.convert_to_tensor, tuple(parts))
-    lengths = {int(array.shape[0]) for array in keras.tree.flatten(data)}
-    if len(lengths) != 1 or 0 in lengths:
-        raise ValueError(
-            "x, y and sample_weight must hold the same number of examples, at least one; they "
-            f"hold {sorted(lengths)}."
-        )
-    order = EpochOrder(lengths.pop(), int(batch_size), int(seed))
+    parts = tuple(part for part in (x, y, sample_weight) if part is not None)
+    order = EpochOrder(_examples(parts), int(batch_size), int(seed))
+    return ordered_batches(parts, order, -(-order.examples // order.batch_size))
+
+
+def ordered_batches(parts: tuple[Any, ...], order: EpochOrder, steps: int) -> tf.data.Dataset:
+    """Batches of the examples in the order of each epoch.
+
+    Args:
+        parts: x, or x and y, or x, y and weights, each an array or a structure of arrays.
+        order: whose `take` gives the row numbers of an epoch.
+        steps: batches per epoch.
+
+    Raises:
+        ValueError: the arrays differ in length or are empty.
+    """
+    _examples(parts)
+    data: Any = keras.tree.map_structure(tf.convert_to_tensor, parts)
 
     def indices(_):
-        taken = tf.ensure_shape(tf.numpy_function(order.take, [], tf.int64), [order.examples])
+        taken = tf.numpy_function(order.take, [], tf.int64)
+        taken = tf.ensure_shape(taken, [None])
         return tf.data.Dataset.from_tensor_slices(taken).batch(order.batch_size)
 
-    def gather(places):
+    def gather(places) -> Any:
         return keras.tree.map_structure(lambda array: tf.gather(array, places), data)
 
-    dataset = tf.data.Dataset.range(1).flat_map(indices)
+    dataset: Any = tf.data.Dataset.range(1).flat_map(indices)
     dataset = dataset.map(gather if len(parts) > 1 else lambda places: gather(places)[0])
-    steps = -(-order.examples // order.batch_size)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     options = tf.data.Options()
     # The Python counter is the one piece of state, and it may be shared by copies of the graph.
@@ -102,3 +111,13 @@ def shuffled_batches(
     dataset = dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
     dataset.epoch_order = order
     return dataset
+
+
+def _examples(parts):
+    lengths = {len(array) for array in keras.tree.flatten(parts)}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError(
+            "x, y and sample_weight must hold the same number of examples, at least one; they "
+            f"hold {sorted(lengths)}."
+        )
+    return lengths.pop()

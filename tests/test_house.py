@@ -40,6 +40,7 @@ FLOORS = {
     "callbacks": 2,
     "backup": 2,
     "shuffling": 2,
+    "balanced": 2,
     "activations": 2,
     "step_losses": 2,
     "heads": 2,

@@ -120,7 +120,8 @@ def test_a_row_of_weight_zero_does_not_count(name, task):
     weight = tf.constant([1.0] * 10 + [0.0] * 2)
     loss = METHODS[name].loss(info)
     value, gradient = value_and_gradient(loss, y, outputs, weight)
-    kept, kept_gradient = value_and_gradient(loss, y[:10], outputs[:10])
+    fresh = METHODS[name].loss(info)  # a loss may remember a batch
+    kept, kept_gradient = value_and_gradient(fresh, y[:10], outputs[:10])
     np.testing.assert_allclose(value, kept, rtol=2e-5, atol=2e-6)
     np.testing.assert_allclose(gradient[:10], kept_gradient, rtol=2e-3, atol=2e-6)
     assert not np.asarray(gradient[10:]).any()

@@ -11,8 +11,10 @@ from typing import Any
 
 from policygrad_metrics.estimators import LocalExpectation, Reinforce
 from policygrad_metrics.losses import PolicyGradientLoss
-from policygrad_metrics.methods.base import Method
+from policygrad_metrics.methods.base import Choice, Method
 from policygrad_metrics.methods.variants import WARM_START, MixedBuild, pure_mixed_warm
+from policygrad_metrics.rewards import get_reward
+from policygrad_metrics.running_counts import WINDOW
 
 _PAPERS = {
     "none": "Williams 1992, Simple statistical gradient-following algorithms",
@@ -41,6 +43,17 @@ def _gradient(estimator: Any) -> MixedBuild:
     return build
 
 
+def _beside_running_counts(info, hyper):
+    # Only a function of a caller's own has no counts; it is trained on the batch alone.
+    counted = get_reward(info.reward).accumulates != "nothing"
+    return PolicyGradientLoss(
+        info.reward,
+        policy=info.policy,
+        cross_entropy=hyper["cross_entropy"],
+        background=hyper["background"] if counted else None,
+    )
+
+
 def _rows(name: str, summary: str, paper: str, estimator: Any) -> list[Method]:
     return pure_mixed_warm(_gradient(estimator), name, summary, "policy gradient", paper)
 
@@ -62,6 +75,17 @@ def _recommended() -> list[Method]:
             name="policy_gradient_warm_mixed",
             summary=f"{mixed.summary}, after cross-entropy",
             warm_start=WARM_START,
+        ),
+        dataclasses.replace(
+            mixed,
+            name="policy_gradient_running",
+            summary="the same beside running counts of earlier batches",
+            paper="Wang, Fang, Liu 2017, Stochastic compositional gradient descent",
+            build=_beside_running_counts,
+            hyperparameters={
+                **mixed.hyperparameters,
+                "background": Choice(WINDOW, 256.0, 16384.0, log=True),
+            },
         ),
     ]
 
