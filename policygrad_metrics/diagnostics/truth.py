@@ -64,7 +64,12 @@ def find_truth(truth: Any, batch: Any, seed: int) -> Truth:
         raise ValueError(f'truth must be "auto", an Estimator or a gradient; it is {truth!r}.')
     sites, K = int(np.prod(batch.labels.shape)), batch.logits.shape[-1]
     columns = batch.labels.shape[-1] if batch.reward.multilabel else 1
-    strongest = strongest_estimator(batch.reward, K, multilabel_columns=columns)
+    strongest = strongest_estimator(
+        batch.reward,
+        K,
+        multilabel_columns=columns,
+        unweighted_sites=sites if batch.weight is None else None,
+    )
     if not strongest.stochastic:
         return _exact(batch, strongest, "exact")
     if sites * math.log(K) <= math.log(Enumerate().budget):

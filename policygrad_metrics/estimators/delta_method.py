@@ -36,6 +36,7 @@ class DeltaMethod(Estimator):
     """
 
     stochastic = False
+    unbiased = False
 
     def check(self, problem):
         form = problem.form

@@ -11,6 +11,7 @@ from policygrad_metrics.estimators.base import Estimator
 from policygrad_metrics.estimators.literature.antithetic import AntitheticPairs, Disarm
 from policygrad_metrics.estimators.literature.counterfactual import Coma, DifferenceRewards
 from policygrad_metrics.estimators.literature.muprop import MuProp
+from policygrad_metrics.estimators.literature.plug_in import SoftPlugIn
 from policygrad_metrics.estimators.literature.rebar import Rebar, Relax
 from policygrad_metrics.estimators.literature.relaxed import GumbelSoftmax, StraightThroughGumbel
 from policygrad_metrics.estimators.literature.straight_through import StraightThrough
@@ -26,6 +27,7 @@ LITERATURE: dict[str, type[Estimator]] = {
     "rebar": Rebar,
     "relax": Relax,
     "unordered_set": UnorderedSet,
+    "soft_plug_in": SoftPlugIn,
     "straight_through": StraightThrough,
     "gumbel_softmax": GumbelSoftmax,
     "rao_blackwell_straight_through": StraightThroughGumbel,
@@ -41,6 +43,7 @@ __all__ = [
     "MuProp",
     "Rebar",
     "Relax",
+    "SoftPlugIn",
     "StraightThrough",
     "StraightThroughGumbel",
     "UnorderedSet",

@@ -9,6 +9,7 @@ import tensorflow as tf
 from policygrad_metrics.draws import categorical, uniforms
 from policygrad_metrics.estimators.base import Estimate, SamplingEstimator
 from policygrad_metrics.estimators.literature.base import check_samples
+from policygrad_metrics.estimators.reinforce import score_gradient
 from policygrad_metrics.sites import Tensor
 
 
@@ -57,8 +58,7 @@ class AntitheticPairs(SamplingEstimator):
         pairs = self.samples // 2
         own = tf.tile(first + second, [2])
         baseline = (tf.reduce_sum(rewards) - own) / (2.0 * (pairs - 1)) if pairs > 1 else 0.0
-        score = tf.one_hot(labels, problem.probs.shape[-1]) - problem.probs
-        gradient = tf.einsum("s,snck->nck", rewards - baseline, score) / self.samples
+        gradient = score_gradient(problem.probs, labels, rewards - baseline)
         return Estimate(tf.reduce_mean(rewards), gradient)
 
 

@@ -13,6 +13,7 @@ from policygrad_metrics.estimators.literature.base import (
     need_soft_score,
     soft_slope,
 )
+from policygrad_metrics.estimators.reinforce import score_gradient
 from policygrad_metrics.global_batch import over_replicas
 
 
@@ -48,6 +49,6 @@ class MuProp(IndependentSamples):
         residual = form.score(labels) - tangent
         others = self.samples - 1
         baseline = (tf.reduce_sum(residual) - residual) / others if others else 0.0
-        left = tf.einsum("s,snck->nck", residual - baseline, score) / self.samples
+        left = score_gradient(probs, labels, residual - baseline)
         value = tf.reduce_mean(residual) + mean[0]
         return Estimate(value, left + policy_gradient(probs, slope[0]))

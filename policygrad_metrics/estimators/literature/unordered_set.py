@@ -12,6 +12,7 @@ import tensorflow as tf
 from policygrad_metrics.draws import uniforms
 from policygrad_metrics.estimators.base import Estimate, SamplingEstimator
 from policygrad_metrics.estimators.literature.base import check_samples
+from policygrad_metrics.estimators.reinforce import score_gradient
 from policygrad_metrics.sites import Tensor
 
 #: The probability that a set is what was drawn is an integral over x = log t, evenly spaced.
@@ -113,10 +114,9 @@ class UnorderedSet(SamplingEstimator):
         rewards = tf.cast(problem.form.score(labels), tf.float64)
         weight = p * first
         baseline = tf.linalg.matvec(second, p * rewards)
-        advantage = tf.cast(weight * (rewards - baseline), tf.float32)
-        score = tf.one_hot(labels, problem.probs.shape[-1]) - problem.probs
+        advantage = tf.cast(self.samples * weight * (rewards - baseline), tf.float32)
         value = tf.cast(tf.reduce_sum(weight * rewards), tf.float32)
-        return Estimate(value, tf.einsum("s,snck->nck", advantage, score))
+        return Estimate(value, score_gradient(problem.probs, labels, advantage))
 
 
 def _log_chance(problem, labels):
