@@ -1,0 +1,268 @@
+"""`policygrad aqi`: forecasts from a file to a report, resumed, scored and refused."""
+
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from air_cases import rows_of, write_plain, write_uci
+from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score
+
+from policygrad_metrics import cli
+from policygrad_metrics.air_study import concentration, predictions
+from policygrad_metrics.air_study import forecast as air_forecast
+from policygrad_metrics.air_study.forecasters import forecaster_names
+from policygrad_metrics.air_study.scores import best_on_validation, level_metrics, reliability
+from policygrad_metrics.air_study.settings import AirSettings
+from policygrad_metrics.air_study.week import choose_week
+from policygrad_metrics.study.records import Run
+
+METHODS = "persistence,majority,policy_gradient,concentration_policy_gradient_likelihood"
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return write_uci(tmp_path_factory.mktemp("air") / "uci <b>.csv")
+
+
+def words(file, out, methods=METHODS):
+    return [
+        *["aqi", str(file), "--scale", "korea", "--horizon", "1", "--methods", methods],
+        *["--seeds", "2", "--epochs", "2", "--hidden", "8", "--out", str(out)],
+    ]
+
+
+@pytest.fixture(scope="module")
+def done(file, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "aqi"
+    assert cli.main(words(file, out)) == 0
+    return out
+
+
+def runs_in(out):
+    return [Run.from_line(line) for line in (out / "runs.jsonl").read_bytes().splitlines()]
+
+
+# --- from a file to a report --------------------------------------------------------------------
+
+
+def test_every_run_is_kept_with_its_forecasts(done):
+    runs = runs_in(done)
+    assert len(runs) == 8
+    for run in runs:
+        found = predictions.load(predictions.path_of(done, run.method, run.seed))
+        confusion = np.array(run.confusion_plain)
+        N = len(found.plain)
+        assert confusion.sum() == N
+        np.testing.assert_array_equal(confusion.sum(axis=0), np.bincount(found.plain, minlength=4))
+        np.testing.assert_allclose(found.chances.sum(axis=1), 1.0, atol=1e-5)
+        has_value = run.method.startswith(("persistence", "concentration"))
+        assert (found.concentration is not None) == has_value
+        assert run.plain == pytest.approx(np.trace(confusion) / N)
+
+
+def test_both_reports_say_it_all(done):
+    page, text = ((done / f"report.{end}").read_text() for end in ("html", "md"))
+    for shown in (
+        "levels of the test hours, as it comes",
+        "levels of the test hours, decision tuned",
+        "the policy gradient chosen on the validation part",
+        "error of the concentration, ug/m3",
+        "quadratic kappa",
+        "these hours are neither predicted nor scored",
+        "known: concentrations and weather up to 1 h before",
+        "--horizon 1 --reward exact_bin",
+    ):
+        assert shown in page
+        assert shown in text
+    for picture in ("confusion", "week", "reliability", "scores", "learning"):
+        assert re.search(rf"plots/\S*_{picture}\.svg", text)
+    assert page.count("data:image/svg+xml;base64,") == 5
+    assert not re.search(r"(src|href)=.https?:", page)
+    assert "<b>" not in page  # of the file's name
+
+
+def test_the_same_command_goes_on_from_what_is_there(done, file, monkeypatch, capsys):
+    trained = []
+    real = air_forecast.train_job
+
+    def counted(job, settings, missing, *rest):
+        trained.append((job.method, tuple(missing)))
+        return real(job, settings, missing, *rest)
+
+    monkeypatch.setattr(air_forecast, "train_job", counted)
+    assert cli.main(words(file, done)) == 0
+    assert trained == []
+    capsys.readouterr()
+    before = runs_in(done)
+    predictions.path_of(done, "persistence", 1).write_bytes(b"torn")
+    assert cli.main([*words(file, done), "--json"]) == 0
+    assert trained == [("persistence", (1,))]
+    assert {run.key: run.plain for run in runs_in(done)} == {r.key: r.plain for r in before}
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["tables"][0]["reward"] == "exact_bin"
+
+
+def test_other_settings_are_refused(done, file, capsys):
+    assert cli.main([*words(file, done), "--dropout", "0.1"]) == 2
+    assert "dropout was 0.3, now 0.1" in capsys.readouterr().err
+
+
+def test_a_level_that_training_lacks_is_named_and_does_no_harm(tmp_path):
+    rows = [
+        (time, pm and str(min(float(pm), 30.0) if number < 400 else 90.0 + number % 7), *rest)
+        for number, (time, pm, *rest) in enumerate(rows_of())
+    ]
+    path = write_plain(tmp_path / "a.csv", rows)
+    arguments = ["--time", "when", "--pollutant-column", "fine dust"]
+    code = cli.main(
+        [
+            *words(path, tmp_path / "out", "majority,logistic_regression"),
+            *arguments,
+        ]
+    )
+    assert code == 0
+    settings = json.loads((tmp_path / "out" / "settings.json").read_text())
+    notes = " ".join(settings["data"]["a"]["notes"])
+    assert "the training part has no hour at level" in notes
+    assert "'Very unhealthy'" in notes
+
+
+# --- scores -------------------------------------------------------------------------------------
+
+
+def test_level_metrics_are_scikit_learns():
+    rng = np.random.default_rng(0)
+    truth, labels = rng.integers(5, size=[2, 400])
+    counts = np.bincount(5 * truth + labels, minlength=25).reshape(5, 5).tolist()
+    found = level_metrics(counts)
+    assert found["accuracy"] == pytest.approx(accuracy_score(truth, labels), abs=1e-6)
+    assert found["macro-F1"] == pytest.approx(f1_score(truth, labels, average="macro"), abs=1e-6)
+    kappa = cohen_kappa_score(truth, labels, weights="quadratic")
+    assert found["quadratic kappa"] == pytest.approx(kappa, abs=1e-6)
+    away = np.abs(truth - labels)
+    assert found["within one level"] == pytest.approx((away <= 1).mean(), abs=1e-6)
+    assert found["mean level error"] == pytest.approx(away.mean(), abs=1e-6)
+
+
+def test_honest_probabilities_lie_on_the_diagonal():
+    rng = np.random.default_rng(0)
+    chance = rng.uniform(size=20_000)
+    truth = (rng.uniform(size=20_000) < chance).astype(int)
+    found = reliability([np.stack([1 - chance, chance], axis=1)], truth, level=1)
+    # 2,000 hours a bin: the share's standard error is at most sqrt(.25 / 2000) = .0112.
+    np.testing.assert_allclose(found["came"], found["given"], atol=4 * 0.0112)
+    assert found["hours"].sum() == 20_000
+
+
+def test_the_week_is_seven_days_of_the_test_part(file):
+    task = AirSettings.of(str(file), {}, scale="korea", horizon=1).task()
+    week = choose_week(task)
+    hours = task.hours[task.parts.test][week]
+    assert hours[0] >= task.hours[task.parts.test][0]
+    assert (hours[-1] - hours[0].astype("datetime64[D]")).astype(int) < 7 * 24
+
+
+def test_validation_alone_chooses():
+    runs = [
+        Run("air", "a", 0, plain=0.9, valid_plain=0.5, tuned=0.9, valid_tuned=0.5),
+        Run("air", "b", 0, plain=0.1, valid_plain=0.6, tuned=0.1, valid_tuned=0.6),
+        Run("air", "c", 0, diverged=True),
+    ]
+    assert best_on_validation(runs, ["a", "b", "c"]) == "b"
+    assert best_on_validation(runs, ["c"]) is None
+
+
+# --- methods ------------------------------------------------------------------------------------
+
+
+def test_persistence_needs_a_last_value():
+    assert "persistence" in forecaster_names(["principal"], horizon=1)
+    assert "persistence" not in forecaster_names(["principal"], horizon=0)
+    with pytest.raises(ValueError, match="give a horizon of 1 hour or more"):
+        forecaster_names(["persistence"], horizon=0)
+    with pytest.raises(ValueError, match="did you mean 'concentration_huber'"):
+        forecaster_names(["concentration_hubr"], horizon=1)
+
+
+@pytest.mark.parametrize("name", concentration.METHODS)
+def test_every_loss_of_the_concentration_has_a_gradient(name, file):
+    task = AirSettings.of(str(file), {}, scale="korea", horizon=1).task()
+    method = concentration.METHODS[name]
+    policy = concentration.concentration_policy(task, method)
+    values = task.concentration[:50].astype(np.float32)
+    # Half a level beside the truth, where a smooth step still has a slope.
+    outputs = policy.outputs_at(values * 1.3)[:, None].numpy()
+    if method.learns_noise:
+        outputs = np.hstack([outputs, np.full_like(outputs, -1.0)])
+    outputs = tf.Variable(outputs)
+    with tf.GradientTape() as tape:
+        value = method.loss("exact_bin", policy)(tf.constant(values), outputs)
+    gradient = tape.gradient(value, outputs).numpy()
+    assert np.isfinite(value)
+    assert np.isfinite(gradient).all()
+    # Down the slope the locations come nearer to the truth.
+    assert gradient[:, 0].sum() > 0.0
+
+
+def test_the_noise_is_measured_where_a_loss_knows_none(file):
+    task = AirSettings.of(str(file), {}, scale="korea", horizon=1).task()
+    policy = concentration.concentration_policy(task, concentration.METHODS["concentration_mae"])
+    values = np.array([10.0, 20.0, 40.0])
+    outputs = policy.outputs_at(values).numpy()[:, None] + np.array([[0.1], [-0.1], [0.1]])
+    measured = concentration.with_measured_noise(policy, outputs, values)
+    assert measured == dataclasses.replace(policy, scale=measured.scale)
+    assert measured.scale == pytest.approx(0.1 * policy.unit, rel=1e-4)
+
+
+def test_the_first_forecast_is_the_last_value(file):
+    """Fresh networks add next to nothing: they start as persistence."""
+    task = AirSettings.of(str(file), {}, scale="korea", horizon=1).task()
+    network = concentration.ConcentrationNetwork((8,), dropout=0.5)
+    method = concentration.METHODS["concentration_likelihood"]
+    policy = concentration.concentration_policy(task, method)
+    x = np.random.default_rng(0).normal(size=[5, 4]).astype(np.float32)
+    last = task.last_known[:5]
+    inputs = np.hstack([x, policy.outputs_at(last).numpy()[:, None]])
+    first, again = (network.build(5, 2, seed=3) for _ in range(2))
+    np.testing.assert_allclose(policy.location(first(inputs)), last, rtol=0.1)
+    np.testing.assert_array_equal(first(inputs), again(inputs))
+
+
+# --- bad input ----------------------------------------------------------------------------------
+
+
+BAD = {
+    "aqi nowhere.csv": "there is no such file",
+    "aqi {csv} --scale tawian": "did you mean 'taiwan'",
+    "aqi {csv} --pollutant pm2.5": "did you mean 'pm25'",
+    "aqi {csv} --pollutant o3": "0 columns named after O3",
+    "aqi {csv} --pollutant-column pm25": "did you mean 'pm2.5'",
+    "aqi {csv} --time hours": "did you mean 'hour'",
+    "aqi {csv} --horizon -1": "horizon must be a whole number of hours from 0",
+    "aqi {csv} --horizon soon": "invalid int value: 'soon'",
+    "aqi {csv} --reward exact_bni": "did you mean 'exact_bin'",
+    "aqi {csv} --methods persistance": "did you mean 'persistence'",
+    "aqi {csv} --unit ppm": "unit='ppm' is for gases",
+    "aqi {csv} --unit mg/m3": "values look like ug/m3, not mg/m3",
+    "aqi {csv} --dropout 1": "dropout must be a share from 0 to below 1",
+    "aqi {csv} --test-from 2031": "each needs some",
+    "aqi {csv} --seeds 0": "seeds must be a whole number from 1",
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_bad_input_is_answered_in_one_message_with_code_2(line, file, capsys, tmp_path):
+    asked = [word.format(csv=file) for word in line.split()]
+    try:
+        code = cli.main([*asked, "--out", str(tmp_path / "out")])
+    except SystemExit as end:
+        code = end.code
+    shown = capsys.readouterr()
+    message = [text for text in shown.err.splitlines() if text.startswith("policygrad")]
+    assert code == 2
+    assert len(message) == 1
+    assert BAD[line] in message[0]
+    assert not (tmp_path / "out").exists()
