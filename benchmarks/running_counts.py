@@ -3,7 +3,7 @@
 Every variant trains the same network from the same weights on the same split, in one stacked run;
 early stopping on the validation reward; scores of the test part without decision tuning.
 
-    python benchmarks/running_counts.py --data-dir FOLDER [--json] [--quick]
+    python benchmarks/running_counts.py --data-dir FOLDER [--epochs 40] [--json] [--quick]
 """
 
 from __future__ import annotations
@@ -67,8 +67,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--quick", action="store_true", help="a bundled set, a few epochs")
     parser.add_argument("--data-dir", type=Path, help="folder of the real data sets")
+    parser.add_argument("--epochs", type=int, default=40, help="most epochs")
     options = parser.parse_args()
-    seeds, epochs, sizes = (2, 3, (32,)) if options.quick else (5, 40, (32, 256))
+    seeds, epochs, sizes = (2, 3, (32,)) if options.quick else (5, options.epochs, (32, 256))
     names = ("page_blocks", "mammography") if options.data_dir else ("imbalanced5",)
     table = {
         f"{name}, B={size}": scores(name, options.data_dir, size, seeds, epochs)

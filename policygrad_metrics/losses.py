@@ -125,7 +125,7 @@ class PolicyGradientLoss(SiteLoss):
         entropy: weight of the policy's entropy, which keeps it exploring.
         background: "running" takes the gradient of the reward of the batch *and* of running
             counts of earlier batches, so that a batch without a rare class knows of it; a number
-            is the window, in examples ("running": 2048). The reported value stays the batch's own.
+            is the window, in examples ("running": 512). The reported value stays the batch's own.
             The counts are part of the loss's `variables` and of its config, so a saved model
             brings them along. Rewards that are means over examples need and use none.
         log_likelihood: weight of NLL, the mean of `-log_density` of the target values: with
@@ -247,15 +247,18 @@ class PolicyGradientLoss(SiteLoss):
             )
         return (*self._state, tf.zeros(shape) if self._counts is None else self._counts)
 
-    def stateless_call(self, y_true, y_pred, state: tuple[Any, ...]) -> tuple[Tensor, tuple]:
+    def stateless_call(
+        self, y_true, y_pred, state: tuple[Any, ...], sample_weight=None
+    ) -> tuple[Tensor, tuple]:
         """The loss and the next state, with nothing assigned (as Keras's layers have it).
 
         Args:
             y_true: as for `call`.
             y_pred: as for `call`.
             state: `initial_state()`, or what the previous call returned.
+            sample_weight: as for `__call__`.
         """
-        batch = read_batch(self.policy, y_true, y_pred)
+        batch = read_batch(self.policy, y_true, y_pred, sample_weight)
         fixed = tf.stop_gradient(batch.logits)
         estimate = self._estimate(batch, fixed, state)
         # A plane through the value with the estimate's slope. TensorFlow never frees the graphs

@@ -25,7 +25,7 @@ from policygrad_metrics.rewards.background import WithBackground
 from policygrad_metrics.sites import Batch, Tensor
 
 #: Examples in the window of `background="running"`; measured, see docs/results.md.
-WINDOW = 2048.0
+WINDOW = 512.0
 
 
 def window_of(background: Any) -> Any:

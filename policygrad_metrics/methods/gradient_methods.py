@@ -84,7 +84,7 @@ def _recommended() -> list[Method]:
             build=_beside_running_counts,
             hyperparameters={
                 **mixed.hyperparameters,
-                "background": Choice(WINDOW, 256.0, 16384.0, log=True),
+                "background": Choice(WINDOW, 128.0, 8192.0, log=True),
             },
         ),
     ]
