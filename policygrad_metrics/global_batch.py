@@ -54,7 +54,7 @@ def replicas() -> int:
 
 
 def over_replicas(x: Any) -> Any:
-    """The sum over replicas of a tensor, or of each tensor of a list (in one exchange).
+    """The sum over replicas of a tensor, or of each of a list of floats (in one exchange).
 
     Its gradient is this replica's own: that of the sum with respect to this replica's part.
 
@@ -105,9 +105,10 @@ def gathered(*parts: Tensor) -> list[Tensor]:
         return list(parts)
     start, total = _place(context, parts[0])
     rest = total - start - tf.shape(parts[0])[0]
-    return over_replicas(
-        [tf.pad(x, [[start, rest]] + [[0, 0]] * (x.shape.rank - 1)) for x in parts]
-    )
+    # One by one: MirroredStrategy cannot exchange integers together with anything else.
+    return [
+        over_replicas(tf.pad(x, [[start, rest]] + [[0, 0]] * (x.shape.rank - 1))) for x in parts
+    ]
 
 
 def own_rows(x: Tensor, like: Tensor) -> Tensor:
