@@ -32,6 +32,7 @@ _EXPORTS = {
         "metrics": "RewardMetric",
         "callbacks": "StopOnBadBatch",
         "backup": "BackupAndRestore",
+        "distributed": "DistributedModel",
         "shuffling": "shuffled_batches",
         "balanced": "balanced_batches",
         "step_losses": "StaircaseStepsLoss TanhStepsLoss",

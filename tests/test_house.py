@@ -39,6 +39,7 @@ FLOORS = {
     "metrics": 2,
     "callbacks": 2,
     "backup": 2,
+    "distributed": 2,
     "shuffling": 2,
     "balanced": 2,
     "activations": 2,
