@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -210,6 +211,16 @@ class PolicyGradientLoss(SiteLoss):
     def variables(self) -> list[Any]:
         """What the loss remembers from one training step to the next."""
         return [*self._state, *([] if self._counts is None else [self._counts])]
+
+    def restore(self, values: Sequence[Any]) -> None:
+        """Take back what `variables` held, running counts that are yet to be made included."""
+        for variable, value in zip(self._state, values, strict=False):
+            variable.assign(value)
+        counts = values[len(self._state) :]
+        if counts and self._counts is None:
+            self._counts = tf.Variable(counts[0], trainable=False, name="running_counts")
+        elif self._counts is not None:
+            self._counts.assign(counts[0] if counts else tf.zeros(self._counts.shape))
 
     def initial_state(self, num_classes: int | None = None, columns: int = 1) -> tuple[Any, ...]:
         """What the estimator (a moving average, say) and running counts start from.

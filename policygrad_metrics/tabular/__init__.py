@@ -1,12 +1,14 @@
 """Networks for tables behind scikit-learn's interface (floor 4).
 
-`classifier` is the estimator. Under it: `arguments` (what may be passed), `targets` (labels to
-codes and back), `rows` (merging, splitting and batching of examples), `program` (one network and
-its training as compiled functions), `fitting` (epochs and early stopping), `scoring` (a reward as
-a scikit-learn scorer).
+`classifier` and `level_regressor` are the estimators, `base` what they share. Under them:
+`arguments` (what may be passed), `targets` and `level_target` (targets to label numbers and back),
+`rows` (merging, splitting and batching of examples), `program` (one network and its training as
+compiled functions), `fitting` (epochs and early stopping), `scoring` (a reward as a scikit-learn
+scorer).
 """
 
 from policygrad_metrics.tabular.classifier import PolicyGradientClassifier
+from policygrad_metrics.tabular.level_regressor import PolicyGradientLevelRegressor
 from policygrad_metrics.tabular.scoring import reward_scorer
 
-__all__ = ["PolicyGradientClassifier", "reward_scorer"]
+__all__ = ["PolicyGradientClassifier", "PolicyGradientLevelRegressor", "reward_scorer"]

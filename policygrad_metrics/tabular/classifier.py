@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.base import ClassifierMixin
 
 from policygrad_metrics.decision import DecisionTuner
-from policygrad_metrics.estimators import Estimator, get_estimator
+from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.losses import DEFAULT_CROSS_ENTROPY
 from policygrad_metrics.policies import CumulativeLink, Policy
 from policygrad_metrics.rewards import Reward
-from policygrad_metrics.tabular.arguments import check_hidden, check_number, check_whole
-from policygrad_metrics.tabular.fitting import Network, train
-from policygrad_metrics.tabular.program import Recipe
-from policygrad_metrics.tabular.rows import as_rows, hold_out
-from policygrad_metrics.tabular.scoring import reward_for, reward_of_labels, serves
-from policygrad_metrics.tabular.targets import Target, choose_policy, output_columns
-
-#: Fewer held-out rows than this say too little of when to stop, and are better trained on.
-LEAST_HELD_OUT = 50
+from policygrad_metrics.tabular.base import TabularEstimator, probabilities
+from policygrad_metrics.tabular.rows import Rows
+from policygrad_metrics.tabular.scoring import reward_of_labels, serves
+from policygrad_metrics.tabular.targets import Target, choose_policy
 
 
-class PolicyGradientClassifier(ClassifierMixin, BaseEstimator):
+class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
     """A network for tables, trained on the expected reward of its labels.
 
         loss = 1 - E[R(y, a)] + cross_entropy * CE,   labels a drawn from the network's policy
@@ -44,6 +36,8 @@ class PolicyGradientClassifier(ClassifierMixin, BaseEstimator):
             "sigmoid", "cumulative_link" (ordered classes), or a `Policy`.
         estimator: "auto", "exact", "local_expectation", "reinforce", or an `Estimator`.
         cross_entropy: weight of the cross-entropy that is mixed in.
+        background: as for `PolicyGradientLoss`: "running" scores a batch beside running counts of
+            earlier ones.
         hidden: sizes of ReLU layers, or a function `(n_features, n_outputs) -> keras.Model`
             without an activation at its end.
         epochs: at most so many passes over the rows.
@@ -92,6 +86,8 @@ class PolicyGradientClassifier(ClassifierMixin, BaseEstimator):
     True
     """
 
+    _target_options: ClassVar[dict[str, Any]] = {"multi_output": True}
+
     def __init__(
         self,
         reward: str | Reward | Callable[..., float] = "auto",
@@ -99,6 +95,7 @@ class PolicyGradientClassifier(ClassifierMixin, BaseEstimator):
         policy: str | Policy = "auto",
         estimator: str | Estimator = "auto",
         cross_entropy: float = DEFAULT_CROSS_ENTROPY,
+        background: str | float | None = None,
         hidden: tuple[int, ...] | Callable[[int, int], keras.Model] = (64, 64),
         epochs: int = 200,
         batch_size: int | None = 256,
@@ -117,6 +114,7 @@ class PolicyGradientClassifier(ClassifierMixin, BaseEstimator):
         self.policy = policy
         self.estimator = estimator
         self.cross_entropy = cross_entropy
+        self.background = background
         self.hidden = hidden
         self.epochs = epochs
         self.batch_size = batch_size
@@ -131,45 +129,6 @@ class PolicyGradientClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> PolicyGradientClassifier:
-        """Train on rows X and targets y.
-
-        Args:
-            X: numbers `[N, F]`: an array, a data frame or a sparse matrix.
-            y: labels `[N]`, or 0/1 indicators `[N, L]`.
-            sample_weight: `[N]`, not negative, or None.
-        """
-        self._check_arguments()
-        X, y, weight = self._validated(X, y, sample_weight, reset=True)
-        again = self.warm_start and self.__sklearn_is_fitted__()
-        if weight is not None:  # a class of rows that do not count is not there
-            X, y, weight = X[weight > 0.0], y[weight > 0.0], weight[weight > 0.0]
-        target = Target.of(y, self.pos_label, self._target.classes if again else None)
-        if not again:
-            self._start(target, X.shape[1])
-        self._network.state = self._network.state.rested()
-        rows = self._rows(X, y, weight)
-        held_out = None
-        if self.early_stopping:
-            chosen = hold_out(rows.y, self.validation_fraction, self._network.rng)
-            if len(chosen) >= LEAST_HELD_OUT:
-                held_out = rows.take(chosen)
-                rows = rows.take(np.setdiff1d(np.arange(len(rows)), chosen))
-        self.history_ = train(
-            self._network,
-            rows,
-            held_out,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            patience=self.patience,
-            verbose=self.verbose,
-        )
-        self.n_iter_ = len(self.history_["loss"])
-        if self.tune_decision:
-            self.tuner_ = self._tuned(rows if held_out is None else held_out)
-        return self
-
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> PolicyGradientClassifier:
@@ -182,43 +141,26 @@ class PolicyGradientClassifier(ClassifierMixin, BaseEstimator):
             classes: all classes that will ever come; needed at the first call unless y is
                 multi-label.
         """
-        self._check_arguments()
-        if self.class_weight == "balanced" or self.tune_decision:
-            raise ValueError(
-                'partial_fit sees a part of the rows and can neither use class_weight="balanced" '
-                "nor tune_decision=True. Give class weights as a dict, and tune afterwards."
-            )
-        first = not self.__sklearn_is_fitted__()
-        X, y, weight = self._validated(X, y, sample_weight, reset=first)
-        target = Target.of(y, self.pos_label, self._first_classes(y, classes, first))
-        if first:
-            self._start(target, X.shape[1])
-            self.history_, self.n_iter_ = {"loss": []}, 0
-        elif classes is not None and not np.array_equal(target.classes, self.classes_):
-            raise ValueError(
-                f"classes={target.classes.tolist()} is not the same as on last call to "
-                f"partial_fit, was: {self.classes_.tolist()}."
-            )
-        history = train(
-            self._network,
-            self._rows(X, y, weight),
-            None,
-            epochs=1,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            patience=1,
-            verbose=self.verbose,
-        )
-        self.history_["loss"].extend(history["loss"])
-        self.n_iter_ += 1
-        return self
+
+        def learn_target(y, first):
+            target = Target.of(y, self.pos_label, self._first_classes(y, classes, first))
+            if first:
+                return target
+            if classes is not None and not np.array_equal(target.classes, self.classes_):
+                raise ValueError(
+                    f"classes={target.classes.tolist()} is not the same as on last call to "
+                    f"partial_fit, was: {self.classes_.tolist()}."
+                )
+            return self._target
+
+        return self._train_once(X, y, sample_weight, learn_target)
 
     def predict(self, X: Any) -> np.ndarray:
         """Labels `[N]`, or 0/1 indicators `[N, L]`."""
         logits = self._logits(X)
         if self.tuner_ is None:
             return self._target.decode(logits.argmax(axis=-1))
-        return self._target.decode(self.tuner_.predict(_probabilities(logits)))
+        return self._target.decode(self.tuner_.predict(probabilities(logits)))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities `[N, K]` in the order of `classes_`, or `[N, L]` of each label."""
@@ -226,7 +168,7 @@ class PolicyGradientClassifier(ClassifierMixin, BaseEstimator):
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithms of the probabilities."""
-        logits = self._logits(X)  # before anything that only a fitted estimator has
+        logits = self._logits(X)
         return self._target.log_probabilities(logits)
 
     def decision_function(self, X: Any) -> np.ndarray:
@@ -239,71 +181,26 @@ class PolicyGradientClassifier(ClassifierMixin, BaseEstimator):
         labels = self.predict(X)
         return reward_of_labels(self.reward_, self._target, y, labels, sample_weight)
 
-    @property
-    def network_(self) -> keras.Model:
-        """The fitted network as a Keras model of its own, from features to the policy's outputs."""
-        check_is_fitted(self)
-        return self._network.keras_network()
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return "_network" in vars(self)
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
         tags.classifier_tags.multi_class = serves(self.reward, num_classes=3)
         tags.classifier_tags.multi_label = serves(self.reward, label_columns=2)
         return tags
 
-    def _check_arguments(self):
-        check_hidden(self.hidden)
-        check_whole("epochs", self.epochs, 1)
-        check_whole("batch_size", self.batch_size, 1, or_none=True)
-        check_whole("patience", self.patience, 1)
-        check_number("learning_rate", self.learning_rate)
-        check_number("cross_entropy", self.cross_entropy, zero=True)
-        check_number("validation_fraction", self.validation_fraction, most=0.5)
-        if self.estimator != "auto":
-            get_estimator(self.estimator)
+    @property
+    def classes_(self) -> np.ndarray:
+        """The classes, sorted; column numbers if multi-label."""
+        return self._target.classes
 
-    def _validated(self, X, y, sample_weight, reset):
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=np.float32, multi_output=True, reset=reset
-        )
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
-        return X, y, weight
+    def _learn_target(self, y: Any, known: Target | None) -> Target:
+        target = Target.of(y, self.pos_label, None if known is None else known.classes)
+        return target if known is None else known
 
-    def _start(self, target, features):
-        policy = choose_policy(self.policy, target)
-        reward = reward_for(self.reward, target)
-        recipe = Recipe(
-            hidden=check_hidden(self.hidden),
-            features=features,
-            outputs=output_columns(policy, target),
-            num_classes=target.num_classes,
-            label_columns=target.label_columns,
-            policy=policy,
-            reward=reward,
-            estimator=self.estimator,
-            cross_entropy=self.cross_entropy,
-        )
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
-        self._network = Network(recipe, seed)
-        self._target = target
-        self.classes_ = target.classes
-        self.reward_, self.policy_, self.tuner_ = reward, policy, None
+    def _policy_for(self, target: Target, rows: Rows) -> Policy:
+        return choose_policy(self.policy, target)
 
-    def _rows(self, X, y, weight):
-        codes = self._target.encode(y)
-        if self.class_weight is not None:
-            balance = compute_sample_weight(self.class_weight, y)
-            weight = balance if weight is None else weight * balance
-        merge = self.batch_size is None or len(codes) <= self.batch_size
-        return as_rows(X, codes, weight, merge)
+    def _balanced_by(self, target: Target, y: Any) -> Any:
+        return y
 
     def _first_classes(self, y, classes, first):
         if not first:
@@ -312,23 +209,11 @@ class PolicyGradientClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         return classes
 
-    def _tuned(self, rows):
+    def _tuned(self, rows: Rows) -> DecisionTuner:
         tuner = DecisionTuner(
             self.reward_,
             multilabel=self._target.multilabel,
             ordinal=isinstance(self.policy_, CumulativeLink),
         )
-        codes = rows.y.astype(np.int64)
-        return tuner.fit(_probabilities(self._network.logits(rows.x)), codes, rows.weight)
-
-    def _logits(self, X):
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
-        return self._network.logits(X)
-
-
-def _probabilities(logits):
-    """Of each class, or of each label column."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probs = shifted / shifted.sum(axis=-1, keepdims=True)
-    return probs[..., 1] if probs.ndim == 3 else probs
+        logits = self._network.logits(rows.x)
+        return tuner.fit(probabilities(logits), rows.y.astype(np.int64), rows.weight)

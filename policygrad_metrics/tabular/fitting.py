@@ -55,14 +55,22 @@ class Network:
         """A Keras model of its own with these weights."""
         return self._program.keras_network(self.state)
 
-    def logits(self, x: Any) -> np.ndarray:
-        """The policy's logits of dense or sparse rows, `[N, K]` or `[N, L, 2]`."""
+    def outputs(self, x: Any) -> np.ndarray:
+        """The network's outputs for dense or sparse rows, `[N, columns]`."""
         size = max(1, BLOCK // max(1, x.shape[1]))
         blocks = [
-            self._program.logits(self.state, as_dense(x[start : start + size]))
+            self._program.outputs(self.state, as_dense(x[start : start + size]))
             for start in range(0, max(1, x.shape[0]), size)
         ]
         return np.concatenate([np.asarray(block) for block in blocks])
+
+    def logits(self, x: Any) -> np.ndarray:
+        """The policy's logits of dense or sparse rows, `[N, K]` or `[N, L, 2]`."""
+        return np.asarray(self.recipe.policy.logits(self.outputs(x)))
+
+    def strata(self, rows: Rows) -> np.ndarray:
+        """What every batch and held-out part should hold in its share: the labels."""
+        return np.asarray(self.recipe.labels(rows.y))
 
     def epoch(
         self, rows: Rows, batch_size: int | None, learning_rate: float, use_xla: bool = False
@@ -73,7 +81,7 @@ class Network:
             ValueError: the outputs are no longer finite.
         """
         losses: list[np.ndarray] = []
-        for block, batches in _blocks(rows, deal(rows.y, batch_size, self._rng)):
+        for block, batches in _blocks(rows, deal(self.strata(rows), batch_size, self._rng)):
             self.state, values = self._program.train(
                 self.state,
                 block.x,
@@ -89,7 +97,7 @@ class Network:
 
     def judge(self, rows: Rows) -> tuple[float, float]:
         """The reward of the likeliest labels and the mean cross-entropy."""
-        reward, cross_entropy = self._program.judge(self.logits(rows.x), rows.y, rows.weight)
+        reward, cross_entropy = self._program.judge(self.outputs(rows.x), rows.y, rows.weight)
         return float(reward), float(cross_entropy)
 
     def _draw(self):

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.losses import PolicyGradientLoss
-from policygrad_metrics.policies import Policy
+from policygrad_metrics.policies import BinnedRegression, Policy
 from policygrad_metrics.rewards import BlackBox, Reward
 from policygrad_metrics.sites import Tensor
 from policygrad_metrics.tabular.networks import build_network
@@ -41,8 +41,8 @@ class Recipe:
         outputs: columns of the network's output.
         num_classes: K, 2 for label columns.
         label_columns: L of multi-label targets `[N, L]`, None for targets `[N]`.
-        policy, reward, estimator, cross_entropy: as for `PolicyGradientLoss`; a reward of
-            multi-label targets is already the multi-label one.
+        policy, reward, estimator, cross_entropy, log_likelihood, background: as for
+            `PolicyGradientLoss`; a reward of multi-label targets is already the multi-label one.
     """
 
     hidden: tuple[int, ...] | Callable[[int, int], keras.Model]
@@ -54,6 +54,26 @@ class Recipe:
     reward: Reward
     estimator: str | Estimator
     cross_entropy: float
+    log_likelihood: float = 0.0
+    background: str | float | None = None
+
+    def loss(self, seed: Any = 0) -> PolicyGradientLoss:
+        """The loss, for `stateless_call`."""
+        return PolicyGradientLoss(
+            self.reward,
+            self.policy,
+            self.estimator,
+            self.cross_entropy,
+            seed=seed,
+            log_likelihood=self.log_likelihood,
+            background=self.background,
+        )
+
+    def labels(self, y: Any) -> Any:
+        """Targets `y` as label numbers: of values, their levels."""
+        if isinstance(self.policy, BinnedRegression):
+            return self.policy.level_of(y)
+        return y
 
 
 class State(NamedTuple):
@@ -64,6 +84,7 @@ class State(NamedTuple):
         first, second: float32 `[P]`, Adam's running moments.
         steps: float32 scalar, Adam's step count.
         others: the variables that are not trained (batch statistics, states of dropout).
+        memory: what the loss remembers (a moving average, running counts).
     """
 
     weights: Any
@@ -71,6 +92,7 @@ class State(NamedTuple):
     second: Any
     steps: Any
     others: tuple[Any, ...]
+    memory: tuple[Any, ...]
 
     def rested(self) -> State:
         """The same network with a fresh optimiser."""
@@ -93,7 +115,8 @@ class Program:
         self.recipe = recipe
         self._network: Any = build_network(recipe.hidden, recipe.features, recipe.outputs, seed=0)
         self._shapes = [tuple(v.shape) for v in self._network.trainable_variables]
-        self._losses: list[PolicyGradientLoss] = []
+        initial = recipe.loss().initial_state(recipe.num_classes, recipe.label_columns or 1)
+        self._memory = tuple(np.asarray(value, np.float32) for value in initial)
         self._functions: dict[tuple[str, bool, bool], Any] = {}
 
     def initial_state(self, seed: int) -> State:
@@ -107,7 +130,7 @@ class Program:
         flat = [np.asarray(v.value).ravel() for v in network.trainable_variables]
         others = tuple(np.asarray(v.value) for v in network.non_trainable_variables)
         weights = np.concatenate([*flat, np.zeros(0, np.float32)])
-        return State(weights, weights, weights, np.float32(0.0), others).rested()
+        return State(weights, weights, weights, np.float32(0.0), others, self._memory).rested()
 
     def keras_network(self, state: State) -> keras.Model:
         """A Keras model of its own with the weights of `state`."""
@@ -153,54 +176,51 @@ class Program:
         weight = weight if weighted else np.zeros(0, np.float32)
         return train(state, x, y, weight, batches, np.float32(learning_rate), np.int32(seed))
 
-    def logits(self, state: State, x: Any) -> Tensor:
-        """The policy's logits `[N, K]` or `[N, L, 2]` without training."""
-        return self._function("logits", False, False)(state, x)
+    def outputs(self, state: State, x: Any) -> Tensor:
+        """The network's outputs `[N, columns]` without training."""
+        return self._function("outputs", False, False)(state, x)
 
-    def judge(self, logits: Any, y: Any, weight: Any) -> tuple[Tensor, Tensor]:
+    def judge(self, outputs: Any, y: Any, weight: Any) -> tuple[Tensor, Tensor]:
         """The reward of the likeliest labels and the mean cross-entropy in nats, two scalars."""
         weighted = weight is not None
         judge = self._function("judge", weighted, False)
-        return judge(logits, y, weight if weighted else np.zeros(0, np.float32))
+        return judge(outputs, y, weight if weighted else np.zeros(0, np.float32))
 
     def _function(self, name, weighted, use_xla):
         key = (name, weighted, use_xla)
         if key not in self._functions:
-            recipe = self.recipe
-            others = tuple(
-                tf.TensorSpec(v.shape, v.dtype) for v in self._network.non_trainable_variables
-            )
-            flat = tf.TensorSpec([sum(map(np.prod, self._shapes))], tf.float32)
-            number = tf.TensorSpec([], tf.float32)
-            state = State(flat, flat, flat, number, others)
-            x = tf.TensorSpec([None, recipe.features], tf.float32)
-            if recipe.label_columns is None:
-                y = tf.TensorSpec([None], tf.float32)
-                logits = tf.TensorSpec([None, recipe.num_classes], tf.float32)
-            else:
-                y = tf.TensorSpec([None, recipe.label_columns], tf.float32)
-                logits = tf.TensorSpec([None, recipe.label_columns, 2], tf.float32)
+            number, whole = tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.int32)
+            columns = self.recipe.label_columns
+            state = self._state_spec()
+            x = tf.TensorSpec([None, self.recipe.features], tf.float32)
+            y = tf.TensorSpec([None] if columns is None else [None, columns], tf.float32)
+            outputs = tf.TensorSpec([None, self.recipe.outputs], tf.float32)
             weight = tf.TensorSpec([None], tf.float32)
             batches = tf.TensorSpec([None, None], tf.int32)
-            whole = tf.TensorSpec([], tf.int32)
             function, signature = {
                 "train": (self._train, [state, x, y, weight, batches, number, whole]),
-                "logits": (self._logits, [state, x]),
-                "judge": (self._judge, [logits, y, weight]),
+                "outputs": (self._outputs, [state, x]),
+                "judge": (self._judge, [outputs, y, weight]),
             }[name]
-            if name != "logits":
+            if name != "outputs":
                 function = functools.partial(function, weighted)
             self._functions[key] = tf.function(
                 function, input_signature=signature, autograph=False, jit_compile=use_xla
             )
         return self._functions[key]
 
-    def _train(self, weighted, state, x, y, weight, batches, learning_rate, seed):
-        recipe = self.recipe
-        loss = PolicyGradientLoss(
-            recipe.reward, recipe.policy, recipe.estimator, recipe.cross_entropy, seed=seed
+    def _state_spec(self):
+        flat = tf.TensorSpec([sum(map(np.prod, self._shapes))], tf.float32)
+        others = (tf.TensorSpec(v.shape, v.dtype) for v in self._network.non_trainable_variables)
+        # What is empty at first takes its size from the first batch.
+        memory = (
+            tf.TensorSpec(m.shape if m.size else [None] * m.ndim, tf.float32) for m in self._memory
         )
-        self._losses.append(loss)  # its variables must outlive this trace
+        number = tf.TensorSpec([], tf.float32)
+        return State(flat, flat, flat, number, tuple(others), tuple(memory))
+
+    def _train(self, weighted, state, x, y, weight, batches, learning_rate, seed):
+        loss = self.recipe.loss(seed)
         steps = tf.shape(batches)[0]
 
         def step(index, state, values):
@@ -216,12 +236,12 @@ class Program:
                     training=True,
                     return_losses=True,
                 )
-                value: Any = loss(truth, outputs, row_weight)
+                value, memory = loss.stateless_call(truth, outputs, state.memory, row_weight)
                 value += sum(penalties)
             after = _adam(state, tape.gradient(value, state.weights), learning_rate)
             return (
                 index + 1,
-                after._replace(others=tuple(map(tf.convert_to_tensor, others))),
+                after._replace(others=tuple(map(tf.convert_to_tensor, others)), memory=memory),
                 tf.tensor_scatter_nd_update(values, [[index]], [value]),
             )
 
@@ -230,17 +250,23 @@ class Program:
             step,
             (tf.constant(0), state, tf.zeros([steps])),
             parallel_iterations=1,
+            shape_invariants=(
+                tf.TensorShape([]),
+                tf.nest.map_structure(lambda spec: spec.shape, self._state_spec()),
+                tf.TensorShape([None]),
+            ),
         )
         return state, values
 
-    def _logits(self, state, x):
+    def _outputs(self, state, x):
         outputs, _ = self._network.stateless_call(
             self._unflatten(state.weights), state.others, x, training=False
         )
-        return self.recipe.policy.logits(outputs)
+        return outputs
 
-    def _judge(self, weighted, logits, y, weight):
-        labels = tf.cast(y, tf.int32)
+    def _judge(self, weighted, outputs, y, weight):
+        labels = tf.cast(self.recipe.labels(y), tf.int32)
+        logits = self.recipe.policy.logits(outputs)
         row_weight = weight if weighted else None
         decisions = tf.argmax(logits, axis=-1, output_type=tf.int32)
         K = self.recipe.num_classes
@@ -264,7 +290,7 @@ def _adam(state, gradient, learning_rate):
     second = state.second + (1.0 - SECOND_DECAY) * (gradient * gradient - state.second)
     rate = learning_rate * tf.sqrt(1.0 - SECOND_DECAY**steps) / (1.0 - FIRST_DECAY**steps)
     weights = state.weights - rate * first / (tf.sqrt(second) + EPSILON)
-    return State(weights, first, second, steps, state.others)
+    return State(weights, first, second, steps, state.others, state.memory)
 
 
 @functools.lru_cache(maxsize=KEPT_PROGRAMS)
@@ -275,11 +301,9 @@ def _kept_program(recipe: Recipe) -> Program:
 def get_program(recipe: Recipe) -> Program:
     """The program of a recipe, shared with earlier fits where that is safe.
 
-    Functions of your own may close over anything, and a moving average is a memory: those
-    programs are made anew.
+    Functions of your own may close over anything: their programs are made anew.
     """
-    remembers = isinstance(recipe.estimator, Estimator) and recipe.estimator.initial_state()
-    if callable(recipe.hidden) or isinstance(recipe.reward, BlackBox) or remembers:
+    if callable(recipe.hidden) or isinstance(recipe.reward, BlackBox):
         return Program(recipe)
     try:
         hash(recipe)

@@ -35,7 +35,7 @@ def reward_of_labels(
     return float(reward(truth, labels, sample_weight, num_classes=target.num_classes))
 
 
-def reward_for(reward: str | Reward | Callable[..., float], target: Target) -> Reward:
+def reward_for(reward: str | Reward | Callable[..., float], target: Any) -> Reward:
     """The reward for a target: "auto" resolved, label columns told, functions given own labels.
 
     Raises:

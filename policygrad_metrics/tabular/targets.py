@@ -13,7 +13,14 @@ import scipy.special
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from policygrad_metrics.policies import CumulativeLink, Policy, Sigmoid, Softmax, get_policy
+from policygrad_metrics.policies import (
+    BinnedRegression,
+    CumulativeLink,
+    Policy,
+    Sigmoid,
+    Softmax,
+    get_policy,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,11 +129,11 @@ class OwnLabels:
 
     Args:
         function: `f(y_true, y_pred) -> float`.
-        target: how targets are numbered.
+        target: how targets are numbered (`decode`).
     """
 
     function: Callable[..., float]
-    target: Target
+    target: Any
 
     def __call__(self, y_true: np.ndarray, y_pred: np.ndarray, **options: Any) -> float:
         decode = self.target.decode
@@ -161,8 +168,10 @@ def choose_policy(policy: str | Policy, target: Target) -> Policy:
     return policy
 
 
-def output_columns(policy: Policy, target: Target) -> int:
+def output_columns(policy: Policy, target: Any) -> int:
     """How many columns a network must give a policy."""
+    if isinstance(policy, BinnedRegression):
+        return policy.output_columns
     if isinstance(policy, Sigmoid):
         return target.label_columns or 1
     return target.num_classes - (1 if isinstance(policy, CumulativeLink) else 0)

@@ -1,0 +1,227 @@
+"""What the estimators for tables share: validation, fitting, going on (floor 4).
+
+A member says what a target is and how it is rewarded; everything else is here.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, ClassVar, Self
+
+import keras
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from policygrad_metrics.estimators import get_estimator
+from policygrad_metrics.policies import Policy
+from policygrad_metrics.running_counts import window_of
+from policygrad_metrics.tabular.arguments import check_hidden, check_number, check_whole
+from policygrad_metrics.tabular.fitting import Network, train
+from policygrad_metrics.tabular.program import Recipe
+from policygrad_metrics.tabular.rows import Rows, as_rows, hold_out
+from policygrad_metrics.tabular.scoring import reward_for
+from policygrad_metrics.tabular.targets import output_columns
+
+#: Fewer held-out rows than this say too little of when to stop, and are better trained on.
+LEAST_HELD_OUT = 50
+
+
+class TabularEstimator(BaseEstimator, abc.ABC):
+    """A network for rows of numbers, trained on the reward of its labels.
+
+    Members store the arguments named below as they came (scikit-learn's rule), and give
+    `_learn_target`, `_policy_for`, `_balanced_by` and `_tuned`.
+    """
+
+    reward: Any
+    estimator: Any
+    cross_entropy: float
+    log_likelihood: float = 0.0
+    background: Any
+    hidden: Any
+    epochs: int
+    batch_size: int | None
+    learning_rate: float
+    early_stopping: bool
+    validation_fraction: float
+    patience: int
+    tune_decision: bool
+    class_weight: Any
+    warm_start: bool
+    random_state: Any
+    verbose: int
+
+    #: What scikit-learn's validation is told of `y`.
+    _target_options: ClassVar[dict[str, Any]]
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on rows X and targets y.
+
+        Args:
+            X: numbers `[N, F]`: an array, a data frame or a sparse matrix.
+            y: targets `[N]`, or 0/1 indicators `[N, L]` where those can be predicted.
+            sample_weight: `[N]`, not negative, or None.
+        """
+        self._check_arguments()
+        again = self.warm_start and self.__sklearn_is_fitted__()
+        X, y, weight = self._validated(X, y, sample_weight, reset=not again, least_rows=2)
+        if weight is not None:  # a class of rows that do not count is not there
+            X, y, weight = X[weight > 0.0], y[weight > 0.0], weight[weight > 0.0]
+        target = self._learn_target(y, self._target if again else None)
+        rows = self._rows(target, X, y, weight)
+        if not again:
+            self._start(target, rows)
+        self._network.state = self._network.state.rested()
+        held_out = None
+        if self.early_stopping:
+            chosen = hold_out(
+                self._network.strata(rows), self.validation_fraction, self._network.rng
+            )
+            if len(chosen) >= LEAST_HELD_OUT:
+                held_out = rows.take(chosen)
+                rows = rows.take(np.setdiff1d(np.arange(len(rows)), chosen))
+        self.history_ = self._train(rows, held_out, self.epochs)
+        self.n_iter_ = len(self.history_["loss"])
+        if self.tune_decision:
+            self.tuner_ = self._tuned(rows if held_out is None else held_out)
+        return self
+
+    def _train_once(self, X, y, sample_weight, learn_target):
+        """`partial_fit`: train on these rows once, going on from where training is."""
+        self._check_arguments()
+        if self.class_weight == "balanced" or self.tune_decision:
+            raise ValueError(
+                'partial_fit sees a part of the rows and can neither use class_weight="balanced" '
+                "nor tune_decision=True. Give class weights as a dict, and tune afterwards."
+            )
+        first = not self.__sklearn_is_fitted__()
+        X, y, weight = self._validated(X, y, sample_weight, reset=first)
+        target = learn_target(y, first)
+        rows = self._rows(target, X, y, weight)
+        if first:
+            self._start(target, rows)
+            self.history_, self.n_iter_ = {"loss": []}, 0
+        self.history_["loss"].extend(self._train(rows, None, epochs=1)["loss"])
+        self.n_iter_ += 1
+        return self
+
+    @property
+    def network_(self) -> keras.Model:
+        """The fitted network as a Keras model of its own, from features to the policy's outputs."""
+        check_is_fitted(self)
+        return self._network.keras_network()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_network" in vars(self)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    @abc.abstractmethod
+    def _learn_target(self, y: Any, known: Any) -> Any:
+        """The kind of target that y is; one that is known already stays, if y fits it."""
+
+    @abc.abstractmethod
+    def _policy_for(self, target: Any, rows: Rows) -> Policy:
+        """The policy, with whatever it takes from the training rows."""
+
+    @abc.abstractmethod
+    def _balanced_by(self, target: Any, y: Any) -> Any:
+        """The labels whose frequencies and names `class_weight` means."""
+
+    @abc.abstractmethod
+    def _tuned(self, rows: Rows) -> Any:
+        """A `DecisionTuner` fitted on these rows."""
+
+    def _check_arguments(self) -> None:
+        check_hidden(self.hidden)
+        check_whole("epochs", self.epochs, 1)
+        check_whole("batch_size", self.batch_size, 1, or_none=True)
+        check_whole("patience", self.patience, 1)
+        check_number("learning_rate", self.learning_rate)
+        check_number("cross_entropy", self.cross_entropy, zero=True)
+        check_number("log_likelihood", self.log_likelihood, zero=True)
+        check_number("validation_fraction", self.validation_fraction, most=0.5)
+        window_of(self.background)
+        if self.estimator != "auto":
+            get_estimator(self.estimator)
+
+    def _validated(self, X, y, sample_weight, reset, least_rows=1):
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=np.float32,
+            ensure_min_samples=least_rows,
+            reset=reset,
+            **self._target_options,
+        )
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+        return X, y, weight
+
+    def _start(self, target, rows):
+        policy = self._policy_for(target, rows)
+        reward = reward_for(self.reward, target)
+        recipe = Recipe(
+            hidden=check_hidden(self.hidden),
+            features=rows.x.shape[1],
+            outputs=output_columns(policy, target),
+            num_classes=target.num_classes,
+            label_columns=target.label_columns,
+            policy=policy,
+            reward=reward,
+            estimator=self.estimator,
+            cross_entropy=self.cross_entropy,
+            log_likelihood=self.log_likelihood,
+            background=self.background,
+        )
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        self._network = Network(recipe, seed)
+        self._target = target
+        self.reward_, self.policy_, self.tuner_ = reward, policy, None
+
+    def _rows(self, target, X, y, weight):
+        encoded = target.encode(y)
+        if self.class_weight is not None:
+            balance = compute_sample_weight(self.class_weight, self._balanced_by(target, y))
+            weight = balance if weight is None else weight * balance
+        merge = self.batch_size is None or len(encoded) <= self.batch_size
+        return as_rows(X, encoded, weight, merge)
+
+    def _train(self, rows, held_out, epochs):
+        return train(
+            self._network,
+            rows,
+            held_out,
+            epochs=epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            patience=self.patience,
+            verbose=self.verbose,
+        )
+
+    def _outputs(self, X):
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
+        return self._network.outputs(X)
+
+    def _logits(self, X):
+        outputs = self._outputs(X)  # before anything that only a fitted estimator has
+        return np.asarray(self.policy_.logits(outputs))
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Of each class `[N, K]`, or of each label column `[N, L]`."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probs = shifted / shifted.sum(axis=-1, keepdims=True)
+    return probs[..., 1] if probs.ndim == 3 else probs
