@@ -18,6 +18,7 @@ from policygrad_metrics.estimators.registry import (
     strongest_estimator,
 )
 from policygrad_metrics.estimators.reinforce import Reinforce
+from policygrad_metrics.estimators.reused_samples import ReusedSamples
 
 __all__ = [
     "ESTIMATORS",
@@ -30,6 +31,7 @@ __all__ = [
     "LocalExpectation",
     "PoissonBinomial",
     "Reinforce",
+    "ReusedSamples",
     "SamplingEstimator",
     "estimator_config",
     "get_estimator",

@@ -238,7 +238,8 @@ class _Moments:
         others = 1.0 - tf.eye(tf.shape(rewards)[0])
         count = tf.cast(tf.shape(rewards)[0], tf.float32) - 1.0
         r = others * (rewards - (others @ rewards[:, None]) / count)  # [S, S]
-        d = tf.expand_dims(others, axis=-1) * (values - (others @ values)[:, None] / count)  # [S, S, F]
+        away = values - (others @ values)[:, None] / count  # [S, S, F]
+        d = tf.expand_dims(others, axis=-1) * away
         return cls(tf.einsum("sof,sog->sfg", d, d), tf.einsum("so,sof->sf", r, d),
                    tf.reduce_sum(r * r, axis=1), count - 1.0)  # fmt: skip
 

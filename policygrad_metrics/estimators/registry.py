@@ -20,6 +20,7 @@ from policygrad_metrics.estimators.poisson_binomial import (
     has_count_distribution,
 )
 from policygrad_metrics.estimators.reinforce import Reinforce
+from policygrad_metrics.estimators.reused_samples import ReusedSamples
 from policygrad_metrics.global_batch import alone
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.forms import StructuredForm
@@ -32,6 +33,7 @@ ESTIMATORS: dict[str, type[Estimator]] = {
     "local_expectation": LocalExpectation,
     "reinforce": Reinforce,
     "control_variate": ControlVariate,
+    "reused_samples": ReusedSamples,
     "enumerate": Enumerate,
     **LITERATURE,
 }
@@ -41,9 +43,9 @@ def get_estimator(estimator: str | Estimator | Mapping[str, Any], **arguments: A
     """An estimator from its name and settings, or itself.
 
     Args:
-        estimator: "exact", "local_expectation", "reinforce", "enumerate", one of the
-            literature's ("disarm", "muprop", ...; see `estimators/literature`), or an
-            `Estimator`.
+        estimator: "exact", "local_expectation", "reinforce", "control_variate",
+            "reused_samples", "enumerate", one of the literature's ("disarm", "muprop", ...; see
+            `estimators/literature`), or an `Estimator`.
         arguments: its settings, such as `samples=` or `baseline=`.
 
     Raises:
