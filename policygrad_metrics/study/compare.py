@@ -16,7 +16,7 @@ from typing import Any
 from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.content import Grid, overall_grid, published_grids, summaries
 from policygrad_metrics.study.overall import all_overall
-from policygrad_metrics.study.plan import Job, method_names, plan, settings_record
+from policygrad_metrics.study.plan import Job, plan, settings_record
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.report import write_reports
@@ -78,7 +78,8 @@ def compare(
             worker ended.
     """
     progress = progress or Progress()
-    settings = dataclasses.replace(settings, methods=method_names(settings.methods))
+    ran = tuple(dict.fromkeys(job.method.name for job in jobs))
+    settings = dataclasses.replace(settings, methods=ran)
     record = settings_record(settings, jobs)
     with RunStore.open(directory, record, resume=resume) as store:
         if store.repaired:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: A title names so many data sets, and counts more.
 FEW_SETS = 4
+#: A terminal has room for so many columns.
+MOST_COLUMNS = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,15 +47,17 @@ class Grid:
 
 
 def rich_grid(grid: Grid) -> Table:
-    """Return a grid for a terminal."""
+    """Return the first columns of a grid, for a terminal."""
     from rich import box, text
     from rich.table import Table
 
     table = Table(title=text.Text(grid.title), box=box.SIMPLE_HEAD, title_justify="left")
-    for number, name in enumerate(grid.header):
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    table.add_column(grid.header[0], no_wrap=True)
+    for name in grid.header[1:MOST_COLUMNS]:
+        table.add_column(name, justify="right", overflow="fold")
     for row in grid.rows:
-        table.add_row(*(text.Text(cell.text, style="bold" if cell.bold else "") for cell in row))
+        cells = row[:MOST_COLUMNS]
+        table.add_row(*(text.Text(cell.text, style="bold" if cell.bold else "") for cell in cells))
     return table
 
 
@@ -235,7 +239,7 @@ def published_grids(settings: Mapping[str, Any], tables: Sequence[Summary]) -> l
 
 def overall_grid(found: Overall) -> Grid:
     """Return the table of one column over all data sets."""
-    header = ["method", "mean rank", "middle half"]
+    header = ["method", "mean rank"]
     if found.reference:
         header += [
             f"won / tied / lost against {found.reference}",
@@ -244,13 +248,13 @@ def overall_grid(found: Overall) -> Grid:
             "Holm's p",
             "chance that a run is better",
         ]
+    header.append("middle half")
     best = found.standings[0].rank if found.standings else None
     rows = []
     for one in found.standings:
         texts = [
             Text(one.method, one.rank == best),
             Text(f"{one.rank:.2f}", one.rank == best),
-            Text(_interval_text(one.middle)),
         ]
         if found.reference == one.method:
             texts += [Text("-")] * 5
@@ -262,6 +266,7 @@ def overall_grid(found: Overall) -> Grid:
                 _p_text(one.p_holm),
                 Text(_interval_text(one.improvement)),
             ]
+        texts.append(Text(_interval_text(one.middle)))
         rows.append(tuple(texts))
     below = (
         f"{found.data_sets} data sets, each counted once; 1 is the best rank. Only methods that "

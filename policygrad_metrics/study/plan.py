@@ -84,6 +84,9 @@ def protocol(settings: StudySettings) -> list[str]:
     return [line.format(**words) for line in _PROTOCOL]
 
 
+METHOD_GROUPS = {"principal": PRINCIPAL, "all": tuple(METHODS)}
+
+
 def method_names(words: Sequence[str]) -> tuple[str, ...]:
     """Return names of methods, "principal" and "all" spelled out.
 
@@ -93,14 +96,16 @@ def method_names(words: Sequence[str]) -> tuple[str, ...]:
     >>> method_names(["focal", "cross_entropy"])
     ('focal', 'cross_entropy')
     """
-    groups = {"principal": PRINCIPAL, "all": tuple(METHODS)}
     for word in words:
-        choose("methods", word, [*METHODS, *groups])
-    return tuple(dict.fromkeys(name for word in words for name in groups.get(word, (word,))))
+        choose("methods", word, [*METHODS, *METHOD_GROUPS])
+    return tuple(dict.fromkeys(name for word in words for name in METHOD_GROUPS.get(word, (word,))))
 
 
 def plan(settings: StudySettings, datasets: Sequence[Dataset]) -> list[Job]:
     """Return what is to be trained; methods that do not suit a task are left out.
+
+    A method that was asked for by name must suit some data set; those of "principal" and "all" need
+    not.
 
     Args:
         settings: What was asked.
@@ -124,7 +129,7 @@ def plan(settings: StudySettings, datasets: Sequence[Dataset]) -> list[Job]:
             if dataset.task in METHODS[name].tasks:
                 jobs.append(Job(dataset, scorer, METHODS[name], reward, epochs))
     for kind, asked, found in (
-        ("method", names, {job.method.name for job in jobs}),
+        ("method", settings.methods, {*METHOD_GROUPS, *(job.method.name for job in jobs)}),
         ("data set", [d.name for d in datasets], {job.dataset.name for job in jobs}),
     ):
         lost = [name for name in asked if name not in found]
