@@ -45,8 +45,9 @@ class BackupAndRestore(keras.callbacks.Callback):
     Args:
         directory: of this run alone; made if it does not exist. Workers of one
             `MultiWorkerMirroredStrategy` must share it: the first writes and all read.
-        also: what else has a state: datasets that `shuffled_batches` returned, and callbacks that
-            are `EarlyStopping`, `ReduceLROnPlateau` or `ModelCheckpoint`.
+        also: what else has a state: datasets that `shuffled_batches` or `balanced_batches`
+            returned, and callbacks that are `EarlyStopping`, `ReduceLROnPlateau` or
+            `ModelCheckpoint`.
         delete_checkpoint: whether to remove the backup when `fit` comes to its end, as Keras does;
             if kept, it holds the start of the last epoch.
 
@@ -88,9 +89,9 @@ class BackupAndRestore(keras.callbacks.Callback):
             else:
                 kinds = ", ".join(kind.__name__ for kind in REMEMBERED)
                 raise TypeError(
-                    "also may hold datasets that shuffled_batches returned (before map or batch "
-                    f"made another dataset of them) and callbacks of the kinds {kinds}; it holds "
-                    f"{item!r}."
+                    "also may hold datasets that shuffled_batches or balanced_batches returned "
+                    "(before map or batch made another dataset of them) and callbacks of the kinds "
+                    f"{kinds}; it holds {item!r}."
                 )
         self._lock: BinaryIO | None = None
         self._settings: dict[str, Any] = {}
@@ -181,12 +182,13 @@ class BackupAndRestore(keras.callbacks.Callback):
 
     def _variables(self) -> dict[str, list[Any]]:
         model: Any = self.model
-        losses = [x for x in _losses(model) if isinstance(x, PolicyGradientLoss)]
         return {
             "model": list(model.variables),
             "optimizer": [] if model.optimizer is None else list(model.optimizer.variables),
-            "loss": [variable for loss in losses for variable in loss.variables],
         }
+
+    def _policy_gradient_losses(self) -> list[PolicyGradientLoss]:
+        return [loss for loss in _losses(self.model) if isinstance(loss, PolicyGradientLoss)]
 
     def _describe(self):
         """What must be the same when a run is resumed."""
@@ -207,6 +209,8 @@ class BackupAndRestore(keras.callbacks.Callback):
 
     def _content(self, epoch):
         arrays = [np.asarray(v.numpy()) for vs in self._variables().values() for v in vs]
+        losses = [[v.numpy() for v in loss.variables] for loss in self._policy_gradient_losses()]
+        arrays += [array for loss in losses for array in loss]
         remembered: list[dict[str, Any]] = []
         for callback in self._callbacks:
             remembered.append({})
@@ -217,7 +221,12 @@ class BackupAndRestore(keras.callbacks.Callback):
                     arrays += value
                 else:
                     remembered[-1][name] = value if value is None else np.asarray(value).item()
-        state = {"epoch": epoch, "settings": self._settings, "callbacks": remembered}
+        state = {
+            "epoch": epoch,
+            "settings": self._settings,
+            "loss arrays": [len(loss) for loss in losses],
+            "callbacks": remembered,
+        }
         return pack(state, arrays)
 
     def _restore(self):
@@ -240,6 +249,11 @@ class BackupAndRestore(keras.callbacks.Callback):
         with model.distribute_strategy.scope():
             for variable, array in zip(variables, arrays, strict=False):
                 variable.assign(array)
+            place = len(variables)
+            losses = self._policy_gradient_losses()
+            for loss, count in zip(losses, state["loss arrays"], strict=True):
+                loss.restore(arrays[place : place + count])
+                place += count
         # Keras's own place for the epoch to begin with; it calls it "can be set by callbacks".
         model._initial_epoch = state["epoch"]
 
@@ -298,7 +312,8 @@ def _plain(value: Any, names: Mapping[str, str]) -> Any:
             str(key): _plain(item, names)
             for key, item in value.items()
             # Automatic names count up in a process; the rate is a variable that callbacks set.
-            if key != "name" and not (key == "learning_rate" and isinstance(item, float))
+            if key not in ("name", "running_counts")
+            and not (key == "learning_rate" and isinstance(item, float))
         }
     if isinstance(value, (list, tuple)):
         return _keyed([_plain(item, names) for item in value])

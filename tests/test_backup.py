@@ -37,7 +37,7 @@ def toy():
     return x, np.argmax(x[:, :3], axis=1)
 
 
-def network(seed=0, units=8, activation="relu", reward="f1_macro", optimizer=None):
+def network(seed=0, units=8, activation="relu", reward="f1_macro", optimizer=None, **options):
     start = [keras.initializers.GlorotUniform(seed=seed + k) for k in (0, 1)]
     for initializer in start:  # where a run starts from is in its backup
         initializer.get_config = dict
@@ -49,7 +49,7 @@ def network(seed=0, units=8, activation="relu", reward="f1_macro", optimizer=Non
             keras.layers.Dense(3, kernel_initializer=start[1]),
         ]
     )
-    loss = pgm.PolicyGradientLoss(reward)
+    loss = pgm.PolicyGradientLoss(reward, **options)
     model.compile(optimizer or keras.optimizers.Adam(0.05), loss, run_eagerly=True)
     return model
 
@@ -105,6 +105,22 @@ def test_the_backup_overrules_where_the_second_sitting_starts(tmp_path):
     for a, b in zip(whole.variables, resumed.variables, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
     assert whole.optimizer.learning_rate.numpy() == resumed.optimizer.learning_rate.numpy()
+
+
+def test_running_counts_are_resumed_before_the_loss_has_made_them(tmp_path):
+    def run(folder, *others):
+        model = network(background="running")
+        model.layers[1].seed_generator.state.assign([7, 0])
+        fit(model, tmp_path / folder, *others)
+        return model
+
+    whole = run("whole")
+    run("run", Crash(2))
+    resumed = run("run")
+    (counts,), (again,) = whole.loss.variables, resumed.loss.variables
+    assert counts.numpy().sum() > 0
+    np.testing.assert_array_equal(counts.numpy(), again.numpy())
+    np.testing.assert_array_equal(whole.get_weights()[0], resumed.get_weights()[0])
 
 
 def test_without_the_states_of_dropout_it_would_not_be_exact(tmp_path, monkeypatch):
@@ -251,7 +267,7 @@ def test_after_an_interrupt_the_same_callback_or_a_new_one_goes_on(tmp_path):
 
 
 def test_what_cannot_be_backed_up_is_refused(tmp_path):
-    with pytest.raises(TypeError, match="datasets that shuffled_batches returned"):
+    with pytest.raises(TypeError, match="datasets that shuffled_batches or"):
         pgm.BackupAndRestore(tmp_path, also=[batches().map(lambda x, y: (x, y))])
     with pytest.raises(TypeError, match="EarlyStopping, ReduceLROnPlateau, ModelCheckpoint"):
         pgm.BackupAndRestore(tmp_path, also=[keras.callbacks.CSVLogger("log.csv")])

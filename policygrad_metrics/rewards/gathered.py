@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import cast
 
 import tensorflow as tf
 
@@ -59,8 +60,7 @@ class GatheredStructuredForm(GatheredForm, StructuredForm):
     """The same for forms that know what changing one label does."""
 
     def effects(self, labels):
-        form = self.form
-        assert isinstance(form, StructuredForm)
+        form = cast(StructuredForm, self.form)  # `gathered_form` sees to it
         effects = tf.transpose(form.effects(everyones(labels)), [1, 0, 2, 3])
         return tf.transpose(own_rows(effects, self.y_true), [1, 0, 2, 3])
 
