@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
@@ -38,7 +40,7 @@ def draw_ranks(found: Overall) -> Figure:
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_xlim(0.8, worst + (3.8 + len(found.cliques)) * step)
-        axes.set_xticks(range(1, int(worst) + 1))
+        axes.set_xticks(range(1, int(worst) + 1, math.ceil(worst / 8)))
         axes.set_xlabel(f"mean rank, {COLUMNS[found.column]}, {found.data_sets} data sets")
         axes.set_title(
             f"joined: closer than the critical\ndifference, {found.critical:.2f} ranks",
