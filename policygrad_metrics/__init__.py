@@ -43,7 +43,7 @@ _EXPORTS = {
         "loading": "load_model",
         "serving": "DecisionLayer export_decision",
         "methods": "Method TaskInfo get_method trial_hyperparameters",
-        "tabular": "PolicyGradientClassifier reward_scorer",
+        "tabular": "PolicyGradientClassifier PolicyGradientLevelRegressor reward_scorer",
     }.items()
     for name in names.split()
 }

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.sparse
+import sklearn.base
 import tensorflow as tf
 from classifier_toys import cancer_rows, iris_rows, quick
 from sklearn.datasets import load_iris
@@ -83,7 +84,12 @@ def test_early_stopping_returns_to_the_best_epoch(cancer):
     X, y = cancer
     rng = np.random.default_rng(0)
     y = np.where(rng.uniform(size=len(y)) < 0.2, "ill", y)
-    arguments = {"pos_label": "ill", "learning_rate": 0.02, "validation_fraction": 0.3}
+    arguments = {
+        "pos_label": "ill",
+        "learning_rate": 0.02,
+        "validation_fraction": 0.3,
+        "early_stopping": True,
+    }
     model = quick("f1", epochs=300, patience=5, **arguments).fit(X, y)
     rewards, surprises = model.history_["val_f1"], model.history_["val_cross_entropy"]
     assert len(rewards) == model.n_iter_ < 300
@@ -109,12 +115,32 @@ def test_partial_fit_goes_on_with_the_same_bits_after_pickling(cancer):
         quick().partial_fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "shapes"),
+    [
+        ({"estimator": pgm.Reinforce(2, baseline="moving_average")}, [(), ()]),
+        ({"background": "running"}, [(1, 2, 2)]),
+    ],
+)
+def test_what_the_loss_remembers_goes_on_after_pickling(cancer, arguments, shapes):
+    X, y = cancer
+    straight, stored = (quick("f1", batch_size=30, **arguments) for _ in range(2))
+    for part in (slice(0, 150), slice(150, 300)):
+        straight.partial_fit(X[part], y[part], classes=["ill", "well"])
+        stored.partial_fit(X[part], y[part], classes=["ill", "well"])
+        stored = pickle.loads(pickle.dumps(stored))
+    memory = stored._network.state.memory
+    assert [np.shape(value) for value in memory] == shapes
+    assert all(np.any(value) for value in memory)
+    np.testing.assert_array_equal(straight.predict_proba(X), stored.predict_proba(X))
+
+
 def test_warm_start_goes_on(cancer):
     X, y = cancer
-    warm = quick(warm_start=True, early_stopping=False).fit(X, y)
+    warm = quick(warm_start=True).fit(X, y)
     first = warm.history_["loss"]
     assert max(warm.fit(X, y).history_["loss"]) < first[0]
-    cold = quick(early_stopping=False).fit(X, y)
+    cold = quick().fit(X, y)
     assert cold.fit(X, y).history_["loss"] == first
 
 
@@ -124,7 +150,11 @@ def test_tune_decision_changes_decisions_only(cancer):
     arguments = {"pos_label": "ill", "validation_fraction": 0.5, "epochs": 5}
     plain = quick("f1", **arguments).fit(X, y)
     tuned = quick("f1", tune_decision=True, **arguments).fit(X, y)
-    np.testing.assert_array_equal(plain.predict_proba(X), tuned.predict_proba(X))
+    untuned = sklearn.base.clone(tuned).fit(X, y)
+    untuned.tuner_ = None
+    np.testing.assert_array_equal(untuned.predict_proba(X), tuned.predict_proba(X))
+    assert (untuned.predict(X) != tuned.predict(X)).any()
+    assert len(tuned.history_["val_f1"]) == tuned.n_iter_ == 5  # judged, and nothing stopped
     assert tuned.tuner_.score_ > tuned.tuner_.plain_score_
     threshold = tuned.tuner_.rule_.thresholds[0]
     expected = np.where(tuned.predict_proba(X)[:, 0] > threshold, "ill", "well")
@@ -161,7 +191,7 @@ def test_xla_takes_the_same_steps(cancer, monkeypatch):
 
 def test_a_step_is_a_step_of_keras_adam(cancer):
     X, y = cancer
-    model = quick("f1", batch_size=None, early_stopping=False, epochs=7, learning_rate=0.01)
+    model = quick("f1", batch_size=None, epochs=7, learning_rate=0.01)
     trained = model.fit(X, y)._network
     fresh = fitting.Network(trained.recipe, np.random.RandomState(0).randint(2**31 - 1))
     network = fresh.keras_network()

@@ -76,14 +76,17 @@ class TabularEstimator(BaseEstimator, abc.ABC):
             self._start(target, rows)
         self._network.state = self._network.state.rested()
         held_out = None
-        if self.early_stopping:
+        if self.early_stopping or self.tune_decision:
             chosen = hold_out(
                 self._network.strata(rows), self.validation_fraction, self._network.rng
             )
             if len(chosen) >= LEAST_HELD_OUT:
                 held_out = rows.take(chosen)
                 rows = rows.take(np.setdiff1d(np.arange(len(rows)), chosen))
-        self.history_ = self._train(rows, held_out, self.epochs)
+        stops = self.early_stopping and held_out is not None
+        self.history_ = self._train(
+            rows, held_out, self.epochs, patience=self.patience if stops else None
+        )
         self.n_iter_ = len(self.history_["loss"])
         if self.tune_decision:
             self.tuner_ = self._tuned(rows if held_out is None else held_out)
@@ -198,7 +201,7 @@ class TabularEstimator(BaseEstimator, abc.ABC):
         merge = self.batch_size is None or len(encoded) <= self.batch_size
         return as_rows(X, encoded, weight, merge)
 
-    def _train(self, rows, held_out, epochs):
+    def _train(self, rows, held_out, epochs, patience=None):
         return train(
             self._network,
             rows,
@@ -206,7 +209,7 @@ class TabularEstimator(BaseEstimator, abc.ABC):
             epochs=epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
-            patience=self.patience,
+            patience=patience,
             verbose=self.verbose,
         )
 

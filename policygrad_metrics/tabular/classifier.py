@@ -46,13 +46,14 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
         early_stopping: hold out some rows, return to the epoch of the highest reward on them, and
             stop when neither that reward nor the cross-entropy on them has come to a new best
             for `patience` epochs. Where fewer than 50 rows would be held out, none are: all are
-            trained on, for all epochs.
+            trained on, for all epochs. False, as for `MLPClassifier`: the reward of few held-out
+            rows of a rare class moves by luck, and the best of many such epochs is a lucky one.
         validation_fraction: share of the rows that is held out, at most .5; each class in its
             share.
         patience: in epochs.
         tune_decision: choose the decision rule (a threshold, or class offsets) by the reward on
-            the held-out rows (where none are held out, on all rows). Probabilities stay as they
-            are.
+            held-out rows (where those would be fewer than 50, on all rows). Probabilities stay as
+            they are.
         pos_label: the positive one of two classes, for rewards such as "f1"; None for the second.
         class_weight: None, "balanced", or weights by class (multi-label: a list of such), as
             elsewhere in scikit-learn; multiplied with `sample_weight`.
@@ -100,7 +101,7 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
         epochs: int = 200,
         batch_size: int | None = 256,
         learning_rate: float = 1e-3,
-        early_stopping: bool = True,
+        early_stopping: bool = False,
         validation_fraction: float = 0.1,
         patience: int = 20,
         tune_decision: bool = False,

@@ -112,10 +112,10 @@ def train(
     epochs: int,
     batch_size: int | None,
     learning_rate: float,
-    patience: int,
+    patience: int | None,
     verbose: int = 0,
 ) -> dict[str, list[float]]:
-    """Train for some epochs; with a held-out part, return to the best epoch and stop after it.
+    """Train for some epochs; with patience, return to the best epoch and stop after it.
 
     The best epoch has the highest reward of the decisions on the held-out part; of equal ones,
     the one of lower cross-entropy. Training stops when neither the reward nor the cross-entropy
@@ -129,7 +129,8 @@ def train(
         epochs: at most.
         batch_size: None for all rows at once.
         learning_rate: Adam's.
-        patience: epochs without a new best before training stops.
+        patience: epochs without a new best before training stops, which needs a held-out part;
+            None to train all epochs and stay at the last.
         verbose: 1 prints a line each epoch.
 
     Returns:
@@ -167,9 +168,9 @@ def train(
                 lowest, last_progress = cross_entropy, epoch
         if verbose:
             print(line)
-        if held_out is not None and epoch - last_progress >= patience:
+        if patience is not None and epoch - last_progress >= patience:
             break
-    if held_out is not None:
+    if patience is not None:
         network.state = best_state
     network.state = network.state.arrays()
     return history

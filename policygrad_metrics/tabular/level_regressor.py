@@ -86,7 +86,7 @@ validation_fraction, patience: as for the classifier; each level has its share o
         epochs: int = 200,
         batch_size: int | None = 256,
         learning_rate: float = 1e-3,
-        early_stopping: bool = True,
+        early_stopping: bool = False,
         validation_fraction: float = 0.1,
         patience: int = 20,
         tune_decision: bool = False,

@@ -1,0 +1,151 @@
+"""The tabular estimators inside other people's tools: tables, searches, resampling, processes."""
+
+import pickle
+
+import numpy as np
+import pytest
+import sklearn
+from classifier_toys import cancer_rows, quick
+from regressor_toys import quick_levels, smog
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.ensemble import StackingClassifier, VotingRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import f1_score, make_scorer
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score, cross_validate
+from sklearn.multioutput import ClassifierChain
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from policygrad_metrics.tabular import reward_scorer
+
+
+@pytest.fixture(scope="module")
+def cancer():
+    return cancer_rows()
+
+
+@pytest.mark.parametrize("output", ["default", "pandas"])
+def test_columns_of_numbers_and_of_text(cancer, output):
+    pandas = pytest.importorskip("pandas")
+    X, y = cancer
+    frame = pandas.DataFrame(X[:, :2], columns=["radius", "texture"])
+    frame["site"] = np.where(X[:, 2] > 0.0, "left", "right")
+    columns = ColumnTransformer(
+        [
+            ("numbers", StandardScaler(), ["radius", "texture"]),
+            ("text", OneHotEncoder(sparse_output=False), ["site"]),
+        ]
+    ).set_output(transform=output)
+    model = make_pipeline(columns, quick("f1", pos_label="ill")).fit(frame, pandas.Series(y))
+    assert f1_score(y, model.predict(frame), pos_label="ill") > 0.7
+    assert model[-1].n_features_in_ == 4
+    assert hasattr(model[-1], "feature_names_in_") == (output == "pandas")
+
+
+def test_scorers_and_searches(cancer):
+    X, y = cancer
+    own = make_scorer(f1_score, pos_label="ill")
+    scores = cross_validate(
+        quick(epochs=5), X, y, scoring={"own": own, "accuracy": "accuracy"}, cv=2
+    )
+    assert np.isfinite([scores["test_own"], scores["test_accuracy"]]).all()
+    probabilities = cross_val_predict(quick(epochs=5), X, y, cv=2, method="predict_proba")
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-6)
+    search = GridSearchCV(
+        quick(epochs=3, pos_label="ill"),
+        {"reward": ["f1", "accuracy"], "cross_entropy": [0.0, 0.3]},
+        scoring=reward_scorer("f1", pos_label="ill"),
+        cv=2,
+    ).fit(X, y)
+    assert set(search.best_params_) == {"reward", "cross_entropy"}
+    np.testing.assert_array_equal(
+        search.predict(X), clone(search.best_estimator_).fit(X, y).predict(X)
+    )
+
+
+def test_stacks_chains_votes_and_transformed_targets(cancer):
+    X, y = cancer
+    stack = StackingClassifier([("net", quick()), ("line", LogisticRegression())], cv=2)
+    assert stack.fit(X, y).score(X, y) > 0.85
+    columns = np.stack([y == "ill", X[:, 0] > 0.0], axis=1).astype(int)
+    assert ClassifierChain(quick()).fit(X, columns).predict(X).shape == columns.shape
+    x, value = smog()
+    vote = VotingRegressor([("net", quick_levels(epochs=5)), ("line", LinearRegression())])
+    assert vote.fit(x, value).predict(x).shape == value.shape
+    logs = TransformedTargetRegressor(
+        quick_levels(np.log([35.0, 75.0])), func=np.log, inverse_func=np.exp
+    )
+    assert logs.fit(x, value).score(x, value) > 0.5
+
+
+def test_two_processes_give_the_bits_of_one(cancer):
+    X, y = cancer
+    one, two = (
+        cross_val_score(quick("f1", pos_label="ill", epochs=5), X, y, cv=2, n_jobs=jobs,
+                        scoring="neg_log_loss")
+        for jobs in (1, 2)
+    )  # fmt: skip
+    np.testing.assert_array_equal(one, two)
+
+
+def test_weights_are_routed_to_the_regressor():
+    X, y = smog()
+    weight = np.random.default_rng(0).integers(0, 3, len(y)).astype(float)
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = quick_levels(epochs=5)
+        model.set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        pipeline = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), model)
+        routed = pipeline.fit(X, y, sample_weight=weight).predict(X)
+    scaled = StandardScaler().fit_transform(X)
+    direct = quick_levels(epochs=5).fit(scaled, y, sample_weight=weight).predict(scaled)
+    np.testing.assert_array_equal(routed, direct)
+
+
+class TestImbalancedLearn:
+    """Its pipeline resamples in `fit` and leaves `predict` alone."""
+
+    @pytest.fixture(scope="class")
+    def parts(self):
+        pytest.importorskip("imblearn")
+        from imblearn.over_sampling import RandomOverSampler
+        from imblearn.pipeline import Pipeline
+
+        sampler = RandomOverSampler(random_state=0)
+        steps = [("sampler", sampler), ("scaler", StandardScaler()), ("net", quick(epochs=5))]
+        return sampler, Pipeline(steps)
+
+    def test_fit_sees_the_resampled_rows(self, cancer, parts):
+        X, y = cancer
+        sampler, pipeline = parts
+        fitted = clone(pipeline).fit(X, y)
+        more, labels = sampler.fit_resample(X, y)
+        assert len(more) == 480
+        scaler = StandardScaler().fit(more)
+        by_hand = quick(epochs=5).fit(scaler.transform(more), labels)
+        for method in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
+            np.testing.assert_array_equal(
+                getattr(fitted, method)(X), getattr(by_hand, method)(scaler.transform(X))
+            )
+        assert fitted.score(X, y) == by_hand.score(scaler.transform(X), y)
+        assert fitted.classes_.tolist() == ["ill", "well"]
+        assert fitted.n_features_in_ == X.shape[1]
+
+    def test_searches_pickles_and_takes_parameters(self, cancer, parts):
+        X, y = cancer
+        _, pipeline = parts
+        search = GridSearchCV(
+            clone(pipeline),
+            {"sampler": ["passthrough", parts[0]], "net__reward": ["f1", "accuracy"]},
+            cv=2,
+        ).fit(X, y)
+        assert set(search.best_params_) == {"sampler", "net__reward"}
+        loaded = pickle.loads(pickle.dumps(search.best_estimator_))
+        np.testing.assert_array_equal(loaded.predict_proba(X), search.predict_proba(X))
+        assert pipeline.set_params(net__epochs=7).get_params()["net__epochs"] == 7
+
+    def test_balanced_bags_of_networks(self, cancer):
+        ensemble = pytest.importorskip("imblearn.ensemble")
+        X, y = cancer
+        bags = ensemble.BalancedBaggingClassifier(quick(), n_estimators=2, random_state=0)
+        assert bags.fit(X, y).score(X, y) > 0.85
