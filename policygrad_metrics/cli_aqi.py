@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from policygrad_metrics.cli_options import _add_output_options, _names, _widths
+from policygrad_metrics.cli_options import add_output_options, read_names, read_widths
 
 if TYPE_CHECKING:
     from policygrad_metrics.air_study.settings import AirSettings
@@ -65,7 +65,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--test-from", metavar="DATE", help="start of the test part (default: the last fifth)"
     )
     _add_training_options(parser.add_argument_group("training"))
-    _add_output_options(parser.add_argument_group("output"))
+    add_output_options(parser.add_argument_group("output"))
 
 
 def _add_training_options(group: Any) -> None:
@@ -113,7 +113,7 @@ def read_settings(options: argparse.Namespace) -> AirSettings:
         name: getattr(options, name) for name in _STUDY if getattr(options, name) is not None
     }
     if options.methods is not None:
-        study["methods"] = _names("--methods", options.methods)
+        study["methods"] = read_names("--methods", options.methods)
     if options.hidden is not None:
-        study["hidden"] = _widths(options.hidden)
+        study["hidden"] = read_widths(options.hidden)
     return AirSettings.of(options.file, study, **chosen)

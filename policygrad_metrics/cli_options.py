@@ -50,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a comparison to a parser."""
     _add_data_options(parser.add_argument_group("data"))
     _add_run_options(parser.add_argument_group("training"))
-    _add_output_options(parser.add_argument_group("output"))
+    add_output_options(parser.add_argument_group("output"))
 
 
 def _add_data_options(group: Any) -> None:
@@ -122,7 +122,8 @@ def _add_run_options(group: Any) -> None:
     group.add_argument("--quick", action="store_true", help="a first look: fewer seeds and methods")
 
 
-def _add_output_options(group: Any) -> None:
+def add_output_options(group: Any) -> None:
+    """Add the options of where and how results are written."""
     group.add_argument(
         "--out",
         metavar="DIR",
@@ -156,9 +157,9 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
     if options.folds is not None and options.seeds is None:
         chosen["seeds"] = options.folds
     if options.methods is not None:
-        chosen["methods"] = _names("--methods", options.methods)
+        chosen["methods"] = read_names("--methods", options.methods)
     if options.hidden is not None:
-        chosen["hidden"] = _widths(options.hidden)
+        chosen["hidden"] = read_widths(options.hidden)
     if options.csv is not None:
         chosen["table"], chosen["data"] = _table(options), ()
     else:
@@ -168,7 +169,7 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
         if options.time_split:
             raise ValueError("--time-split goes with --csv FILE; the named series have their own.")
     if options.data is not None:
-        chosen["data"] = _names("--data", options.data)
+        chosen["data"] = read_names("--data", options.data)
     return StudySettings(**chosen)
 
 
@@ -186,7 +187,7 @@ def _table(options: argparse.Namespace) -> TableFile:
         raise ValueError("--csv FILE needs --target COLUMN, the column to predict.")
     return TableFile(
         path=options.csv,
-        target=_names("--target", options.target),
+        target=read_names("--target", options.target),
         bins=None if options.bins is None else _bins(options.bins),
         time_split=options.time_split,
         drop=() if options.drop is None else split_names(options.drop),
@@ -194,7 +195,8 @@ def _table(options: argparse.Namespace) -> TableFile:
     )
 
 
-def _names(option: str, text: str) -> tuple[str, ...]:
+def read_names(option: str, text: str) -> tuple[str, ...]:
+    """Return the names of a comma-separated option; there must be one at least."""
     from policygrad_metrics.study.settings import split_names
 
     names = split_names(text)
@@ -215,7 +217,8 @@ def _bins(text: str) -> tuple[float, ...] | int:
         ) from None
 
 
-def _widths(text: str) -> tuple[int, ...]:
+def read_widths(text: str) -> tuple[int, ...]:
+    """Return the widths of hidden layers; "none" is none."""
     if text == "none":
         return ()
     try:

@@ -46,7 +46,7 @@ class ConcentrationMethod:
     learns_noise: bool = True
 
 
-def _policy_gradient(**terms: float) -> Callable[[str, BinnedRegression], Callable[..., Any]]:
+def _policy_gradient(**terms: Any) -> Callable[[str, BinnedRegression], Callable[..., Any]]:
     return lambda reward, policy: PolicyGradientLoss(reward, policy, **terms)
 
 
@@ -143,7 +143,7 @@ class ConcentrationNetwork:
     def build(self, features: int, outputs: int, seed: int) -> keras.Model:
         """Build the model; equal seeds give equal weights and equal dropout."""
         seeds = np.random.SeedSequence(seed).generate_state(2 * len(self.hidden) + 1).tolist()
-        inputs = keras.Input((features,))
+        inputs: Any = keras.Input((features,))
         values = inputs[:, :-1]
         for layer, width in enumerate(self.hidden):
             start: Any = keras.initializers.GlorotUniform(seeds[2 * layer])

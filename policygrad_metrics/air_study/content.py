@@ -116,7 +116,10 @@ def _valid(runs: Sequence[Run], column: str) -> list[float]:
 
 
 def _over_runs(values: Sequence[float], text: Callable[[Interval], str]) -> str:
-    return text(mean_interval(list(values))) if values else "-"
+    if not values:
+        return "-"
+    # Equal values differ from their mean in the last bit, which is no interval.
+    return text(mean_interval([values[0]] if min(values) == max(values) else list(values)))
 
 
 def _concentration_text(interval: Interval) -> str:

@@ -91,7 +91,7 @@ def _shown(summary: Summary, runs: Sequence[Run]) -> list[str]:
 
 
 def _confusion(runs: Sequence[Run], method: str) -> np.ndarray:
-    return np.sum([run.confusion_tuned for run in runs if _of(run, method)], axis=0)
+    return np.sum([np.asarray(run.confusion_tuned) for run in runs if _of(run, method)], axis=0)
 
 
 def draw_confusions(task: ForecastTask, matrices: dict[str, np.ndarray]) -> Figure:
