@@ -10,6 +10,7 @@ from test_estimators import TOLERANCE, all_label_sets, blackbox, chances, proble
 
 import policygrad_metrics as pgm
 from policygrad_metrics.estimators import control_variate
+from policygrad_metrics.training.replicas import _loss_state
 
 BOX = pgm.BlackBox(blackbox)
 
@@ -277,3 +278,16 @@ def test_a_proxy_that_never_moves_costs_nothing():
     plain = pgm.Reinforce(12)(logits, BOX, y_true, seed=1)
     np.testing.assert_allclose(got.gradient, plain.gradient, atol=TOLERANCE)
     np.testing.assert_allclose(got.value, plain.value, atol=TOLERANCE)
+
+
+def test_replicas_need_named_proxies():
+    """A program of many replicas keeps states of fixed sizes in a loop."""
+    outputs, policy = tf.zeros([1, 3]), pgm.Softmax()
+
+    def state_of(estimator):
+        return _loss_state(pgm.PolicyGradientLoss("f1_macro", estimator=estimator), policy, outputs)
+
+    assert [np.shape(x) for x in state_of(pgm.ControlVariate("accuracy"))] == [(1, 1), (1,), (), ()]
+    for estimator in (pgm.ControlVariate("learned"), pgm.ReusedSamples()):
+        with pytest.raises(ValueError, match=r"size the first batch decides.*name the proxies"):
+            state_of(estimator)

@@ -206,7 +206,14 @@ def _loss_state(loss, policy, outputs):
     if not isinstance(loss, PolicyGradientLoss):
         return ()
     columns = outputs.shape[-1] if policy.multilabel(outputs) else 1
-    return loss.initial_state(policy.num_classes(outputs), columns)
+    state = loss.initial_state(policy.num_classes(outputs), columns)
+    if any(np.size(x) == 0 for x in state):
+        raise ValueError(
+            f"estimator={loss.estimator!r} remembers something whose size the first batch decides, "
+            "which replicas in one program cannot: name the proxies of a ControlVariate, or train "
+            "with Keras's fit."
+        )
+    return state
 
 
 def _label_sets(loss, policy, outputs):
