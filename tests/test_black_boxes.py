@@ -1,7 +1,10 @@
 """Black boxes made cheap: confusion matrices instead of examples, workers, and a memory."""
 
 import functools
+import os
 import pickle
+import subprocess
+import sys
 import threading
 import time
 
@@ -274,3 +277,25 @@ def test_decision_tuning_calls_a_metric_of_counts():
         for reward in ("f1", pgm.BlackBox(sk.f1_score, counts=True))
     )
     assert box.score_ == pytest.approx(twin.score_, abs=TOLERANCE)
+
+
+def test_no_pool_at_import_and_none_left_at_the_end():
+    """Run in a program of its own, which prints the ids of its worker processes."""
+    code = """
+import os, sys
+import numpy as np
+from policygrad_metrics.python_calls import Calls
+assert not {"joblib", "tensorflow"} & set(sys.modules), "imported too early"
+both = (np.zeros(3), np.ones(3))
+ids = Calls(lambda y_true, y_pred: os.getpid(), "ids", workers=2)([both] * 8)
+assert os.getpid() not in ids
+print(*{int(i) for i in ids})
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    for worker in map(int, done.stdout.split()):
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker, 0)
