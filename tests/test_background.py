@@ -218,3 +218,34 @@ def test_what_is_refused():
     loss([0, 1], np.zeros((2, 2), np.float32))
     with pytest.raises(ValueError, match="a loss of its own for each model"):
         loss([0, 1], np.zeros((2, 3), np.float32))
+
+
+class InterruptedRunError(Exception):
+    """Stands for a killed process."""
+
+
+def test_a_resumed_run_has_the_counts_of_one_that_was_not_interrupted(tmp_path):
+    x, y = toy()
+
+    def interrupt(epoch, logs):
+        if epoch == 1:
+            raise InterruptedRunError
+
+    def run(*callbacks):
+        model = network()
+        loss = pgm.PolicyGradientLoss("f1_macro", background="running")
+        model.compile("sgd", loss=loss, run_eagerly=True)
+        options = {"batch_size": 48, "epochs": 3, "shuffle": False, "verbose": 0}
+        try:
+            model.fit(x, y, callbacks=[*callbacks], **options)
+        except InterruptedRunError:
+            callbacks[0].close()
+        return [*model.get_weights(), loss.variables[0].numpy()]
+
+    expected = run()
+    run(
+        pgm.BackupAndRestore(tmp_path / "backup"),
+        keras.callbacks.LambdaCallback(on_epoch_end=interrupt),
+    )
+    for a, b in zip(run(pgm.BackupAndRestore(tmp_path / "backup")), expected, strict=True):
+        np.testing.assert_array_equal(a, b)
