@@ -126,6 +126,14 @@ def first_replica() -> bool:
     return context is None or context.replica_id_in_sync_group == 0
 
 
+def first_of_process() -> bool:
+    """Whether this is the replica that does what must be done once in each worker's process."""
+    context = _context()
+    if context is None:
+        return True
+    return context.replica_id_in_sync_group % len(context.strategy.extended.worker_devices) == 0
+
+
 def replica_seed(seed: Tensor) -> Tensor:
     """A seed `[2]` that differs between replicas, and is the given one on the first.
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.global_batch import first_of_process, gathered
 from policygrad_metrics.policies import Policy, get_policy
 from policygrad_metrics.rewards import BlackBox, Reward, get_reward
 from policygrad_metrics.serialization import deserialize_reward, serialize_reward
@@ -111,12 +112,15 @@ class RewardMetric(keras.metrics.Metric):
 
     def _remember(self, truth, labels, weight):
         self._refuse_xla()
+        batch = gathered(truth, labels, weight)
+        if not first_of_process():
+            return
 
         def keep(*batch):
             self._seen.append(batch)
             return np.float32(0.0)
 
-        tf.numpy_function(keep, [truth, labels, weight], tf.float32)
+        tf.numpy_function(keep, batch, tf.float32)
 
     def _recalled(self, reward: Any):
         self._refuse_xla()
