@@ -82,6 +82,10 @@ def _add_data_options(group: Any) -> None:
         help="the rows are a series: train on the first, test on the last; sort by COLUMN, if "
         "given",
     )
+    group.add_argument(
+        "--horizon", type=int, metavar="N", help="of a series: its label is known up to N rows "
+        "before; adds persistence to the methods"
+    )  # fmt: skip
     group.add_argument("--drop", metavar="COLUMNS", help="columns to leave out, a,b")
     group.add_argument("--positive", metavar="LABEL", help="the positive one of two classes")
 
@@ -163,7 +167,7 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
     if options.csv is not None:
         chosen["table"], chosen["data"] = _table(options), ()
     else:
-        for name in ("target", "bins", "drop", "positive"):
+        for name in ("target", "bins", "horizon", "drop", "positive"):
             if getattr(options, name) is not None:
                 raise ValueError(f"--{name} goes with --csv FILE; give the file, or leave it out.")
         if options.time_split:
@@ -192,6 +196,7 @@ def _table(options: argparse.Namespace) -> TableFile:
         time_split=options.time_split,
         drop=() if options.drop is None else split_names(options.drop),
         positive=options.positive,
+        horizon=options.horizon,
     )
 
 

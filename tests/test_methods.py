@@ -31,7 +31,13 @@ REWARDS = {
     "multilabel": "f1_macro",
 }
 NETWORKS = [(n, t) for n, m in METHODS.items() if m.build for t in TASKS if t in m.tasks]
-PREDICTORS = [(n, t) for n, m in METHODS.items() if m.predictor for t in TASKS if t in m.tasks]
+PREDICTORS = [
+    (n, t)
+    for n, m in METHODS.items()
+    if m.predictor and m.reads == "features"
+    for t in TASKS
+    if t in m.tasks
+]
 
 
 def problem(task, size=12, seed=0):
@@ -89,7 +95,8 @@ def test_rows_are_complete(name):
 def test_names_and_summaries_differ():
     summaries = [row.summary for row in METHODS.values()]
     assert len(set(summaries)) == len(summaries)
-    assert sum(len(methods_for(task)) for task in TASKS) == len(NETWORKS) + len(PREDICTORS)
+    others = sum(len(m.tasks) for m in METHODS.values() if m.reads == "last_label")
+    assert sum(len(methods_for(task)) for task in TASKS) == len(NETWORKS + PREDICTORS) + others
 
 
 @pytest.mark.parametrize(("name", "task"), NETWORKS)
@@ -284,6 +291,13 @@ def test_models_predict_probabilities_that_can_be_tuned(name, task):
         assert np.ptp(p, axis=0).max() == 0.0
     else:
         assert tuner.score_ > 0.5
+
+
+def test_persistence_is_certain_of_the_last_label():
+    info = TaskInfo("ordinal", "f1_macro", num_classes=3)
+    last = np.array([[2.0], [0.0], [1.0]])
+    p = METHODS["persistence"].model(info).fit(last, [0, 0, 0]).predict_proba(last)
+    np.testing.assert_array_equal(p, np.eye(3)[[2, 0, 1]])
 
 
 def test_models_know_classes_that_training_lacks():

@@ -274,6 +274,7 @@ NUMBERS = strategies.floats(-1e6, 1e6)
             time_split=strategies.booleans() | NAMES,
             drop=strategies.lists(NAMES, max_size=3).map(tuple),
             positive=strategies.none() | NAMES,
+            horizon=strategies.none(),
         ),
         data_dir=strategies.none() | NAMES,
         methods=strategies.sampled_from([("focal",), ("soft_f1", "majority")]),
@@ -290,6 +291,14 @@ NUMBERS = strategies.floats(-1e6, 1e6)
 )
 def test_the_printed_command_asks_for_the_same_comparison(asked):
     assert parsed(asked.command()) == asked
+
+
+def test_the_printed_command_keeps_the_horizon():
+    table = TableFile("air.csv", ("pm",), (35.0,), "date", horizon=24)
+    asked = StudySettings(data=(), table=table)
+    assert parsed(asked.command()) == asked
+    with pytest.raises(ValueError, match="horizon is for a series"):
+        TableFile("air.csv", ("pm",), horizon=24)
 
 
 def test_the_fingerprint_follows_the_rows_and_nothing_else():

@@ -91,6 +91,33 @@ def test_a_replica_in_the_stack_equals_the_same_alone(name):
     assert_same(together[1], alone[0])
 
 
+def test_a_replica_with_data_of_its_own_equals_the_same_alone():
+    own = [parts(seed=seed) for seed in (5, 6, 5)]
+    own[2] = own[0]  # kept once
+    weights = [np.array(pair) for pair in ([0.4, 1.6], [1.0, 1.0], [0.7, 1.3])]
+
+    def weighted(hyper):
+        return lambda y, outputs: tf.reduce_mean(
+            tf.gather(tf.cast(hyper["w"], tf.float32), y)
+            * tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(y, tf.float32), outputs[:, 0])
+        )
+
+    replicas = [
+        Replica(seed, 0.01, {"w": weight}) for seed, weight in zip((0, 1, 2), weights, strict=True)
+    ]
+    together = fit(weighted, replicas, data=own)
+    for place in (1, 2):
+        alone = fit(weighted, [replicas[place]], data=own[place])[0]
+        assert_same(together[place], alone)
+        for part in ("valid_outputs", "test_outputs"):
+            np.testing.assert_allclose(
+                getattr(together[place], part), getattr(alone, part), atol=1e-4
+            )
+        assert together[place].history["val_reward"] == pytest.approx(
+            alone.history["val_reward"], abs=1e-6
+        )
+
+
 def test_one_after_the_other_equals_stacked_with_dropout_and_batch_normalisation():
     network = Network((16, 8), dropout=0.3, batch_norm=True)
     together, singly = (fit(network=network, stacked=stacked) for stacked in (True, False))
@@ -330,6 +357,8 @@ def test_stateless_call_equals_the_loss_and_carries_the_moving_average():
         ({"replicas": [Replica(0, hyper={"c": c}) for c in "ab"]}, "must then be a number"),
         ({"build_loss": lambda hyper: lambda y, outputs: outputs}, "returns a scalar"),
         ({"data": parts("multiclass")}, "labels must lie in 0 to 1"),
+        ({"data": [parts(), parts()]}, "one for each of the 3 replicas; it has 2"),
+        ({"data": [parts(), parts(), parts(rows=99)]}, "x_train must have the same shape"),
         ({"data": parts("multilabel")}, "y_train must be whole numbers"),
     ],
 )

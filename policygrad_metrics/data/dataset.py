@@ -33,6 +33,8 @@ class Dataset:
             equal to an edge is in the lower level: level = number of edges < value.
         values: float64 `[N]`, the numeric target before cutting (given exactly if `edges` is).
         time_ordered: The rows are in order of time: split them by time.
+        horizon: Of a series: how many rows before a row the last label is that is known when it is
+            predicted; None if none is.
         notes: What was missing, dropped or handled, and what to beware of; shown to the user.
 
     Raises:
@@ -57,6 +59,7 @@ class Dataset:
     edges: Any = None
     values: Any = None
     time_ordered: bool = False
+    horizon: int | None = None
     notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
@@ -104,8 +107,15 @@ class Dataset:
             return tuple(self.y.sum(axis=0).tolist())
         return tuple(np.bincount(self.y, minlength=len(self.class_names)).tolist())
 
+    @property
+    def last_labels(self) -> np.ndarray | None:
+        """The label last known at each row, `[N]`: that of `horizon` rows before, or the first."""
+        if self.horizon is None:
+            return None
+        return self.y[np.maximum(np.arange(len(self)) - self.horizon, 0)]
+
     def take(self, rows: Any) -> Dataset:
-        """Return the data set of these rows, in this order.
+        """Return the data set of these rows, in this order; without a horizon, as rows may be gone.
 
         Args:
             rows: Whole numbers or truth values `[N]`, as for indexing an array.
@@ -116,6 +126,7 @@ class Dataset:
             categorical=self.categorical[rows],
             y=self.y[rows],
             values=None if self.values is None else self.values[rows],
+            horizon=None,
         )
 
 

@@ -123,6 +123,7 @@ def _pm25(seed: int) -> Dataset:
         edges=labels.edges,
         values=labels.values,
         time_ordered=True,
+        horizon=min(LAGS),
         notes=(
             f"synthetic: {HOURS} hours made from seed {seed}, not measured anywhere.",
             "weather of the hour itself is known, PM2.5 only up to 3 hours before.",

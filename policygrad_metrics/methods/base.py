@@ -183,6 +183,8 @@ class Method:
         hyperparameters: name -> default and range.
         warm_start: share of the epochs that is first spent on plain cross-entropy.
         decision: the decision as it comes, a name of `decision.plain_rule`.
+        reads: "features", or "last_label": the label last known at each row, `[N, 1]`, instead of
+            features; for series only.
     """
 
     name: str
@@ -195,6 +197,7 @@ class Method:
     hyperparameters: Mapping[str, Choice] = dataclasses.field(default_factory=dict)
     warm_start: float = 0.0
     decision: str = "arg_max"
+    reads: str = "features"
 
     def __post_init__(self) -> None:
         if (self.build is None) == (self.predictor is None):

@@ -58,6 +58,25 @@ class ProbabilityModel(BaseEstimator):
         return estimator.fit(x, y)
 
 
+class LastLabel(BaseEstimator):
+    """Persistence: it will be as it was; x is the label last known, `[N, 1]`.
+
+    Args:
+        num_classes: K.
+    """
+
+    def __init__(self, num_classes: int = 2):
+        self.num_classes = num_classes
+
+    def fit(self, x: Any, y: Any) -> Self:
+        """There is nothing to learn."""
+        return self
+
+    def predict_proba(self, x: Any) -> np.ndarray:
+        """Return certainty of the last label, float64 `[N, K]`."""
+        return np.eye(self.num_classes)[np.asarray(x, np.int64)[:, 0]]
+
+
 def _predictor(make: Callable[[Mapping[str, Any], int], Any]) -> Any:
     def predictor(info: TaskInfo, hyper: Mapping[str, Any], seed: int) -> ProbabilityModel:
         return ProbabilityModel(make(hyper, seed), info.num_classes, info.task == "multilabel")
@@ -117,6 +136,15 @@ ROWS: list[Method] = [
         "the most frequent class of the training part, whatever the features",
         "sklearn.dummy.DummyClassifier",
         lambda hyper, seed: DummyClassifier(strategy="prior"),
+    ),
+    Method(
+        "persistence",
+        "the label last known when the row is predicted; for series",
+        "trivial",
+        "the forecaster's null hypothesis; see Murphy 1992, Climatology, persistence",
+        frozenset({"binary", "multiclass", "ordinal"}),
+        predictor=lambda info, hyper, seed: LastLabel(info.num_classes),
+        reads="last_label",
     ),
     _row(
         "logistic_regression",

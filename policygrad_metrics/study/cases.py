@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
+
+import numpy as np
 
 from policygrad_metrics.data import Dataset, Prepared, Split, folds, prepare, split
 from policygrad_metrics.study.settings import StudySettings
@@ -43,6 +46,18 @@ class Cases(Mapping[int, Prepared]):
 
     def __len__(self) -> int:
         return self.settings.seeds
+
+    def last_labels(self, seed: int) -> Prepared:
+        """The parts of a seed with the label last known at each row instead of features."""
+        parts = split_of(self.dataset, self.settings, seed)
+        known = self.dataset.last_labels
+        if known is None:
+            raise ValueError(f"{self.dataset.name!r} has no horizon, so no label is known before.")
+        columns = {
+            f"x_{part}": known[getattr(parts, part), None].astype(np.float32)
+            for part in ("train", "valid", "test")
+        }
+        return dataclasses.replace(self[seed], feature_names=("last label",), **columns)
 
     def stacks(self) -> list[list[int]]:
         """The seeds, those together whose parts have the same shapes.

@@ -126,7 +126,7 @@ def plan(settings: StudySettings, datasets: Sequence[Dataset]) -> list[Job]:
             raise ValueError(f"data {dataset.name!r} ({dataset.task}): {error}") from error
         epochs = settings.epochs_for(dataset)
         for name in names:
-            if dataset.task in METHODS[name].tasks:
+            if _suits(METHODS[name], dataset):
                 jobs.append(Job(dataset, scorer, METHODS[name], reward, epochs))
     for kind, asked, found in (
         ("method", settings.methods, {*METHOD_GROUPS, *(job.method.name for job in jobs)}),
@@ -140,6 +140,11 @@ def plan(settings: StudySettings, datasets: Sequence[Dataset]) -> list[Job]:
                 f"(tasks of the data: {tasks}); see `policygrad methods`, or leave it out."
             )
     return jobs
+
+
+def _suits(method: Method, dataset: Dataset) -> bool:
+    known = method.reads == "features" or dataset.horizon is not None
+    return known and dataset.task in method.tasks
 
 
 def settings_record(settings: StudySettings, jobs: Sequence[Job]) -> dict[str, Any]:
@@ -163,7 +168,7 @@ def _describe(job: Job, jobs: Sequence[Job], settings: StudySettings) -> dict[st
     left = [name for name in method_names(settings.methods) if name not in ran]
     notes = [*dataset.notes, *parts.notes]
     if left:
-        notes.append(f"not for a {dataset.task} task, so left out: {', '.join(left)}.")
+        notes.append(f"left out, as not for such data: {', '.join(left)}.")
     return {
         "title": dataset.title,
         "task": dataset.task,

@@ -28,6 +28,7 @@ DEFAULT_DATA = ("digits_rare", "pm25")
 #: The methods of `--methods principal`: what one would try first, and what this package adds.
 PRINCIPAL = (
     "majority",
+    "persistence",
     "logistic_regression",
     "gradient_boosting",
     "cross_entropy",
@@ -57,6 +58,10 @@ class TableFile:
         time_split: False; True for rows that are in order of time; or the column to sort by.
         drop: Columns to leave out.
         positive: The positive one of two classes.
+        horizon: Of a series: how many rows before a row the last known label is, see `Dataset`.
+
+    Raises:
+        ValueError: The horizon is below 1, or is given without a time split.
     """
 
     path: str
@@ -65,6 +70,16 @@ class TableFile:
     time_split: str | bool = False
     drop: tuple[str, ...] = ()
     positive: str | None = None
+    horizon: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.horizon is not None:
+            _check_whole("horizon", self.horizon, 1, 1_000_000)
+            if not self.time_split:
+                raise ValueError(
+                    "horizon is for a series; give time_split (--time-split) as well, or leave it "
+                    "out."
+                )
 
     def read(self) -> Dataset:
         """Return the data set; the errors are those of `read_table`."""
@@ -76,6 +91,7 @@ class TableFile:
             drop=self.drop,
             positive=self.positive,
         )
+        dataset = dataclasses.replace(dataset, horizon=self.horizon)
         if self.time_split is True:
             note = "rows were taken to be in order of time."
             return dataclasses.replace(dataset, time_ordered=True, notes=(*dataset.notes, note))
@@ -306,6 +322,8 @@ def _table_words(table: TableFile) -> list[str]:
         words += ["--time-split"]
     elif table.time_split:
         words += _option("--time-split", table.time_split)
+    if table.horizon is not None:
+        words += ["--horizon", str(table.horizon)]
     if table.drop:
         words += _option("--drop", join_names(table.drop))
     if table.positive is not None:

@@ -43,8 +43,9 @@ def train_job(
         share: What one run counts for in it.
     """
     if job.method.build is None:
+        parts_of = cases.last_labels if job.method.reads == "last_label" else cases.__getitem__
         for seed in missing:
-            yield _fit_predictor(job, settings, cases[seed], seed)
+            yield _fit_predictor(job, settings, parts_of(seed), seed)
             progress.advance(share)
         return
     for stack in cases.stacks():

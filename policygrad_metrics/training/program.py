@@ -142,8 +142,10 @@ class Program:
 
     def _over_replicas(self, one, *args):
         if self.stacked:
-            # Draws have no stacked form and go through a loop, without a warning for each.
-            return tf.vectorized_map(lambda packed: one(*packed), args, warn=False)
+            # AutoGraph would read all of Keras, for nothing. Draws have no stacked form and go
+            # through a loop, without a warning for each.
+            body = tf.autograph.experimental.do_not_convert(lambda packed: one(*packed))
+            return tf.vectorized_map(body, args, warn=False)
         single = one(*tf.nest.map_structure(lambda t: t[0], args))
         return tf.nest.map_structure(lambda t: tf.expand_dims(t, 0), single)
 

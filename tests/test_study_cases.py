@@ -1,0 +1,119 @@
+"""Which rows each seed gets, which trial counts, and jobs in processes of their own."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from sklearn.model_selection import StratifiedKFold
+from study_cases import run_command
+
+from policygrad_metrics.data import load
+from policygrad_metrics.decision import DecisionTuner
+from policygrad_metrics.study.cases import Cases, split_of
+from policygrad_metrics.study.evaluate import Outcome, Scorer, evaluate_trials
+from policygrad_metrics.study.plan import plan
+from policygrad_metrics.study.settings import StudySettings
+from policygrad_metrics.study.suites import MOST_NUMBERS, load_word, thinned, words_of
+from policygrad_metrics.study.table import part_shares
+
+
+def test_folds_are_those_of_scikit_learn_and_test_every_row_once():
+    iris = load("iris")
+    settings = StudySettings(data=("iris",), seeds=10, folds=5, seed=2)
+    first = list(StratifiedKFold(5, shuffle=True, random_state=2).split(iris.y, iris.y))
+    for fold, (_, test) in enumerate(first):
+        np.testing.assert_array_equal(split_of(iris, settings, 2 + fold).test, test)
+    for repetition in (2, 7):
+        tested = [split_of(iris, settings, repetition + fold).test for fold in range(5)]
+        assert sorted(np.concatenate(tested).tolist()) == list(range(150))
+    assert not np.array_equal(split_of(iris, settings, 2).test, split_of(iris, settings, 7).test)
+    train, test = part_shares(5)
+    assert (train * 150, test * 150) == pytest.approx(
+        (len(split_of(iris, settings, 2).train), len(split_of(iris, settings, 2).test))
+    )
+
+
+def test_seeds_of_a_shape_share_a_stack_and_a_series_has_one_case():
+    iris = Cases(load("iris"), StudySettings(data=("iris",), seeds=4))
+    assert iris.stacks() == [[0, 1, 2, 3]]
+    assert not np.array_equal(iris[0].x_train, iris[1].x_train)
+    series = Cases(load("pm25"), StudySettings(data=("pm25",), seeds=3))
+    assert series[0] is series[1] is series[2]
+
+
+def test_persistence_reads_the_label_that_was_last_known():
+    series = load("pm25")
+    parts = split_of(series, StudySettings(data=("pm25",)), 0)
+    last = Cases(series, StudySettings(data=("pm25",))).last_labels(0)
+    np.testing.assert_array_equal(last.x_test[:, 0], series.y[parts.test - 3])
+    assert last.x_train[:4, 0].tolist() == series.y[[0, 0, 0, 0]].tolist()
+    wine = load("wine")
+    assert wine.last_labels is None
+    settings = StudySettings(data=("wine", "pm25"), methods=("persistence", "focal"))
+    jobs = [(job.dataset.name, job.method.name) for job in plan(settings, [wine, series])]
+    assert jobs == [("wine", "focal"), ("pm25", "persistence"), ("pm25", "focal")]
+    with pytest.raises(ValueError, match="'persistence' has nothing to do"):
+        plan(settings, [wine])
+
+
+def test_seeds_must_fill_their_folds():
+    with pytest.raises(ValueError, match=r"seeds must be a multiple of folds, .* 7 seeds and 5"):
+        StudySettings(seeds=7, folds=5)
+
+
+def test_the_validation_part_chooses_the_trial_and_no_other_is_scored_on_the_test_part(monkeypatch):
+    rng = np.random.default_rng(0)
+    y_valid, y_test = rng.integers(0, 2, 60), rng.integers(0, 2, 50)
+    scorer = Scorer.of("f1", "binary", 2)
+    # Right at one half; of the right order, but nowhere near one half; noise, which fits the test.
+    half, order = 0.5 + 0.3 * (y_valid - 0.5), 0.1 + 0.05 * y_valid
+    half[:9] = 1 - half[:9]
+    trials = [
+        Outcome(rng.uniform(size=60), y_test * 1.0),
+        Outcome(half, rng.uniform(size=50)),
+        None,
+        Outcome(order, rng.uniform(size=50)),
+    ]
+    scored = []
+    real = Scorer.score
+    monkeypatch.setattr(
+        Scorer, "score", lambda self, y, a: (scored.append(len(y)), real(self, y, a))[1]
+    )
+    found = evaluate_trials(scorer, "arg_max", trials, y_valid, y_test)
+    assert (found["trial_plain"], found["trial_tuned"]) == (1, 3)
+    assert scored.count(50) == 2
+    assert found["plain"] == real(scorer, y_test, (trials[1].test > 0.5).astype(int))
+    tuner = DecisionTuner(scorer.reward).fit(order, y_valid)
+    assert found["tuned"] == real(scorer, y_test, tuner.predict(trials[3].test))
+    assert evaluate_trials(scorer, "arg_max", [None, None], y_valid, y_test) == {}
+
+
+def test_every_word_of_the_bundled_suites_is_a_data_set_and_large_ones_are_thinned():
+    for suite in ("standard", "published"):
+        for word in words_of(suite, None):
+            assert load_word(word, None).name == word
+    digits = load("digits")
+    assert thinned(digits) is digits
+    wide = digits.numeric.repeat(60, axis=1)
+    names = [f"x{column}" for column in range(wide.shape[1])]
+    large = dataclasses.replace(digits, numeric=wide, numeric_names=names)
+    thin = thinned(large)
+    assert 0.95 * MOST_NUMBERS < thin.numeric.size <= MOST_NUMBERS + wide.shape[1] * 10
+    assert "rows were kept" in thin.notes[-1]
+    with pytest.raises(ValueError, match="did you mean 'standard'"):
+        words_of("standart", None)
+
+
+def test_a_process_of_its_own_gives_the_same_runs(tmp_path):
+    words = ("compare", "--data", "iris", "--methods", "majority,logistic_regression", "--seeds",
+             "2", "--trials", "2")  # fmt: skip
+    runs = []
+    for workers in ("0", "1"):
+        out = tmp_path / workers
+        done = run_command(*words, "--workers", workers, "--out", str(out))
+        assert "iris: logistic_regression" in done.stderr
+        lines = [json.loads(line) for line in (out / "runs.jsonl").read_text().splitlines()]
+        runs.append([{**line, "seconds": 0} for line in lines])
+    assert runs[0] == runs[1]
+    assert len(runs[0]) == 4
