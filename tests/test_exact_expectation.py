@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 import policygrad_metrics as pgm
+from policygrad_metrics.estimators import blocks
 from policygrad_metrics.estimators.expectation import has_exact_expectation
 from policygrad_metrics.rewards import REWARDS
 from policygrad_metrics.rewards.forms import ChoiceRatio, IndicatorRatios, Linear
@@ -184,3 +185,25 @@ def test_linear_rewards_need_no_nodes():
     for name in ("accuracy", "recall_macro", "balanced_accuracy", "within_1", "specificity_macro"):
         form = pgm.get_reward(name).form(tf.zeros([4, 1], tf.int32), tf.ones([4, 1]), 3)
         assert isinstance(form, Linear)
+
+
+@pytest.mark.parametrize("name", ["f1_macro", "precision_macro", "cohen_kappa_quadratic"])
+@pytest.mark.parametrize("N", [160, 167])
+def test_blocks_equal_the_whole(name, N, monkeypatch):
+    y, z, _ = batch(N, 5, 2.0, rarest=0.1)
+    reward, y, z = pgm.get_reward(name), y[:, 0], z[:, 0]
+    whole = pgm.ExactExpectation()(z, reward, y)
+    monkeypatch.setattr(blocks, "WHOLE", 64)
+    monkeypatch.setattr(blocks, "BLOCK", 5 * 32)
+    for jit in (False, True):
+
+        @tf.function(jit_compile=jit)
+        def run(z):
+            found = pgm.ExactExpectation()(z, reward, y)
+            return found.value, found.gradient
+
+        value, gradient = run(z)
+        # The same sums in another order: each of the N terms is rounded to 2^-24.
+        np.testing.assert_allclose(value, whole.value, rtol=1e-6)
+        error = np.linalg.norm(gradient - whole.gradient)
+        assert error < 1e-6 * np.linalg.norm(whole.gradient)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from policygrad_metrics.estimators.base import Estimate, Estimator, policy_gradient
 from policygrad_metrics.global_batch import over_replicas
-from policygrad_metrics.rewards.forms import ClassCounts, Counts
+from policygrad_metrics.rewards.count_forms import ClassCounts, Counts
 
 #: Largest table of second derivatives, K^4 numbers, before an error is raised.
 HESSIAN_BUDGET = 2**22

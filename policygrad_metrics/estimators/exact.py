@@ -9,7 +9,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.estimators.base import Estimate, Estimator, policy_gradient
+from policygrad_metrics.estimators.base import Estimate, Estimator
 from policygrad_metrics.estimators.expectation import expectation, has_exact_expectation
 from policygrad_metrics.global_batch import replicas
 
@@ -57,8 +57,7 @@ class ExactExpectation(Estimator):
             )
 
     def estimate(self, problem, *, seed, state):
-        value, effects = expectation(problem.form, problem.probs, self.nodes)
-        return Estimate(value, policy_gradient(problem.probs, effects))
+        return Estimate(*expectation(problem.form, problem.probs, self.nodes))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The exact expectation of a reward under independent policies, and its effects (floor 1).
+"""The exact expectation of a reward under independent policies, and its gradient (floor 1).
 
 For a ratio of sums over examples R = N / D write, for any constant c,
 
@@ -17,7 +17,8 @@ nodes find it, and little is lost to rounding. Where D = 0 can happen, 0/0 is wo
 differences of effects are formed analytically (expm1, log1p), because the effects themselves
 agree to one part in B.
 
-Each function returns the expected reward and the effects, up to a constant per site, in float32.
+Each function returns the expected reward and its gradient with respect to the logits, in float32;
+of many sites block by block (`blocks.py`), with the gradient in place of everything else.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.estimators.base import policy_gradient
+from policygrad_metrics.estimators.blocks import Blocks, block_sites
 from policygrad_metrics.global_batch import alone, over_replicas
 from policygrad_metrics.rewards.forms import (
     ChoiceRatio,
@@ -35,6 +38,7 @@ from policygrad_metrics.rewards.forms import (
     IndicatorRatios,
     Linear,
     Matches,
+    slice_rows,
 )
 from policygrad_metrics.sites import Tensor
 
@@ -48,7 +52,7 @@ def has_exact_expectation(form: Form) -> bool:
 
 
 def expectation(form: Form, probs: Tensor, nodes: int | None = None) -> tuple[Tensor, Tensor]:
-    """E[R] and the effects of each choice.
+    """E[R] and its gradient with respect to the logits.
 
     Args:
         form: a form with an exact expectation.
@@ -56,7 +60,7 @@ def expectation(form: Form, probs: Tensor, nodes: int | None = None) -> tuple[Te
         nodes: quadrature nodes of a ratio; None for as many as the form needs.
 
     Returns:
-        `(value [], effects [N, C, K])`; effects are E[R | a_i = c] up to a constant per site.
+        `(value [], gradient [N, C, K])`.
     """
     if isinstance(form, Linear):
         return _linear(form, probs)
@@ -64,8 +68,8 @@ def expectation(form: Form, probs: Tensor, nodes: int | None = None) -> tuple[Te
         return _matches(form, probs)
     if isinstance(form, IndicatorRatios) and form.layout == "rows":
         with alone():  # a ratio is that of one example's columns: only their mean is shared
-            value, effects = _indicator_ratios(form, probs, nodes)
-        return form.constant + over_replicas(value - form.constant), effects
+            value, gradient = _indicator_ratios(form, probs, nodes)
+        return form.constant + over_replicas(value - form.constant), gradient
     if isinstance(form, IndicatorRatios):
         return _indicator_ratios(form, probs, nodes)
     if isinstance(form, ChoiceRatio):
@@ -75,7 +79,7 @@ def expectation(form: Form, probs: Tensor, nodes: int | None = None) -> tuple[Te
 
 def over_sites(x: Tensor) -> Tensor:
     """Sum x `[..., M, R]` over the sites, to `[..., 1, R]`."""
-    return over_replicas(tf.reduce_sum(_folded(x, tf.add), axis=-2, keepdims=True))
+    return tf.reduce_sum(_folded(x, tf.add), axis=-2, keepdims=True)
 
 
 def log_product(z: Tensor) -> Tensor:
@@ -84,7 +88,7 @@ def log_product(z: Tensor) -> Tensor:
     `(1 + a)(1 + b) - 1 = a + b (1 + a)` keeps full relative precision: both terms have one sign.
     """
     product = _folded(z, lambda a, b: a + b * (1.0 + a))
-    return over_replicas(tf.reduce_sum(tf.math.log1p(product), axis=-2, keepdims=True))
+    return tf.reduce_sum(tf.math.log1p(product), axis=-2, keepdims=True)
 
 
 def _folded(x, combine):
@@ -155,7 +159,8 @@ def nodes_and_weights(
 
 
 def _linear(form, probs):
-    return form.constant + over_replicas(tf.reduce_sum(form.gains * probs)), form.gains
+    value = form.constant + over_replicas(tf.reduce_sum(form.gains * probs))
+    return value, policy_gradient(probs, form.gains)
 
 
 def _matches(form, probs):
@@ -164,50 +169,83 @@ def _matches(form, probs):
     others = tf.exp(tf.reduce_sum(log_right, axis=1, keepdims=True) - log_right)
     value = over_replicas(tf.reduce_sum(form.share * tf.exp(tf.reduce_sum(log_right, axis=1))))
     gain = form.share[:, None] * others
-    return value, gain[..., None] * tf.one_hot(form.y_true, 2)
+    return value, policy_gradient(probs, gain[..., None] * tf.one_hot(form.y_true, 2))
 
 
 def _indicator_ratios(form, probs, nodes):
-    p = form.positive(probs)  # [M, R]
-    d, d0 = form.d, form.d0
-    mean = d0 + over_sites(d * p)  # [1, R]
-    centre = tf.math.divide_no_nan(over_sites(form.n * p), mean)
-    n = form.n - centre * d
-    value, effect = centre, 0.0
+    # In the other layouts a site of the tables is not an example of the batch.
+    sites = probs.shape[0] if form.layout in ("classes", "columns") else None
+    blocks = _blocks(form, probs, sites, form.coefficient.shape[0])
+    d0 = form.d0
     # P(D = 0) matters if 0/0 is worth something, or if a numerator can meet no d0.
-    if form.zero_division > 0.0 or not form.offset:
+    may_be_empty = form.zero_division > 0.0 or not form.offset
+
+    def log_off(probs, d):
         off = tf.maximum(form.positive(_complement(probs)), 1e-30)
-        log_off = tf.where(d + 0.0 * p > 0.0, tf.math.log(off), 0.0)
-        log_zero = over_sites(log_off)
+        return tf.where(d + 0.0 * off > 0.0, tf.math.log(off), 0.0)
+
+    def expected(probs, n, d):
+        p = form.positive(probs)
+        sums = [over_sites(d * p), over_sites(n * p)]
+        return [*sums, over_sites(log_off(probs, d))] if may_be_empty else sums
+
+    mean, numerator, *log_zero = over_replicas(blocks.sum(expected))  # [1, R]
+    mean += d0
+    centre = tf.math.divide_no_nan(numerator, mean)
+    value, zero = centre, 0.0
+    if may_be_empty:
         zero = tf.where(d0 <= 0.0, form.zero_division - centre, 0.0)
-        value += zero * tf.exp(log_zero)
-        effect -= tf.where(log_off < 0.0, zero * tf.exp(log_zero - log_off), 0.0)
+        value += zero * tf.exp(log_zero[0])
         # Where D = 0 can happen, the integral is over D > 0 and its mean is what counts.
-        mean /= tf.where(d0 <= 0.0, tf.maximum(-tf.math.expm1(log_zero), _TINY), 1.0)
+        mean /= tf.where(d0 <= 0.0, tf.maximum(-tf.math.expm1(log_zero[0]), _TINY), 1.0)
     t, w = nodes_and_weights(form, mean, nodes)  # [Q, 1, R]
-    # The sites are taken in pairs (u, v): one division and half a product's work serve both,
-    # 1 / M_u = M_v / (M_u M_v).
-    p_u, p_v = _pairs(p)
-    n_u, n_v = _pairs_of_table(n)
-    x_u, x_v = _pairs_of_table(tf.math.expm1(-t * d))
-    z_u, z_v = p_u * x_u, p_v * x_v  # [Q, M / 2, R]
-    m_u, m_v = tf.maximum(1.0 + z_u, _TINY), tf.maximum(1.0 + z_v, _TINY)
-    shrink = 1.0 / (m_u * m_v)
-    arrive_u, arrive_v = n_u * (1.0 + x_u), n_v * (1.0 + x_v)
-    total = over_sites((p_u * arrive_u * m_v + p_v * arrive_v * m_u) * shrink) - centre * d0
-    mass = w * tf.exp(log_product(z_u + z_v * m_u) - t * d0)
+
+    def factors(probs, n, d):
+        # The sites are taken in pairs (u, v): one division and half a product's work serve both,
+        # 1 / M_u = M_v / (M_u M_v).
+        p = _pairs(form.positive(probs))
+        n = _pairs_of_table(n - centre * d)
+        x = _pairs_of_table(tf.math.expm1(-t * d))
+        z = [p * x for p, x in zip(p, x, strict=True)]  # [Q, M / 2, R]
+        m = [tf.maximum(1.0 + z, _TINY) for z in z]
+        return p, n, x, z, m, 1.0 / (m[0] * m[1])
+
+    def logarithms_and_arrivals(probs, n, d):
+        p, n, x, z, m, shrink = factors(probs, n, d)
+        arrive = [p * (n * (1.0 + x)) for p, n, x in zip(p, n, x, strict=True)]
+        arrivals = over_sites((arrive[0] * m[1] + arrive[1] * m[0]) * shrink)
+        return [log_product(z[0] + z[1] * m[0]), arrivals]
+
+    log_m, total = over_replicas(blocks.sum(logarithms_and_arrivals))
+    total -= centre * d0
+    mass = w * tf.exp(log_m - t * d0)
     value += tf.reduce_sum(mass * total, axis=0)
 
-    def moved(x, n, inverse_m):
-        # x (S - r) / M + arrive, where arrive - x r / M = arrive / M; what does not depend on
-        # the site is multiplied first.
-        terms = inverse_m * (mass * x * total + mass * (1.0 + x) * (n * inverse_m))
-        return tf.reduce_sum(terms, axis=0)
+    def gradient(probs, n, d):
+        _, n_of_pair, x_of_pair, _, m, shrink = factors(probs, n, d)
+        halves = []
+        for n_half, x, m_other in zip(n_of_pair, x_of_pair, m[::-1], strict=True):
+            # x (S - r) / M + arrive, where arrive - x r / M = arrive / M; what does not depend
+            # on the site is multiplied first.
+            inverse_m = m_other * shrink
+            moved = mass * x * total + mass * (1.0 + x) * (n_half * inverse_m)
+            halves.append(tf.reduce_sum(inverse_m * moved, axis=0))
+        effect = tf.concat(halves, axis=0)[: tf.shape(n)[0]]
+        if may_be_empty:
+            log_others = log_zero[0] - log_off(probs, d)
+            effect -= tf.where(log_off(probs, d) < 0.0, zero * tf.exp(log_others), 0.0)
+        return policy_gradient(probs, form.spread(form.coefficient * effect, probs.shape[1]))
 
-    pairs = [moved(x_u, n_u, m_v * shrink), moved(x_v, n_v, m_u * shrink)]
-    effect += tf.concat(pairs, axis=0)[: tf.shape(p)[0]]
-    value = form.constant + tf.reduce_sum(form.coefficient * value)
-    return value, form.spread(form.coefficient * effect, probs.shape[1])
+    return form.constant + tf.reduce_sum(form.coefficient * value), blocks.map(gradient)
+
+
+def _blocks(form, probs, sites, ratios):
+    """Blocks of `(probabilities, n, d)`."""
+
+    def take(start, size):
+        return slice_rows(probs, start, size), *form.block(start, size)
+
+    return Blocks(sites, block_sites(sites, ratios), (probs, form.n, form.d), take)
 
 
 def _complement(probs):
@@ -220,31 +258,55 @@ def _complement(probs):
 def _choice_ratio(form, probs, nodes):
     K = probs.shape[-1]
     p = tf.reshape(probs, [-1, K])  # [M, K]
-    # What every choice adds to D is no chance: it belongs to d0.
-    floor = tf.reduce_min(form.d, axis=-1, keepdims=True)
-    d = form.d - floor
-    d0 = form.d0 + over_sites(floor + 0.0 * p[:, :1])  # [1, 1]
-    none = tf.reduce_sum(tf.where(d <= 0.0, p, 0.0), axis=-1, keepdims=True)
-    log_none = tf.math.log(tf.maximum(none, _TINY))
-    log_zero = over_sites(log_none)
-    mean = d0 + over_sites(tf.reduce_sum(p * d, axis=-1, keepdims=True))
-    numerator = form.n0 + over_sites(tf.reduce_sum(p * form.n, axis=-1, keepdims=True))
-    centre = tf.math.divide_no_nan(numerator, mean)
-    n, n0 = form.n - centre * form.d, form.n0 - centre * form.d0
+    blocks = _blocks(form, p, p.shape[0], K)
+
+    def above_floor(d):
+        # What every choice adds to D is no chance: it belongs to d0.
+        floor = tf.reduce_min(d, axis=-1, keepdims=True)
+        return floor, d - floor
+
+    def log_none(p, d):
+        none = tf.reduce_sum(tf.where(d <= 0.0, p, 0.0), axis=-1, keepdims=True)
+        return tf.math.log(tf.maximum(none, _TINY))
+
+    def expected(p, n, d):
+        floor, d = above_floor(d)
+        terms = [floor + 0.0 * p[:, :1], log_none(p, d)]
+        terms += [tf.reduce_sum(p * x, axis=-1, keepdims=True) for x in (d, n)]
+        return [over_sites(x) for x in terms]
+
+    d0, log_zero, mean, numerator = over_replicas(blocks.sum(expected))
+    d0 += form.d0  # [1, 1]
+    mean += d0
+    centre = tf.math.divide_no_nan(form.n0 + numerator, mean)
     zero = tf.where(d0 <= 0.0, form.zero_division - centre, 0.0)
     mean /= tf.where(d0 <= 0.0, tf.maximum(-tf.math.expm1(log_zero), _TINY), 1.0)
     t, w = nodes_and_weights(form, mean, nodes)  # [Q, 1, 1]
-    x = tf.math.expm1(-t * d)  # [Q, M, K]
-    z = tf.reduce_sum(p * x, axis=-1, keepdims=True)  # [Q, M, 1]
-    shrink = 1.0 / tf.maximum(1.0 + z, _TINY)
-    arrive = n * (1.0 + x) * shrink
-    r = tf.reduce_sum(p * arrive, axis=-1, keepdims=True)
-    total = n0 + over_sites(r)
-    mass = w * tf.exp(log_product(z) - t * d0)
+
+    def factors(p, n, d):
+        n = n - centre * d
+        d = above_floor(d)[1]
+        x = tf.math.expm1(-t * d)  # [Q, M, K]
+        z = tf.reduce_sum(p * x, axis=-1, keepdims=True)  # [Q, M, 1]
+        shrink = 1.0 / tf.maximum(1.0 + z, _TINY)
+        arrive = n * (1.0 + x) * shrink
+        return x, z, shrink, arrive, tf.reduce_sum(p * arrive, axis=-1, keepdims=True)
+
+    def logarithms_and_arrivals(p, n, d):
+        _, z, _, _, r = factors(p, n, d)
+        return [log_product(z), over_sites(r)]
+
+    log_m, total = over_replicas(blocks.sum(logarithms_and_arrivals))
+    total += form.n0 - centre * form.d0
+    mass = w * tf.exp(log_m - t * d0)
     value = centre + zero * tf.exp(log_zero) + tf.reduce_sum(mass * total, axis=0)
-    effect = zero * tf.where(d <= 0.0, tf.exp(log_zero - log_none), 0.0)
-    effect += tf.reduce_sum(mass * ((x - z) * shrink * (total - r) + arrive - r), axis=0)
-    return (
-        form.constant + form.coefficient * value[0, 0],
-        form.coefficient * tf.reshape(effect, tf.shape(probs)),
-    )
+
+    def gradient(p, n, d):
+        x, z, shrink, arrive, r = factors(p, n, d)
+        moved = tf.reduce_sum(mass * ((x - z) * shrink * (total - r) + arrive - r), axis=0)
+        d = above_floor(d)[1]
+        effect = moved + zero * tf.where(d <= 0.0, tf.exp(log_zero - log_none(p, d)), 0.0)
+        return policy_gradient(p, form.coefficient * effect)
+
+    value = form.constant + form.coefficient * value[0, 0]
+    return value, tf.reshape(blocks.map(gradient), tf.shape(probs))

@@ -31,7 +31,8 @@ import tensorflow as tf
 
 from policygrad_metrics.estimators.base import Estimate, Estimator, policy_gradient
 from policygrad_metrics.global_batch import replicas
-from policygrad_metrics.rewards.forms import ClassCounts, Counts, Form
+from policygrad_metrics.rewards.count_forms import ClassCounts, Counts
+from policygrad_metrics.rewards.forms import Form
 from policygrad_metrics.sites import Tensor
 
 #: Largest table of characteristic factors, in complex numbers, before an error is raised.

@@ -17,14 +17,8 @@ from typing import Any
 import tensorflow as tf
 
 from policygrad_metrics.rewards.base import Reward
-from policygrad_metrics.rewards.forms import (
-    ChoiceRatio,
-    ClassCounts,
-    Counts,
-    Form,
-    IndicatorRatios,
-    Linear,
-)
+from policygrad_metrics.rewards.count_forms import ClassCounts, Counts
+from policygrad_metrics.rewards.forms import ChoiceRatio, Form, IndicatorRatios, Linear
 from policygrad_metrics.sites import Tensor
 
 
@@ -143,4 +137,4 @@ def _without_n0(form, n, d, n0, d0):
     """`(n0 + N) / (d0 + D) = r + (N - r D) / (d0 + D)` with r = n0 / d0."""
     ratio = tf.math.divide_no_nan(n0, d0)
     constant = form.constant + tf.reduce_sum(form.coefficient * ratio)
-    return dataclasses.replace(form, n=n - ratio * d, d=d, d0=d0, constant=constant)
+    return dataclasses.replace(form, n=n - ratio * d, d=d, rows=None, d0=d0, constant=constant)

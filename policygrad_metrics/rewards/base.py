@@ -18,7 +18,8 @@ from typing import Any
 import tensorflow as tf
 
 from policygrad_metrics.global_batch import gathered, own_rows
-from policygrad_metrics.rewards.forms import ChoiceRatio, ClassCounts, Counts, Form
+from policygrad_metrics.rewards.count_forms import ClassCounts, Counts
+from policygrad_metrics.rewards.forms import ChoiceRatio, Form
 from policygrad_metrics.sites import Tensor, canonical_weight, flatten_sites
 
 

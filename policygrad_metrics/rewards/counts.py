@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from policygrad_metrics.global_batch import over_replicas
 from policygrad_metrics.rewards.base import Reward
-from policygrad_metrics.rewards.forms import ClassCounts, Counts, Linear
+from policygrad_metrics.rewards.count_forms import ClassCounts, Counts
+from policygrad_metrics.rewards.forms import Linear
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,13 @@ import tensorflow as tf
 from policygrad_metrics._checks import choose
 from policygrad_metrics.global_batch import over_replicas
 from policygrad_metrics.rewards.base import Reward
-from policygrad_metrics.rewards.forms import ChoiceRatio, IndicatorRatios, Layout, Linear
+from policygrad_metrics.rewards.forms import (
+    ChoiceRatio,
+    IndicatorRatios,
+    Layout,
+    Linear,
+    slice_rows,
+)
 from policygrad_metrics.sites import Tensor
 
 AVERAGES = ("binary", "macro", "micro", "weighted", "samples")
@@ -146,6 +152,16 @@ class PositiveRatio(AveragedReward):
         )
         arrange = form.arrange if self.multilabel else lambda x: x
         truth, weight = arrange(truth), arrange(weight)
+
+        def tables(truth, weight):
+            d = weight * (called + both * truth) if both else weight * called
+            return hit * weight * truth, d
+
+        def rows(start, size):
+            y = slice_rows(y_true, start, size)
+            block = tf.cast(y == tf.constant([classes], tf.int32), tf.float32)
+            return tables(block, slice_rows(weight, start, size))
+
         true = form.over_sites(tf.reduce_sum(weight * truth, axis=0))
         if self.average == "weighted":
             coefficient = tf.math.divide_no_nan(true, tf.reduce_sum(true))
@@ -159,12 +175,14 @@ class PositiveRatio(AveragedReward):
             coefficient = counted / float(len(columns))
         else:
             coefficient = tf.ones_like(true) / float(max(1, len(classes)))
+        n, d = tables(truth, weight)
         return dataclasses.replace(
             form,
-            n=hit * weight * truth,
-            d=weight * (called + both * truth) if both else weight * called,
+            n=n,
+            d=d,
             d0=kept * true,
             coefficient=coefficient,
+            rows=None if self.multilabel else rows,
         )
 
     def _micro_over_classes(self, y_true, weight, num_classes, weighted):
