@@ -14,7 +14,7 @@ from policygrad_metrics.diagnostics import measure_gradients, published, toy_pro
 
 def test_variance_and_bias_are_those_of_enumeration():
     logits, y_true = problem((3,), 2)
-    f1, draws = pgm.get_reward("f1_macro"), 2048
+    f1, draws = pgm.get_reward("f1_macro"), 1024
     _, truth = slow_truth(f1, logits, y_true)
     labels = all_label_sets((3,), 2)
     chance = chances(logits, labels)
@@ -88,7 +88,7 @@ def test_truth_is_exact_enumerated_sampled_or_refused():
 
 def test_skipped_by_default_and_refused_by_name():
     y_true, logits = toy_problem(9, 3)
-    report = measure_gradients(y_true, logits, "worst_class_recall", draws=2, samples=2)
+    report = measure_gradients(y_true, logits, "worst_class_recall", draws=2, samples=2, warm_up=2)
     assert "no exact expectation" in report.skipped["exact"]
     assert "two classes" in report.skipped["disarm"]
     with pytest.raises(TypeError, match="two classes"):

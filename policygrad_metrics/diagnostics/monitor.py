@@ -71,7 +71,8 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Check the loss, and build the measuring function."""
-        loss = self.model.loss
+        model: Any = self.model
+        loss = model.loss
         if not isinstance(loss, SiteLoss):
             raise ValueError(
                 "GradientMonitor needs a loss that knows its policy, PolicyGradientLoss or "
@@ -79,17 +80,18 @@ class GradientMonitor(keras.callbacks.Callback):
             )
 
         def run(x, y):
-            weights = [v.value for v in self.model.trainable_variables]
+            weights = [v.value for v in model.trainable_variables]
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(weights)
-                outputs = self.model(x, training=False)
+                outputs = model(x, training=False)
                 if isinstance(loss, PolicyGradientLoss):
                     # Assigns nothing: a moving average must not learn from being watched.
                     state = tuple(tf.constant(x, tf.float32) for x in loss.initial_state())
                     value, _ = loss.stateless_call(y, outputs, state)
                 else:
-                    value = loss(y, outputs)
-            slopes = tape.gradient(value, weights, unconnected_gradients="zero")
+                    value: Any = loss(y, outputs)
+            zero = tf.UnconnectedGradients.ZERO
+            slopes: Any = tape.gradient(value, weights, unconnected_gradients=zero)
             flat = tf.concat([tf.reshape(tf.cast(s, tf.float32), [-1]) for s in slopes], axis=0)
             return flat, *_entropies(read_batch(loss.policy, y, outputs))
 

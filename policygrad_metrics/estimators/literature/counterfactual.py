@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from typing import cast
 
 import tensorflow as tf
 
 from policygrad_metrics.estimators.base import Estimate, Problem
 from policygrad_metrics.estimators.literature.base import IndependentSamples, need_effects
+from policygrad_metrics.rewards.forms import StructuredForm
 from policygrad_metrics.sites import Tensor
 
 
@@ -21,11 +23,12 @@ class _SiteBaseline(IndependentSamples):
         """Chances `[N, C, K]` of the labels that a site's own label is compared with."""
 
     def estimate_from(self, problem, labels, state):
+        form = cast(StructuredForm, problem.form)  # `check` has refused the others
         chosen = tf.one_hot(labels, problem.probs.shape[-1])
-        gap = (chosen - self.compared_with(problem)) * problem.form.effects(labels)
+        gap = (chosen - self.compared_with(problem)) * form.effects(labels)
         advantage = tf.reduce_sum(gap, axis=-1, keepdims=True)
         gradient = tf.reduce_mean(advantage * (chosen - problem.probs), axis=0)
-        return Estimate(tf.reduce_mean(problem.form.score(labels)), gradient)
+        return Estimate(tf.reduce_mean(form.score(labels)), gradient)
 
 
 class Coma(_SiteBaseline):

@@ -22,14 +22,14 @@ class Rebar(RelaxedEstimator):
     """REINFORCE with relaxed draws as control variate; its scale and temperature are learned.
 
         gradient = 1/S sum_s (R(a) - c(z')) (one_hot(a) - p) + d c(z) / dlogits - d c(z') / dlogits
-        c(z) = scale f(softmax(z / temperature))
+        c(z) = scale f(softmax((z + T^2 / (T + 1) log p) / T))
 
-    z = log p + Gumbel noise, a its largest, z' a draw of such z given a, f the reward's score of
-    soft labels. Unbiased whatever c is. Both use the same uniforms, so that z' = z and only their
-    derivatives differ. Scale and temperature descend the squared gradient (Adam) and are used from
-    the next call on: they are in `Estimate.state`. Tucker et al. 2017, "REBAR: low-variance,
-    unbiased gradient estimates for discrete latent variable models". Cost: S reward calls and S
-    forward and backward passes of the soft score, twice that to learn.
+    z = log p + Gumbel noise, a its largest, z' a draw of such z given a, T the temperature, f the
+    reward's score of soft labels. Unbiased whatever c is. Both z use the same uniforms, so that
+    z' = z and only their derivatives differ. Scale and temperature descend the squared gradient
+    (Adam) and are used from the next call on: they are in `Estimate.state`. Tucker et al. 2017,
+    "REBAR: low-variance, unbiased gradient estimates for discrete latent variable models". Cost: S
+    reward calls and S forward and backward passes of the soft score, twice that to learn.
 
     Args:
         samples: S.
@@ -58,7 +58,11 @@ class Rebar(RelaxedEstimator):
 
     def control(self, problem, z: Tensor, parameters: Tensor) -> Tensor:
         """The control variate c(z), `[S]`."""
-        relaxed = tf.nn.softmax(z * tf.exp(-parameters[1]))
+        temperature = tf.exp(parameters[1])
+        # The paper's tilt: at high temperatures this is MuProp, where softmax(z / T) is uniform.
+        tilt = temperature**2 / (temperature + 1.0)
+        log_probs = tf.math.log(tf.maximum(problem.probs, 1e-20))
+        relaxed = tf.nn.softmax((z + tilt * log_probs) / temperature)
         return parameters[0] * problem.form.soft_score(relaxed)
 
     def terms(self, problem, labels, uniform, state):
@@ -96,7 +100,7 @@ class Rebar(RelaxedEstimator):
         first = 0.9 * first + 0.1 * slope
         second = 0.99 * second + 0.01 * slope**2
         steps += 1.0
-        rate = self.learning_rate * tf.sqrt(1.0 - 0.99**steps) / (1.0 - 0.9**steps)
+        rate = self.learning_rate * tf.sqrt(1.0 - tf.pow(0.99, steps)) / (1.0 - tf.pow(0.9, steps))
         after = parameters - rate * tf.math.divide_no_nan(first, tf.sqrt(second))
         return Estimate(
             tf.reduce_mean(rewards),
@@ -109,7 +113,7 @@ class Rebar(RelaxedEstimator):
 class Relax(Rebar):
     """REBAR with a small network added to the control variate; it serves black boxes too.
 
-        c(z) = scale f(softmax(z / temperature)) + mean over sites of network(softmax(z), p, class)
+        c(z) = c(z) of REBAR + mean over sites of network(softmax(z), p, class)
 
     The first term is there if the reward scores soft labels. The network has one hidden layer of
     tanh units and reads each class of each site alone. Unbiased whatever c is. Grathwohl et al.

@@ -91,8 +91,7 @@ class UnorderedSet(SamplingEstimator):
 
     def _every(self, problem):
         N, C, K = problem.probs.shape
-        sets = None if N is None else N * C * math.log(K)
-        if sets is None or sets > math.log(self.budget) + 1e-9:
+        if N is None or N * C * math.log(K) > math.log(self.budget) + 1e-9:
             size = "K^B" if N is None else f"{K}^{N * C}"
             raise ValueError(
                 f"unordered_set would perturb {size} label sets, more than its budget of "
