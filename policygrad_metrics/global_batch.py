@@ -123,7 +123,7 @@ def own_rows(x: Tensor, like: Tensor) -> Tensor:
 def first_replica() -> bool:
     """Whether this is the replica that does what must be done once."""
     context = _context()
-    return context is None or context.replica_id_in_sync_group == 0
+    return context is None or _number(context) == 0
 
 
 def first_of_process() -> bool:
@@ -131,7 +131,7 @@ def first_of_process() -> bool:
     context = _context()
     if context is None:
         return True
-    return context.replica_id_in_sync_group % len(context.strategy.extended.worker_devices) == 0
+    return _number(context) % len(context.strategy.extended.worker_devices) == 0
 
 
 def replica_seed(seed: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ def replica_seed(seed: Tensor) -> Tensor:
     context = _context()
     if context is None:
         return seed
-    return seed + tf.stack([0, tf.cast(context.replica_id_in_sync_group, tf.int32)])
+    return seed + tf.constant([0, _number(context)])
 
 
 def _context():
@@ -153,9 +153,14 @@ def _context():
     return None if context is None or context.num_replicas_in_sync == 1 else context
 
 
+def _number(context) -> int:
+    """The replica's number in the global batch; each replica is traced on its own and knows it."""
+    return int(tf.get_static_value(context.replica_id_in_sync_group))
+
+
 def _place(context, x):
     """Where this replica's examples begin in the global batch, and the number of all examples."""
-    replica, count = context.replica_id_in_sync_group, context.num_replicas_in_sync
+    replica, count = _number(context), context.num_replicas_in_sync
     here = tf.one_hot(replica, count, dtype=tf.int32)
     sizes = over_replicas(here * tf.shape(x)[0])
     start = tf.reduce_sum(tf.cumsum(sizes, exclusive=True) * here)
