@@ -91,8 +91,8 @@ def strongest_estimator(
         reward: the reward.
         num_classes: K.
         multilabel_columns: label columns C.
-        unweighted_sites: sites of a batch without weights, if known: up to 1024 of them, rewards
-            of true and false positives are served exactly by `PoissonBinomial`.
+        unweighted_sites: sites of a batch without weights, if known: of up to 1024 with two
+            classes any function of the confusion matrix has an exact `PoissonBinomial`.
 
     >>> import policygrad_metrics as pgm
     >>> type(strongest_estimator(pgm.get_reward("f1_macro"), 3)).__name__
@@ -106,7 +106,7 @@ def strongest_estimator(
     if has_exact_expectation(form):
         return ExactExpectation()
     few = unweighted_sites is not None and unweighted_sites <= MOST_SITES
-    if few and has_count_distribution(form):
+    if few and num_classes == 2 and has_count_distribution(form):
         return PoissonBinomial()
     if isinstance(form, StructuredForm):
         return LocalExpectation()
