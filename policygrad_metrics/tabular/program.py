@@ -202,8 +202,9 @@ class Program:
                 "outputs": (self._outputs, [state, x]),
                 "judge": (self._judge, [outputs, y, weight]),
             }[name]
-            if name != "outputs":
-                function = functools.partial(function, weighted)
+            # As partials: of methods, TensorFlow would count the traces of all programs together,
+            # and warn of one function that is traced too often.
+            function = functools.partial(function, *([] if name == "outputs" else [weighted]))
             self._functions[key] = tf.function(
                 function, input_signature=signature, autograph=False, jit_compile=use_xla
             )
