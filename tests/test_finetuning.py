@@ -116,24 +116,24 @@ def test_where_nothing_is_gained_not_a_bit_changes():
 
 
 def test_a_gain_that_is_noise_is_seen_through():
-    """Twenty coin-tossing epochs: the best looks good on the data that chose it."""
+    """Fourteen coin-tossing epochs: the best looks good on the data that chose it."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 60)
     outputs = tf.zeros([60, 2])
     found = []
-    for seed in range(12):
+    for seed in range(8):
         data = (outputs, y)
         options = {"batch_size": 60, "seed": seed}
         validation = Validation(pgm.get_reward("f1"), pgm.Softmax(), data, outputs, **options)
-        tosses = [rng.integers(0, 2, (60, 1, 1)) for _ in range(21)]
+        tosses = [rng.integers(0, 2, (60, 1, 1)) for _ in range(15)]
         scores = [validation.score(labels) for labels in tosses]
         found.append((max(scores) - scores[0], validation.cross_fitted_gain(tosses)))
     naive, cross_fitted = np.mean(found, axis=0)
-    # The scores' standard deviation is about .07; the best of 21 lies 1.9 of them above the mean.
+    # The scores' standard deviation is about .07; the best of 15 lies 1.7 of them above the mean.
     assert naive > 0.08
-    # The first one's luck is left in both: .07 a run, .02 in the mean of twelve.
+    # The first one's luck is left in both: .07 a run, .025 in the mean of eight.
     assert cross_fitted < naive / 2
-    assert abs(cross_fitted) < 0.06
+    assert abs(cross_fitted) < 0.075
 
 
 def test_datasets_weights_and_logits():

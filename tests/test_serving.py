@@ -83,20 +83,6 @@ def test_weights_alone(tmp_path):
     assert model.evaluate(x, y, verbose=0) == other.evaluate(x, y, verbose=0)
 
 
-def test_a_fresh_process_needs_only_load_model(tmp_path):
-    model = network()
-    served = keras.Sequential([model, pgm.DecisionLayer("softmax", rules.Offsets((1.0, 2.0, 3.0)))])
-    served.compile("sgd", loss=pgm.PolicyGradientLoss("f1_macro"), metrics=[])
-    served.save(tmp_path / "model.keras")
-    code = (
-        "import sys, policygrad_metrics as pgm; model = pgm.load_model(sys.argv[1]); "
-        "print(model.loss.reward.name, model.layers[-1].rule.weights)"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path / "model.keras")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "f1_macro (1.0, 2.0, 3.0)", done.stderr
-
-
 def test_unsafe_content_is_refused_as_keras_does(tmp_path):
     """A lambda as a layer and one as a reward: both hold Python code."""
     layer = keras.Sequential([keras.layers.Input((4,)), keras.layers.Lambda(lambda x: 2 * x)])
@@ -177,7 +163,7 @@ def test_thresholds_in_a_graph():
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """A softmax model with tuned offsets and a label-column model with tuned thresholds, served
-    by a process that has TensorFlow only."""
+    by a process that has not imported this package, and then reads a `.keras` file with it."""
     folder = tmp_path_factory.mktemp("exported")
     x, y = toy()
     np.save(folder / "x.npy", x)
@@ -196,6 +182,12 @@ def exported(tmp_path_factory):
     pgm.export_decision(model, folder / "columns", policy="sigmoid", decision=tuner)
     expected["columns"] = {"labels": tuner.predict(p), "probabilities": p}
 
+    layer = pgm.DecisionLayer("softmax", rules.Offsets((1.0, 2.0, 3.0)))
+    whole = keras.Sequential([network(), layer])
+    whole.compile("sgd", loss=pgm.PolicyGradientLoss("f1_macro"))
+    whole.save(folder / "model.keras")
+    expected["load_model"] = {"reward": "f1_macro", "weights": [1.0, 2.0, 3.0]}
+
     code = (
         "import sys, json, numpy, tensorflow as tf\n"
         "for name in ('softmax', 'columns'):\n"
@@ -205,12 +197,16 @@ def exported(tmp_path_factory):
         "    assert all(bool(tf.reduce_all(out[k] == same[k])) for k in out)\n"
         "    print(json.dumps({k: v.numpy().tolist() for k, v in out.items()}))\n"
         "assert not any(m.startswith('policygrad_metrics') for m in sys.modules)\n"
+        "import policygrad_metrics as pgm\n"
+        "model = pgm.load_model(sys.argv[1] + '/model.keras')\n"
+        "reward, rule = model.loss.reward, model.layers[-1].rule\n"
+        "print(json.dumps({'reward': reward.name, 'weights': rule.weights}))\n"
     )
     command = [sys.executable, "-c", code, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
-    return expected, dict(zip(("softmax", "columns"), answers, strict=True))
+    return expected, dict(zip(expected, answers, strict=True))
 
 
 @pytest.mark.parametrize("name", ["softmax", "columns"])
@@ -219,6 +215,11 @@ def test_an_exported_decision_is_served_without_this_package(exported, name):
     np.testing.assert_array_equal(answers["labels"], expected["labels"])
     # A sigmoid's probabilities come back through log-odds, in float32.
     np.testing.assert_allclose(answers["probabilities"], expected["probabilities"], atol=1e-6)
+
+
+def test_a_fresh_process_needs_only_load_model(exported):
+    expected, answers = (each["load_model"] for each in exported)
+    assert answers == expected
 
 
 def test_the_layer_reads_dense_sites_and_locations():
