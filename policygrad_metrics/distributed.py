@@ -35,10 +35,10 @@ class DistributedModel(keras.Model):
             return
         if self.steps_per_execution > 1 or options.get("jit_compile") is True:
             raise ValueError(
-                f"steps_per_execution={self.steps_per_execution} and jit_compile="
-                f"{options.get('jit_compile')!r} cannot both be used under a tf.distribute "
-                "strategy: sums are exchanged between replicas in every step, which neither a "
-                "loop of steps nor XLA can do. Use steps_per_execution=1 and jit_compile=False."
+                'steps_per_execution must be 1 and jit_compile False or "auto" under a '
+                "tf.distribute strategy, where sums are exchanged between replicas in every step; "
+                f"they are {self.steps_per_execution} and {options.get('jit_compile', 'auto')!r}. "
+                "Use steps_per_execution=1 and jit_compile=False."
             )
 
     def train_step(self, data):

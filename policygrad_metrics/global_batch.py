@@ -19,11 +19,11 @@ import tensorflow as tf
 from policygrad_metrics.sites import Tensor
 
 #: The strategies that Keras 3 can train with on TensorFlow and that this package is tested with.
-SUPPORTED = (
-    tf.distribute.OneDeviceStrategy,
-    tf.distribute.MirroredStrategy,
-    tf.distribute.MultiWorkerMirroredStrategy,
-)
+SUPPORTED = {
+    "OneDeviceStrategy": tf.distribute.OneDeviceStrategy,
+    "MirroredStrategy": tf.distribute.MirroredStrategy,
+    "MultiWorkerMirroredStrategy": tf.distribute.MultiWorkerMirroredStrategy,
+}
 
 _ALONE: contextvars.ContextVar[bool] = contextvars.ContextVar("alone", default=False)
 
@@ -35,11 +35,11 @@ def check_strategy() -> None:
         ValueError: the present strategy is none of the supported ones.
     """
     strategy = tf.distribute.get_strategy()
-    if tf.distribute.has_strategy() and not isinstance(strategy, SUPPORTED):
-        names = ", ".join(kind.__name__ for kind in SUPPORTED)
+    if tf.distribute.has_strategy() and not isinstance(strategy, tuple(SUPPORTED.values())):
         raise ValueError(
             f"{type(strategy).__name__} cannot be used: Keras 3 does not train with it on "
-            f"TensorFlow, or the reward could not be summed over its replicas. Use one of {names}."
+            "TensorFlow, or the reward could not be summed over its replicas. Use one of "
+            f"{', '.join(SUPPORTED)}."
         )
 
 

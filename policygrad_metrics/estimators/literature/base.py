@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from policygrad_metrics.draws import independent_labels
 from policygrad_metrics.estimators.base import Problem, SamplingEstimator
+from policygrad_metrics.global_batch import replicas
 from policygrad_metrics.rewards.forms import Form, StructuredForm
 from policygrad_metrics.sites import Tensor
 
@@ -50,6 +51,15 @@ def need_effects(estimator: str, problem: Problem) -> None:
             f"estimator {estimator!r} asks what the reward would be with one label changed, which "
             f"is not known of the black box {problem.reward.name!r} short of B * K calls for each "
             'label set. Use estimator="reinforce", or write the reward as a CountReward.'
+        )
+
+
+def refuse_replicas(estimator: str) -> None:
+    """Raise a ValueError for an estimator that learns or draws from one device's examples alone."""
+    if replicas() > 1:
+        raise ValueError(
+            f"estimator {estimator!r} works from one device's examples alone and cannot be used "
+            'under a tf.distribute strategy: use estimator="reinforce".'
         )
 
 

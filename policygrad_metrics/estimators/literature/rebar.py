@@ -12,6 +12,7 @@ from policygrad_metrics.estimators.literature.base import (
     finite,
     has_soft_score,
     need_soft_score,
+    refuse_replicas,
 )
 from policygrad_metrics.estimators.literature.gumbel import RelaxedEstimator, perturbed_logits
 from policygrad_metrics.sites import Tensor
@@ -46,6 +47,7 @@ class Rebar(RelaxedEstimator):
 
     def check(self, problem):
         need_soft_score("rebar", problem)
+        refuse_replicas("rebar")
 
     def first_parameters(self) -> np.ndarray:
         """Scale and logarithm of the temperature, at the start."""
@@ -137,6 +139,7 @@ class Relax(Rebar):
 
     def check(self, problem):
         del problem  # it serves every reward
+        refuse_replicas("relax")
 
     def first_parameters(self):
         rng = np.random.default_rng(0)

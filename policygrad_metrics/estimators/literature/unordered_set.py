@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from policygrad_metrics.draws import uniforms
 from policygrad_metrics.estimators.base import Estimate, SamplingEstimator
-from policygrad_metrics.estimators.literature.base import check_samples
+from policygrad_metrics.estimators.literature.base import check_samples, refuse_replicas
 from policygrad_metrics.estimators.reinforce import score_gradient
 from policygrad_metrics.sites import Tensor
 
@@ -79,6 +79,9 @@ class UnorderedSet(SamplingEstimator):
 
     def __post_init__(self):
         check_samples(self.samples, 2)
+
+    def check(self, problem):
+        refuse_replicas("unordered_set")
 
     def draw(self, problem, seed):
         every = self._every(problem)
