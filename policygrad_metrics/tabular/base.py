@@ -53,6 +53,7 @@ class TabularEstimator(BaseEstimator, abc.ABC):
     warm_start: bool
     random_state: Any
     verbose: int
+    policy_: Any
 
     #: What scikit-learn's validation is told of `y`.
     _target_options: ClassVar[dict[str, Any]]
