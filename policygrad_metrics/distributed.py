@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
@@ -19,7 +17,7 @@ class DistributedModel(keras.Model):
     refuses settings that cannot work before training starts.
 
     Raises:
-        ValueError: `compile` under a strategy with `jit_compile=True` or several steps per
+        ValueError: in `fit`: under a strategy with `jit_compile=True` or several steps per
             execution.
 
     >>> import keras, policygrad_metrics as pgm
@@ -28,18 +26,19 @@ class DistributedModel(keras.Model):
     >>> model.compile("sgd", pgm.PolicyGradientLoss("f1_macro"))
     """
 
-    def compile(self, *args: Any, **options: Any) -> None:
-        """As in Keras."""
-        super().compile(*args, **options)
-        if self._distribute_strategy is None:
-            return
-        if self.steps_per_execution > 1 or options.get("jit_compile") is True:
+    def make_train_function(self, force=False):
+        """As in Keras, unless the settings cannot work under the strategy."""
+        # Not in `compile`: Keras does not compile a loaded model that has one of its own.
+        if self._distribute_strategy is not None and (
+            self.steps_per_execution > 1 or self.jit_compile
+        ):
             raise ValueError(
                 'steps_per_execution must be 1 and jit_compile False or "auto" under a '
                 "tf.distribute strategy, where sums are exchanged between replicas in every step; "
-                f"they are {self.steps_per_execution} and {options.get('jit_compile', 'auto')!r}. "
+                f"they are {self.steps_per_execution} and {self.jit_compile}. "
                 "Use steps_per_execution=1 and jit_compile=False."
             )
+        return super().make_train_function(force)
 
     def train_step(self, data):
         """As in Keras, with logs that workers can average."""

@@ -228,6 +228,7 @@ def refusals(strategy):
                 inputs = keras.layers.Input((4,))
                 model = pgm.DistributedModel(inputs, keras.layers.Dense(3)(inputs))
                 model.compile("sgd", losses["inside"], **options)
+                model.make_train_function()
         except ValueError as error:
             said[name] = str(error)
     try:
