@@ -1,6 +1,8 @@
 """Binned regression on air-quality standards: edges, training on the level, saving, re-scoring."""
 
 import dataclasses
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -210,3 +212,75 @@ def test_one_network_on_another_standards_levels():
         # The noise is small beside the distance to every edge: the decision is the value's level.
         np.testing.assert_array_equal(other.predict(outputs), aqi.level(concentrations, scale))
         assert other.standard == f"{scale}/pm25"
+
+
+LOADING = """
+import sys
+import keras, numpy as np
+import policygrad_metrics as pgm
+
+model = pgm.load_model(sys.argv[1])
+outputs = model.predict(np.load(sys.argv[2]), verbose=0)
+policy = model.loss.policy
+other = policy.on_scale("korea")
+np.savez(
+    sys.argv[3], levels=policy.predict(outputs), value=policy.location(outputs),
+    edges=policy.edges, standard=policy.standard, korea=other.predict(outputs),
+)
+"""
+
+
+def test_a_saved_model_carries_its_scale_into_another_process(tmp_path):
+    """Scale, edges and noise are saved; other levels need no training; the value is the same."""
+    x, y = synthetic_hours()
+    model = regressor(2)
+    policy = pgm.BinnedRegression.for_scale("taiwan", logarithm=True)
+    loss = pgm.PolicyGradientLoss("exact_bin", policy=policy, log_likelihood=0.3)
+    model.compile("adam", loss=loss, jit_compile=False)
+    model.fit(x, y, epochs=2, verbose=0)
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "x.npy", x)
+    files = [str(tmp_path / name) for name in ("model.keras", "x.npy", "found.npz")]
+    subprocess.run([sys.executable, "-c", LOADING, *files], check=True, capture_output=True)
+    found = np.load(tmp_path / "found.npz")
+    outputs = model.predict(x, verbose=0)
+    assert str(found["standard"]) == "taiwan/pm25"
+    np.testing.assert_array_equal(found["edges"], policy.edges)
+    np.testing.assert_array_equal(found["levels"], policy.predict(outputs))
+    np.testing.assert_array_equal(found["korea"], policy.on_scale("korea").predict(outputs))
+    np.testing.assert_allclose(found["value"], policy.location(outputs), rtol=1e-6)
+
+
+#: Levels of Taiwan: taking a hazardous hour for a better one costs most.
+COSTS = np.abs(np.subtract.outer(np.arange(6.0), np.arange(6.0)))
+COSTS[5, :5] *= 10.0
+
+
+@pytest.mark.parametrize(
+    "reward",
+    [
+        "exact_bin",
+        "within_1",
+        "mean_level_error",
+        "f1_macro",
+        "quadratic_kappa",
+        pgm.cost_matrix(COSTS.tolist()),
+    ],
+    ids=str,
+)
+def test_every_reward_of_levels_moves_the_location(reward):
+    """A step along the gradient raises the expected reward, by about its squared length."""
+    concentrations = np.array([10.0, 14.0, 30.0, 44.0, 60.0, 200.0, 260.0, 400.0], np.float32)
+    policy = pgm.BinnedRegression.for_scale("taiwan", logarithm=True)
+    start = policy.outputs_at(1.5 * concentrations)[:, None].numpy()
+    outputs = tf.Variable(np.hstack([start, np.zeros_like(start)]))
+    loss = pgm.PolicyGradientLoss(reward, policy=policy, cross_entropy=0.0)
+    with tf.GradientTape() as tape:
+        before = loss(concentrations, outputs)
+    gradient = tape.gradient(before, outputs)
+    length = float(tf.norm(gradient[:, 0]))
+    assert length > 1e-3
+    step = 1e-3 / float(tf.norm(gradient))
+    after = loss(concentrations, outputs - step * gradient)
+    gain, expected = float(before - after), 1e-3 * float(tf.norm(gradient))
+    assert gain == pytest.approx(expected, rel=0.1, abs=4e-7 * max(1.0, abs(float(before))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ from policygrad_metrics.study.table import Summary
 #: Bins of a reliability curve with fewer hours than this are not drawn.
 FEWEST_HOURS = 20
 _MISSING = "#ffffff"
+#: Height of a strip of hours, for names of three lines.
+_STRIP = 0.42
 #: Of up to three methods in one picture, apart in grey as well.
 _LINES = (("--", DARK), (":", MIDDLE), ("-.", "#50565c"))
 
@@ -109,7 +112,7 @@ def draw_confusions(task: ForecastTask, matrices: dict[str, np.ndarray]) -> Figu
             axes.set_xticks(range(K), [str(k) for k in range(K)])
             axes.set_yticks(range(K), [f"{_short(name)}  {k}" for k, name in enumerate(names)])
             axes.set_xlabel("level forecast")
-            axes.set_title(f"{method.replace('_', ' ')}, decision tuned", loc="left", pad=14)
+            axes.set_title(f"{method.replace('_', ' ')}, decision tuned", loc="right", pad=14)
             axes.set_xticks(np.arange(K + 1) - 0.5, minor=True)
             axes.set_yticks(np.arange(K + 1) - 0.5, minor=True)
             axes.grid(which="minor", color="#d9dcdf", lw=0.6)
@@ -136,6 +139,10 @@ def _luminance(colour: np.ndarray) -> float:
     return float(colour @ np.array([0.2126, 0.7152, 0.0722]))
 
 
+def _wrapped(name: str) -> str:
+    return textwrap.fill(name.replace("_", " "), width=16)
+
+
 def _short(name: str, longest: int = 20) -> str:
     return name if len(name) <= longest else name[: longest - 1] + "…"
 
@@ -156,9 +163,9 @@ def draw_week(task: ForecastTask, forecasts: dict[str, Predictions], week: np.nd
     strips = {"truth": task.dataset.y[test]}
     strips |= {method: found.tuned[week] for method, found in forecasts.items()}
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 2.9 + 0.34 * len(strips)), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 2.9 + _STRIP * len(strips)), layout="constrained")
         top, below = figure.subplots(
-            2, 1, sharex=True, height_ratios=[2.6, 0.34 * len(strips)], squeeze=True
+            2, 1, sharex=True, height_ratios=[2.6, _STRIP * len(strips)], squeeze=True
         )
         _bands(top, task, values)
         for method, style in zip(
@@ -171,7 +178,13 @@ def draw_week(task: ForecastTask, forecasts: dict[str, Predictions], week: np.nd
                 top.plot(*_broken(days, predicted[week]), line, color=colour, lw=1.4, label=name)
         top.plot(*_broken(days, values), color="black", lw=1.5, label="truth")
         if len(top.get_lines()) > 1:
-            top.legend(frameon=False, fontsize=FONT - 3, loc="upper left")
+            figure.legend(
+                handles=top.get_lines(),
+                loc="outside upper center",
+                ncols=2,
+                frameon=False,
+                fontsize=FONT - 3,
+            )
         top.set_ylabel(f"{TITLES[task.pollutant]}, {task.unit}")
         cells = np.ones([len(strips), 7 * 24, 3]) * to_rgb(_MISSING)
         place = (hours - start).astype(int)
@@ -182,10 +195,10 @@ def draw_week(task: ForecastTask, forecasts: dict[str, Predictions], week: np.nd
         )
         for row in range(1, len(strips)):
             below.axhline(row - 0.5, color="white", lw=2)
-        below.set_yticks(range(len(strips)), [name.replace("_", " ") for name in strips])
+        below.set_yticks(range(len(strips)), [_wrapped(name) for name in strips])
         below.set_xticks(range(8), [_day(start, day) for day in range(8)])
         below.tick_params(axis="x", labelsize=FONT - 3)
-        below.tick_params(axis="y", labelsize=FONT - 2, length=0)
+        below.tick_params(axis="y", labelsize=FONT - 3, length=0)
         below.spines[:].set_visible(False)
     return figure
 
