@@ -128,19 +128,20 @@ def count_expectation(form: Any, probs: Tensor) -> tuple[Tensor, Tensor]:
     p = tf.transpose(tf.cast(probs[:, 0], tf.float64))  # [K, N]
     p = tf.gather(p, classes)
     y = form.y_true[:, 0]
-    own = y[None] == tf.constant(classes)[:, None]  # [R, N]: whether a site is of this class
+    own: Any = y[None] == tf.constant(classes)[:, None]  # [R, N]: whether a site is of this class
     member = tf.stack([own, ~own], axis=1)  # [R, 2, N]: true positives, false positives
     phase = 2.0 * np.pi / W * np.arange(W // 2 + 1)
     turn = tf.constant(np.exp(1j * phase) - 1.0)  # [F]
     factor = 1.0 + tf.cast(p, tf.complex128)[..., None] * turn  # [R, N, F]
+    one = tf.ones([], tf.complex128)
     phi = tf.stack(
-        [_product(tf.where(member[:, g, :, None], factor, 1.0 + 0.0j)) for g in (0, 1)], axis=1
+        [_product(tf.where(member[:, g, :, None], factor, one)) for g in (0, 1)], axis=1
     )  # [R, 2, F]
-    size = tf.reduce_sum(tf.cast(member, tf.float64), axis=-1)  # [R, 2]
-    mean = tf.reduce_sum(tf.where(member, p[:, None], 0.0), axis=-1)
-    start = tf.maximum(tf.round(mean) - W // 2, 0.0) if W <= N else tf.zeros_like(mean)
+    size: Any = tf.reduce_sum(tf.cast(member, tf.float64), axis=-1)  # [R, 2]
+    mean: Any = tf.reduce_sum(tf.where(member, p[:, None], 0.0), axis=-1)
+    start: Any = tf.maximum(tf.round(mean) - W // 2, 0.0) if W <= N else tf.zeros_like(mean)
     counts = start[..., None] + tf.range(W + 1, dtype=tf.float64)  # [R, 2, W + 1]
-    angle = -counts[..., None, :-1] * tf.constant(phase)[:, None]  # [R, 2, F, W]
+    angle: Any = -counts[..., None, :-1] * tf.constant(phase)[:, None]  # [R, 2, F, W]
     wave = tf.complex(tf.cos(angle), tf.sin(angle))
     once_or_twice = tf.constant(np.where(phase == 0.0, 1.0, 2.0) / W)
     spectrum = phi * tf.cast(once_or_twice, tf.complex128)
@@ -159,7 +160,7 @@ def count_expectation(form: Any, probs: Tensor) -> tuple[Tensor, Tensor]:
     return tf.cast(value, tf.float32), effects[:, None]
 
 
-def _product(x):
+def _product(x: Any) -> Any:
     """The product over axis 1 of complex `[R, N, F]`, halves at a time."""
     while x.shape[1] > 1:
         if x.shape[1] % 2:
