@@ -70,7 +70,7 @@ def test_stacks_chains_votes_and_transformed_targets(cancer):
     columns = np.stack([y == "ill", X[:, 0] > 0.0], axis=1).astype(int)
     assert ClassifierChain(quick()).fit(X, columns).predict(X).shape == columns.shape
     x, value = smog()
-    vote = VotingRegressor([("net", quick_levels(epochs=5)), ("line", LinearRegression())])
+    vote = VotingRegressor([("net", quick_levels(epochs=2)), ("line", LinearRegression())])
     assert vote.fit(x, value).predict(x).shape == value.shape
     logs = TransformedTargetRegressor(
         quick_levels(np.log([35.0, 75.0])), func=np.log, inverse_func=np.exp

@@ -41,8 +41,8 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
         hidden: sizes of ReLU layers, or a function `(n_features, n_outputs) -> keras.Model`
             without an activation at its end.
         epochs: at most so many passes over the rows.
-        batch_size: rows of a step; None for all rows in every step. The reward is scored on a step's
-            rows: with a handful of them and very uneven classes or weights give a `background`.
+        batch_size: rows of a step; None for all rows in every step. The reward is scored on the
+            rows of a step: with a handful and very uneven classes or weights give a `background`.
         learning_rate: Adam's.
         early_stopping: hold out some rows, return to the epoch of the highest reward on them, and
             stop when neither that reward nor the cross-entropy on them has come to a new best
