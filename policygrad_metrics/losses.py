@@ -90,9 +90,10 @@ def _state_variable(initial):
 
 def _if_healthy(healthy, new, old):
     """The new state of a healthy batch, the old one of any other; their sizes may differ."""
+    old = tf.convert_to_tensor(old)  # a number, if nothing has been remembered yet
     if new.shape.is_fully_defined() and new.shape == old.shape:
         return tf.where(healthy, new, old)
-    return tf.cond(healthy, lambda: tf.identity(new), lambda: tf.convert_to_tensor(old))
+    return tf.cond(healthy, lambda: tf.identity(new), lambda: tf.identity(old))
 
 
 def _is_zero(value):
