@@ -19,6 +19,8 @@ from policygrad_metrics.air_study.settings import AirSettings
 from policygrad_metrics.air_study.week import choose_week
 from policygrad_metrics.study.records import Run
 
+pytestmark = pytest.mark.slow
+
 METHODS = "persistence,majority,policy_gradient,concentration_policy_gradient_likelihood"
 
 

@@ -76,6 +76,7 @@ def interrupted(tmp_path):
     return tmp_path / "run"
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path):
     """Twenty kills: POLICYGRAD_KILLS=20."""
     program = Path(__file__).with_name("backup_kills.py")

@@ -129,6 +129,7 @@ def test_other_settings_are_refused_and_nothing_is_lost(finished, series):
     assert (out / "runs.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_table(finished, series, tmp_path):
     out, done, seconds = finished
     rng = random.Random(0)

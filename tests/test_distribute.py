@@ -12,6 +12,8 @@ import tensorflow as tf
 import policygrad_metrics as pgm
 from policygrad_metrics import global_batch
 
+pytestmark = pytest.mark.slow
+
 # Sums of a few dozen float32 terms of at most 1, in another order.
 TOLERANCE = 1e-6
 

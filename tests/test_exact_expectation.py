@@ -115,6 +115,7 @@ def test_gradient_error_from_2_to_512_examples(reward, K):
         assert relative_error(reward, y, z, oracle(reward, y, p)) < PROMISE, (N, scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["f1_macro", "f0.5_macro", "precision_macro", "jaccard_macro",
                                   "cohen_kappa_quadratic", "jaccard_micro"])  # fmt: skip
 def test_gradient_error_at_65536_examples(name):

@@ -22,6 +22,7 @@ def rows():
     return smog()
 
 
+@pytest.mark.slow
 @parametrize_with_checks([quick_levels((0.5, 1.5), batch_size=None)])
 def test_scikit_learn_contract(estimator, check):
     check(estimator)

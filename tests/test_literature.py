@@ -111,7 +111,7 @@ def test_straight_through_is_biased_and_less_so_in_larger_batches():
     f1, accuracy = pgm.get_reward("f1_macro"), pgm.get_reward("accuracy")
     small, large = (relative_bias("straight_through", f1, *problem((n,), 2)) for n in (2, 6))
     assert 0.1 < small < 0.5
-    assert 0.02 < large < 0.1  # a flip and an infinitesimal change differ by O(1/B)
+    assert 100 * TOLERANCE < large < small / 2  # a flip and its slope differ by O(1/B)
     # Where the reward is linear in the labels a slope is a flip.
     assert relative_bias("straight_through", accuracy, *problem((4,), 2)) < TOLERANCE
 

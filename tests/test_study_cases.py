@@ -105,6 +105,7 @@ def test_every_word_of_the_bundled_suites_is_a_data_set_and_large_ones_are_thinn
         words_of("standart", None)
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_gives_the_same_runs(tmp_path):
     words = ("compare", "--data", "iris", "--methods", "majority,logistic_regression", "--seeds",
              "2", "--trials", "2")  # fmt: skip

@@ -78,6 +78,7 @@ def test_stacks_chains_votes_and_transformed_targets(cancer):
     assert logs.fit(x, value).score(x, value) > 0.5
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_bits_of_one(cancer):
     X, y = cancer
     one, two = (
