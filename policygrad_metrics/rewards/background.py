@@ -119,6 +119,7 @@ def _given(form: Form, labels: Tensor) -> Form:
             form,
             n=n,
             d=d,
+            rows=None,
             n0=form.n0 + tf.reduce_sum(n0),
             d0=form.d0 + tf.reduce_sum(d0),
         )

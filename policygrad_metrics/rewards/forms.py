@@ -141,9 +141,7 @@ class IndicatorRatios(StructuredForm):
 
     def block(self, start: Tensor, size: int) -> tuple[Tensor, Tensor]:
         """Rows of n and d, one site each."""
-        if self.rows is not None:
-            return self.rows(start, size)
-        return slice_rows(self.n, start, size), slice_rows(self.d, start, size)
+        return block_of(self, start, size)
 
     def positive(self, x: Tensor) -> Tensor:
         """Take `[..., N, C, K]` (probabilities, one-hot labels) to its positives `[..., M, R]`."""
@@ -208,6 +206,13 @@ class IndicatorRatios(StructuredForm):
         return tf.where(empty, self.zero_division, n / tf.where(empty, 1.0, d))
 
 
+def block_of(form: IndicatorRatios | ChoiceRatio, start: Tensor, size: int):
+    """Rows of n and d: made from the truth where the form knows how, else cut out."""
+    if form.rows is not None:
+        return form.rows(start, size)
+    return slice_rows(form.n, start, size), slice_rows(form.d, start, size)
+
+
 def slice_rows(table: Tensor, start: Tensor, size: int) -> Tensor:
     """Rows of a table `[M, ...]`, or all of one that has a single row for every site."""
     if table.shape.rank < 2 or table.shape[0] == 1:
@@ -226,7 +231,7 @@ class ChoiceRatio(StructuredForm):
         n, d: broadcastable to `[M, K]` where M = N * C; d not negative.
         n0, d0: scalars, d0 not negative; where d0 = 0 and every d is 0, n0 must be 0 too.
         zero_division: the value of 0/0.
-        lattice, offset: as for `IndicatorRatios`.
+        lattice, offset, rows: as for `IndicatorRatios`.
     """
 
     n: Tensor
@@ -239,9 +244,11 @@ class ChoiceRatio(StructuredForm):
     lattice: float | None
     offset: bool
 
+    rows: Callable[[Tensor, int], tuple[Tensor, Tensor]] | None = None
+
     def block(self, start: Tensor, size: int) -> tuple[Tensor, Tensor]:
         """Rows of n and d, one site each."""
-        return slice_rows(self.n, start, size), slice_rows(self.d, start, size)
+        return block_of(self, start, size)
 
     def score(self, labels):
         return self.soft_score(self._choices(labels))

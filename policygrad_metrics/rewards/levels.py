@@ -13,7 +13,7 @@ import tensorflow as tf
 from policygrad_metrics._checks import choose
 from policygrad_metrics.global_batch import over_replicas
 from policygrad_metrics.rewards.base import Reward
-from policygrad_metrics.rewards.forms import ChoiceRatio, Linear, Matches
+from policygrad_metrics.rewards.forms import ChoiceRatio, Linear, Matches, slice_rows
 from policygrad_metrics.sites import Tensor
 
 
@@ -215,9 +215,18 @@ class CohenKappa(Reward):
         frequency = tf.reduce_sum(share * tf.one_hot(y_true[:, 0], num_classes), axis=0)
         frequency = over_replicas(frequency)
         chance = tf.linalg.matvec(disagreement, frequency, transpose_a=True)  # [K]
+
+        def tables(y_true, share):
+            return share * tf.gather(disagreement, y_true[:, 0]), share * chance[None, :]
+
+        def rows(start, size):
+            return tables(slice_rows(y_true, start, size), slice_rows(share, start, size))
+
+        n, d = tables(y_true, share)
         return ChoiceRatio(
-            n=share * tf.gather(disagreement, y_true[:, 0]),
-            d=share * chance[None, :],
+            n=n,
+            d=d,
+            rows=rows,
             n0=0.0,
             d0=0.0,
             coefficient=-1.0,
