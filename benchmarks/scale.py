@@ -15,10 +15,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -95,10 +95,15 @@ def own_peak(batch: int, classes: int, reward: str) -> float:
     run(*problem(64, classes)).numpy()  # what compiling and the threads take
     logits, y_true = problem(batch, classes)
     float(logits[0, 0])
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = highest_memory()
     run(logits, y_true)[0].numpy()
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return 1024 * (after - before)
+    return highest_memory() - before
+
+
+def highest_memory() -> int:
+    """Bytes that this process has held at most; Linux's getrusage would count its parent's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
 
 
 def memory_growth(reward: str, batch: int, classes: int = 8) -> dict:

@@ -19,11 +19,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
 import types
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -156,7 +156,8 @@ def main():
     options = parser.parse_args()
     if options.worker:
         time_stacked("cross-entropy", make_parts(), options.worker, epochs=2)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        lines = Path("/proc/self/status").read_text().splitlines()
+        print(int(next(x for x in lines if x.startswith("VmHWM")).split()[1]) / 1024)
         return
     names = ["cross-entropy", "policy gradient, exact", "policy gradient, local expectation"]
     # The first program of a process also pays for importing and starting TensorFlow.
