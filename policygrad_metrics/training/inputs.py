@@ -53,6 +53,17 @@ def check_numbers(epochs: int, batch_size: int, patience: int | None, warm_start
         )
 
 
+def check_lengths(lengths: Sequence[int] | None, replicas: int, epochs: int) -> None:
+    """Raise a ValueError unless there are none, or one from 1 to `epochs` for each replica."""
+    if lengths is not None and (
+        len(lengths) != replicas or not all(1 <= length <= epochs for length in lengths)
+    ):
+        raise ValueError(
+            f"lengths must be a number of epochs from 1 to {epochs} for each of the {replicas} "
+            f"replicas; they are {list(lengths)}."
+        )
+
+
 def arrays(
     data: Parts | Sequence[Parts], task: str, replicas: int, *, values: bool = False
 ) -> tuple[dict[str, np.ndarray], tuple[int, ...]]:

@@ -105,7 +105,7 @@ class Program:
             reward = self._score(outputs(which, *now), which)
             finite = tf.reduce_all(tf.math.is_finite(state["weights"]), axis=1)
             healthy = tf.math.is_finite(loss) & finite
-            better = active & healthy & (reward > best_reward)
+            better = active & healthy & (reward >= best_reward)
             best = tf.nest.map_structure(lambda new, old: _choose(better, new, old), now, best)
             return state, best, {"loss": loss, "reward": reward, "healthy": healthy}
 

@@ -74,7 +74,7 @@ class Trained:
 
     Args:
         seed: the replica's.
-        best_epoch: the epoch (from 0) after which the validation reward was highest, the first of
+        best_epoch: the epoch (from 0) after which the validation reward was highest, the last of
             several; -1 if no epoch ended with finite numbers, then the weights are the initial.
         history: "loss" (mean over the epoch's batches) and "val_reward" (of the decisions over
             the whole validation part), one number per epoch that ended with finite numbers.

@@ -33,6 +33,7 @@ def train_replicas(
     epochs: int,
     batch_size: int = 256,
     patience: int | None = None,
+    lengths: Sequence[int] | None = None,
     warm_start: float = 0.0,
     num_classes: int | None = None,
     policy: BinnedRegression | None = None,
@@ -63,6 +64,8 @@ def train_replicas(
         batch_size: most examples per batch.
         patience: epochs without a better validation reward after which a replica ends; None
             trains all epochs. It ends on its own: the others go on.
+        lengths: epochs after which each replica ends and keeps its last weights, whatever their
+            validation reward; None keeps those of the best epoch.
         warm_start: share of the epochs that are first spent on cross-entropy, in [0, 1), at most
             all but one; no replica ends before they are over.
         num_classes: K; the largest label plus one if not given.
@@ -98,6 +101,7 @@ def train_replicas(
     started = time.perf_counter()
     reads = inputs.task_policy(task) if policy is None else policy
     inputs.check_numbers(epochs, batch_size, patience, warm_start)
+    inputs.check_lengths(lengths, len(replicas), epochs)
     shared, single = inputs.split_hyperparameters(replicas)
     arrays, which = inputs.arrays(data, task, len(replicas), values=policy is not None)
     columns = (
@@ -141,6 +145,7 @@ def train_replicas(
         warm_epochs=min(round(warm_start * epochs), epochs - 1),
         batches=batches,
         patience=patience,
+        lengths=lengths,
     )
     run, others = _start(plan, build_loss, stacked and len(replicas) > 1, _compiles(losses[0]))
     run.train(on_epoch)

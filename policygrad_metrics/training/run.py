@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ class Plan:
         label_sets: label sets that the loss draws in each step.
         epochs, warm_epochs: in all, and of these on cross-entropy.
         batches: per epoch.
-        patience: as for `train_replicas`.
+        patience, lengths: as for `train_replicas`.
     """
 
     task: Task
@@ -48,6 +48,7 @@ class Plan:
     warm_epochs: int
     batches: int
     patience: int | None
+    lengths: Sequence[int] | None = None
 
 
 def epoch_order(seed: int, epoch: int, count: int, batches: int, rows: int) -> np.ndarray:
@@ -97,6 +98,7 @@ class Run:
         self.epoch = 0
         self.best_reward = np.full(R, -np.inf, np.float32)
         self.best_epoch = np.full(R, -1)
+        self.last_rise = np.full(R, -1)
         self.active = np.ones(R, bool)
         self.diverged = np.zeros(R, bool)
         self.epochs_used = np.zeros(R, int)
@@ -148,10 +150,18 @@ class Run:
             self.settings,
             self.state,
             self.best,
-            tf.constant(self.best_reward),
+            tf.constant(self._to_beat()),
             tf.constant(self.active),
             tf.constant(self._order()),
             tf.constant(batches),
+        )
+
+    def _to_beat(self):
+        # With lengths nothing is chosen: the newest weights are always the ones to keep.
+        return (
+            self.best_reward
+            if self.plan.lengths is None
+            else np.full_like(self.best_reward, -np.inf)
         )
 
     def _outputs(self, x):
@@ -180,17 +190,24 @@ class Run:
         self.epochs_used += self.active
         self.diverged |= self.active & ~healthy
         self.active &= healthy
-        better = self.active & (reward > self.best_reward)
-        self.best_reward = np.where(better, reward, self.best_reward)
-        self.best_epoch = np.where(better, self.epoch, self.best_epoch)
+        # A short validation part reaches its highest reward early and many epochs share it; the
+        # last of them has learned most. Waiting counts from the first.
+        kept = self.active & (reward >= self.best_reward)
+        rises = self.active & (reward > self.best_reward)
+        self.best_reward = np.where(kept, reward, self.best_reward)
+        self.best_epoch = np.where(kept, self.epoch, self.best_epoch)
+        self.last_rise = np.where(rises, self.epoch, self.last_rise)
         trained = {}
         for r in np.flatnonzero(self.active):
             self.history[r]["loss"].append(float(loss[r]))
             self.history[r]["val_reward"].append(float(reward[r]))
             trained[self.places[r]] = float(reward[r])
         if self.plan.patience is not None:
-            since = np.maximum(self.best_epoch, self.plan.warm_epochs - 1)
+            since = np.maximum(self.last_rise, self.plan.warm_epochs - 1)
             self.active &= self.epoch - since < self.plan.patience
+        if self.plan.lengths is not None:
+            lengths = np.array([self.plan.lengths[place] for place in self.places])
+            self.active &= self.epoch + 1 < lengths
         return trained
 
     def _initial_state(self, replicas):
