@@ -28,6 +28,7 @@ _FORECAST = (
     "valid_from",
     "test_from",
     "dropout",
+    "refit",
 )
 _STUDY = ("reward", "seeds", "seed", "epochs", "batch_size", "learning_rate")
 
@@ -89,6 +90,12 @@ def _add_training_options(group: Any) -> None:
         type=float,
         metavar="SHARE",
         help="of the hidden units, while training (default: 0.3)",
+    )
+    group.add_argument(
+        "--refit",
+        action=argparse.BooleanOptionalAction,
+        help="train every method anew on training and validation part together, for the number "
+        "of epochs that validation chose (default: no)",
     )
     group.add_argument(
         "--learning-rate", type=float, metavar="RATE", help="of Adam (default: 0.001)"

@@ -73,7 +73,7 @@ BAD_FILES = {
     "repeated": ([*rows_of(), next(iter(rows_of()))], "1 rows repeat the hour of another one"),
     "half past": (changed(7, "2013-01-01 07:30", 0), "not at a whole hour, the first '2013-01-01"),
     "no time": (changed(7, "seven", 0), "must hold dates and hours in ISO 8601"),
-    "no number": (changed(9, "low"), "must hold numbers or NA, got 'low'"),
+    "no number": (changed(9, "low"), "1 cells are neither, the first 'low' at"),
     "negative": (changed(9, "-999"), "1 negative values, the first -999 at 2013-01-01 09:00"),
     "constant": ([(t, "35", *rest) for t, _, *rest in rows_of()], "a constant series"),
     "empty": ([(t, "", *rest) for t, _, *rest in rows_of()], "holds no number at all"),
@@ -101,10 +101,21 @@ def test_bad_names_offer_the_nearest(tmp_path):
         ({**PLAIN, "drop": ["winds"]}, "did you mean 'wind'"),
         ({**PLAIN, "unit": "mg"}, "unit='mg' is not known"),
         ({"pollutant_column": "fine dust"}, "name the column that holds date and hour"),
-        ({"time": "when"}, "0 columns named after PM2.5"),
+        ({"time": "when"}, "no column named after PM2.5"),
     ):
         with pytest.raises(ValueError, match=message):
             read_station(path, **arguments)
+
+
+def test_a_unit_in_brackets_is_no_part_of_a_name(tmp_path, station):
+    header = ("when", "PM2.5 (µg/m³)", "wind", "O3 [ppb]")
+    rows = [(time, pm25, wind, str(float(wind) + 1)) for time, pm25, wind, _ in rows_of()]
+    read = read_station(write_plain(tmp_path / "a.csv", rows, header), time="when")
+    np.testing.assert_array_equal(read.concentration, station.concentration)
+    assert list(read.weather) == ["wind"]
+    header = ("when", "PM2.5 (1)", "wind", "PM2.5 (2)")
+    with pytest.raises(ValueError, match=r"'PM2.5 \(1\)', 'PM2.5 \(2\)' named after PM2.5"):
+        read_station(write_plain(tmp_path / "b.csv", rows, header), time="when")
 
 
 def test_a_file_in_milligrams_is_converted(tmp_path, station):

@@ -107,6 +107,30 @@ def test_the_same_command_goes_on_from_what_is_there(done, file, monkeypatch, ca
     assert shown["tables"][0]["reward"] == "exact_bin"
 
 
+def test_refitting_changes_what_is_forecast_and_not_what_was_chosen(done, file, tmp_path):
+    out = tmp_path / "refit"
+    names = "gradient_boosting,policy_gradient,cumulative_link,concentration_mse"
+    assert cli.main([*words(file, out, names), "--refit"]) == 0
+    first = {run.key: run for run in runs_in(done)}
+    for run in runs_in(out):
+        assert not run.diverged
+        if run.method != "policy_gradient":
+            continue
+        once = first[run.key]
+        assert run.valid_plain == pytest.approx(once.valid_plain, abs=1e-6)
+        assert (run.best_epoch, run.decision) == (once.best_epoch, once.decision)
+        assert run.steps > once.steps
+        chances = [
+            predictions.load(predictions.path_of(folder, run.method, run.seed)).chances
+            for folder in (done, out)
+        ]
+        assert np.abs(chances[0] - chances[1]).max() > 1e-3
+    text = (out / "report.md").read_text()
+    assert "every method was trained anew on training and validation part together" in text
+    assert "--refit" in text
+    assert "cumulative link" in text.replace("_", " ")
+
+
 def test_other_settings_are_refused(done, file, capsys):
     assert cli.main([*words(file, done), "--dropout", "0.1"]) == 2
     assert "dropout was 0.3, now 0.1" in capsys.readouterr().err
@@ -240,7 +264,7 @@ BAD = {
     "aqi nowhere.csv": "there is no such file",
     "aqi {csv} --scale tawian": "did you mean 'taiwan'",
     "aqi {csv} --pollutant pm2.5": "did you mean 'pm25'",
-    "aqi {csv} --pollutant o3": "0 columns named after O3",
+    "aqi {csv} --pollutant o3": "no column named after O3",
     "aqi {csv} --pollutant-column pm25": "did you mean 'pm2.5'",
     "aqi {csv} --time hours": "did you mean 'hour'",
     "aqi {csv} --horizon -1": "horizon must be a whole number of hours from 0",

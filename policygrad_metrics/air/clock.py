@@ -65,13 +65,16 @@ def _from_numbers(columns: Mapping[str, Sequence[str]]) -> np.ndarray:
 
 
 def _from_texts(name: str, cells: Sequence[str]) -> np.ndarray:
-    try:
-        times = [datetime.datetime.fromisoformat(cell) for cell in cells]
-    except ValueError as error:
-        raise ValueError(
-            f"time={name!r} must hold dates and hours in ISO 8601 in every row, such as "
-            f"2014-12-31 23:00: {error}."
-        ) from error
+    times = []
+    for row, cell in enumerate(cells, start=1):
+        try:
+            times.append(datetime.datetime.fromisoformat(cell))
+        except ValueError as error:
+            raise ValueError(
+                f"time={name!r} must hold dates and hours in ISO 8601 in every row, such as "
+                f"2014-12-31 23:00; row {row} below the header holds {cell!r}. pandas.to_datetime "
+                "reads most other ways of writing them."
+            ) from error
     aware = {time.tzinfo is not None for time in times}
     if len(aware) > 1:
         raise ValueError(f"time={name!r}: some rows have a time zone and some have not.")

@@ -128,7 +128,8 @@ def convert_unit(values: np.ndarray, unit: str, wanted: str) -> np.ndarray:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    """Lower case without signs, and without a unit in brackets: "PM2.5 (ug/m3)" is "pm25"."""
+    return re.sub(r"[^a-z0-9]", "", re.sub(r"[(\[].*", "", name).lower())
 
 
 def _column_of(columns: Mapping[str, Sequence[str]], pollutant: str, asked: str | None) -> str:
@@ -137,8 +138,9 @@ def _column_of(columns: Mapping[str, Sequence[str]], pollutant: str, asked: str 
     found = [name for name in columns if _plain(name) == pollutant]
     if len(found) == 1:
         return found[0]
+    several = ", ".join(map(repr, found)) if found else "no column"
     raise ValueError(
-        f"the file has {len(found)} columns named after {TITLES[pollutant]}: name the one to "
+        f"the file has {several} named after {TITLES[pollutant]}: name the one to "
         f"predict with pollutant_column= (--pollutant-column). Its columns: "
         f"{', '.join(map(repr, columns))}."
     )
@@ -149,8 +151,11 @@ def _concentration(
 ) -> np.ndarray:
     values = to_numbers(cells)
     if values is None:
-        wrong = next(cell for cell in cells if cell and to_number(cell) is None)
-        raise ValueError(f"column {column!r} must hold numbers or NA, got {wrong!r}.")
+        wrong = [row for row, cell in enumerate(cells) if cell and to_number(cell) is None]
+        raise ValueError(
+            f"column {column!r} must hold numbers or NA; {len(wrong)} cells are neither, the first "
+            f"{cells[wrong[0]]!r} at {show(hours[wrong[0]])}."
+        )
     known = values[~np.isnan(values)]
     if not len(known):
         raise ValueError(f"column {column!r} holds no number at all.")
@@ -169,7 +174,9 @@ def _concentration(
     try:
         check_units(known, pollutant, unit)
     except ValueError as error:
-        raise ValueError(f"column {column!r}: {error}") from error
+        raise ValueError(
+            f"column {column!r}: {error} On the command line unit= is --unit."
+        ) from error
     return values
 
 

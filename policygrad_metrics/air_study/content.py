@@ -22,7 +22,7 @@ from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.table import COLUMNS, Summary, method_text, score_text
 
 #: What the report says of how it was done.
-PROTOCOL = (
+_PROTOCOL = (
     "The hours are split by time: the first train, the next validate, the last test.",
     "Features hold what was known when the forecast was made, see the notes above; what is missing "
     "gets the training median and a mark that it was missing.",
@@ -37,8 +37,21 @@ PROTOCOL = (
     "Methods that no seed changes are fitted once.",
     "Differences are paired by seed.",
 )
+_REFIT = (
+    "Once its number of epochs and its tuned decision were chosen, every method was trained anew "
+    "on training and validation part together."
+)
 
 Forecasts = Mapping[tuple[str, int], Predictions]
+
+
+def protocol(*, refit: bool) -> list[str]:
+    """Return what the report says of how it was done, a sentence or two a line.
+
+    >>> len(protocol(refit=True)) - len(protocol(refit=False))
+    1
+    """
+    return [*_PROTOCOL, *([_REFIT] * refit)]
 
 
 def level_grid(

@@ -10,11 +10,11 @@ from typing import Any
 from policygrad_metrics.air import ForecastTask
 from policygrad_metrics.air_study import predictions
 from policygrad_metrics.air_study.content import (
-    PROTOCOL,
     Forecasts,
     chosen_grid,
     describe,
     level_grid,
+    protocol,
 )
 from policygrad_metrics.air_study.forecasters import forecaster_names
 from policygrad_metrics.air_study.plots import draw_forecasts
@@ -114,7 +114,7 @@ def _record(settings: AirSettings, jobs: Sequence[Job]) -> dict[str, Any]:
         "command": settings.command(),
         "chosen_data": [job.task.dataset.name],
         "methods": list(study.methods),
-        "protocol": list(PROTOCOL),
+        "protocol": protocol(refit=settings.refit),
         "fixed": settings.fixed(),
         "data": {
             job.task.dataset.name: describe(job.task, job.epochs, settings.reward, print_of_task)

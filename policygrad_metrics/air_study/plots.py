@@ -168,9 +168,7 @@ def draw_week(task: ForecastTask, forecasts: dict[str, Predictions], week: np.nd
             2, 1, sharex=True, height_ratios=[2.6, _STRIP * len(strips)], squeeze=True
         )
         _bands(top, task, values)
-        for method, style in zip(
-            forecasts, (("--", DARK), (":", MIDDLE), ("-.", "#50565c")), strict=False
-        ):
+        for method, style in zip(forecasts, _LINES, strict=False):
             predicted = forecasts[method].concentration
             if predicted is not None and method != PERSISTENCE:
                 line, colour = style

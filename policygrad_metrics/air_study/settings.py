@@ -21,6 +21,7 @@ PRINCIPAL = (
     "cross_entropy",
     "policy_gradient",
     "policy_gradient_pure",
+    "cumulative_link",
     "concentration_likelihood",
     "concentration_policy_gradient",
     "concentration_policy_gradient_likelihood",
@@ -38,6 +39,8 @@ class AirSettings:
         pollutant, unit, pollutant_column, time, drop: As for `air.read_station`.
         valid_from, test_from: As for `air.forecast_task`.
         dropout: Share of the hidden units that are dropped while training.
+        refit: Whether every method, once its epochs are chosen, is trained anew on training and
+            validation part together.
         study: Methods, reward, seeds and network; `AirSettings.of` makes it.
     """
 
@@ -53,6 +56,7 @@ class AirSettings:
     valid_from: str | None = None
     test_from: str | None = None
     dropout: float = 0.3
+    refit: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.dropout < 1.0:
@@ -104,6 +108,7 @@ class AirSettings:
     def fixed(self) -> dict[str, Any]:
         """What all runs of one directory must share, as plain values."""
         names = ("scale", "pollutant", "unit", "horizon", "valid_from", "test_from", "dropout")
+        names += ("refit",)
         return {**{name: getattr(self, name) for name in names}, **self.study.fixed()}
 
     def command(self) -> str:
@@ -127,6 +132,7 @@ class AirSettings:
         words += ["--hidden", ",".join(map(str, study.hidden)) or "none"]
         words += ["--dropout", number_text(self.dropout)]
         words += ["--learning-rate", number_text(study.learning_rate)]
+        words += ["--refit"] * self.refit
         return shlex.join(words)
 
 

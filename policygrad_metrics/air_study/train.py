@@ -12,7 +12,7 @@ import numpy as np
 from scipy import special
 
 from policygrad_metrics.air import ForecastTask
-from policygrad_metrics.air_study import concentration
+from policygrad_metrics.air_study import concentration, cumulative
 from policygrad_metrics.air_study.forecasters import PERSISTENCE
 from policygrad_metrics.air_study.predictions import Predictions
 from policygrad_metrics.air_study.settings import AirSettings
@@ -22,7 +22,7 @@ from policygrad_metrics.methods import METHODS, TaskInfo, trial_hyperparameters
 from policygrad_metrics.study.evaluate import Scorer, decide, probabilities
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
-from policygrad_metrics.training import Network, Replica, Trained, train_replicas
+from policygrad_metrics.training import Network, Replica, Trained, refit_replicas, train_replicas
 
 Made = tuple[Run, Predictions | None]
 
@@ -57,7 +57,8 @@ def train_job(
     else:
         # All are trained even if some are known: only the same stack gives the same numbers.
         share *= len(missing) / settings.study.seeds
-        train = _train_networks if job.method in METHODS else _train_concentrations
+        on_value = job.method in concentration.METHODS
+        train = _train_concentrations if on_value else _train_networks
         made = train(job, settings, settings.study.run_seeds, progress, share)
         yield from (one for one in made if one[0].seed in missing)
         return
@@ -129,17 +130,29 @@ def _info(job: Job, settings: AirSettings) -> TaskInfo:
 def _fit(job: Job, settings: AirSettings) -> tuple[np.ndarray, np.ndarray, float]:
     start = time.perf_counter()
     method, seed = METHODS[job.method], settings.study.seed
-    model = method.model(_info(job, settings), trial_hyperparameters(seed, method, 0), seed)
-    model.fit(job.arrays.x_train, job.arrays.y_train)
-    valid, test = (model.predict_proba(x) for x in (job.arrays.x_valid, job.arrays.x_test))
-    return valid, test, time.perf_counter() - start
+    arrays = job.arrays
+
+    def fitted(x, y):
+        model = method.model(_info(job, settings), trial_hyperparameters(seed, method, 0), seed)
+        return model.fit(x, y)
+
+    model = fitted(arrays.x_train, arrays.y_train)
+    valid = model.predict_proba(arrays.x_valid)
+    if settings.refit:
+        both = (arrays.x_train, arrays.x_valid), (arrays.y_train, arrays.y_valid)
+        model = fitted(*map(np.concatenate, both))
+    return valid, model.predict_proba(arrays.x_test), time.perf_counter() - start
 
 
 def _train_networks(
     job: Job, settings: AirSettings, seeds: Sequence[int], progress: Progress, share: float
 ) -> Iterator[Made]:
-    """A method of the table, on a network of level log-odds."""
-    study, method = settings.study, METHODS[job.method]
+    """A method of the table, on a network of level log-odds or of a cumulative link."""
+    study, network = settings.study, Network(settings.study.hidden, dropout=settings.dropout)
+    name = job.method
+    if name in cumulative.METHODS:
+        network, name = cumulative.CumulativeNetwork(network), cumulative.METHODS[name][1]
+    method = METHODS[name]
     info = _info(job, settings)
     hyper = trial_hyperparameters(study.seed, method, 0)
     learning_rate = study.learning_rate * hyper.pop("learning_rate_scale")
@@ -148,7 +161,7 @@ def _train_networks(
         settings,
         progress,
         share,
-        network=Network(study.hidden, dropout=settings.dropout),
+        network=network,
         build_loss=lambda values: method.loss(info, values),
         data=job.arrays,
         replicas=[Replica(seed, learning_rate, hyper) for seed in seeds],
@@ -200,17 +213,22 @@ def _replicas(
     job: Job, settings: AirSettings, progress: Progress, share: float, **how: Any
 ) -> Iterator[tuple[Trained, Run]]:
     """Train, and say what went otherwise; a run still without scores for each replica."""
-    each = share * len(how["replicas"]) / job.epochs
+    each = share * len(how["replicas"]) / job.epochs / (2 if settings.refit else 1)
+    how |= {
+        "reward": job.scorer.reward,
+        "task": job.scorer.task,
+        "epochs": job.epochs,
+        "batch_size": settings.study.batch_size,
+        "on_epoch": lambda *_: progress.advance(each),
+    }
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        trained = train_replicas(
-            reward=job.scorer.reward,
-            task=job.scorer.task,
-            epochs=job.epochs,
-            batch_size=settings.study.batch_size,
-            on_epoch=lambda *_: progress.advance(each),
-            **how,
-        )
+        trained = train_replicas(**how)
+        if settings.refit:
+            # It ends when the longest replica does, before as many epochs as were booked.
+            longest = max((one.best_epoch + 1 for one in trained if not one.diverged), default=0)
+            trained = refit_replicas(chosen=trained, **how)
+            progress.advance(each * (job.epochs - longest))
     for message in dict.fromkeys(str(warning.message) for warning in caught):
         progress.say(f"{job.method}: {message}")
     for one in trained:

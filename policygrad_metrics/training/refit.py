@@ -29,19 +29,6 @@ def refit_replicas(data: Parts, chosen: list[Trained], **how: Any) -> list[Train
         history stay those of the first, which had not seen the validation part. Steps, seconds and
         reward evaluations are those of both. A replica that diverged the first time stays as it
         was.
-
-    >>> import numpy as np, types, policygrad_metrics as pgm
-    >>> from policygrad_metrics.training import Network, Replica, refit_replicas, train_replicas
-    >>> x = np.linspace(-1, 1, 60, dtype="float32")[:, None]
-    >>> y = (x[:, 0] > 0.5).astype(int)
-    >>> parts = types.SimpleNamespace(x_train=x[::2], y_train=y[::2], x_valid=x[1::2],
-    ...                               y_valid=y[1::2], x_test=x)
-    >>> how = {"network": Network((8,)), "build_loss": lambda hyper: pgm.PolicyGradientLoss("f1"),
-    ...        "reward": "f1", "task": "binary", "replicas": [Replica(0, 0.1)], "epochs": 8}
-    >>> first = train_replicas(data=parts, **how)
-    >>> second = refit_replicas(parts, first, **how)
-    >>> second[0].steps == first[0].steps + first[0].best_epoch + 1
-    True
     """
     replicas = how.pop("replicas")
     places = [place for place, one in enumerate(chosen) if not one.diverged]
