@@ -10,9 +10,9 @@ import keras
 class StopOnBadBatch(keras.callbacks.Callback):
     """Raise an error that names the first batch whose loss is not finite.
 
-    Under XLA (Keras's default) a loss cannot raise: labels outside the classes, NaN inputs and
-    outputs that have diverged show as a NaN loss. This callback turns that into an error before
-    training goes on.
+    Under XLA (Keras's default on a GPU) a loss cannot raise: labels outside the classes, NaN
+    inputs and outputs that have diverged show as a NaN loss. This callback turns that into an
+    error before training goes on.
 
     Raises:
         ValueError: in `fit`, after the batch.

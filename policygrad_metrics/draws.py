@@ -21,9 +21,14 @@ _FULL_RANGE: Any = None  # all 2^32 values
 def as_seed(seed: Any) -> Tensor:
     """An int, or two int32 numbers, as an int32 tensor `[2]`.
 
+    Raises:
+        ValueError: it is neither.
+
     >>> as_seed(7).numpy().tolist()
     [7, 0]
     """
+    if seed is None or not tf.convert_to_tensor(seed).dtype.is_integer:
+        raise ValueError(f"seed must be an int, or two int32 numbers; it is {seed!r}.")
     seed = tf.cast(tf.convert_to_tensor(seed), tf.int32)
     return tf.stack([seed, 0]) if seed.shape.rank == 0 else seed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -143,7 +144,7 @@ class PolicyGradientLoss(SiteLoss):
         ValueError: unknown names; a weight below 0, or of the log-likelihood for a policy without
             values; a background for a Python reward or under tf.distribute; labels outside the
             classes; outputs that are NaN or do not fit the policy; a Python reward inside XLA.
-            Under XLA (Keras's default, `jit_compile="auto"`) values cannot be checked by an error:
+            Under XLA (Keras's default where there is a GPU) values cannot be checked by an error:
             a label outside the classes gives a NaN loss and a zero gradient. NaN inputs give a NaN
             loss too, but also spoil the weights, as the gradient of a kernel contains its inputs.
             `StopOnBadBatch` turns both into an error that names the batch.
@@ -183,7 +184,8 @@ class PolicyGradientLoss(SiteLoss):
             "log_likelihood": log_likelihood,
         }
         for argument, value in weights.items():
-            if not (tf.is_tensor(value) or 0.0 <= value < float("inf")):
+            number = isinstance(value, numbers.Real) and 0.0 <= float(value) < float("inf")
+            if not (number or tf.is_tensor(value)):
                 raise ValueError(f"{argument} must be a finite number, 0 or more; it is {value!r}.")
         if not (_is_zero(log_likelihood) or isinstance(self.policy, BinnedRegression)):
             raise ValueError(

@@ -57,7 +57,7 @@ class RewardMetric(keras.metrics.Metric):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Add a batch."""
-        batch = read_batch(self.policy, y_true, y_pred, sample_weight)
+        batch = read_batch(self.policy, y_true, y_pred, sample_weight, decides=True)
         decisions = batch.policy.predict(y_pred)
         self._multilabel = batch.multilabel
         truth, labels = (flatten_sites(x, batch.multilabel) for x in (batch.labels, decisions))

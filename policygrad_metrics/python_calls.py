@@ -40,7 +40,7 @@ def call_checked(function: Callable[..., Any], name: str, arguments: Arguments) 
     except Exception as error:
         weighted = " and sample_weight=" if weights else ""
         raise RuntimeError(
-            f"the function of reward {name!r} raised {type(error).__name__}: {error} It was "
+            f"the function of reward {name!r} raised {type(error).__name__}: {error}. It was "
             f"called with y_true and y_pred of shape {np.shape(y_true)}{weighted}."
         ) from error
     if result.size != 1 or not np.issubdtype(result.dtype, np.number):

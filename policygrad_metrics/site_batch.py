@@ -8,12 +8,14 @@ raise one, and by a NaN loss with a zero gradient under XLA, which cannot raise.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
+from tensorflow.python.ops.control_flow_v2_func_graphs import CondBranchFuncGraph
 
 from policygrad_metrics.global_batch import check_strategy, over_replicas, replicas
 from policygrad_metrics.policies import Policy, Sigmoid, Softmax, get_policy
@@ -76,7 +78,8 @@ def resolve_policy(policy: str | Policy, y_true: Any, outputs: Any) -> Policy:
     columns = outputs.shape[-1]
     if columns == 1:
         return Sigmoid()
-    if y_true.shape.rank == outputs.shape.rank and y_true.shape[-1] == columns:
+    rank = outputs.shape.rank
+    if rank > 1 and y_true.shape.rank == rank and y_true.shape[-1] == columns:
         raise ValueError(
             f'policy="auto" cannot tell what y_true of shape {y_true.shape} with outputs of shape '
             f'{outputs.shape} means. Use policy="sigmoid" for multi-label columns, or '
@@ -86,7 +89,11 @@ def resolve_policy(policy: str | Policy, y_true: Any, outputs: Any) -> Policy:
 
 
 def read_batch(
-    policy: str | Policy, y_true: Any, outputs: Any, sample_weight: Any = None
+    policy: str | Policy,
+    y_true: Any,
+    outputs: Any,
+    sample_weight: Any = None,
+    decides: bool = False,
 ) -> SiteBatch:
     """Read one batch.
 
@@ -96,15 +103,22 @@ def read_batch(
             rows, or target values (`BinnedRegression`).
         outputs: the network's outputs; a Keras mask on them counts as weight 0.
         sample_weight: `[B]`, `[B, 1]` or `[*sites]`.
+        decides: whether only decisions are read, which a softmax does not change.
+
+    Warns:
+        UserWarning: the network ends with a softmax or a sigmoid, where logits are read.
 
     Raises:
         ValueError: shapes do not fit, or (outside a graph) labels lie outside the classes or
             outputs are not finite.
     """
+    if y_true is None:
+        raise ValueError("y_true is None: the loss needs the truth. Give fit and evaluate y.")
     mask = getattr(outputs, "_keras_mask", None)
     outputs = tf.convert_to_tensor(outputs)
     y_true = tf.convert_to_tensor(y_true)
     policy = resolve_policy(policy, y_true, outputs)
+    _warn_of_probabilities(policy, outputs, decides)
     labels = policy.labels(y_true, outputs)
     finite = tf.reduce_all(tf.math.is_finite(outputs))
     # Where no error can be raised, a NaN must at least not come back through the policy.
@@ -124,6 +138,23 @@ def read_batch(
     )
 
 
+def _warn_of_probabilities(policy, outputs, decides):
+    """A last layer's activation by mistake trains badly, and in silence."""
+    if not hasattr(outputs, "_keras_logits"):  # what Keras's own activations leave on a tensor
+        return
+    if isinstance(policy, Sigmoid):
+        consequence = "every probability above 0 would be a positive"
+    elif isinstance(policy, Softmax) and not decides:
+        consequence = "probabilities would be squashed a second time, and hardly train"
+    else:
+        return
+    warnings.warn(
+        f"the network ends with a softmax or a sigmoid, but policy {policy.name!r} reads logits: "
+        f"{consequence}. Leave the last activation out: Dense({outputs.shape[-1]}).",
+        stacklevel=2,
+    )
+
+
 def _checked(policy, y_true, num_classes, finite, invalid, weight):
     known = ~tf.reduce_any(invalid)
     proper = True if weight is None else tf.reduce_all(tf.math.is_finite(weight) & (weight >= 0.0))
@@ -137,7 +168,8 @@ def _checked(policy, y_true, num_classes, finite, invalid, weight):
     )
     about_logits = (
         "the network's outputs hold NaN or infinite values in this batch: the inputs hold NaN, or "
-        "training has diverged (lower the learning rate, or clip gradients)."
+        "training has diverged (lower the learning rate, or clip gradients), or float16 is too "
+        "narrow for them (mixed precision: scale the inputs)."
     )
     about_weight = "sample_weight must be finite and not negative in this batch; some are not."
     rows = tf.reshape(tf.boolean_mask(y_true, _over_rows(invalid, y_true)), [-1])[:8]
@@ -184,8 +216,8 @@ def check_replicas(reduction: str | None, variables: Sequence[Any]) -> None:
         variables: what it remembers from step to step.
 
     Raises:
-        ValueError: replicas under XLA; a reduction that is no mean; variables that each replica
-            would write on its own.
+        ValueError: replicas under XLA; several steps per execution; a reduction that is no mean;
+            variables that each replica would write on its own.
     """
     check_strategy()
     if replicas() == 1:
@@ -194,6 +226,11 @@ def check_replicas(reduction: str | None, variables: Sequence[Any]) -> None:
         raise ValueError(
             "XLA cannot exchange sums between replicas: under a tf.distribute strategy use "
             "model.compile(..., jit_compile=False)."
+        )
+    if _several_steps():
+        raise ValueError(
+            "Keras cannot run several steps in one execution under a tf.distribute strategy: use "
+            "model.compile(..., steps_per_execution=1)."
         )
     if reduction not in _MEANS:
         raise ValueError(
@@ -205,6 +242,14 @@ def check_replicas(reduction: str | None, variables: Sequence[Any]) -> None:
             "this loss remembers something from step to step: make it inside strategy.scope(), "
             "as the model, so that its replicas agree on it."
         )
+
+
+def _several_steps():
+    """Whether this is traced as Keras's training step inside Keras's loop over several of them."""
+    graph: Any = tf.compat.v1.get_default_graph()
+    outer = getattr(graph, "outer_graph", None)
+    step = str(getattr(graph, "name", "")).startswith("one_step_on_data")
+    return step and isinstance(outer, CondBranchFuncGraph)
 
 
 class MeanOfValues(keras.losses.Loss):

@@ -57,7 +57,7 @@ def score(model):
     return model.evaluate(x[96:], y[96:], verbose=0, return_dict=True)["f1_macro"]
 
 
-# ---------------------------------------------------------------- the callbacks of MISSION D1
+# ---------------------------------------------------------------- Keras's callbacks
 
 
 class Own(keras.callbacks.Callback):
@@ -185,7 +185,7 @@ def test_the_progress_bar_shows_the_reward(capsys):
     assert f"{MONITOR}: 0." in printed
 
 
-# ---------------------------------------------------------------- regularisers and constraints (D2)
+# ---------------------------------------------------------------- regularisers and constraints
 
 PENALTIES = {
     "l1": (keras.regularizers.L1(0.02), lambda w: 0.02 * np.abs(w).sum()),

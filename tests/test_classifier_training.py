@@ -14,7 +14,7 @@ import scipy.sparse
 import sklearn.base
 import tensorflow as tf
 from classifier_toys import cancer_rows, iris_rows, quick
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_iris, make_multilabel_classification
 
 import policygrad_metrics as pgm
 from policygrad_metrics.tabular import fitting
@@ -60,6 +60,27 @@ def test_balanced_class_weight_is_that_sample_weight(cancer):
     weight = np.where(y == "ill", 300 / 120, 300 / 480)
     by_hand = quick("accuracy").fit(X, y, sample_weight=weight)
     np.testing.assert_array_equal(balanced.predict_proba(X), by_hand.predict_proba(X))
+
+
+def test_class_weights_by_name_multiply_sample_weights(cancer):
+    X, y = cancer
+    weight = np.random.default_rng(0).integers(1, 4, len(y))
+    named = quick("accuracy", class_weight={"ill": 3.0}).fit(X, y, sample_weight=weight)
+    by_hand = quick("accuracy").fit(X, y, sample_weight=np.where(y == "ill", 3.0, 1.0) * weight)
+    np.testing.assert_array_equal(named.predict_proba(X), by_hand.predict_proba(X))
+    part = y == "well"  # a part of the rows that lacks the class
+    model = quick("accuracy", class_weight={"ill": 3.0})
+    model.partial_fit(X[part], y[part], classes=["ill", "well"])
+
+
+@pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_matrix])
+def test_class_weights_of_label_columns_multiply(container):
+    X, y = make_multilabel_classification(80, 5, n_classes=3, random_state=0)
+    weights = [{0: 1.0, 1: 5.0}, {0: 1.0, 1: 1.0}, {0: 2.0, 1: 3.0}]
+    listed = quick("f1_macro", class_weight=weights).fit(X, container(y))
+    rows = np.prod([[w[int(v)] for v in column] for w, column in zip(weights, y.T, strict=True)], 0)
+    by_hand = quick("f1_macro").fit(X, y, sample_weight=rows)
+    np.testing.assert_array_equal(listed.predict_proba(X), by_hand.predict_proba(X))
 
 
 @pytest.mark.parametrize("seed", range(20))

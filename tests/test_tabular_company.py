@@ -140,6 +140,38 @@ def test_imbalanced_learn_searches_pickles_and_takes_parameters(cancer):
     assert pipeline.set_params(net__epochs=7).get_params()["net__epochs"] == 7
 
 
+#: Those of imbalanced-learn's own tests of its pipeline that have a classifier at its end.
+IMBLEARN_TESTS = (
+    *("methods_anova", "methods_pca_svm", "methods_preprocessing_svm", "methods_anova_rus"),
+    *("memory_transformer", "memory_sampler", "methods_pca_rus_svm", "methods_rus_pca_svm"),
+    *("none_classifier", "none_sampler_classifier", "sampler_none_classifier"),
+    *("with_step_that_implements_both_sample_and_transform", "with_step_that_it_is_pipeline"),
+    *("param_validation", "with_set_output"),
+)
+
+
+def in_place_of_another(**arguments):
+    """Our classifier, for whatever arguments of theirs."""
+    return quick("accuracy", learning_rate=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", IMBLEARN_TESTS)
+def test_imbalanced_learn_tests_its_pipeline_with_our_classifier(monkeypatch, name):
+    pytest.importorskip("imblearn")
+    from imblearn.tests import test_pipeline as theirs
+
+    for classifier in ("LogisticRegression", "SVC"):
+        monkeypatch.setattr(theirs, classifier, in_place_of_another)
+    getattr(theirs, f"test_pipeline_{name}")()
+
+
+def test_imbalanced_learn_checks_labels_of_a_data_frame():
+    checks = pytest.importorskip("imblearn.utils.estimator_checks")
+    model = quick("accuracy", epochs=100, learning_rate=0.01)
+    checks.check_classifiers_with_encoded_labels("PolicyGradientClassifier", model)
+
+
 def test_balanced_bags_of_networks(cancer):
     ensemble = pytest.importorskip("imblearn.ensemble")
     X, y = cancer

@@ -93,6 +93,8 @@ def finetune(
     2
     """
     _check_numbers(epochs, batch_size, learning_rate, validation_split, patience)
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"model must be a keras.Model; it is {type(model).__name__}.")
     if not model.built or not model.trainable_variables:
         raise ValueError("the model must be built and have weights that are not frozen.")
     if validation_data is None:
@@ -100,6 +102,7 @@ def finetune(
             raise ValueError("validation_data must be given where x is a dataset.")
         held = stratified_rows(np.asarray(y), validation_split, seed)
         parts = (x, y) if sample_weight is None else (x, y, sample_weight)
+        _check_lengths(parts)
         validation_data = _rows(parts, held)
         x, y, *weights = _rows(parts, ~held)  # pyright: ignore[reportGeneralTypeIssues]
         sample_weight = weights[0] if weights else None
@@ -230,6 +233,14 @@ def _check_logits(model, policy, outputs, squashed):
 def _rows(parts, kept):
     rows = np.flatnonzero(kept)
     return keras.tree.map_structure(lambda array: np.asarray(array)[rows], tuple(parts))
+
+
+def _check_lengths(parts):
+    sizes = [len(np.asarray(array)) for array in keras.tree.flatten(parts)]
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            f"x, y and sample_weight must hold the same number of examples; they hold {sizes}."
+        )
 
 
 def _check_numbers(epochs, batch_size, learning_rate, validation_split, patience):

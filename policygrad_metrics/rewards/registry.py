@@ -125,6 +125,12 @@ def get_reward(reward: str | Reward | Callable[..., float], **arguments: Any) ->
         return dataclasses.replace(reward, **arguments) if arguments else reward
     if isinstance(reward, str):
         return _by_name(reward, arguments)
+    if hasattr(reward, "_score_func") or hasattr(reward, "update_state"):
+        raise TypeError(
+            f"reward must be a name, a Reward or a function f(y_true, y_pred) -> float; {reward!r} "
+            "is a scikit-learn scorer, which takes an estimator, or a Keras metric, which adds up "
+            "over calls. Give the metric's function, such as sklearn.metrics.f1_score, or a name."
+        )
     if callable(reward):
         return BlackBox(reward, **arguments)
     raise TypeError(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 
 def check_whole(argument: str, value: Any, least: int, or_none: bool = False) -> None:
@@ -46,6 +49,20 @@ def check_number(argument: str, value: Any, most: float = float("inf"), zero: bo
         raise ValueError(f"{argument} must be a number {low}{high}; it is {value!r}.")
 
 
+def check_truth(argument: str, value: Any) -> None:
+    """Raise unless `value` is True or False.
+
+    Raises:
+        ValueError: it is not: "no" would be read as yes.
+
+    >>> check_truth("warm_start", "no")
+    Traceback (most recent call last):
+    ValueError: warm_start must be True or False; it is 'no'.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{argument} must be True or False; it is {value!r}.")
+
+
 def check_hidden(hidden: Any) -> Any:
     """Sizes of layers as a tuple of ints, or the function itself.
 
@@ -70,3 +87,46 @@ def check_hidden(hidden: Any) -> Any:
             f"n_outputs) -> keras.Model; it is {hidden!r}."
         )
     return tuple(int(size) for size in sizes)
+
+
+def full_class_weight(
+    class_weight: Any, classes: Sequence[Any], label_columns: int | None = None
+) -> Any:
+    """Return `class_weight` as scikit-learn reads it, with 1 for the classes that it leaves out.
+
+    Args:
+        class_weight: "balanced", a dict by class, or for label columns a list of one dict each.
+        classes: of a target, or of each label column.
+        label_columns: how many, None if there is one target a row.
+
+    Raises:
+        ValueError: it is something else, names what is no class, or holds a weight below 0.
+
+    >>> full_class_weight({"ill": 5.0}, ["ill", "well"])
+    {'ill': 5.0, 'well': 1.0}
+    >>> full_class_weight({"ill": 5.0, "wel": 2.0}, ["ill", "well"])
+    Traceback (most recent call last):
+    ValueError: class_weight holds ['wel'], which are none of the classes ['ill', 'well'].
+    """
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        return class_weight
+    columns = [class_weight] if label_columns is None else class_weight
+    fits = isinstance(columns, list) and len(columns) == (label_columns or 1)
+    if not fits or not all(isinstance(weights, dict) for weights in columns):
+        wanted = "a dict of weights by class"
+        if label_columns is not None:
+            wanted = f"a list of {label_columns} dicts by class 0 and 1, one for each label column"
+        raise ValueError(
+            f'class_weight must be None, "balanced" or {wanted}; it is {class_weight!r}.'
+        )
+    for weights in columns:
+        unknown = [label for label in weights if label not in classes]
+        # A class that a fold of the rows happens to lack is fine; a slip of the pen leaves one out.
+        if unknown and not all(label in weights for label in classes):
+            raise ValueError(
+                f"class_weight holds {unknown}, which are none of the classes {list(classes)}."
+            )
+        for label, weight in weights.items():
+            check_number(f"class_weight[{label!r}]", weight, zero=True)
+    full = [{label: weights.get(label, 1.0) for label in classes} for weights in columns]
+    return full[0] if label_columns is None else full

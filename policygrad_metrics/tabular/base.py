@@ -18,7 +18,13 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from policygrad_metrics.estimators import get_estimator
 from policygrad_metrics.policies import Policy
 from policygrad_metrics.running_counts import window_of
-from policygrad_metrics.tabular.arguments import check_hidden, check_number, check_whole
+from policygrad_metrics.tabular.arguments import (
+    check_hidden,
+    check_number,
+    check_truth,
+    check_whole,
+    full_class_weight,
+)
 from policygrad_metrics.tabular.fitting import Network, train
 from policygrad_metrics.tabular.program import Recipe
 from policygrad_metrics.tabular.rows import Rows, as_rows, hold_out
@@ -147,6 +153,10 @@ class TabularEstimator(BaseEstimator, abc.ABC):
         check_whole("epochs", self.epochs, 1)
         check_whole("batch_size", self.batch_size, 1, or_none=True)
         check_whole("patience", self.patience, 1)
+        for name in ("early_stopping", "tune_decision", "warm_start"):
+            check_truth(name, getattr(self, name))
+        if not isinstance(self.verbose, (bool, np.bool_)):
+            check_whole("verbose", self.verbose, 0)
         check_number("learning_rate", self.learning_rate)
         check_number("cross_entropy", self.cross_entropy, zero=True)
         check_number("log_likelihood", self.log_likelihood, zero=True)
@@ -156,15 +166,8 @@ class TabularEstimator(BaseEstimator, abc.ABC):
             get_estimator(self.estimator)
 
     def _validated(self, X, y, sample_weight, reset, least_rows=1):
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=np.float32,
-            ensure_min_samples=least_rows,
-            reset=reset,
-            **self._target_options,
+        X, y = self._numbers(
+            X, y, ensure_min_samples=least_rows, reset=reset, **self._target_options
         )
         weight = None
         if sample_weight is not None:
@@ -172,6 +175,18 @@ class TabularEstimator(BaseEstimator, abc.ABC):
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
         return X, y, weight
+
+    def _numbers(self, *data, **options):
+        try:
+            return validate_data(self, *data, accept_sparse="csr", dtype=np.float32, **options)
+        except ValueError as error:
+            if "could not convert string to float" not in str(error):
+                raise
+            values = "X and y" if self._target_options.get("y_numeric") else "X"
+            raise ValueError(
+                f"{values} must hold numbers; {error}. Encode text and categories before, for "
+                "example by OneHotEncoder in a ColumnTransformer."
+            ) from error
 
     def _start(self, target, rows):
         policy = self._policy_for(target, rows)
@@ -197,7 +212,9 @@ class TabularEstimator(BaseEstimator, abc.ABC):
     def _rows(self, target, X, y, weight):
         encoded = target.encode(y)
         if self.class_weight is not None:
-            balance = compute_sample_weight(self.class_weight, self._balanced_by(target, y))
+            classes = [0, 1] if target.multilabel else target.classes.tolist()
+            full = full_class_weight(self.class_weight, classes, target.label_columns)
+            balance = compute_sample_weight(full, self._balanced_by(target, y))
             weight = balance if weight is None else weight * balance
         merge = self.batch_size is None or len(encoded) <= self.batch_size
         return as_rows(X, encoded, weight, merge)
@@ -216,8 +233,7 @@ class TabularEstimator(BaseEstimator, abc.ABC):
 
     def _outputs(self, X):
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
-        return self._network.outputs(X)
+        return self._network.outputs(self._numbers(X, reset=False))
 
     def _logits(self, X):
         outputs = self._outputs(X)  # before anything that only a fitted estimator has

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
 
 from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.estimators import Estimator
@@ -192,6 +193,7 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
     @property
     def classes_(self) -> np.ndarray:
         """The classes, sorted; column numbers if multi-label."""
+        check_is_fitted(self)
         return self._target.classes
 
     def _learn_target(self, y: Any, known: Target | None) -> Target:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics import aqi
-from policygrad_metrics._checks import choose
 from policygrad_metrics.policies import BinnedRegression
 
 
@@ -57,7 +56,8 @@ class LevelTarget:
                 "levels, edges=(35, 75), or a standard of pgm.aqi.scales(), scale='taiwan'."
             )
         if not isinstance(logarithm, bool):
-            choose("logarithm", logarithm, ["auto"])
+            if logarithm != "auto":
+                raise ValueError(f'logarithm must be True, False or "auto"; it is {logarithm!r}.')
             logarithm = scale is not None
         if scale is not None:
             policy = BinnedRegression.for_scale(scale, pollutant, noise=noise, logarithm=logarithm)
@@ -71,6 +71,11 @@ class LevelTarget:
     def num_classes(self) -> int:
         """How many levels there are."""
         return len(self.policy.edges) + 1
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The levels."""
+        return np.arange(self.num_classes)
 
     @property
     def multilabel(self) -> bool:
@@ -90,9 +95,15 @@ class LevelTarget:
         """The values, checked.
 
         Raises:
-            ValueError: a concentration is negative, or a value too low for its logarithm.
+            ValueError: y is text, a concentration is negative, or a value too low for its logarithm.
         """
-        values = np.asarray(y, np.float64)
+        values = np.asarray(y)
+        if values.dtype.kind in "US":
+            raise ValueError(
+                f"y must hold numbers, values in the units of the edges; it holds text, {y[0]!r}. "
+                "For named classes there is PolicyGradientClassifier."
+            )
+        values = values.astype(np.float64)
         least = float(values.min(initial=0.0))
         if self.lowest is not None and least < self.lowest:
             raise ValueError(

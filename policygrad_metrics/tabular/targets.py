@@ -46,18 +46,19 @@ class Target:
                 is not one of two classes.
         """
         if _is_indicator(y):
+            _as_indicators(y)
             if pos_label is not None:
                 raise ValueError(
                     f"pos_label is for two classes; it is {pos_label!r} and y is a multi-label "
                     "indicator. Leave it None."
                 )
             return cls(np.arange(y.shape[1]), multilabel=True)
-        known = np.unique(_one_column(y) if classes is None else np.asarray(classes))
+        known = np.unique(_one_column(y, warn=True) if classes is None else np.asarray(classes))
         if len(known) < 2:
+            found = f"one class, {known.tolist()[0]!r}" if len(known) else "none"
             raise ValueError(
-                "y must hold at least two classes; it holds "
-                f"{'one class, ' + repr(known[0]) if len(known) else 'none'}. A reward of one "
-                "class says nothing."
+                f"y must hold at least two classes; it holds {found}. A reward of one class says "
+                "nothing."
             )
         if pos_label is not None and (len(known) != 2 or pos_label not in known.tolist()):
             raise ValueError(
@@ -90,13 +91,14 @@ class Target:
                 raise ValueError(
                     f"y must have {len(self.classes)} label columns as before; it has {y.shape[1]}."
                 )
-            return (y.toarray() if scipy.sparse.issparse(y) else np.asarray(y)).astype(np.int64)
+            return _as_indicators(y)
         y = _one_column(y)
         unknown = np.setdiff1d(y, self.classes)
         if len(unknown):
             raise ValueError(
                 f"y holds the classes {unknown.tolist()}, which are none of the classes "
-                f"{self.classes.tolist()}. Give partial_fit all classes at its first call."
+                f"{self.classes.tolist()}. Fit on rows of all classes; partial_fit must be given "
+                "all of them at its first call."
             )
         codes = np.searchsorted(self.classes, y)
         return 1 - codes if self.flipped else codes
@@ -181,6 +183,18 @@ def _is_indicator(y):
     return type_of_target(y, input_name="y") == "multilabel-indicator"
 
 
-def _one_column(y):
+def _as_indicators(y):
+    """Label columns as int64 `[N, L]`; scikit-learn takes any two numbers for an indicator."""
+    y = y.toarray() if scipy.sparse.issparse(y) else np.asarray(y)
+    values = np.unique(y)
+    if not np.isin(values, (0, 1)).all():
+        raise ValueError(
+            f"y must hold 0/1 indicators where it has several columns; it holds {values.tolist()}. "
+            "Write 1 where a label is there and 0 where it is not."
+        )
+    return y.astype(np.int64)
+
+
+def _one_column(y, warn=False):
     check_classification_targets(y)
-    return column_or_1d(y, warn=True)
+    return column_or_1d(y, warn=warn)
