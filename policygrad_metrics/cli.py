@@ -187,9 +187,16 @@ def _say_about(datasets: Sequence[Any]) -> Any:
     """Say what the data are; return where all but results goes, standard error."""
     from rich.console import Console
 
+    from policygrad_metrics.study.progress import printable
+
     notes = Console(stderr=True)
     for dataset in datasets:
-        notes.print(_about(dataset), markup=False, highlight=False, soft_wrap=not notes.is_terminal)
+        notes.print(
+            printable(_about(dataset)),
+            markup=False,
+            highlight=False,
+            soft_wrap=not notes.is_terminal,
+        )
     return notes
 
 
@@ -226,7 +233,7 @@ def _about(dataset: Any) -> str:
 def _print_study(done: Any, *, as_json: bool) -> None:
     from rich.console import Console
 
-    from policygrad_metrics.study.content import rich_grid
+    from policygrad_metrics.study.grid import rich_grid
     from policygrad_metrics.study.records import finite
     from policygrad_metrics.study.table import as_json as table_json
     from policygrad_metrics.study.table import rich_table

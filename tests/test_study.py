@@ -7,11 +7,14 @@ import random
 import re
 import resource
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies
@@ -210,6 +213,39 @@ def test_a_directory_that_cannot_be_made_is_an_error_before_any_run(tmp_path):
         with pytest.raises(StudyError, match="cannot be made") as raised:
             stored(directory)
         assert not raised.value.running
+
+
+def test_a_directory_that_may_not_be_written_is_an_error_before_any_run(tmp_path):
+    """In a process that gives up the rights of root, if it has them."""
+    study = Path(tempfile.mkdtemp())  # others may not look into tmp_path
+    fill(study, [a_run()])
+    (study / "lock").unlink()
+    study.chmod(0o555)
+    before = (study / RUNS).read_bytes()
+    script = f"""
+        import os
+        from policygrad_metrics.study.records import StudyError
+        from policygrad_metrics.study.runs import RunStore
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        try:
+            with RunStore.open({str(study)!r}, {SETTINGS_RECORD!r}):
+                print("open")
+        except StudyError as error:
+            print(error.running, error)
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True,
+            check=True,
+        )  # fmt: skip
+        assert done.stdout == (
+            f"False {study} cannot be used: Permission denied. Make room there, or choose another "
+            "directory with --out.\n"
+        )
+        assert (study / RUNS).read_bytes() == before
+    finally:
+        shutil.rmtree(study)
 
 
 def test_killed_at_random_moments_no_finished_run_is_lost(tmp_path):

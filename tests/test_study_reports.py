@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from study_cases import a_run
 
 from policygrad_metrics.study.content import summaries
 from policygrad_metrics.study.overall import mean_ranks, overall
-from policygrad_metrics.study.plots import draw_all
-from policygrad_metrics.study.records import Run
+from policygrad_metrics.study.overview import overview_grid
+from policygrad_metrics.study.plots import _band, draw_all
+from policygrad_metrics.study.records import Run, StudyError
 from policygrad_metrics.study.report import write_reports
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table import heading, rich_table, summarise
@@ -224,7 +226,7 @@ def test_the_html_report_needs_no_other_file_and_escapes_everything(tmp_path):
     page = Page(path.read_text(encoding="utf-8"))
     assert "script" not in page.tags
     assert page.tags.count("img") == 3 * len(TASKS) + 2  # with the ranks of both columns
-    assert all(link.startswith("data:image/svg+xml;base64,") for link in page.links)
+    assert all(link.startswith(("data:image/svg+xml,", "#set-")) for link in page.links)
     text = " ".join(page.texts)
     for wanted in (EVIL, record["command"], *record["fixed"]["versions"].values(), "fair"):
         assert wanted in text
@@ -239,13 +241,94 @@ def test_the_markdown_report_has_whole_tables_whatever_names_hold(tmp_path):
     assert "<script>" not in text.replace(record["command"], "")
     assert record["command"] in text
     blocks = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
-    assert len(blocks) == 3 * len(TASKS) + 3  # with both columns' ranks and the settings
+    assert len(blocks) == 3 * len(TASKS) + 4  # with the ranks, the data sets and the settings
     for block in blocks:
         bars = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
         assert len(bars) == 1
     for picture in re.findall(r"\]\((plots/.*?)\)", text):
         assert (tmp_path / picture).read_text().startswith("<?xml")
     assert text.count("](plots/") == 3 * len(TASKS) + 2
+
+
+def test_every_picture_is_whole_xml_whatever_names_hold():
+    name = "--> ]]> \x0b\x00 \x1b[31m & <b>"
+    record, runs = a_study(name=name)
+    names = [f"{name} {k}" for k in range(2)]
+    drawn = draw_all(summaries(record, runs)[0], runs, names, multilabel=False)
+    assert len(drawn) == 3
+    for one in drawn:
+        assert ElementTree.fromstring(one.svg).tag.endswith("svg")
+
+
+class Outline(html.parser.HTMLParser):
+    """Collects anchors, the links to them, and which foldable parts are open."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.anchors, self.links, self.open = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.anchors += [found["id"]] if "id" in found else []
+        self.links += [found["href"]] if tag == "a" else []
+        self.open += ["open" in found] if tag == "details" else []
+
+
+@pytest.mark.parametrize("sets", [1, 4, 5])
+def test_many_data_sets_are_folded_below_one_line_each_that_leads_to_them(tmp_path, sets):
+    data, runs = {}, []
+    for number in range(sets):
+        record, more = a_study(name=f"set {number}")
+        data[f"set {number}"] = record["data"][f"set {number}"]
+        runs += [run for run in more if run.data == f"set {number}"]
+    record = {**record, "data": data, "chosen_data": [*data]}
+    html_path, markdown_path = write_reports(tmp_path, record, runs)
+    page = Outline(html_path.read_text(encoding="utf-8"))
+    anchors = [f"set-{number}" for number in range(1, sets + 1)]
+    assert page.anchors == anchors
+    assert page.links == ([f"#{anchor}" for anchor in anchors] if sets > 1 else [])
+    assert page.open == [sets <= 4] * sets
+    text = markdown_path.read_text(encoding="utf-8")
+    for number, anchor in enumerate(anchors):
+        assert f'<a id="{anchor}"></a>' in text
+        assert (f"[set {number}](#{anchor})" in text) == (sets > 1)
+
+
+def test_the_overview_names_the_best_of_each_column_and_the_reference():
+    tables = [
+        summarise(name, "f1", runs_of(SCORES, name), [*SCORES], own_splits=True)
+        for name in ("air", "wine")
+    ]
+    grid = overview_grid(tables, ["here", "there"])
+    assert [cell.link for row in grid.rows for cell in row if cell.link] == ["here", "there"]
+    for row, name in zip(grid.rows, ("air", "wine"), strict=True):
+        texts = [cell.text for cell in row]
+        assert texts[:2] == [name, "f1"]
+        assert [text.split(" ±")[0] for text in texts[2:]] == ["focal 0.552"] * 2 + ["0.525"]
+
+
+def test_a_long_curve_keeps_its_extremes_in_fewer_points():
+    rng = np.random.default_rng(0)
+    curves = rng.uniform(size=[3, 401])
+    curves[0, 300:] = np.nan
+    epochs, low, middle, high = _band(curves)
+    assert len(epochs) == 67
+    assert (low.min(), high.max()) == (np.nanmin(curves), np.nanmax(curves))
+    assert middle[:5] == pytest.approx([curves[:, k : k + 6].mean() for k in range(0, 30, 6)])
+    assert (epochs[0], epochs[-1]) == (3.5, 399)
+    short = _band(curves[:, :75])
+    np.testing.assert_array_equal(short[0], np.arange(1, 76))
+    np.testing.assert_array_equal(short[1], curves[:, :75].min(axis=0))
+    assert _band(np.full([2, 5], np.nan)).shape == (4, 0)
+
+
+def test_reports_that_cannot_be_written_say_that_the_runs_are_kept(tmp_path):
+    record, runs = a_study()
+    (tmp_path / "plots").write_text("in the way")
+    with pytest.raises(StudyError, match=r"cannot be made: .* Finished runs are kept") as raised:
+        write_reports(tmp_path, record, runs)
+    assert raised.value.running
 
 
 def test_both_reports_warn_of_diverged_runs(tmp_path):

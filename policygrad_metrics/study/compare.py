@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from policygrad_metrics.study.cases import Cases
-from policygrad_metrics.study.content import Grid, overall_grid, published_grids, summaries
+from policygrad_metrics.study.content import published_grids, summaries
+from policygrad_metrics.study.grid import Grid
 from policygrad_metrics.study.overall import all_overall
+from policygrad_metrics.study.overview import overall_grid
 from policygrad_metrics.study.plan import Job, plan, settings_record
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from policygrad_metrics.statistics import Interval
+from policygrad_metrics.study.grid import Grid, Text, p_text
 from policygrad_metrics.study.overall import Overall
+from policygrad_metrics.study.overview import overall_grid, overall_words, overview_grid, ranks_name
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.table import (
     COLUMNS,
@@ -19,46 +19,8 @@ from policygrad_metrics.study.table import (
     summarise,
 )
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 #: A title names so many data sets, and counts more.
 FEW_SETS = 4
-#: A terminal has room for so many columns.
-MOST_COLUMNS = 6
-
-
-@dataclasses.dataclass(frozen=True)
-class Text:
-    """A cell of a table."""
-
-    text: str
-    bold: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Grid:
-    """A table: a line over it, header, rows of cells, a line below."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[Text, ...], ...]
-    below: str = ""
-
-
-def rich_grid(grid: Grid) -> Table:
-    """Return the first columns of a grid, for a terminal."""
-    from rich import box, text
-    from rich.table import Table
-
-    table = Table(title=text.Text(grid.title), box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column(grid.header[0], no_wrap=True)
-    for name in grid.header[1:MOST_COLUMNS]:
-        table.add_column(name, justify="right", overflow="fold")
-    for row in grid.rows:
-        cells = row[:MOST_COLUMNS]
-        table.add_row(*(text.Text(cell.text, style="bold" if cell.bold else "") for cell in cells))
-    return table
 
 
 def summaries(settings: Mapping[str, Any], runs: Iterable[Run]) -> list[Summary]:
@@ -99,19 +61,21 @@ def content(
     """
     fixed, chosen = settings["fixed"], settings["chosen_data"]
     sets = []
-    for summary, (name, about) in zip(tables, chosen_data(settings), strict=True):
+    for number, (summary, (name, about)) in enumerate(
+        zip(tables, chosen_data(settings), strict=True), start=1
+    ):
         sets.append(
             {
                 "name": name,
+                "anchor": f"set-{number}",
                 "heading": f"{name}: {about['title']}",
                 "facts": _facts(about),
                 "notes": about["notes"],
                 "tables": (
                     _score_grid(summary),
                     *published_grids(settings, [summary]),
-                    _test_grid(summary),
-                    _cost_grid(summary),
                 ),
+                "last_tables": (_test_grid(summary), _cost_grid(summary)),
             }
         )
     flat = [(key, value) for key, value in fixed.items() if key != "versions"]
@@ -125,7 +89,10 @@ def content(
         "warnings": _warnings(tables),
         "command": settings["command"],
         "sets": sets,
-        "overall": tuple(overall_grid(found) for found in over),
+        "folded": len(sets) > FEW_SETS,
+        "overview": overview_grid(tables, [one["anchor"] for one in sets]) if over else None,
+        "overall": tuple((overall_grid(found), ranks_name(found)) for found in over),
+        "overall_words": overall_words(over) if over else "",
         "method": settings["protocol"],
         "settings": [(name, _plain(name, value)) for name, value in flat],
     }
@@ -185,7 +152,7 @@ def _test_grid(summary: Summary) -> Grid:
     rows = [
         (
             Text(method_text(row)),
-            *(_p_text(p) for cell in (row.plain, row.tuned) for p in (cell.p_value, cell.p_holm)),
+            *(p_text(p) for cell in (row.plain, row.tuned) for p in (cell.p_value, cell.p_holm)),
         )
         for row in summary.rows
         if row.method != summary.reference
@@ -235,65 +202,3 @@ def published_grids(settings: Mapping[str, Any], tables: Sequence[Summary]) -> l
             title = f"{summary.data}: published {summary.reward} beside the measured"
             grids.append(Grid(title, header, tuple(lines)))
     return grids
-
-
-def overall_grid(found: Overall) -> Grid:
-    """Return the table of one column over all data sets."""
-    header = ["method", "mean rank"]
-    if found.reference:
-        header += [
-            f"won / tied / lost against {found.reference}",
-            "mean difference",
-            "p",
-            "Holm's p",
-            "chance that a run is better",
-        ]
-    header.append("middle half")
-    best = found.standings[0].rank if found.standings else None
-    rows = []
-    for one in found.standings:
-        texts = [
-            Text(one.method, one.rank == best),
-            Text(f"{one.rank:.2f}", one.rank == best),
-        ]
-        if found.reference == one.method:
-            texts += [Text("-")] * 5
-        elif found.reference:
-            texts += [
-                Text(f"{one.won} / {one.tied} / {one.lost}"),
-                Text("-" if one.difference is None else f"{one.difference:+z.3f}"),
-                _p_text(one.p_value),
-                _p_text(one.p_holm),
-                Text(_interval_text(one.improvement)),
-            ]
-        texts.append(Text(_interval_text(one.middle)))
-        rows.append(tuple(texts))
-    below = (
-        f"{found.data_sets} data sets, each counted once; 1 is the best rank. Only methods that "
-        "ran on all of them; one of which any run diverged is last there. p: Wilcoxon's exact "
-        "signed-rank test over the data sets, with Holm's correction over the methods; data sets "
-        "made of the same rows are taken for independent. Middle half: interquartile mean of all "
-        "scores; chance: that a run is better than one of the reference, averaged over data sets; "
-        "both with 95 % bootstrap intervals for other seeds on the same data sets."
-    )
-    if found.critical is not None:
-        below += (
-            f" Friedman's test of all methods being alike: p {_p_words(found.friedman_p)}; "
-            f"critical difference of two mean ranks (Nemenyi, 95 %): {found.critical:.2f}."
-        )
-    return Grid(f"All data sets: {COLUMNS[found.column]}", tuple(header), tuple(rows), below)
-
-
-def _interval_text(interval: Interval | None) -> str:
-    return "-" if interval is None else interval.format(2)
-
-
-def _p_words(value: float | None) -> str:
-    text = _p_text(value).text
-    return text if text.startswith(("<", "-")) else f"= {text}"
-
-
-def _p_text(value: float | None) -> Text:
-    if value is None:
-        return Text("-")
-    return Text("< 0.001" if value < 0.001 else f"{value:.3f}")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from policygrad_metrics.study.content import Grid, Text
+from policygrad_metrics.study.grid import Grid, Text
 from policygrad_metrics.study.plots import Picture
 
 #: Stands for all data sets together where pictures are looked up; no data set has this name.
@@ -44,14 +44,15 @@ def render_markdown(
     escape = escape_markdown
     lines = [f"# {escape(shown['title'])}", "", escape(shown["lead"]), ""]
     lines += [f"**{escape(warning)}**\n" for warning in shown["warnings"]]
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", shown["command"])), default=0))
-    lines += ["The command that makes this report again:", ""]
-    lines += [f"{fence}sh", shown["command"], fence, ""]
-    for table in shown["overall"]:
+    drawn = {one.name: one for one in pictures.get(OVERALL, ())}
+    for table, name in shown["overall"]:
         lines += _markdown_grid(table, "##")
-    for picture in pictures.get(OVERALL, ()):
-        lines += [f"![{escape(picture.alt)}]({files[OVERALL, picture.name]})", ""]
+        if name in drawn:
+            lines += [f"![{escape(drawn[name].alt)}]({files[OVERALL, name]})", ""]
+    if shown["overview"]:
+        lines += [escape(shown["overall_words"]), "", *_markdown_grid(shown["overview"], "##")]
     for one in shown["sets"]:
+        lines += [f'<a id="{one["anchor"]}"></a>', ""]
         lines += [f"## {escape(one['heading'])}", "", escape(one["facts"]), ""]
         lines += [f"- {escape(note)}" for note in one["notes"]] + [""]
         for table in one["tables"]:
@@ -59,7 +60,12 @@ def render_markdown(
         for picture in pictures[one["name"]]:
             file = files[one["name"], picture.name]
             lines += [f"![{escape(picture.alt)}]({file})", ""]
+        for table in one["last_tables"]:
+            lines += _markdown_grid(table, "###")
     lines += ["## How it was done", "", *(f"- {escape(line)}" for line in shown["method"]), ""]
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", shown["command"])), default=0))
+    lines += ["The command that makes this report again:", ""]
+    lines += [f"{fence}sh", shown["command"], fence, ""]
     lines += ["| setting | value |", "| --- | --- |"]
     lines += [f"| {escape(name)} | {escape(value)} |" for name, value in shown["settings"]]
     return "\n".join(lines) + "\n"
@@ -68,6 +74,7 @@ def render_markdown(
 def _markdown_grid(grid: Grid, level: str) -> list[str]:
     def cell(text: Text) -> str:
         shown = escape_markdown(text.text)
+        shown = f"[{shown}](#{text.link})" if text.link else shown
         return f"**{shown}**" if text.bold else shown
 
     lines = [f"{level} {escape_markdown(grid.title)}", ""]

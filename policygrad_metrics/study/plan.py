@@ -37,7 +37,8 @@ _PROTOCOL = (
     "data for a seed, for the same number of epochs with Adam.",
     "{splits}",
     "{trials}",
-    "The weights kept are those of the epoch with the best validation reward, the last of equal ones.",
+    "The weights kept are those of the epoch with the best validation reward, the last of equal "
+    "ones.",
     'Decisions "as they come" are the most probable class, or above one half (of methods that '
     'train the expected level: its nearest level); "tuned" ones were chosen on the validation part '
     "for the same reward.",

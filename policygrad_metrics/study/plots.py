@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -26,6 +27,8 @@ from policygrad_metrics.study.table import Row, Summary
 
 #: A confusion matrix of more classes has no numbers in its cells.
 MOST_NUMBERED = 10
+#: A curve has no more points; its panel is some hundred dots wide.
+MOST_POINTS = 75
 _LONGEST_NAME = 18
 
 
@@ -45,7 +48,15 @@ def picture(name: str, alt: str, figure: Figure) -> Picture:
         # A letter that the font lacks becomes a box; the tables beside the picture have it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None})
-    return Picture(name, alt, stream.getvalue().decode())
+    # Names stand in comments beside their outlines; XML has no control characters.
+    svg = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]", "", stream.getvalue().decode())
+    # A hundredth of a point cannot be seen; a millionth fills the file.
+    svg = re.sub(
+        r'(?<= d=")[^"]*',
+        lambda path: re.sub(r"\d+\.\d{3,}", lambda x: f"{float(x[0]):.2f}", path[0]),
+        re.sub(r"\n +", "\n", svg),
+    )
+    return Picture(name, alt, svg)
 
 
 def draw_all(
@@ -98,27 +109,13 @@ def draw_learning(rows: Sequence[Row], runs: Sequence[Run], summary: Summary) ->
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 0.7 + 1.65 * lines), layout="constrained")
         panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat
-        reference = _curves(runs, summary.reference) if summary.reference else None
+        reference = _band(_curves(runs, summary.reference)) if summary.reference else None
         for axes, row in zip(panels, rows, strict=False):
-            curves = _curves(runs, row.method)
-            epochs = np.arange(1, curves.shape[1] + 1)
-            known = ~np.isnan(curves).all(axis=0)
+            epochs, low, middle, high = _band(_curves(runs, row.method))
             if reference is not None and row.method != summary.reference:
-                behind = ~np.isnan(reference).all(axis=0)
-                middle = np.nanmean(reference[:, behind], axis=0)
-                axes.plot(
-                    np.flatnonzero(behind) + 1, middle, color="#6b7075", linestyle="--", lw=1.1
-                )
-            shown = curves[:, known]
-            axes.fill_between(
-                epochs[known],
-                np.nanmin(shown, axis=0),
-                np.nanmax(shown, axis=0),
-                color=MIDDLE,
-                alpha=0.3,
-                lw=0,
-            )
-            axes.plot(epochs[known], np.nanmean(shown, axis=0), color=DARK, lw=1.8)
+                axes.plot(reference[0], reference[2], color="#6b7075", linestyle="--", lw=1.1)
+            axes.fill_between(epochs, low, high, color=MIDDLE, alpha=0.3, lw=0)
+            axes.plot(epochs, middle, color=DARK, lw=1.8)
             axes.set_title(short_label(row), fontsize=FONT - 1, loc="left")
             axes.grid(color="#e6e8ea")
         for axes in list(panels)[len(rows) :]:
@@ -136,6 +133,17 @@ def _curves(runs: Sequence[Run], method: str) -> np.ndarray:
     for curve, values in zip(curves, found, strict=True):
         curve[: len(values)] = [math.nan if value is None else value for value in values]
     return curves
+
+
+def _band(curves: np.ndarray) -> np.ndarray:
+    """Epoch, lowest, mean and highest value; of several epochs together where there are many."""
+    size = -(-curves.shape[1] // MOST_POINTS)
+    found = [
+        (start + (block.shape[1] + 1) / 2, np.nanmin(block), np.nanmean(block), np.nanmax(block))
+        for start in range(0, curves.shape[1], size)
+        if not np.isnan(block := curves[:, start : start + size]).all()
+    ]
+    return np.array(found).reshape(-1, 4).T
 
 
 def _confusions_shown(summary: Summary, runs: Sequence[Run]) -> list[Row]:

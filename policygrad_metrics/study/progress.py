@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+def printable(text: str) -> str:
+    r"""Return the text without characters that would command a terminal; lines stay lines.
+
+    >>> printable("a\x1b[31mb\n")
+    'a\ufffd[31mb\n'
+    """
+    return "".join(c if c == "\n" or c.isprintable() else "\ufffd" for c in text)
+
+
 class Progress:
     """Tells nobody; what `compare` uses if it is not given another one."""
 
@@ -37,7 +46,7 @@ class PlainLines(Progress):
         self._done = min(1.0, self._done + share)
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 class Bar(PlainLines):
@@ -59,7 +68,7 @@ class Bar(PlainLines):
         self._task = self.bar.add_task("", total=1.0)
 
     def working_on(self, text: str) -> None:
-        self.bar.update(self._task, description=text)
+        self.bar.update(self._task, description=printable(text))
 
     def advance(self, share: float) -> None:
         self.bar.advance(self._task, share)

@@ -96,23 +96,32 @@ class RunStore:
         self.runs[run.key] = run
 
 
-def make_directory(directory: Path) -> None:
+def make_directory(directory: Path, *, running: bool = False) -> None:
     """Make a directory and those above it, unless they exist.
+
+    Args:
+        directory: The directory.
+        running: Whether there are finished runs that an error should say to be kept.
 
     Raises:
         StudyError: It cannot be made.
     """
-    with _explained(directory, "be made"):
+    with _explained(directory, "be made", running=running):
         directory.mkdir(parents=True, exist_ok=True)
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str, *, running: bool = False) -> None:
     """Write a file so that a crash leaves either the old one or the new one, whole.
+
+    Args:
+        path: The file.
+        text: What it is to hold.
+        running: As for `make_directory`.
 
     Raises:
         StudyError: The disk is full or the file cannot be written.
     """
-    with _explained(path, "be written"):
+    with _explained(path, "be written", running=running):
         _durable.write_atomically(path, text.encode())
 
 

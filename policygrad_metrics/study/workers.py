@@ -3,7 +3,7 @@
 Compiling a program takes longer than most trainings and one core only, and TensorFlow never frees
 what it compiled: some 18 MB a program. So every job goes to one of a few processes, and each of
 them is replaced by a fresh one after `JOBS_PER_PROCESS` jobs. Only the parent writes to the disk.
-A process that loses its parent, however that ended, ends after the job it has.
+A process that loses its parent, however that ended, ends too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import dataclasses
 import multiprocessing
 import os
 import signal
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
@@ -142,10 +143,16 @@ class _Process:
             runs, said, failure = self.connection.recv()
         except (EOFError, ConnectionResetError):
             self._process.join()
+            code = self._process.exitcode or 0
+            why = (
+                f"was ended by signal {-code}, as a system does that is short of memory: try "
+                "--workers 1"
+                if code < 0
+                else f"ended with exit code {code}; what it wrote is above"
+            )
             raise StudyError(
-                f"the process that trained {todo.job.label} ended (exit code "
-                f"{self._process.exitcode}; a system that is short of memory ends processes): try "
-                "--workers 1. Finished runs are kept, and the same command goes on from them.",
+                f"the process that trained {todo.job.label} {why}. Finished runs are kept, and "
+                "the same command goes on from them.",
                 running=True,
             ) from None
         if failure:
@@ -163,10 +170,19 @@ class _Process:
         self.connection.close()
 
 
+def _end_with_parent() -> None:
+    """End at once when the parent has ended, in the middle of a long job as well."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
 def _serve(connection: Connection, settings: StudySettings, threads: int) -> None:
     """What a process does: start TensorFlow, then one job after the other until the line ends."""
     # The parent hears Control-C too, and ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     from threadpoolctl import threadpool_limits
 
     from policygrad_metrics.study.quiet import quiet_start, start_tensorflow

@@ -1,0 +1,101 @@
+"""All data sets together, in the words of the reports (floor 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from policygrad_metrics.study.grid import Grid, Text, interval_text, p_text, p_words
+from policygrad_metrics.study.overall import Overall
+from policygrad_metrics.study.table import COLUMNS, Row, Summary, score_text
+
+
+def overall_grid(found: Overall) -> Grid:
+    """Return the table of one column over all data sets."""
+    header = ["method", "mean rank"]
+    if found.reference:
+        header += [
+            f"won / tied / lost against {found.reference}",
+            "mean difference",
+            "p",
+            "Holm's p",
+            "chance that a run is better",
+        ]
+    header.append("middle half")
+    best = found.standings[0].rank if found.standings else None
+    rows = []
+    for one in found.standings:
+        texts = [
+            Text(one.method, one.rank == best),
+            Text(f"{one.rank:.2f}", one.rank == best),
+        ]
+        if found.reference == one.method:
+            texts += [Text("-")] * 5
+        elif found.reference:
+            texts += [
+                Text(f"{one.won} / {one.tied} / {one.lost}"),
+                Text("-" if one.difference is None else f"{one.difference:+z.3f}"),
+                p_text(one.p_value),
+                p_text(one.p_holm),
+                Text(interval_text(one.improvement)),
+            ]
+        texts.append(Text(interval_text(one.middle)))
+        rows.append(tuple(texts))
+    below = ""
+    if found.critical is not None:
+        below = (
+            f"Friedman's test of all methods being alike: p {p_words(found.friedman_p)}; critical "
+            f"difference of two mean ranks (Nemenyi, 95 %): {found.critical:.2f}."
+        )
+    return Grid(f"All data sets: {COLUMNS[found.column]}", tuple(header), tuple(rows), below)
+
+
+def ranks_name(found: Overall) -> str:
+    """Return the name of the picture of the mean ranks.
+
+    >>> ranks_name(Overall("tuned", 2, None, (), None, None, ()))
+    'ranks_tuned'
+    """
+    return f"ranks_{found.column}"
+
+
+def overall_words(over: Sequence[Overall]) -> str:
+    """Return how to read those tables."""
+    return (
+        f"{over[0].data_sets} data sets, each counted once; 1 is the best rank. Only methods that "
+        "ran on all of them; one of which any run diverged is last there, and has no mean "
+        "difference. p: Wilcoxon's exact signed-rank test over the data sets, with Holm's "
+        "correction over the methods; data sets made of the same rows are taken for independent. "
+        "Middle half: interquartile mean of all scores; chance: that a run is better than one of "
+        "the reference, averaged over data sets; both with 95 % bootstrap intervals for other "
+        "seeds on the same data sets."
+    )
+
+
+def overview_grid(tables: Sequence[Summary], anchors: Sequence[str]) -> Grid:
+    """Return one line for each data set: its reward, the best method of each column.
+
+    Args:
+        tables: One per data set.
+        anchors: Where the report says more of it.
+    """
+    reference = tables[0].reference
+    header = ["data set", "reward", *(f"best {title}" for title in COLUMNS.values())]
+    if reference:
+        header.append(f"{reference}, {COLUMNS['tuned']}")
+    rows = []
+    for table, anchor in zip(tables, anchors, strict=True):
+        texts = [Text(table.data, link=anchor), Text(table.reward)]
+        for column in COLUMNS:
+            best = [row for row in table.rows if getattr(row, column).best]
+            texts.append(Text(_best_text([row.method for row in best], best[0], column))
+                         if best else Text("-"))  # fmt: skip
+        if reference:
+            scores = [row.tuned.score for row in table.rows if row.method == reference]
+            texts.append(Text(score_text(scores[0]) if scores else "-"))
+        rows.append(tuple(texts))
+    return Grid("The data sets", tuple(header), tuple(rows))
+
+
+def _best_text(names: Sequence[str], row: Row, column: str) -> str:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{names[0]}{more} {score_text(getattr(row, column).score)}"
