@@ -179,7 +179,7 @@ def test_a_function_of_levels(rows):
         ({"edges": None, "scale": "taiwn"}, "did you mean 'taiwan'"),
         ({"edges": None, "scale": "taiwan", "pollutant": "pm26"}, "did you mean 'pm25'"),
         ({"noise": "norml"}, "did you mean 'normal'"),
-        ({"logarithm": "yes"}, "Allowed: 'auto'"),
+        ({"logarithm": "yes"}, "logarithm must be True, False or"),
         ({"reward": "exact_bn"}, "did you mean 'exact_bin'"),
         ({"log_likelihood": -1.0}, "log_likelihood must be a number not negative"),
         ({"background": "runing"}, "background must be None"),

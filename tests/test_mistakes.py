@@ -123,6 +123,11 @@ def test_mistakes_in_label_columns():
         quick(class_weight={0: 1.0, 1: 5.0}).fit(features, columns)
 
 
+def test_sets_of_labels():
+    with pytest.raises(ValueError, match=r"one length; .* MultiLabelBinarizer"):
+        quick().fit(X, [[0, 1], [1]] * 75)
+
+
 def test_text_among_the_numbers():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(X).assign(site=pandas.Categorical(np.where(Y == 0, "left", "right")))
@@ -162,8 +167,3 @@ def test_mistakes_in_a_function_of_ones_own(function, error, message):
     with pytest.raises(error, match=message) as raised:
         quick(function, epochs=1, batch_size=50).fit(X, Y)
     assert "graph" not in str(raised.value).lower()
-
-
-def test_a_logarithm_that_is_neither_true_nor_false():
-    with pytest.raises(ValueError, match="logarithm must be True, False or \"auto\"; it is 'yes'"):
-        quick_levels(logarithm="yes").fit(X, np.exp(X[:, 0]))

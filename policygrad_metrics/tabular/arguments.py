@@ -110,7 +110,7 @@ def full_class_weight(
     """
     if isinstance(class_weight, str) and class_weight == "balanced":
         return class_weight
-    columns = [class_weight] if label_columns is None else class_weight
+    columns: Any = [class_weight] if label_columns is None else class_weight
     fits = isinstance(columns, list) and len(columns) == (label_columns or 1)
     if not fits or not all(isinstance(weights, dict) for weights in columns):
         wanted = "a dict of weights by class"

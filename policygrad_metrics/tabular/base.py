@@ -180,6 +180,11 @@ class TabularEstimator(BaseEstimator, abc.ABC):
         try:
             return validate_data(self, *data, accept_sparse="csr", dtype=np.float32, **options)
         except ValueError as error:
+            if "inhomogeneous shape" in str(error):
+                raise ValueError(
+                    f"rows of X, and rows of y, must be of one length; {error} Sets of labels "
+                    "become columns by sklearn.preprocessing.MultiLabelBinarizer."
+                ) from error
             if "could not convert string to float" not in str(error):
                 raise
             values = "X and y" if self._target_options.get("y_numeric") else "X"

@@ -95,7 +95,8 @@ class LevelTarget:
         """The values, checked.
 
         Raises:
-            ValueError: y is text, a concentration is negative, or a value too low for its logarithm.
+            ValueError: y is text, a concentration is negative, or a value is too low for its
+                logarithm.
         """
         values = np.asarray(y)
         if values.dtype.kind in "US":
