@@ -131,20 +131,31 @@ def peak_megabytes(count):
 
 
 def measure_memory():
-    """Megabytes per further replica, beside what weights and one batch need."""
+    """Megabytes per further replica, beside what weights and one batch of each program need.
+
+    What one batch needs is what XLA's buffer assignment lists: buffers that are not needed at the
+    same time share their place. The programs that train and that validate each keep theirs.
+    """
     few, many = 10, 510
     peaks = {count: peak_megabytes(count) for count in (few, many)}
     weights = FEATURES * 64 + 64 + 64 * 64 + 64 + 64 + 1
     # Weights, Adam's two means and the best weights, each as it was and as it becomes.
     kept = 8 * weights
-    # One batch: inputs, and each hidden layer's values and their gradients.
-    batch = BATCH * (FEATURES + 2 * 2 * 64)
-    # What is asked for besides: the order of one epoch, and the outputs of both other parts.
-    asked = ROWS + 2 * 2000
+    needs = {
+        "weights, 8 copies": kept,
+        # Inputs; of both hidden layers the products and the activations, and one gradient.
+        "training batch": BATCH * (FEATURES + 5 * 64),
+        # Inputs, and the activations of both hidden layers.
+        "validation batch": BATCH * (FEATURES + 2 * 64),
+        # The order of one epoch, and the outputs of both other parts.
+        "order and outputs": ROWS + 2 * 2000,
+    }
+    megabytes = {name: 4 * numbers / 2**20 for name, numbers in needs.items()}
     return {
         "peak megabytes": peaks,
         "measured per replica": (peaks[many] - peaks[few]) / (many - few),
-        "weights, batch, order, outputs": 4 * (kept + batch + asked) / 2**20,
+        "needed per replica": sum(megabytes.values()),
+        **megabytes,
     }
 
 

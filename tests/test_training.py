@@ -14,6 +14,7 @@ from sklearn.metrics import cohen_kappa_score, f1_score
 
 import policygrad_metrics as pgm
 from policygrad_metrics.training import Network, Replica, train_replicas
+from policygrad_metrics.training.inputs import build_models
 from policygrad_metrics.training.run import epoch_order
 
 SMALL = Network((16,))
@@ -367,3 +368,17 @@ def test_stateless_call_equals_the_loss_and_carries_the_moving_average():
 def test_errors_come_before_any_work(options, message):
     with pytest.raises(ValueError, match=message):
         fit(**options)
+
+
+@pytest.mark.parametrize("network", [Network(()), Network((5, 3), batch_norm=True)])
+def test_first_weights_are_those_that_each_seed_builds(network):
+    replicas = [Replica(seed) for seed in (4, 0, 4, 9)]
+    model, initial = build_models(network, 6, 2, replicas)
+    assert initial.keys() == {0, 4, 9}
+    for seed, (row, others) in initial.items():
+        built = network.build(6, 2, seed)
+        own = np.concatenate([v.numpy().ravel() for v in built.trainable_variables])
+        np.testing.assert_array_equal(row, own)
+        for found, variable in zip(others, built.non_trainable_variables, strict=True):
+            np.testing.assert_array_equal(found, variable.numpy())
+    assert [v.shape for v in model.variables] == [v.shape for v in built.variables]

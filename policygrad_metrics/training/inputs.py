@@ -205,29 +205,40 @@ def build_models(
         raise ValueError(
             f"network must give outputs of shape [N, {columns}]; it gives {shape} for N=1."
         )
-    # A `Network` is what its fields are, so that its first weights can be kept for other methods.
-    values = _kept_values if isinstance(network, Network) else _initial_values
+    seeds = {replica.seed for replica in replicas}
+    # Dropout keeps a state that depends on the seed.
+    if isinstance(network, Network) and not network.dropout:
+        own, other = _values(model)
+        return model, {
+            seed: (_row(own, _kept_kernels(network, features, columns, seed)), other)
+            for seed in seeds
+        }
     initial = {}
-    for seed in {replica.seed for replica in replicas}:
-        shapes, *initial_values = values(network, features, columns, seed)
-        if shapes != [v.shape for v in model.variables]:
+    for seed in seeds:
+        built = network.build(features, columns, seed)
+        if [v.shape for v in built.variables] != [v.shape for v in model.variables]:
             raise ValueError("network must build the same layers for every seed; they differ.")
-        initial[seed] = initial_values[0], initial_values[1]
+        own, other = _values(built)
+        initial[seed] = _row(own), other
     return model, initial
 
 
-def _initial_values(network, features, columns, seed):
-    """Shapes of all variables, the trainable weights as one row, and the other variables."""
-    model = network.build(features, columns, seed)
-    weights = np.concatenate([v.numpy().ravel() for v in model.trainable_variables])
-    return (
-        [v.shape for v in model.variables],
-        weights,
-        [v.numpy() for v in model.non_trainable_variables],
-    )
+def _values(model):
+    """The trainable weights, and the other variables."""
+    own, other = model.trainable_variables, model.non_trainable_variables
+    return [v.numpy() for v in own], [v.numpy() for v in other]
 
 
-_kept_values = functools.lru_cache(maxsize=64)(_initial_values)
+def _row(weights, kernels=()):
+    """The weights as one row, with other kernels if they are given."""
+    given = iter(kernels)
+    return np.concatenate([next(given, w).ravel() if w.ndim == 2 else w.ravel() for w in weights])
+
+
+@functools.lru_cache(maxsize=64)
+def _kept_kernels(network, features, columns, seed):
+    """A `Network` is what its fields are, so that its kernels can be kept for other methods."""
+    return network.kernels(features, columns, seed)
 
 
 def check_loss(loss: Callable[..., Any], model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
