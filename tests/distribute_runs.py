@@ -23,6 +23,7 @@ import tensorflow as tf
 import policygrad_metrics as pgm
 from policygrad_metrics.estimators import ESTIMATORS
 from policygrad_metrics.estimators.base import SamplingEstimator
+from policygrad_metrics.estimators.literature import GumbelSoftmax
 
 SPLITS = ((4, 5), (7, 2), (9, 0))
 #: A reward of each form and layout, of several classes and of several label columns.
@@ -106,6 +107,14 @@ def rewards_case(folder):
     return gaps
 
 
+def relaxed_half(estimator, logits, reward, y, labels, uniform, weight=None):
+    """Value and gradient from given labels `[N, S]` and uniforms `[N, noises, S, K]`."""
+    case = estimator._problem(logits, reward, y, weight)
+    uniform = tf.transpose(uniform, [1, 2, 0, 3])[..., None, :]
+    values, gradients = estimator.terms(case, tf.transpose(labels)[..., None], uniform, ())
+    return tf.reduce_mean(values), tf.reduce_mean(gradients, axis=0)[:, 0]
+
+
 def estimators_case(folder):
     """Every estimator: those that draw from the same label sets, in their deterministic half."""
     strategy, gaps = two_devices(), {}
@@ -115,17 +124,24 @@ def estimators_case(folder):
     rewards |= {name: pgm.get_reward(name) for name in ("f1_macro", "worst_class_recall")}
     for name, kind in ESTIMATORS.items():
         for place, (label, reward) in enumerate(rewards.items()):
-            logits, y, weight = problem(K=3)
+            K = 2 if name == "disarm" else 3
+            logits, y, weight = problem(K=K)
             estimator, arrays = kind(), [logits, y]
-            if issubclass(kind, SamplingEstimator):
-                arrays.append(rng.integers(0, 3, size=(9, estimator.samples)))
+            relaxed = isinstance(estimator, GumbelSoftmax)
+            if relaxed or isinstance(estimator, SamplingEstimator):
+                arrays.append(rng.integers(0, K, size=(9, estimator.samples)))
             elif kind.stochastic:
                 continue
+            if relaxed:
+                shape = (9, estimator.noises, estimator.samples, K)
+                arrays.append(rng.uniform(0.05, 0.95, size=shape).astype("float32"))
             weighted = place > 1
             arrays += [weight] * weighted
 
             def estimate(logits, y, *more, estimator=estimator, reward=reward, weighted=weighted):
                 options = {"sample_weight": more[-1]} if weighted else {}
+                if isinstance(estimator, GumbelSoftmax):
+                    return relaxed_half(estimator, logits, reward, y, *more)
                 if isinstance(estimator, SamplingEstimator):
                     labels = tf.transpose(more[0])
                     result = estimator.from_labels(logits, reward, y, labels, **options)
@@ -198,7 +214,8 @@ def mirrored_case(folder):
     whole, whole_history = train(None, folder / "single", keras.Model)
     gaps = [gap(a, b) for a, b in zip(weights, whole, strict=True)]
     gaps += [gap(history[name], whole_history[name]) for name in whole_history]
-    return {"gap": max(gaps), "names": sorted(history), **refusals(strategy), **draws(strategy)}
+    found = {**refusals(strategy), **draws(strategy), **black_box_fit(strategy)}
+    return {"gap": max(gaps), "names": sorted(history), **found}
 
 
 def refusals(strategy):
@@ -231,12 +248,40 @@ def refusals(strategy):
                 model.make_train_function()
         except ValueError as error:
             said[name] = str(error)
+    said["plain steps"] = plain_model_says(strategy, losses["inside"])
     try:
         with tf.distribute.experimental.CentralStorageStrategy(["CPU:0", "CPU:1"]).scope():
             pgm.PolicyGradientLoss("f1_macro")
     except ValueError as error:
         said["strategy"] = str(error)
     return {"said": said}
+
+
+def plain_model_says(strategy, loss):
+    """The error of `fit` with several steps per execution, which a plain model does not refuse."""
+    with strategy.scope():
+        model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])
+        model.compile("sgd", loss, steps_per_execution=3)
+    try:
+        model.fit(*data(), batch_size=20, verbose=0)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def black_box_fit(strategy):
+    """What a Python reward is called on, and the loss of an epoch."""
+    sizes = set()
+
+    def own(y_true, y_pred):
+        sizes.add(len(y_true))
+        return (y_true == y_pred).mean()
+
+    with strategy.scope():
+        model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])
+        model.compile("sgd", pgm.PolicyGradientLoss(own, estimator=pgm.Reinforce(4)))
+    history = model.fit(*data(), batch_size=20, verbose=0).history
+    return {"sizes": sorted(sizes), "black box loss": history["loss"][0]}
 
 
 def moving_average():

@@ -1,6 +1,7 @@
 """tf.distribute: n replicas train as one device does with the same global batch."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -38,7 +39,10 @@ def test_every_kind_of_reward_is_that_of_the_global_batch(results):
 def test_every_sampling_estimator_is_that_of_the_global_batch(results):
     """From the same label sets, black boxes included."""
     gaps = results["estimators"]
-    assert {"reinforce black box", "local_expectation counted calls"} < set(gaps)
+    names = {"reinforce black box", "local_expectation counted calls", "disarm black box"}
+    assert names < set(gaps)
+    of_soft_scores = ("soft_plug_in", "gumbel_softmax", "rao_blackwell_straight_through")
+    assert {f"{name} f1_macro" for name in of_soft_scores} < set(gaps)
     assert {name: gap for name, gap in gaps.items() if not gap < TOLERANCE} == {}
 
 
@@ -48,6 +52,12 @@ def test_fit_on_two_devices_is_fit_on_one(results):
     names = ("f1_macro", "loss", "own_accuracy")
     assert mirrored["names"] == sorted([*names, *(f"val_{name}" for name in names)])
     assert mirrored["gap"] < TOLERANCE
+
+
+def test_a_python_reward_sees_the_global_batch(results):
+    """41 examples in batches of 20, of which each replica holds a half."""
+    assert results["mirrored"]["sizes"] == [1, 20]
+    assert math.isfinite(results["mirrored"]["black box loss"])
 
 
 def test_replicas_draw_differently_even_from_equal_outputs(results):
@@ -73,6 +83,7 @@ def test_two_workers_of_which_one_is_killed_lose_nothing(results):
         ("outside", "make it inside strategy.scope()"),
         ("steps", "Use steps_per_execution=1 and jit_compile=False"),
         ("jit", "Use steps_per_execution=1 and jit_compile=False"),
+        ("plain steps", "use model.compile(..., steps_per_execution=1)"),
         ("strategy", "CentralStorageStrategy cannot be used: Keras 3 does not train with it"),
     ],
 )
