@@ -57,7 +57,7 @@ class ExactExpectation(Estimator):
             )
 
     def estimate(self, problem, *, seed, state):
-        return Estimate(*expectation(problem.form, problem.probs, self.nodes))
+        return Estimate(*expectation(problem.form, problem.batch.logits, self.nodes))
 
 
 @dataclasses.dataclass(frozen=True)

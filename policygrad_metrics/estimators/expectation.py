@@ -29,8 +29,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.blocks import Blocks, block_sites, slice_rows
 from policygrad_metrics.estimators.base import policy_gradient
-from policygrad_metrics.estimators.blocks import Blocks, block_sites
 from policygrad_metrics.global_batch import alone, over_replicas
 from policygrad_metrics.rewards.forms import (
     ChoiceRatio,
@@ -38,7 +38,6 @@ from policygrad_metrics.rewards.forms import (
     IndicatorRatios,
     Linear,
     Matches,
-    slice_rows,
 )
 from policygrad_metrics.sites import Tensor
 
@@ -51,29 +50,29 @@ def has_exact_expectation(form: Form) -> bool:
     return isinstance(form, (Linear, Matches, IndicatorRatios, ChoiceRatio))
 
 
-def expectation(form: Form, probs: Tensor, nodes: int | None = None) -> tuple[Tensor, Tensor]:
+def expectation(form: Form, logits: Tensor, nodes: int | None = None) -> tuple[Tensor, Tensor]:
     """E[R] and its gradient with respect to the logits.
 
     Args:
         form: a form with an exact expectation.
-        probs: float32 `[N, C, K]`.
+        logits: float32 `[N, C, K]`.
         nodes: quadrature nodes of a ratio; None for as many as the form needs.
 
     Returns:
         `(value [], gradient [N, C, K])`.
     """
     if isinstance(form, Linear):
-        return _linear(form, probs)
+        return _linear(form, tf.nn.softmax(logits))
     if isinstance(form, Matches):
-        return _matches(form, probs)
+        return _matches(form, tf.nn.softmax(logits))
     if isinstance(form, IndicatorRatios) and form.layout == "rows":
         with alone():  # a ratio is that of one example's columns: only their mean is shared
-            value, gradient = _indicator_ratios(form, probs, nodes)
+            value, gradient = _indicator_ratios(form, logits, nodes)
         return form.constant + over_replicas(value - form.constant), gradient
     if isinstance(form, IndicatorRatios):
-        return _indicator_ratios(form, probs, nodes)
+        return _indicator_ratios(form, logits, nodes)
     if isinstance(form, ChoiceRatio):
-        return _choice_ratio(form, probs, nodes)
+        return _choice_ratio(form, logits, nodes)
     raise TypeError(f"no exact expectation is known for a reward of form {type(form).__name__}.")
 
 
@@ -88,7 +87,8 @@ def log_product(z: Tensor) -> Tensor:
     `(1 + a)(1 + b) - 1 = a + b (1 + a)` keeps full relative precision: both terms have one sign.
     """
     product = _folded(z, lambda a, b: a + b * (1.0 + a))
-    return tf.reduce_sum(tf.math.log1p(product), axis=-2, keepdims=True)
+    # Probabilities that add up to 1 + 1e-7 make a z below -1, of which there is no logarithm.
+    return tf.reduce_sum(tf.math.log1p(tf.maximum(product, -1.0)), axis=-2, keepdims=True)
 
 
 def _folded(x, combine):
@@ -136,6 +136,11 @@ def log_trapezoid(nodes: int) -> tuple[np.ndarray, np.ndarray]:
     return t, step * t * (1.0 + 0.3 * np.exp(-x))
 
 
+def number_of_nodes(form: IndicatorRatios | ChoiceRatio, nodes: int | None) -> int:
+    """As many as asked for, or else as many as `nodes_and_weights` says a form needs."""
+    return nodes or (8 if form.lattice == 1.0 else 24)
+
+
 def nodes_and_weights(
     form: IndicatorRatios | ChoiceRatio, mean: Tensor, nodes: int | None
 ) -> tuple[Tensor, Tensor]:
@@ -148,12 +153,12 @@ def nodes_and_weights(
     Any other denominator (weights, kappa) may take values far below its mean: 24 nodes evenly
     spaced in log t give 1 / D to 2e-6 wherever 0.0016 < D / mean < 10.
     """
+    count = number_of_nodes(form, nodes)
     inverse_mean = 1.0 / tf.where(mean > 0.0, mean, 1.0)
     if form.lattice == 1.0:
-        count = nodes or 8
         rule, scale = gauss_legendre(count), tf.minimum(1.25 * count * inverse_mean, 1.0)
     else:
-        rule, scale = log_trapezoid(nodes or 24), inverse_mean
+        rule, scale = log_trapezoid(count), inverse_mean
     t, w = (tf.constant(x[:, None, None], tf.float32) for x in rule)
     return scale * t, scale * w
 
@@ -172,10 +177,10 @@ def _matches(form, probs):
     return value, policy_gradient(probs, gain[..., None] * tf.one_hot(form.y_true, 2))
 
 
-def _indicator_ratios(form, probs, nodes):
+def _indicator_ratios(form, logits, nodes):
     # In the other layouts a site of the tables is not an example of the batch.
-    sites = probs.shape[0] if form.layout in ("classes", "columns") else None
-    blocks = _blocks(form, probs, sites, form.coefficient.shape[0])
+    sites = logits.shape[0] if form.layout in ("classes", "columns") else None
+    blocks = _blocks(form, logits, sites, form.coefficient.shape[0], nodes)
     d0 = form.d0
     # P(D = 0) matters if 0/0 is worth something, or if a numerator can meet no d0.
     may_be_empty = form.zero_division > 0.0 or not form.offset
@@ -189,7 +194,8 @@ def _indicator_ratios(form, probs, nodes):
         sums = [over_sites(d * p), over_sites(n * p)]
         return [*sums, over_sites(log_off(probs, d))] if may_be_empty else sums
 
-    mean, numerator, *log_zero = over_replicas(blocks.sum(expected))  # [1, R]
+    sums = over_replicas(blocks.sum(expected, 3 if may_be_empty else 2))
+    mean, numerator, *log_zero = sums  # [1, R]
     mean += d0
     centre = tf.math.divide_no_nan(numerator, mean)
     value, zero = centre, 0.0
@@ -216,7 +222,7 @@ def _indicator_ratios(form, probs, nodes):
         arrivals = over_sites((arrive[0] * m[1] + arrive[1] * m[0]) * shrink)
         return [log_product(z[0] + z[1] * m[0]), arrivals]
 
-    log_m, total = over_replicas(blocks.sum(logarithms_and_arrivals))
+    log_m, total = over_replicas(blocks.sum(logarithms_and_arrivals, 2))
     total -= centre * d0
     mass = w * tf.exp(log_m - t * d0)
     value += tf.reduce_sum(mass * total, axis=0)
@@ -239,13 +245,14 @@ def _indicator_ratios(form, probs, nodes):
     return form.constant + tf.reduce_sum(form.coefficient * value), blocks.map(gradient)
 
 
-def _blocks(form, probs, sites, ratios):
-    """Blocks of `(probabilities, n, d)`."""
+def _blocks(form, logits, sites, ratios, nodes):
+    """Blocks of `(probabilities, n, d)`; of a block's probabilities nothing is kept."""
 
     def take(start, size):
-        return slice_rows(probs, start, size), *form.block(start, size)
+        return tf.nn.softmax(slice_rows(logits, start, size)), *form.block(start, size)
 
-    return Blocks(sites, block_sites(sites, ratios), (probs, form.n, form.d), take)
+    size = block_sites(sites, ratios * number_of_nodes(form, nodes))
+    return Blocks(sites, size, (tf.nn.softmax(logits), form.n, form.d), take)
 
 
 def _complement(probs):
@@ -255,10 +262,10 @@ def _complement(probs):
     return tf.where(likely, others, 1.0 - probs)
 
 
-def _choice_ratio(form, probs, nodes):
-    K = probs.shape[-1]
-    p = tf.reshape(probs, [-1, K])  # [M, K]
-    blocks = _blocks(form, p, p.shape[0], K)
+def _choice_ratio(form, logits, nodes):
+    K = logits.shape[-1]
+    rows = tf.reshape(logits, [-1, K])  # [M, K]
+    blocks = _blocks(form, rows, rows.shape[0], K, nodes)
 
     def above_floor(d):
         # What every choice adds to D is no chance: it belongs to d0.
@@ -275,7 +282,7 @@ def _choice_ratio(form, probs, nodes):
         terms += [tf.reduce_sum(p * x, axis=-1, keepdims=True) for x in (d, n)]
         return [over_sites(x) for x in terms]
 
-    d0, log_zero, mean, numerator = over_replicas(blocks.sum(expected))
+    d0, log_zero, mean, numerator = over_replicas(blocks.sum(expected, 4))
     d0 += form.d0  # [1, 1]
     mean += d0
     centre = tf.math.divide_no_nan(form.n0 + numerator, mean)
@@ -296,7 +303,7 @@ def _choice_ratio(form, probs, nodes):
         _, z, _, _, r = factors(p, n, d)
         return [log_product(z), over_sites(r)]
 
-    log_m, total = over_replicas(blocks.sum(logarithms_and_arrivals))
+    log_m, total = over_replicas(blocks.sum(logarithms_and_arrivals, 2))
     total += form.n0 - centre * form.d0
     mass = w * tf.exp(log_m - t * d0)
     value = centre + zero * tf.exp(log_zero) + tf.reduce_sum(mass * total, axis=0)
@@ -309,4 +316,4 @@ def _choice_ratio(form, probs, nodes):
         return policy_gradient(p, form.coefficient * effect)
 
     value = form.constant + form.coefficient * value[0, 0]
-    return value, tf.reshape(blocks.map(gradient), tf.shape(probs))
+    return value, tf.reshape(blocks.map(gradient), tf.shape(logits))

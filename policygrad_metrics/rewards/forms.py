@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
+from policygrad_metrics.blocks import slice_rows
 from policygrad_metrics.global_batch import over_replicas
 from policygrad_metrics.sites import Tensor
 
@@ -211,14 +212,6 @@ def block_of(form: IndicatorRatios | ChoiceRatio, start: Tensor, size: int):
     if form.rows is not None:
         return form.rows(start, size)
     return slice_rows(form.n, start, size), slice_rows(form.d, start, size)
-
-
-def slice_rows(table: Tensor, start: Tensor, size: int) -> Tensor:
-    """Rows of a table `[M, ...]`, or all of one that has a single row for every site."""
-    if table.shape.rank < 2 or table.shape[0] == 1:
-        return table
-    # Unlike table[start : start + size] this has a shape that XLA knows.
-    return tf.slice(table, [start] + [0] * (table.shape.rank - 1), [size, *table.shape[1:]])
 
 
 @dataclasses.dataclass(frozen=True)

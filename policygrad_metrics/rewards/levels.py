@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics._checks import choose
+from policygrad_metrics.blocks import class_totals, slice_rows
 from policygrad_metrics.global_batch import over_replicas
 from policygrad_metrics.rewards.base import Reward
-from policygrad_metrics.rewards.forms import ChoiceRatio, Linear, Matches, slice_rows
+from policygrad_metrics.rewards.forms import ChoiceRatio, Linear, Matches
 from policygrad_metrics.sites import Tensor
 
 
@@ -212,8 +213,7 @@ class CohenKappa(Reward):
         self.refuse_multilabel()
         disagreement = self.disagreement(num_classes)
         share = share_of_total(weight)  # [N, 1]
-        frequency = tf.reduce_sum(share * tf.one_hot(y_true[:, 0], num_classes), axis=0)
-        frequency = over_replicas(frequency)
+        frequency = over_replicas(class_totals(y_true, share, tuple(range(num_classes))))
         chance = tf.linalg.matvec(disagreement, frequency, transpose_a=True)  # [K]
 
         def tables(y_true, share):

@@ -20,6 +20,7 @@ import dataclasses
 import tensorflow as tf
 
 from policygrad_metrics._checks import choose
+from policygrad_metrics.blocks import class_totals, slice_rows
 from policygrad_metrics.global_batch import over_replicas
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.forms import (
@@ -27,7 +28,6 @@ from policygrad_metrics.rewards.forms import (
     IndicatorRatios,
     Layout,
     Linear,
-    slice_rows,
 )
 from policygrad_metrics.sites import Tensor
 
@@ -50,6 +50,7 @@ class AveragedReward(Reward):
     labels: tuple[int, ...] | None = None
     zero_division: float = 0.0
 
+    sees_classes_apart = True
     #: The stem of the reward's name.
     stem = ""
 
@@ -150,8 +151,12 @@ class PositiveRatio(AveragedReward):
             lattice=None if weighted else self.lattice,
             offset=kept > 0.0,
         )
-        arrange = form.arrange if self.multilabel else lambda x: x
-        truth, weight = arrange(truth), arrange(weight)
+        if self.multilabel:
+            truth, weight = form.arrange(truth), form.arrange(weight)
+            true = tf.reduce_sum(weight * truth, axis=0)
+        else:
+            true = class_totals(y_true, weight, classes)
+        true = form.over_sites(true)
 
         def tables(truth, weight):
             d = weight * (called + both * truth) if both else weight * called
@@ -162,7 +167,6 @@ class PositiveRatio(AveragedReward):
             block = tf.cast(y == tf.constant([classes], tf.int32), tf.float32)
             return tables(block, slice_rows(weight, start, size))
 
-        true = form.over_sites(tf.reduce_sum(weight * truth, axis=0))
         if self.average == "weighted":
             coefficient = tf.math.divide_no_nan(true, tf.reduce_sum(true))
         elif self.average == "samples":
@@ -187,14 +191,22 @@ class PositiveRatio(AveragedReward):
 
     def _micro_over_classes(self, y_true, weight, num_classes, weighted):
         hit, kept, called, both = self.coefficients()
-        counted = tf.reduce_sum(
-            tf.one_hot(self.chosen(num_classes, "classes"), num_classes), axis=0
-        )
-        truth = tf.one_hot(y_true[:, 0], num_classes) * counted
-        true = over_replicas(tf.reduce_sum(weight * truth))
+        classes = self.chosen(num_classes, "classes")
+        counted = tf.reduce_sum(tf.one_hot(classes, num_classes), axis=0)
+        true = over_replicas(tf.reduce_sum(class_totals(y_true, weight, classes)))
+
+        def tables(y_true, weight):
+            truth = tf.one_hot(y_true[:, 0], num_classes) * counted
+            return hit * weight * truth, weight * (called * counted + both * truth)
+
+        def rows(start, size):
+            return tables(slice_rows(y_true, start, size), slice_rows(weight, start, size))
+
+        n, d = tables(y_true, weight)
         return ChoiceRatio(
-            n=hit * weight * truth,
-            d=weight * (called * counted + both * truth),
+            n=n,
+            d=d,
+            rows=rows,
             n0=0.0,
             d0=kept * true,
             coefficient=1.0,
