@@ -53,7 +53,9 @@ def scores(name: str, folder: Path | None, seeds: int, epochs: int) -> dict[str,
         return np.array([test_reward(run) for run in runs]).reshape(len(hypers), seeds).mean(1)
 
     mixed = train(
-        lambda hyper: pgm.PolicyGradientLoss(dataset.reward, policy=policy, **hyper),
+        lambda hyper: pgm.PolicyGradientLoss(
+            dataset.reward, policy=policy, cross_entropy_weights="equal", **hyper
+        ),
         [{"cross_entropy": weight} for weight in WEIGHTS],
     )
     (plain,) = train(lambda hyper: pgm.SurrogateLoss("cross_entropy", policy=policy), [{}])

@@ -47,7 +47,9 @@ def scores(name, folder, batch_size, seeds, epochs) -> dict[str, list[float]]:
         return np.array([test_reward(run) for run in runs]).reshape(len(hypers), seeds).tolist()
 
     def loss(hyper):
-        return pgm.PolicyGradientLoss(dataset.reward, policy=policy, **hyper)
+        return pgm.PolicyGradientLoss(
+            dataset.reward, policy=policy, cross_entropy_weights="equal", **hyper
+        )
 
     found = {}
     for mixed_in in MIXED_IN:

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from policygrad_metrics.losses import SiteLoss
 from policygrad_metrics.policies import BinnedRegression, Policy, Sigmoid, get_policy
 from policygrad_metrics.site_batch import resolve_policy
+from policygrad_metrics.site_loss import SiteLoss
 
 _SQUASHING = (keras.activations.softmax, keras.activations.sigmoid)
 #: Keeps the logarithm of a probability that has been rounded to zero finite.

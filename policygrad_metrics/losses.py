@@ -11,9 +11,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics._checks import choose
+from policygrad_metrics.class_worth import class_worth
 from policygrad_metrics.draws import as_seed, fold_in
 from policygrad_metrics.estimators import (
     Estimator,
+    Reinforce,
     get_estimator,
     strongest_estimator,
 )
@@ -23,7 +26,7 @@ from policygrad_metrics.global_batch import (
     replicas,
     shared_gradient,
 )
-from policygrad_metrics.policies import BinnedRegression, Policy, get_policy
+from policygrad_metrics.policies import BinnedRegression, Policy
 from policygrad_metrics.rewards import BlackBox, Reward, get_reward
 from policygrad_metrics.running_counts import empty_counts, estimate_beside, window_of
 from policygrad_metrics.serialization import (
@@ -33,52 +36,18 @@ from policygrad_metrics.serialization import (
     serialize_reward,
 )
 from policygrad_metrics.site_batch import (
-    MeanOfValues,
     check_replicas,
     mean_over_sites,
     read_batch,
     under_xla,
 )
+from policygrad_metrics.site_loss import SiteLoss, poisoned
 from policygrad_metrics.sites import Tensor, canonical_batch
 
 #: Weight of cross-entropy in the default loss; measured, see docs/results.md.
 DEFAULT_CROSS_ENTROPY = 0.3
-
-
-class SiteLoss(keras.losses.Loss):
-    """What all losses share: reading the batch, refusing bad values, Keras's reduction."""
-
-    def __init__(self, policy, name, reduction, dtype=None):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.policy: Any = policy if policy == "auto" else get_policy(policy)
-        self._reduce = MeanOfValues(reduction=reduction, dtype=dtype)
-
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        """The loss of a batch; weights enter the counts instead of scaling the result."""
-        with tf.name_scope(self.name):
-            batch = read_batch(self.policy, y_true, y_pred, sample_weight)
-            loss = self.batch_loss(batch)
-            # One value per example, so that Keras divides by replicas as for any other loss.
-            values = tf.fill([tf.shape(y_pred)[0]], 0.0) + _poisoned(loss, batch.healthy)
-            return self._reduce(values, values)
-
-    def call(self, y_true, y_pred):
-        """The unweighted loss of a batch, a scalar."""
-        return self.batch_loss(read_batch(self.policy, y_true, y_pred))
-
-    def batch_loss(self, batch: Any) -> Tensor:
-        """The loss of one `SiteBatch`, a scalar."""
-        raise TypeError(f"{type(self).__name__} does not say how to score a batch.")
-
-    def get_config(self):
-        """The constructor's arguments."""
-        policy = self.policy if self.policy == "auto" else self.policy.get_config()
-        return {**super().get_config(), "policy": policy}
-
-
-def _poisoned(loss, healthy):
-    """NaN, with a zero gradient, where labels or outputs are unusable."""
-    return tf.where(healthy, loss, tf.constant(float("nan"), loss.dtype))
+#: What the classes weigh in that cross-entropy.
+CROSS_ENTROPY_WEIGHTS = ("reward", "equal")
 
 
 def _state_variable(initial):
@@ -125,6 +94,10 @@ class PolicyGradientLoss(SiteLoss):
         cross_entropy: weight of the cross-entropy that is mixed in (Ranzato 2016). It carries a
             fresh network to where the reward has a gradient; see docs/results.md for what was
             measured. 0 trains on the reward alone.
+        cross_entropy_weights: "reward" weighs each class in the cross-entropy by what its right
+            labels are worth to the reward (`class_worth`), for rewards that see classes apart
+            (every F, Jaccard, precision, recall; MCC, G-mean, balanced accuracy) and estimators
+            without much noise (not REINFORCE); "equal", and all others: plain cross-entropy.
         entropy: weight of the policy's entropy, which keeps it exploring.
         background: "running" takes the gradient of the reward of the batch *and* of running
             counts of earlier batches, so that a batch without a rare class knows of it; a number
@@ -171,6 +144,7 @@ class PolicyGradientLoss(SiteLoss):
         dtype: Any = None,
         log_likelihood: float = 0.0,
         background: str | float | None = None,
+        cross_entropy_weights: str = "reward",
     ):
         check_strategy()
         super().__init__(policy, name, reduction, dtype)
@@ -193,6 +167,9 @@ class PolicyGradientLoss(SiteLoss):
                 f"BinnedRegression; policy={policy!r} predicts labels only: use cross_entropy=."
             )
         self.cross_entropy = cross_entropy
+        self.cross_entropy_weights = choose(
+            "cross_entropy_weights", cross_entropy_weights, CROSS_ENTROPY_WEIGHTS
+        )
         self.entropy = entropy
         self.log_likelihood = log_likelihood
         self.seed = seed
@@ -281,14 +258,15 @@ class PolicyGradientLoss(SiteLoss):
         reward = estimate.value + tf.reduce_sum(slope * (batch.logits - fixed))
         pairs = zip(estimate.state, state, strict=True)
         after = tuple(_if_healthy(batch.healthy, new, old) for new, old in pairs)
-        return _poisoned(self._combined(batch, reward), batch.healthy), after
+        loss = self._combined(batch, reward, self._site_weights(batch, slope))
+        return poisoned(loss, batch.healthy), after
 
     def batch_loss(self, batch):
         """`1 - E[R]` and the terms that are mixed in, of one batch: the one of all replicas."""
         check_replicas(self.reduction, self.variables)
-        return shared_gradient(self._combined(batch, self._expected_reward(batch)))
+        return shared_gradient(self._combined(batch, *self._expected_reward(batch)))
 
-    def _combined(self, batch, expected_reward):
+    def _combined(self, batch, expected_reward, site_weights):
         loss = 1.0 - expected_reward
         if not _is_zero(self.log_likelihood):
             density = batch.policy.log_density(batch.y_true, batch.outputs)
@@ -298,45 +276,62 @@ class PolicyGradientLoss(SiteLoss):
         log_probs = tf.nn.log_softmax(batch.logits)
         if not _is_zero(self.cross_entropy):
             chosen = tf.one_hot(batch.labels, batch.num_classes) * log_probs
-            loss -= self.cross_entropy * mean_over_sites(tf.reduce_sum(chosen, axis=-1), batch)
+            log_right = site_weights * tf.reduce_sum(chosen, axis=-1)
+            loss -= self.cross_entropy * mean_over_sites(log_right, batch)
         if not _is_zero(self.entropy):
             plogp = tf.reduce_sum(tf.exp(log_probs) * log_probs, axis=-1)
             loss += self.entropy * mean_over_sites(plogp, batch)
         return loss
 
+    def _site_weights(self, batch, gradient):
+        """What each site weighs in the cross-entropy."""
+        weighed = (
+            self.cross_entropy_weights == "reward"
+            and not _is_zero(self.cross_entropy)
+            and self.reward.sees_classes_apart
+            and not isinstance(self._estimator(batch), Reinforce)
+        )
+        return class_worth(batch, gradient) if weighed else tf.constant(1.0)
+
     def _expected_reward(self, batch):
+        """E[R], and the sites' weights that follow from its gradient."""
         remembered = self._remembered(batch)
         state = tuple(tf.convert_to_tensor(v) for v in remembered)
 
         def expected_reward(logits):
             estimate = self._estimate(batch, logits, state)
 
-            def gradient(upstream):
+            def gradient(upstream, _):
                 # Only training runs this: validation leaves a moving average alone.
                 for variable, value in zip(self.variables, estimate.state, strict=False):
                     variable.assign(_if_healthy(batch.healthy, value, variable))
                 return tf.where(batch.healthy, upstream * estimate.gradient, 0.0)
 
-            return estimate.value, gradient
+            return (estimate.value, self._site_weights(batch, estimate.gradient)), gradient
 
         wrapped: Any = tf.custom_gradient(expected_reward)
         return wrapped(batch.logits)
 
+    def _reward_of(self, batch):
+        return self.reward.for_multilabel() if batch.multilabel else self.reward
+
+    def _estimator(self, batch):
+        if self.estimator != "auto":
+            return self.estimator
+        plain = batch.weight is None and self._window is None and replicas() == 1
+        return strongest_estimator(
+            self._reward_of(batch),
+            batch.num_classes,
+            multilabel_columns=batch.columns,
+            unweighted_sites=batch.labels.shape.num_elements() if plain else None,
+        )
+
     def _estimate(self, batch, logits, state):
-        reward = self.reward.for_multilabel() if batch.multilabel else self.reward
+        reward, estimator = self._reward_of(batch), self._estimator(batch)
         if isinstance(reward, BlackBox) and under_xla():
             raise ValueError(
                 f"reward {reward.name!r} is a Python function, which XLA cannot compile: use "
                 "model.compile(..., jit_compile=False)."
-            )
-        estimator = self.estimator
-        if estimator == "auto":
-            plain = batch.weight is None and self._window is None and replicas() == 1
-            estimator = strongest_estimator(
-                reward,
-                batch.num_classes,
-                multilabel_columns=batch.columns,
-                unweighted_sites=batch.labels.shape.num_elements() if plain else None,
             )
         seed = None
         if estimator.stochastic:
@@ -363,6 +358,7 @@ class PolicyGradientLoss(SiteLoss):
             "reward": serialize_reward(self.reward),
             "estimator": serialize_estimator(self.estimator),
             "cross_entropy": self.cross_entropy,
+            "cross_entropy_weights": self.cross_entropy_weights,
             "entropy": self.entropy,
             "log_likelihood": self.log_likelihood,
             "seed": self.seed,

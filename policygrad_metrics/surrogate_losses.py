@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from policygrad_metrics.losses import SiteLoss
 from policygrad_metrics.policies import Policy
+from policygrad_metrics.site_loss import SiteLoss
 from policygrad_metrics.sites import canonical_batch
 from policygrad_metrics.surrogates import get_surrogate
 

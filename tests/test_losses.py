@@ -46,7 +46,9 @@ def test_value_is_one_minus_expected_reward_plus_named_terms():
     ce = -log_p[np.arange(6), y].mean()
     entropy = -(np.exp(log_p) * log_p).sum(1).mean()
     for c, e in ((0.0, 0.0), (0.3, 0.0), (0.0, 0.2), (0.25, 0.5)):
-        loss = pgm.PolicyGradientLoss("f1_macro", cross_entropy=c, entropy=e)
+        loss = pgm.PolicyGradientLoss(
+            "f1_macro", cross_entropy=c, entropy=e, cross_entropy_weights="equal"
+        )
         expected_loss = 1 - expected + c * ce - e * entropy
         assert float(loss(y, z)) == pytest.approx(expected_loss, abs=TOLERANCE)
 

@@ -173,7 +173,7 @@ def test_mixing_adds_cross_entropy():
     plain = {name: float(METHODS[name].loss(info)(y, outputs)) for name in ("sol", "cross_entropy")}
     mixed = METHODS["sol_mixed"].loss(info, {"cross_entropy": 0.5})
     assert float(mixed(y, outputs)) == pytest.approx(plain["sol"] + 0.5 * plain["cross_entropy"])
-    gradient = METHODS["policy_gradient"].loss(info, {"cross_entropy": 0.5})
+    gradient = METHODS["policy_gradient_mixed"].loss(info, {"cross_entropy": 0.5})
     pure = float(METHODS["policy_gradient_pure"].loss(info)(y, outputs))
     assert float(gradient(y, outputs)) == pytest.approx(pure + 0.5 * plain["cross_entropy"])
     assert isinstance(gradient, PolicyGradientLoss)

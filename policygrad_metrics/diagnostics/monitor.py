@@ -10,8 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.losses import PolicyGradientLoss, SiteLoss
+from policygrad_metrics.losses import PolicyGradientLoss
 from policygrad_metrics.site_batch import mean_over_sites, read_batch
+from policygrad_metrics.site_loss import SiteLoss
 
 
 class GradientMonitor(keras.callbacks.Callback):

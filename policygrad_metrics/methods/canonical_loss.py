@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from policygrad_metrics.losses import SiteLoss
 from policygrad_metrics.methods.base import TaskInfo
+from policygrad_metrics.site_loss import SiteLoss
 from policygrad_metrics.sites import canonical_batch
 from policygrad_metrics.surrogates import cross_entropy
 

@@ -38,9 +38,14 @@ def _gradient(estimator: Any) -> MixedBuild:
             policy=info.policy,
             estimator=estimator,
             cross_entropy=0.0 if mixed_in is None else mixed_in,
+            cross_entropy_weights="equal",
         )
 
     return build
+
+
+def _recipe(info, hyper):
+    return PolicyGradientLoss(info.reward, policy=info.policy, cross_entropy=hyper["cross_entropy"])
 
 
 def _beside_running_counts(info, hyper):
@@ -66,24 +71,34 @@ def _recommended() -> list[Method]:
         "Williams 1992; Ranzato et al. 2016 (mixture)",
         "auto",
     )
+    recipe = dataclasses.replace(
+        mixed,
+        name="policy_gradient",
+        summary=f"{pure.summary}, plus cross-entropy weighted by it",
+        paper=f"{mixed.paper}; Parambath, Usunier, Grandvalet 2014 (weights)",
+        build=_recipe,
+    )
     return [
-        dataclasses.replace(mixed, name="policy_gradient"),
+        recipe,
+        dataclasses.replace(
+            mixed, name="policy_gradient_mixed", summary=f"{pure.summary}, plus plain cross-entropy"
+        ),
         dataclasses.replace(pure, name="policy_gradient_pure", summary=f"{pure.summary}, alone"),
         warm,
         dataclasses.replace(
-            mixed,
+            recipe,
             name="policy_gradient_warm_mixed",
-            summary=f"{mixed.summary}, after cross-entropy",
+            summary="the same as policy_gradient, after cross-entropy alone",
             warm_start=WARM_START,
         ),
         dataclasses.replace(
-            mixed,
+            recipe,
             name="policy_gradient_running",
-            summary="the same beside running counts of earlier batches",
+            summary="the same as policy_gradient, beside running counts of earlier batches",
             paper="Wang, Fang, Liu 2017, Stochastic compositional gradient descent",
             build=_beside_running_counts,
             hyperparameters={
-                **mixed.hyperparameters,
+                **recipe.hyperparameters,
                 "background": Choice(WINDOW, 128.0, 8192.0, log=True),
             },
         ),

@@ -13,7 +13,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -33,6 +33,10 @@ class Reward(abc.ABC):
     """
 
     multilabel: bool = dataclasses.field(default=False, kw_only=True)
+
+    #: Whether it is a function of each class's hits and predictions alone: then what a wrong
+    #: label costs depends on the two classes one by one, not on the pair.
+    sees_classes_apart: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod
@@ -232,10 +236,12 @@ class ClassCountReward(Reward):
     terms: Callable[[Tensor, Tensor, Tensor], Tensor]
     combine: Callable[[Tensor], Tensor] | None = None
     label: str = ""
+    sees_classes_apart = True
 
     @property
     def name(self):
         return self.label or getattr(self.terms, "__name__", "class_count_reward")
+
 
     def form(self, y_true, weight, num_classes, weighted=False):
         self.refuse_multilabel()

@@ -25,6 +25,8 @@ class BalancedAccuracy(Reward):
     0.5
     """
 
+    sees_classes_apart = True
+
     @property
     def name(self):
         return "balanced_accuracy"
@@ -52,6 +54,8 @@ class MatthewsCorrelation(Reward):
     >>> round(float(pgm.MatthewsCorrelation()([0, 0, 1, 1], [0, 1, 1, 1])), 4)
     0.5774
     """
+
+    sees_classes_apart = True
 
     @property
     def name(self):
@@ -84,6 +88,8 @@ class GeometricMean(Reward):
     0.7071
     """
 
+    sees_classes_apart = True
+
     @property
     def name(self):
         return "g_mean"
@@ -114,6 +120,8 @@ class WorstClassRecall(Reward):
     >>> float(pgm.WorstClassRecall()([0, 0, 1, 1], [0, 0, 0, 1]))
     0.5
     """
+
+    sees_classes_apart = True
 
     @property
     def name(self):

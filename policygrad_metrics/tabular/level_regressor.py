@@ -13,7 +13,7 @@ from sklearn.utils import column_or_1d
 from policygrad_metrics import aqi
 from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.estimators import Estimator
-from policygrad_metrics.losses import DEFAULT_LOG_LIKELIHOOD
+from policygrad_metrics.losses import DEFAULT_CROSS_ENTROPY
 from policygrad_metrics.policies import BinnedRegression
 from policygrad_metrics.rewards import Reward
 from policygrad_metrics.tabular.base import TabularEstimator, probabilities
@@ -80,7 +80,7 @@ validation_fraction, patience: as for the classifier; each level has its share o
         logarithm: bool | str = "auto",
         estimator: str | Estimator = "auto",
         cross_entropy: float = 0.0,
-        log_likelihood: float = DEFAULT_LOG_LIKELIHOOD,
+        log_likelihood: float = DEFAULT_CROSS_ENTROPY,
         background: str | float | None = None,
         hidden: tuple[int, ...] | Callable[[int, int], keras.Model] = (64, 64),
         epochs: int = 200,

@@ -1,0 +1,150 @@
+"""Cross-entropy weighted by what the reward sees in each class, against float64 enumeration."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import policygrad_metrics as pgm
+from policygrad_metrics.class_worth import MOST
+
+ROUNDING = 2e-5  # quotients of sums of float32 numbers of relative error 1e-6
+
+
+def softmax(z):
+    e = np.exp(z - z.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def worth_of_classes(y, p, gradient, weight, K):
+    """Site weights by the definition, one label column, in float64."""
+    worth, count = np.zeros(K), np.zeros(K)
+    for k in range(K):
+        rows = np.flatnonzero(y == k)
+        count[k] = weight[rows].sum()
+        of_accuracy = (weight[rows] * p[rows, k] * (1 - p[rows, k])).sum()
+        worth[k] = max(gradient[rows, k].sum(), 0.0) / of_accuracy if len(rows) else 0.0
+    worth /= (worth * count).sum() / count.sum()
+    worth = np.clip(worth, 1 / MOST, MOST)
+    return (worth / ((worth * count).sum() / count.sum()))[y]
+
+
+def cross_entropy_part(loss, y, z, **weights):
+    """What the loss adds to minus the expected reward, for a weight of 1."""
+    alone = pgm.PolicyGradientLoss(
+        loss.reward, loss.policy, loss.estimator, cross_entropy=0.0, seed=loss.seed
+    )
+    return float(loss(y, z, **weights)) - float(alone(y, z, **weights))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", ["f1_macro", "jaccard_macro", "precision_macro", "g_mean"])
+def test_classes_weigh_what_enumeration_says_they_are_worth(name, weighted):
+    rng = np.random.default_rng(3)
+    y, z = np.array([0, 0, 0, 1, 1, 2]), rng.normal(size=(6, 3)).astype(np.float32)
+    weight = rng.uniform(0.5, 2.0, 6).astype(np.float32) if weighted else np.ones(6, np.float32)
+    reward = pgm.get_reward(name)
+    given = {"sample_weight": weight} if weighted else {}
+    gradient = pgm.Enumerate()(z, reward, y, **given).gradient.numpy().astype(float)
+    p = softmax(z.astype(float))
+    site = worth_of_classes(y, p, gradient, weight.astype(float), 3)
+    assert np.ptp(site) > 0.02  # the classes do differ
+    expected = -(weight * site * np.log(p[np.arange(6), y])).sum() / weight.sum()
+    loss = pgm.PolicyGradientLoss(name, estimator=pgm.Enumerate(), cross_entropy=1.0)
+    assert cross_entropy_part(loss, y, z, **given) == pytest.approx(expected, rel=ROUNDING)
+
+
+def test_label_columns_are_problems_of_their_own():
+    rng = np.random.default_rng(0)
+    y, z = rng.integers(0, 2, (5, 2)), rng.normal(size=(5, 2)).astype(np.float32)
+    reward = pgm.get_reward("f1_macro").for_multilabel()
+    logits = np.stack([np.zeros_like(z), z], -1)
+    gradient = pgm.Enumerate()(logits, reward, y).gradient.numpy().astype(float)
+    p = softmax(logits.astype(float))
+    # Ten sites of four kinds (column, label), weighed together.
+    kinds = (2 * np.arange(2) + y).ravel()
+    chosen = (np.arange(5)[:, None], np.arange(2), y)
+    spread = np.zeros((10, 4)), np.zeros((10, 4))
+    for table, values in zip(spread, (p[chosen], gradient[chosen]), strict=True):
+        table[np.arange(10), kinds] = values.ravel()
+    site = worth_of_classes(kinds, *spread, np.ones(10), 4)
+    expected = -(site * np.log(p[chosen]).ravel()).mean()
+    loss = pgm.PolicyGradientLoss("f1_macro", "sigmoid", cross_entropy=1.0)
+    assert cross_entropy_part(loss, y, z) == pytest.approx(expected, rel=ROUNDING)
+
+
+def test_the_best_decision_for_f1_is_at_half_of_f1():
+    # Koyejo et al. 2014: predict the positive class above F / 2. A cross-entropy of weights
+    # (w0, w1) does so above w0 / (w0 + w1); the two agree up to the batch's own share, 1 / D.
+    rng = np.random.default_rng(1)
+    z = rng.normal(-1.5, 2.0, size=(20_000, 1)).astype(np.float32)
+    y = (rng.random(20_000) < 1 / (1 + np.exp(-z[:, 0]))).astype(np.int32)
+    f1 = 1.0 - float(pgm.PolicyGradientLoss("f1", cross_entropy=0.0)(y, z))
+    variable = tf.Variable(z)
+    loss = {c: pgm.PolicyGradientLoss("f1", cross_entropy=c) for c in (0.0, 1.0)}
+    gradients = {}
+    for c, each in loss.items():
+        with tf.GradientTape() as tape:
+            value = each(y, variable)
+        gradients[c] = tape.gradient(value, variable).numpy()[:, 0].astype(float)
+    of_cross_entropy = (gradients[1.0] - gradients[0.0]) / (1 / (1 + np.exp(-z[:, 0])) - y)
+    w0, w1 = of_cross_entropy[y == 0].mean(), of_cross_entropy[y == 1].mean()
+    predicted_and_true = y.sum() + (1 / (1 + np.exp(-z))).sum()
+    assert w0 / (w0 + w1) == pytest.approx(f1 / 2, abs=2 / predicted_and_true + 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("reward", "settings"),
+    [
+        ("accuracy", {}),
+        ("cohen_kappa_quadratic", {}),
+        ("f1_macro", {"estimator": "reinforce"}),
+        ("f1_macro", {"cross_entropy_weights": "equal"}),
+    ],
+)
+def test_where_classes_have_no_worth_of_their_own_they_weigh_alike(reward, settings):
+    rng = np.random.default_rng(0)
+    y, z = np.array([0, 0, 0, 1, 1, 2]), rng.normal(size=(6, 3)).astype(np.float32)
+    plain = -np.log(softmax(z.astype(float))[np.arange(6), y]).mean()
+    loss = pgm.PolicyGradientLoss(reward, cross_entropy=1.0, **settings)
+    assert cross_entropy_part(loss, y, z) == pytest.approx(plain, rel=ROUNDING)
+
+
+def test_a_batch_without_a_gradient_weighs_its_sites_alike():
+    z = np.full((4, 1), -200.0, np.float32)  # all but certainly negative: no gradient is left
+    for y, plain in (([0, 0, 0, 0], 0.0), ([1, 1, 1, 1], 200.0)):
+        loss = pgm.PolicyGradientLoss("f1", cross_entropy=1.0)
+        assert cross_entropy_part(loss, np.array(y), z) == pytest.approx(plain, rel=1e-6, abs=1e-6)
+
+
+def test_weights_are_constants_to_the_gradient_and_the_same_in_every_mode():
+    rng = np.random.default_rng(2)
+    y, z = rng.integers(0, 3, 32), tf.constant(rng.normal(size=(32, 3)), tf.float32)
+    loss = pgm.PolicyGradientLoss("f1_macro", cross_entropy=1.0)
+    gradients = []
+    for call in (lambda z: loss(y, z), lambda z: loss.stateless_call(y, z, ())[0]):
+        for jit in (None, False, True):
+
+            def gradient(z, call=call):
+                with tf.GradientTape() as tape:
+                    tape.watch(z)
+                    value = call(z)
+                return tape.gradient(value, z)
+
+            compiled = gradient if jit is None else tf.function(gradient, jit_compile=jit)
+            gradients.append(compiled(z).numpy())
+    for other in gradients[1:]:
+        np.testing.assert_allclose(other, gradients[0], rtol=1e-5, atol=1e-8)
+    # -log p has gradient p - 1 at the right label: what remains of it is the site's weight.
+    with tf.GradientTape() as tape:
+        tape.watch(z)
+        alone = pgm.PolicyGradientLoss("f1_macro", cross_entropy=0.0)(y, z)
+    part = (gradients[0] - tape.gradient(alone, z).numpy())[np.arange(32), y]
+    weights = 32 * part / (softmax(z.numpy().astype(float))[np.arange(32), y] - 1)
+    assert weights.mean() == pytest.approx(1.0, rel=1e-4)
+    for k in range(3):
+        np.testing.assert_allclose(weights[y == k], weights[y == k][0], rtol=1e-3)
+
+
+def test_unknown_weights_are_refused_with_the_nearest_known():
+    with pytest.raises(ValueError, match=r"cross_entropy_weights='rewards'.*'reward'"):
+        pgm.PolicyGradientLoss("f1", cross_entropy_weights="rewards")
