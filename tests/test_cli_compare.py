@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -137,6 +138,32 @@ def test_one_lost_seed_of_a_stack_comes_back_the_same(finished, series, tmp_path
     assert cli.main(comparison(series, study)) == 0
     assert scores(study) == scores(out)
     assert (study / "runs.jsonl").read_text().count("\n") == len(lines)
+
+
+@pytest.mark.slow
+def test_on_a_full_disk_it_says_so_and_goes_on_when_there_is_room(series, tmp_path):
+    """A limit on the size of files stands for the full disk."""
+    out = tmp_path / "study"
+    words = comparison(series, out, "--methods", "majority,logistic_regression", "--seeds", "10")
+    full = subprocess.run(
+        [sys.executable, "-m", "policygrad_metrics", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)),
+    )
+    assert full.returncode == 1
+    (told,) = [line for line in full.stderr.splitlines() if line.startswith("policygrad:")]
+    assert "runs.jsonl cannot be written: File too large. Make room there" in told
+    assert told.endswith("Finished runs are kept, and the same command goes on from them.")
+    assert "Traceback" not in full.stderr
+    kept = (out / "runs.jsonl").read_bytes()
+    assert 0 < kept.count(b"\n") < 20
+    assert kept.endswith(b"\n")
+    run_command(*words)
+    whole = (out / "runs.jsonl").read_bytes()
+    assert whole.startswith(kept)
+    assert len(scores(out)) == whole.count(b"\n") == 20
 
 
 def test_stopping_with_control_c_says_that_it_can_go_on(series, tmp_path):

@@ -93,7 +93,8 @@ def overview_grid(tables: Sequence[Summary], anchors: Sequence[str]) -> Grid:
             scores = [row.tuned.score for row in table.rows if row.method == reference]
             texts.append(Text(score_text(scores[0]) if scores else "-"))
         rows.append(tuple(texts))
-    return Grid("The data sets", tuple(header), tuple(rows))
+    below = "A name leads to the data set's tables, pictures, tests and cost."
+    return Grid("The data sets", tuple(header), tuple(rows), below)
 
 
 def _best_text(names: Sequence[str], row: Row, column: str) -> str:

@@ -85,7 +85,7 @@ def draw_all(
             picture(
                 "learning",
                 f"Validation {summary.reward} after each epoch on {summary.data}: the mean of the "
-                "runs and the band from the lowest to the highest.",
+                "runs and the band from the lowest to the highest. The first epochs may lie below.",
                 draw_learning(trained, own, summary),
             )
         )
@@ -110,14 +110,15 @@ def draw_learning(rows: Sequence[Row], runs: Sequence[Run], summary: Summary) ->
         figure = Figure(figsize=(WIDTH, 0.7 + 1.65 * lines), layout="constrained")
         panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat
         reference = _band(_curves(runs, summary.reference)) if summary.reference else None
-        for axes, row in zip(panels, rows, strict=False):
-            epochs, low, middle, high = _band(_curves(runs, row.method))
+        bands = [_band(_curves(runs, row.method)) for row in rows]
+        for axes, row, (epochs, low, middle, high) in zip(panels, rows, bands, strict=False):
             if reference is not None and row.method != summary.reference:
                 axes.plot(reference[0], reference[2], color="#6b7075", linestyle="--", lw=1.1)
             axes.fill_between(epochs, low, high, color=MIDDLE, alpha=0.3, lw=0)
             axes.plot(epochs, middle, color=DARK, lw=1.8)
             axes.set_title(short_label(row), fontsize=FONT - 1, loc="left")
             axes.grid(color="#e6e8ea")
+            axes.set_ylim(*_reward_limits(bands))
         for axes in list(panels)[len(rows) :]:
             axes.set_axis_off()
         dashed = f"; dashed: {summary.reference.replace('_', ' ')}" if summary.reference else ""
@@ -144,6 +145,16 @@ def _band(curves: np.ndarray) -> np.ndarray:
         if not np.isnan(block := curves[:, start : start + size]).all()
     ]
     return np.array(found).reshape(-1, 4).T
+
+
+def _reward_limits(bands: Sequence[np.ndarray]) -> tuple[float | None, float | None]:
+    """The ends of the reward axis: of all but the first tenth of the epochs, in which all rise."""
+    later = [band[1:, band.shape[1] // 10 :] for band in bands if band.size]
+    if not later:
+        return None, None
+    low, high = min(x.min() for x in later), max(x.max() for x in later)
+    margin = max(0.05 * (high - low), 0.01)
+    return float(low - margin), float(high + margin)
 
 
 def _confusions_shown(summary: Summary, runs: Sequence[Run]) -> list[Row]:
