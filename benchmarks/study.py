@@ -149,6 +149,10 @@ def measure_memory():
         "validation batch": BATCH * (FEATURES + 2 * 64),
         # The order of one epoch, and the outputs of both other parts.
         "order and outputs": ROWS + 2 * 2000,
+        # XLA copies each kernel out of the row of weights, in both programs.
+        "kernels, 2 copies": 2 * (FEATURES * 64 + 64 * 64),
+        # NumPy's own: the first weights, and the order before it is handed over and while.
+        "on the host": weights + 2 * ROWS,
     }
     megabytes = {name: 4 * numbers / 2**20 for name, numbers in needs.items()}
     return {
