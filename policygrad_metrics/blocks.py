@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from policygrad_metrics.sites import Tensor
 
-#: A table of more numbers than this is worked on in blocks of at most `BLOCK` numbers.
+#: A table of more numbers than this is worked on in blocks of about `BLOCK` numbers.
 WHOLE = 2**24
-BLOCK = 2**21
+BLOCK = 2**19
 #: Blocks are whole multiples of so many sites: those are added in pairs, and 32 pairs at a time.
 UNIT = 64
 
@@ -23,7 +23,7 @@ def block_sites(sites: int | None, numbers: int) -> int | None:
     Of sizes that leave no site over one is preferred, if it is more than half of what fits.
 
     >>> block_sites(1000, 80), block_sites(2**20, 64), block_sites(1_000_003, 64)
-    (None, 32768, 32768)
+    (None, 8192, 8192)
     >>> block_sites(None, 64)
     """
     if sites is None or sites * numbers <= WHOLE:
