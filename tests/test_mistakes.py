@@ -124,7 +124,7 @@ def test_mistakes_in_label_columns():
 
 
 def test_sets_of_labels():
-    with pytest.raises(ValueError, match=r"one length; .* MultiLabelBinarizer"):
+    with pytest.raises(ValueError, match=r"one length; .*MultiLabelBinarizer"):
         quick().fit(X, [[0, 1], [1]] * 75)
 
 
