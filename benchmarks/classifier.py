@@ -5,6 +5,9 @@ Both with their defaults, hidden layers of 64 and 64, the same prepared features
 1 is the best; times are seconds of the wall clock, compiling included, in the order of the table.
 
     python benchmarks/classifier.py --data-dir FOLDER [--seeds N] [--sets a,b] [--json] [--quick]
+    python benchmarks/classifier.py --merge FILE ...
+
+The second puts what several runs printed with --json into one table, without fitting anything.
 """
 
 from __future__ import annotations
@@ -63,6 +66,30 @@ def run(name, folder, seed, epochs) -> dict[str, tuple[float, float]]:
     return found
 
 
+def fit_all(names, folder, seeds, epochs) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    """Of each set and method, reward and seconds on every split."""
+    table = {}
+    for name in names:
+        print(f"fitting on {name}", file=sys.stderr)
+        runs = [run(name, folder, seed, epochs) for seed in range(seeds)]
+        table[name] = {label: [found[label] for found in runs] for label in runs[0]}
+    return table
+
+
+def merged(paths) -> tuple[dict, int, int]:
+    """The sets of several outputs, in the catalogue's order, their seeds and epochs.
+
+    Raises:
+        SystemExit: the outputs are of different numbers of seeds or epochs.
+    """
+    outputs = [json.loads(path.read_text()) for path in paths]
+    kinds = {(output["seeds"], output["epochs"]) for output in outputs}
+    if len(kinds) != 1:
+        raise SystemExit(f"the files must agree on seeds and epochs; they are {sorted(kinds)}.")
+    sets = {name: row for output in outputs for name, row in output["sets"].items()}
+    return {name: sets[name] for name in data.available() if name in sets}, *kinds.pop()
+
+
 def summary(table) -> dict[str, dict[str, float]]:
     """Mean rank over the sets, by the mean score over seeds, and total seconds."""
     scores = np.array([[np.mean([s for s, _ in runs]) for runs in row.values()] for row in table])
@@ -87,6 +114,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="folder of the real data sets")
     parser.add_argument("--seeds", type=int, default=3, help="splits, each with its own weights")
     parser.add_argument("--sets", help="names of data sets, with commas between")
+    parser.add_argument("--merge", type=Path, nargs="+", metavar="FILE", help="outputs of --json")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     seeds, epochs = (1, 3) if options.quick else (options.seeds, 200)
@@ -97,11 +125,10 @@ def main() -> None:
         names = ["iris", "breast_cancer_36"]
     if options.sets:
         names = options.sets.split(",")
-    table = {}
-    for name in names:
-        print(f"fitting on {name}", file=sys.stderr)
-        runs = [run(name, options.data_dir, seed, epochs) for seed in range(seeds)]
-        table[name] = {label: [found[label] for found in runs] for label in runs[0]}
+    if options.merge:
+        table, seeds, epochs = merged(options.merge)
+    else:
+        table = fit_all(names, options.data_dir, seeds, epochs)
     total = summary(list(table.values()))
     if options.json:
         print(json.dumps({"seeds": seeds, "epochs": epochs, "sets": table, "summary": total}))
