@@ -34,14 +34,15 @@ def refit_replicas(data: Parts, chosen: list[Trained], **how: Any) -> list[Train
     places = [place for place, one in enumerate(chosen) if not one.diverged]
     if not places:
         return chosen
+    both: Any = types.SimpleNamespace(
+        x_train=np.concatenate([data.x_train, data.x_valid]),
+        y_train=np.concatenate([data.y_train, data.y_valid]),
+        x_valid=data.x_valid,
+        y_valid=data.y_valid,
+        x_test=data.x_test,
+    )
     again = train_replicas(
-        data=types.SimpleNamespace(
-            x_train=np.concatenate([data.x_train, data.x_valid]),
-            y_train=np.concatenate([data.y_train, data.y_valid]),
-            x_valid=data.x_valid,
-            y_valid=data.y_valid,
-            x_test=data.x_test,
-        ),
+        data=both,
         replicas=[replicas[place] for place in places],
         lengths=[chosen[place].best_epoch + 1 for place in places],
         **how,
