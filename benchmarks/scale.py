@@ -3,20 +3,26 @@
     python benchmarks/scale.py [--json] [--quick] [--plot FILE.png]
 
 Time is that of one gradient of macro-F1 (or of an estimator's own reward), compiled by XLA, median
-of several; `nanoseconds` is per number of the logits (and sample): level means linear. Memory is
-that of a process of its own, from logits and labels in place to the peak. `peak_over_logits` is
-the growth of the peak between 2 and 4 million sites (quick: 1 and 2), over the growth of the
-logits, and 1 for the logits themselves; what does not grow with them, mostly the compiler, is
-`fixed_megabytes`.
+of several; `nanoseconds` is per number of the logits (and sample): level means linear.
+
+Memory is that of one gradient at a million sites, in multiples of the logits: logits, labels,
+gradient and all temporaries together. `program` is the sum of the compiled program's buffers, as
+XLA plans them. `next_call` and `first_call` are measured in a process of its own: the peak of its
+resident memory during the call over what it held before there were logits, but after a small
+program of the same kind. The first call compiles; what that leaves behind is in the next one too.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -80,44 +86,63 @@ def series(name: str, points: list[dict], repeats: int) -> list[dict]:
     return rows
 
 
-def peak(batch: int, classes: int, reward: str) -> float:
-    """Bytes by which the peak of a process of its own exceeds logits and labels."""
+def memory(reward: str, batch: int, classes: int = 8) -> dict:
+    """What one gradient takes, in multiples of the logits, which are counted in it."""
     words = [sys.executable, __file__, "--peak", str(batch), str(classes), reward]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    return float(done.stdout.split()[-1])
+    sizes = {"program": program_bytes(words)} | json.loads(done.stdout.splitlines()[-1])
+    over = {f"{name}_over_logits": size / (4 * batch * classes) for name, size in sizes.items()}
+    row = {"reward": reward, "batch": batch, "classes": classes}
+    return row | {name: round(ratio, 2) for name, ratio in over.items()}
 
 
-def own_peak(batch: int, classes: int, reward: str) -> float:
-    """The same in this process."""
+def program_bytes(words: list[str]) -> int:
+    """Bytes of all buffers of the largest program that a command compiles, as XLA plans them."""
+    with tempfile.TemporaryDirectory() as folder:
+        flags = f"--xla_dump_to={folder} --xla_dump_hlo_module_re=.*inference_run.*"
+        subprocess.run(
+            words, capture_output=True, check=True, env=os.environ | {"XLA_FLAGS": flags}
+        )
+        reports = [file.read_text() for file in Path(folder).glob("*memory-usage-report.txt")]
+    return max(int(re.findall(r"Total bytes used: (\d+)", text)[0]) for text in reports)
+
+
+def own_peaks(batch: int, classes: int, reward: str) -> dict[str, int]:
+    """How many bytes this process comes to hold for the problem and its first and next gradient."""
+    import numpy as np
+    import tensorflow as tf
+
     import policygrad_metrics as pgm
+    from policygrad_metrics import blocks
 
-    run = gradient(pgm.ExactExpectation(), reward)
-    run(*problem(64, classes)).numpy()  # what compiling and the threads take
-    logits, y_true = problem(batch, classes)
-    float(logits[0, 0])
-    before = highest_memory()
-    run(logits, y_true)[0].numpy()
-    return highest_memory() - before
+    exact, limits = pgm.ExactExpectation(), (blocks.WHOLE, blocks.BLOCK)
+    blocks.WHOLE, blocks.BLOCK = 1, 64  # a small program of the same kind, with the same compiler
+    gradient(exact, reward)(*problem(256, classes)).numpy()
+    blocks.WHOLE, blocks.BLOCK = limits
+    before = held_from_now()
+    rng = np.random.default_rng(0)
+    logits = tf.constant(rng.standard_normal([batch, classes], np.float32))
+    y_true = tf.constant(rng.integers(classes, size=batch, dtype=np.int32))
+    run, peaks = gradient(exact, reward), {}
+    for call in ("first_call", "next_call"):
+        held_from_now()
+        run(logits, y_true)[0].numpy()
+        peaks[call] = held("VmHWM") - before
+    return peaks
 
 
-def highest_memory() -> int:
-    """Bytes that this process has held at most; Linux's getrusage would count its parent's."""
+def held_from_now() -> int:
+    """Bytes that this process holds, what was freed given back; peaks are counted from here."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    return held("VmRSS")
+
+
+def held(what: str) -> int:
+    """Bytes that this process holds (VmRSS) or has held at most (VmHWM)."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
-
-
-def memory_growth(reward: str, batch: int, classes: int = 8) -> dict:
-    """Peak memory between `batch` and twice as many sites."""
-    size = 4.0 * batch * classes
-    small, large = (peak(sites, classes, reward) for sites in (batch, 2 * batch))
-    growth = (large - small) / size
-    return {
-        "reward": reward,
-        "batch": batch,
-        "classes": classes,
-        "peak_over_logits": round(1.0 + growth, 2),
-        "fixed_megabytes": round((small - growth * size) / 2**20),
-    }
+    return 1024 * int(next(line for line in lines if line.startswith(what)).split()[1])
 
 
 def measure(quick: bool) -> dict:
@@ -179,8 +204,7 @@ def measure(quick: bool) -> dict:
         repeats,
     )
     names = ("f1_macro",) if quick else ("f1_macro", "jaccard_macro", "cohen_kappa_quadratic")
-    memory = [memory_growth(name, MILLION if quick else 2 * MILLION) for name in names]
-    return {"rows": rows, "memory": memory}
+    return {"rows": rows, "memory": [memory(name, MILLION) for name in names]}
 
 
 def plot(rows: list[dict], file: str) -> None:
@@ -211,7 +235,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.peak:
         batch, classes, reward = arguments.peak
-        print(own_peak(int(batch), int(classes), reward))
+        print(json.dumps(own_peaks(int(batch), int(classes), reward)))
         return
     result = measure(arguments.quick)
     if arguments.plot:
@@ -225,10 +249,12 @@ def main() -> None:
             f"{row['series']:<22}{row['batch']:>9}{row['classes']:>7}{row['samples'] or '':>5}"
             f"{row['milliseconds']:>11.2f}{row['nanoseconds']:>15.2f}"
         )
+    print(f"{'memory over logits':<22}{'B':>9}{'K':>7}{'program':>9}{'next':>7}{'first':>7}")
     for row in result["memory"]:
         print(
-            f"peak memory, {row['reward']}, from B={row['batch']:,}, K={row['classes']}: "
-            f"{row['peak_over_logits']} times the logits, and {row['fixed_megabytes']} MB"
+            f"{row['reward']:<22}{row['batch']:>9}{row['classes']:>7}"
+            f"{row['program_over_logits']:>9}{row['next_call_over_logits']:>7}"
+            f"{row['first_call_over_logits']:>7}"
         )
 
 
