@@ -42,6 +42,7 @@ def level_metrics(confusion: Sequence[Sequence[int]]) -> dict[str, float]:
             ),
             6,
         )
+        + 0.0  # no minus before a zero
         for heading, (name, sign) in LEVEL_METRICS.items()
     }
 
