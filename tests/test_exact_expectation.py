@@ -5,6 +5,9 @@ Poisson-binomial convolution of the counts (no integral at all), and for other d
 for large batches a trapezoid rule in log t with so many nodes that it is exact to 1e-12.
 """
 
+import math
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -221,3 +224,33 @@ def test_blocks_equal_the_whole(name, N, monkeypatch):
         np.testing.assert_allclose(value, whole.value, rtol=0, atol=1e-6)
         error = np.linalg.norm(gradient - whole.gradient)
         assert error < 1e-6 * np.linalg.norm(whole.gradient)
+
+
+# XLA still makes one copy of the logits for the ratios of single classes.
+@pytest.mark.parametrize(("name", "copies"), [("f1_macro", 1), ("cohen_kappa_quadratic", 0)])
+def test_blocks_hold_no_table_of_all_sites_but_logits_and_gradient(name, copies, monkeypatch):
+    N, K = 4096, 4
+    y, z, _ = batch(N, K, 2.0)
+    y, z = y[:, 0], z[:, 0]
+    monkeypatch.setattr(blocks, "WHOLE", 64)
+    monkeypatch.setattr(blocks, "BLOCK", 64)
+
+    @tf.function(jit_compile=True)
+    def run(z, y):
+        return pgm.ExactExpectation()(z, pgm.get_reward(name), y).gradient
+
+    program = run.experimental_get_compiler_ir(z, y)(stage="optimized_hlo")
+    kept = set()
+    for line in program.splitlines():
+        inside = re.match(r"(?:ENTRY )?%(\S+) \(", line)
+        if inside:
+            fused = "computation" in inside[1]
+        found = re.match(r"\s+(?:ROOT )?%(\S+) = \w+\[([\d,]+)\]\S* ([\w-]+)\(", line)
+        if found and not fused and math.prod(map(int, found[2].split(","))) >= N * K:
+            kept.add((found[1], found[3]))
+    views = {"parameter", "get-tuple-element", "bitcast"}
+    made = [name for name, operation in sorted(kept) if operation not in views]
+    # Zeros, in which each block writes its gradient.
+    held = [name for name in made if "dynamic-update-slice" in name or "broadcast" in name]
+    assert held
+    assert len(made) - len(held) <= copies, made
