@@ -13,6 +13,10 @@ from policygrad_metrics.sites import Tensor
 #: A table of more numbers than this is worked on in blocks of about `BLOCK` numbers.
 WHOLE = 2**24
 BLOCK = 2**19
+#: A row of so many numbers leaves little of the caches to others: blocks of it save no time, but
+#: cost some. Tables of such rows are taken as a whole up to `WHOLE_WIDE` numbers.
+WIDE = 2**14
+WHOLE_WIDE = 2**26
 #: Blocks are whole multiples of so many sites: those are added in pairs, and 32 pairs at a time.
 UNIT = 64
 
@@ -26,7 +30,7 @@ def block_sites(sites: int | None, numbers: int) -> int | None:
     (None, 8192, 8192)
     >>> block_sites(None, 64)
     """
-    if sites is None or sites * numbers <= WHOLE:
+    if sites is None or sites * numbers <= (WHOLE_WIDE if numbers >= WIDE else WHOLE):
         return None
     most = max(1, BLOCK // numbers // UNIT)
     units = range(most, most // 2, -1)

@@ -370,3 +370,17 @@ def test_importing_and_fitting_touch_no_global_random_state():
     model = compiled(False)
     model.fit(x, y, verbose=0, shuffle=False)
     assert np.random.rand() == expected[1]
+
+
+@pytest.mark.parametrize(
+    "name", ["f1_samples", "jaccard_samples", "f1_macro", "jaccard_micro", "hamming"]
+)
+def test_a_graph_need_not_know_the_size_of_the_batch(name):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, (7, 3)).astype(np.int32)
+    z = rng.normal(size=(7, 3)).astype(np.float32)
+    loss = pgm.PolicyGradientLoss(name, policy="sigmoid")
+    signature = [tf.TensorSpec([None, 3], tf.int32), tf.TensorSpec([None, 3], tf.float32)]
+    assert float(tf.function(loss, input_signature=signature)(y, z)) == pytest.approx(
+        float(loss(y, z)), rel=1e-6
+    )

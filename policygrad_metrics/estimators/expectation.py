@@ -251,7 +251,8 @@ def _blocks(form, logits, sites, ratios, nodes):
     def take(start, size):
         return tf.nn.softmax(slice_rows(logits, start, size)), *form.block(start, size)
 
-    size = block_sites(sites, ratios * number_of_nodes(form, nodes))
+    # The ratios of the examples themselves are as many as they; their sites make no blocks.
+    size = None if ratios is None else block_sites(sites, ratios * number_of_nodes(form, nodes))
     return Blocks(sites, size, (tf.nn.softmax(logits), form.n, form.d), take)
 
 
