@@ -242,7 +242,6 @@ class ClassCountReward(Reward):
     def name(self):
         return self.label or getattr(self.terms, "__name__", "class_count_reward")
 
-
     def form(self, y_true, weight, num_classes, weighted=False):
         self.refuse_multilabel()
         combine = _added_up if self.combine is None else self.combine
