@@ -156,11 +156,10 @@ def test_any_scorer(cancer, scoring):
 
 def test_meta_estimators(cancer):
     X, y = cancer
-    calibrated = CalibratedClassifierCV(quick(), cv=2).fit(X, y)
-    threshold = TunedThresholdClassifierCV(quick(), cv=2).fit(X, y)
-    voting = VotingClassifier([("a", quick()), ("b", LogisticRegression())], voting="soft").fit(
-        X, y
-    )
+    calibrated = CalibratedClassifierCV(quick(epochs=100), cv=2).fit(X, y)
+    threshold = TunedThresholdClassifierCV(quick(epochs=100), cv=2).fit(X, y)
+    pair = [("a", quick(epochs=100)), ("b", LogisticRegression())]
+    voting = VotingClassifier(pair, voting="soft").fit(X, y)
     # Five standard errors above always naming the larger class.
     majority = max(np.mean(y == "ill"), np.mean(y == "well"))
     chance = majority + 5 * np.sqrt(majority * (1 - majority) / len(y))
