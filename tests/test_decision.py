@@ -14,6 +14,9 @@ from sklearn.model_selection import TunedThresholdClassifierCV
 
 from policygrad_metrics.decision import METHODS, DecisionTuner, plain_rule
 from policygrad_metrics.decision.expected_f import expected_f
+from policygrad_metrics.decision.scorer import Scorer
+from policygrad_metrics.decision.standard_error import error_of_gain
+from policygrad_metrics.rewards import BlackBox, get_reward
 
 # Rewards are computed in float32: sums of a few quotients below 1.
 FLOAT32 = 2e-6
@@ -336,3 +339,44 @@ def test_frank_wolfe_refuses_a_black_box_and_predict_other_shapes():
         DecisionTuner(lambda y, a: 0.5, "frank_wolfe").fit([0.5], [1])
     with pytest.raises(ValueError, match="of fit"):
         DecisionTuner("f1").fit([0.5], [1]).predict(np.eye(3))
+
+
+def test_the_error_of_a_gain_is_the_paired_one_of_a_mean():
+    # With one example to a group the jackknife of a mean is its standard error exactly.
+    rng = np.random.default_rng(0)
+    truth, before, after = rng.integers(0, 2, (3, 20, 1))
+    gain = (after == truth).astype(float) - (before == truth)
+    expected = gain.std(ddof=1) / np.sqrt(20)
+    for reward in (get_reward("accuracy"), BlackBox(lambda t, a: float(np.mean(t == a)))):
+        scorer = Scorer(reward, truth, None, 2)
+        assert error_of_gain(scorer, before, after) == pytest.approx(expected, rel=1e-5)
+
+
+def test_one_standard_error_keeps_the_plain_decision_unless_the_gain_is_sure():
+    rng = np.random.default_rng(1)
+    y = (np.arange(400) % 10 == 0).astype(int)
+    careful = DecisionTuner("f1", one_standard_error=True)
+    # Ranked well but all below one half: the plain decision finds no positive at all.
+    p = np.clip(0.2 * y + 0.2 * rng.random(400), 0.0, 1.0)
+    assert careful.fit(p, y).rule_ == DecisionTuner("f1").fit(p, y).rule_
+    assert careful.score_ > careful.plain_score_ == 0.0
+    # Below one half lie three positives, and above them two negatives: one more is right of 100,
+    # and five of them have changed, which makes the error sqrt(5) / 100.
+    y = np.repeat([0, 1], 50)
+    p = np.where(y == 1, 0.9, 0.1)
+    p[[50, 51, 52, 0, 1]] = 0.40, 0.41, 0.42, 0.43, 0.44
+    greedy = DecisionTuner("accuracy").fit(p, y)
+    assert greedy.score_ == pytest.approx(greedy.plain_score_ + 0.01, abs=FLOAT32)
+    kept = DecisionTuner("accuracy", one_standard_error=True).fit(p, y)
+    assert kept.score_ == kept.plain_score_
+    assert kept.rule_ == plain_rule()
+
+
+def test_the_plain_decision_may_be_the_rounded_level():
+    chances = np.array([[0.5, 0.1, 0.4], [0.2, 0.6, 0.2], [0.1, 0.1, 0.8]])
+    levels = [1, 1, 2]
+    tuner = DecisionTuner("accuracy", plain="rounded_level", one_standard_error=True)
+    assert tuner.fit(chances, levels).plain_score_ == 1.0  # arg-max says 0, 1, 2
+    assert tuner.rule_ == plain_rule("rounded_level", 3)
+    with pytest.raises(ValueError, match=r"decision='rounded'.*'rounded_level'"):
+        DecisionTuner("accuracy", plain="rounded").fit(chances, levels)

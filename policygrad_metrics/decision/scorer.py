@@ -59,6 +59,11 @@ class Scorer:
                 self.weighted,
             )
 
+    def of_rows(self, kept: np.ndarray) -> Scorer:
+        """Return the same scorer of those examples whose place in `kept [N]` is True."""
+        weight = self.weight[kept] if self.weighted else None
+        return Scorer(self.reward, self.truth[kept], weight, self.num_classes, self.max_calls)
+
     def score(self, labels: np.ndarray) -> float:
         """Return the reward of labels `[N, C]`."""
         if self._form is None:

@@ -147,7 +147,11 @@ def evaluate_trials(
     }
     tuners = {
         number: DecisionTuner(
-            scorer.reward, multilabel=task == "multilabel", ordinal=task == "ordinal"
+            scorer.reward,
+            multilabel=task == "multilabel",
+            ordinal=task == "ordinal",
+            plain=decision,
+            one_standard_error=True,
         ).fit(trial.valid, y_valid)
         for number, trial in known.items()
     }

@@ -41,7 +41,8 @@ _PROTOCOL = (
     "ones.",
     'Decisions "as they come" are the most probable class, or above one half (of methods that '
     'train the expected level: its nearest level); "tuned" ones were chosen on the validation part '
-    "for the same reward.",
+    "for the same reward, and are used where they gain more than one standard error there (a "
+    "jackknife's; else the decision stays as it comes).",
     "The test part was read once, at the end.",
     "On one data set: ± is half the 95 % interval of the mean by Student's t; with random splits "
     "or folds the variance is Nadeau and Bengio's, because the parts share rows. Differences are "
