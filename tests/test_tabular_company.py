@@ -36,8 +36,10 @@ def test_columns_of_numbers_and_of_text(cancer):
             ("text", OneHotEncoder(sparse_output=False), ["site"]),
         ]
     ).set_output(transform="pandas")
-    model = make_pipeline(columns, quick("f1", pos_label="ill")).fit(frame, pandas.Series(y))
-    assert f1_score(y, model.predict(frame), pos_label="ill") > 0.7
+    model = make_pipeline(columns, quick("f1", pos_label="ill", epochs=100))
+    model.fit(frame, pandas.Series(y))
+    always_ill = f1_score(y, np.full(len(y), "ill"), pos_label="ill")
+    assert f1_score(y, model.predict(frame), pos_label="ill") > 2 * always_ill
     assert model[-1].n_features_in_ == 4
     assert model[-1].feature_names_in_[0] == "numbers__radius"
 
