@@ -38,7 +38,7 @@ def scores(name: str, folder: Path | None, seeds: int, epochs: int) -> dict[str,
     two_valued = dataset.task in ("binary", "multilabel")
     num_classes = 2 if two_valued else len(dataset.class_names)
 
-    def test_reward(run):
+    def score_on_test(run):
         metric = pgm.RewardMetric(dataset.reward, policy)
         metric.update_state(parts.y_test, run.test_outputs)
         return float(metric.result())
@@ -50,7 +50,7 @@ def scores(name: str, folder: Path | None, seeds: int, epochs: int) -> dict[str,
             epochs=epochs, batch_size=256, patience=20,
             num_classes=None if two_valued else num_classes,
         )  # fmt: skip
-        return np.array([test_reward(run) for run in runs]).reshape(len(hypers), seeds).mean(1)
+        return np.array([score_on_test(run) for run in runs]).reshape(len(hypers), seeds).mean(1)
 
     mixed = train(
         lambda hyper: pgm.PolicyGradientLoss(

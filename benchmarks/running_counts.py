@@ -33,7 +33,7 @@ def scores(name, folder, batch_size, seeds, epochs) -> dict[str, list[float]]:
     policy = task_policy(dataset.task)
     num_classes = None if dataset.task == "binary" else len(dataset.class_names)
 
-    def test_reward(run):
+    def score_on_test(run):
         metric = pgm.RewardMetric(dataset.reward, policy)
         metric.update_state(parts.y_test, run.test_outputs)
         return round(float(metric.result()), 4)
@@ -44,7 +44,7 @@ def scores(name, folder, batch_size, seeds, epochs) -> dict[str, list[float]]:
             Network((64, 64)), build, dataset.reward, dataset.task, parts, replicas,
             epochs=epochs, batch_size=batch_size, patience=15, num_classes=num_classes,
         )  # fmt: skip
-        return np.array([test_reward(run) for run in runs]).reshape(len(hypers), seeds).tolist()
+        return np.array([score_on_test(run) for run in runs]).reshape(len(hypers), seeds).tolist()
 
     def loss(hyper):
         return pgm.PolicyGradientLoss(

@@ -57,14 +57,16 @@ class BackupAndRestore(keras.callbacks.Callback):
             optimizer, loss or data. Nothing is overwritten then.
         RuntimeError: in `fit`: another process trains with this directory.
 
-    >>> import keras, numpy as np, policygrad_metrics as pgm
+    >>> import keras, numpy as np, tempfile, policygrad_metrics as pgm
     >>> x, y = np.eye(4, dtype="float32"), np.array([0, 1, 0, 1])
     >>> train = pgm.shuffled_batches(x, y, batch_size=2)
     >>> model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
     >>> model.compile("sgd", pgm.PolicyGradientLoss("f1"), run_eagerly=True)
-    >>> backup = pgm.BackupAndRestore("/tmp/policygrad-doctest", also=[train])
-    >>> len(model.fit(train, epochs=2, shuffle=False, callbacks=[backup], verbose=0).epoch)
-    2
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     backup = pgm.BackupAndRestore(folder, also=[train])
+    ...     run = model.fit(train, epochs=2, shuffle=False, callbacks=[backup], verbose=0)
+    >>> run.epoch
+    [0, 1]
     """
 
     def __init__(

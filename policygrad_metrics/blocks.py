@@ -17,7 +17,7 @@ BLOCK = 2**19
 #: cost some. Tables of such rows are taken as a whole up to `WHOLE_WIDE` numbers.
 WIDE = 2**14
 WHOLE_WIDE = 2**26
-#: Blocks are whole multiples of so many sites: those are added in pairs, and 32 pairs at a time.
+#: Blocks are whole multiples of so many sites: sums take 32 at a time.
 UNIT = 64
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from policygrad_metrics.estimators.base import policy_gradient
 from policygrad_metrics.global_batch import over_replicas
 from policygrad_metrics.site_batch import SiteBatch
 from policygrad_metrics.sites import Tensor
@@ -32,17 +31,24 @@ def class_worth(batch: SiteBatch, gradient: Tensor) -> Tensor:
     K = batch.num_classes
     truth = tf.one_hot(batch.labels, K)
     shares = tf.ones_like(batch.labels, tf.float32) if batch.weight is None else batch.weight
-    of_accuracy = policy_gradient(tf.nn.softmax(batch.logits), truth) * shares[..., None]
-    # Each label column of several is a problem of its own.
-    axes = list(range(batch.labels.shape.rank - batch.multilabel))
-    gained, accuracy, count = over_replicas(
-        [tf.reduce_sum(truth * x, axes) for x in (gradient, of_accuracy, shares[..., None])]
+    probs = tf.exp(batch.log_probs())
+
+    def at_truth(x):
+        return tf.reduce_sum(truth * x, axis=-1)
+
+    # Of a site that is all but decided 1 - p would be rounding: the others are added up.
+    of_accuracy = at_truth(probs) * tf.reduce_sum((1.0 - truth) * probs, axis=-1)
+    per_site = tf.stack([at_truth(gradient), of_accuracy * shares, shares], axis=-1)
+    # Each label column of several is a problem of its own; one product adds up all classes.
+    truth_of, summed = (
+        tf.transpose(tf.reshape(x, [-1, batch.columns, x.shape[-1]]), [1, 0, 2])
+        for x in (truth, per_site)
     )
-
-    def of_mean_one(weights):
-        mean = tf.math.divide_no_nan(tf.reduce_sum(weights * count), tf.reduce_sum(count))
-        return tf.math.divide_no_nan(weights, mean)
-
-    worth = of_mean_one(tf.math.divide_no_nan(tf.maximum(gained, 0.0), accuracy))
-    worth = of_mean_one(tf.clip_by_value(worth, 1.0 / MOST, MOST))
-    return tf.stop_gradient(tf.reduce_sum(truth * worth, axis=-1))
+    sums = over_replicas(tf.matmul(truth_of, summed, transpose_a=True))  # [C, K, 3]
+    gained, accuracy, count = tf.unstack(sums, axis=-1)
+    worth = tf.math.divide_no_nan(tf.maximum(gained, 0.0), accuracy)
+    weighed, total = tf.unstack(tf.reduce_sum(tf.stack([worth * count, count]), axis=[1, 2]))
+    worth = tf.clip_by_value(tf.math.divide_no_nan(worth * total, weighed), 1.0 / MOST, MOST)
+    mean = tf.math.divide_no_nan(tf.reduce_sum(worth * count), total)
+    of_sites = at_truth(worth if batch.multilabel else worth[0])
+    return tf.stop_gradient(tf.math.divide_no_nan(of_sites, mean))

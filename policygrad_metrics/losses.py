@@ -251,14 +251,15 @@ class PolicyGradientLoss(SiteLoss):
         """
         batch = read_batch(self.policy, y_true, y_pred, sample_weight)
         fixed = tf.stop_gradient(batch.logits)
-        estimate = self._estimate(batch, fixed, state)
+        estimator = self._estimator(batch)
+        estimate = self._estimate(batch, estimator, fixed, state)
         # A plane through the value with the estimate's slope. TensorFlow never frees the graphs
         # that tf.custom_gradient was traced in, which a study of many programs would notice.
         slope = tf.where(batch.healthy, estimate.gradient, 0.0)
         reward = estimate.value + tf.reduce_sum(slope * (batch.logits - fixed))
         pairs = zip(estimate.state, state, strict=True)
         after = tuple(_if_healthy(batch.healthy, new, old) for new, old in pairs)
-        loss = self._combined(batch, reward, self._site_weights(batch, slope))
+        loss = self._combined(batch, reward, self._site_weights(batch, estimator, slope))
         return poisoned(loss, batch.healthy), after
 
     def batch_loss(self, batch):
@@ -273,7 +274,7 @@ class PolicyGradientLoss(SiteLoss):
             loss -= self.log_likelihood * mean_over_sites(density, batch)
         if _is_zero(self.cross_entropy) and _is_zero(self.entropy):
             return loss
-        log_probs = tf.nn.log_softmax(batch.logits)
+        log_probs = batch.log_probs()
         if not _is_zero(self.cross_entropy):
             chosen = tf.one_hot(batch.labels, batch.num_classes) * log_probs
             log_right = site_weights * tf.reduce_sum(chosen, axis=-1)
@@ -283,13 +284,13 @@ class PolicyGradientLoss(SiteLoss):
             loss += self.entropy * mean_over_sites(plogp, batch)
         return loss
 
-    def _site_weights(self, batch, gradient):
+    def _site_weights(self, batch, estimator, gradient):
         """What each site weighs in the cross-entropy."""
         weighed = (
             self.cross_entropy_weights == "reward"
             and not _is_zero(self.cross_entropy)
             and self.reward.sees_classes_apart
-            and not isinstance(self._estimator(batch), Reinforce)
+            and not isinstance(estimator, Reinforce)
         )
         return class_worth(batch, gradient) if weighed else tf.constant(1.0)
 
@@ -297,9 +298,10 @@ class PolicyGradientLoss(SiteLoss):
         """E[R], and the sites' weights that follow from its gradient."""
         remembered = self._remembered(batch)
         state = tuple(tf.convert_to_tensor(v) for v in remembered)
+        estimator = self._estimator(batch)
 
         def expected_reward(logits):
-            estimate = self._estimate(batch, logits, state)
+            estimate = self._estimate(batch, estimator, logits, state)
 
             def gradient(upstream, _):
                 # Only training runs this: validation leaves a moving average alone.
@@ -307,7 +309,8 @@ class PolicyGradientLoss(SiteLoss):
                     variable.assign(_if_healthy(batch.healthy, value, variable))
                 return tf.where(batch.healthy, upstream * estimate.gradient, 0.0)
 
-            return (estimate.value, self._site_weights(batch, estimate.gradient)), gradient
+            weights = self._site_weights(batch, estimator, estimate.gradient)
+            return (estimate.value, weights), gradient
 
         wrapped: Any = tf.custom_gradient(expected_reward)
         return wrapped(batch.logits)
@@ -326,8 +329,8 @@ class PolicyGradientLoss(SiteLoss):
             unweighted_sites=batch.labels.shape.num_elements() if plain else None,
         )
 
-    def _estimate(self, batch, logits, state):
-        reward, estimator = self._reward_of(batch), self._estimator(batch)
+    def _estimate(self, batch, estimator, logits, state):
+        reward = self._reward_of(batch)
         if isinstance(reward, BlackBox) and under_xla():
             raise ValueError(
                 f"reward {reward.name!r} is a Python function, which XLA cannot compile: use "

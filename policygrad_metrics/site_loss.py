@@ -20,6 +20,8 @@ class SiteLoss(keras.losses.Loss):
         self.policy: Any = policy if policy == "auto" else get_policy(policy)
         self._reduce = MeanOfValues(reduction=reduction, dtype=dtype)
 
+    # No tensor decides what Python does here, and to find that out costs AutoGraph seconds.
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The loss of a batch; weights enter the counts instead of scaling the result."""
         with tf.name_scope(self.name):
@@ -29,6 +31,7 @@ class SiteLoss(keras.losses.Loss):
             values = tf.fill([tf.shape(y_pred)[0]], 0.0) + poisoned(loss, batch.healthy)
             return self._reduce(values, values)
 
+    @tf.autograph.experimental.do_not_convert
     def call(self, y_true, y_pred):
         """The unweighted loss of a batch, a scalar."""
         return self.batch_loss(read_batch(self.policy, y_true, y_pred))

@@ -197,10 +197,11 @@ def test_threads_really_run_at_the_same_time():
 
     def meets(y_true, y_pred):
         both.wait()
-        return 0.0
+        return 1.0
 
     y, labels, _ = problem(S=4)
-    pgm.BlackBox(meets, workers=2, backend="threads")(y, labels)
+    rewards = pgm.BlackBox(meets, workers=2, backend="threads")(y, labels)
+    np.testing.assert_array_equal(rewards, np.ones(4))
 
 
 @pytest.mark.parametrize(("workers", "backend"), [(1, "threads"), (2, "threads"), (2, "processes")])

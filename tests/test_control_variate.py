@@ -25,7 +25,7 @@ def expected(estimator, samples, state=(), reward=BOX, weight=None, seed=0):
     labels = all_label_sets(y_true.shape, 2)
     chance = chances(logits, labels)
 
-    @tf.function
+    @tf.function(autograph=False)
     def run(chosen):
         estimate = estimator.from_labels(
             logits, reward, y_true, chosen, sample_weight=weight, state=state
@@ -140,7 +140,7 @@ def variances(reward, estimators, K=3, N=64, seeds=64):
             return estimate.gradient, estimate.state
 
         state, gradients = tuple(tf.constant(x) for x in estimator.initial_state()), []
-        step = tf.function(step, reduce_retracing=True)
+        step = tf.function(step, reduce_retracing=True, autograph=False)
         for s in range(seeds + 8):
             gradient, state = step(tf.constant([s, 0]), state)
             gradients.append(gradient.numpy())
@@ -179,7 +179,8 @@ def test_a_graph_equals_eager(jit):
         return estimate.value, estimate.gradient, *estimate.state
 
     start = tuple(tf.constant(x) for x in estimator.initial_state())
-    for a, b in zip(run(start), tf.function(run, jit_compile=jit)(start), strict=True):
+    compiled = tf.function(run, jit_compile=jit, autograph=False)
+    for a, b in zip(run(start), compiled(start), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 

@@ -28,23 +28,23 @@ def softmax(z):
 
 
 def integral_effects(p, n, d, d0, n0=0.0):
-    """E[R | a_i = c] of (n0 + sum n) / (d0 + sum d), up to a constant: `p, n, d [N, K]`."""
+    """E[R | a_i = c] of (n0 + sum n) / (d0 + sum d), up to a constant: `p, n, d [..., N, K]`."""
     n, d = np.broadcast_to(n, p.shape).astype(float), np.broadcast_to(d, p.shape).astype(float)
-    floor = d.min(1, keepdims=True)
-    d, d0 = d - floor, d0 + floor.sum()
-    mean = d0 + (p * d).sum()
+    floor = d.min(-1, keepdims=True)
+    d, d0 = d - floor, np.reshape(d0, (-1, 1, 1)) + floor.sum((-2, -1), keepdims=True)
+    mean = d0 + (p * d).sum((-2, -1), keepdims=True)
     effects = np.zeros_like(p)
     for x in np.arange(-36, 9, STEP):
         t = np.exp(x) / mean
         shrunk = np.expm1(-t * d)
-        z = (p * shrunk).sum(1, keepdims=True)
+        z = (p * shrunk).sum(-1, keepdims=True)
         # 1 + z without cancellation where p is all but one; never below the smallest number.
-        M = np.maximum((p * np.exp(-t * d)).sum(1, keepdims=True), 1e-300)
+        M = np.maximum((p * np.exp(-t * d)).sum(-1, keepdims=True), 1e-300)
         arrive = n * np.exp(-t * d) / M
-        r = (p * arrive).sum(1, keepdims=True)
+        r = (p * arrive).sum(-1, keepdims=True)
         log_M = np.where(z > -0.5, np.log1p(np.maximum(z, -0.5)), np.log(M))
-        mass = STEP * t * np.exp(log_M.sum() - t * d0)
-        total = n0 + r.sum()
+        mass = STEP * t * np.exp(log_M.sum((-2, -1), keepdims=True) - t * d0)
+        total = n0 + r.sum((-2, -1), keepdims=True)
         effects += mass * ((shrunk - z) / M * (total - r) + arrive - r)
     return effects
 
@@ -59,23 +59,16 @@ def oracle(reward, y, p, weight=None):
     if isinstance(form, ChoiceRatio):
         n, d = np.asarray(form.n, float), np.asarray(form.d, float)
         d0, n0 = float(form.d0), float(form.n0)
-        effects = form.coefficient * integral_effects(p.reshape(-1, K), n, d, d0, n0)
+        effects = form.coefficient * integral_effects(p.reshape(1, -1, K), n, d, d0, n0)
         effects = effects.reshape(p.shape)
     else:
         on = form.positive(tf.constant(p, tf.float64)).numpy()  # [M, R]
         n, d = (np.broadcast_to(np.asarray(x, float), on.shape) for x in (form.n, form.d))
-        columns = []
-        for r in range(on.shape[1]):
-            two = np.stack([1 - on[:, r], on[:, r]], 1)
-            zeros = np.zeros(len(two))
-            effect = integral_effects(
-                two,
-                np.stack([zeros, n[:, r]], 1),
-                np.stack([zeros, d[:, r]], 1),
-                form.d0[r].numpy(),
-            )
-            columns.append(effect[:, 1] - effect[:, 0])
-        effects = np.asarray(form.coefficient, float) * np.stack(columns, 1)
+        # Each ratio's sites, not called and called: [R, M, 2].
+        pairs = ((1 - on, on), (np.zeros(on.shape), n), (np.zeros(on.shape), d))
+        two, n, d = (np.stack([off.T, called.T], -1) for off, called in pairs)
+        effects = np.diff(integral_effects(two, n, d, np.asarray(form.d0, float)))[..., 0].T
+        effects = np.asarray(form.coefficient, float) * effects
         effects = form.spread(tf.constant(effects, tf.float32), C).numpy().astype(float)
     return p * (effects - (p * effects).sum(-1, keepdims=True))
 
@@ -119,8 +112,7 @@ def test_gradient_error_from_2_to_512_examples(reward, K):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["f1_macro", "f0.5_macro", "precision_macro", "jaccard_macro",
-                                  "cohen_kappa_quadratic", "jaccard_micro"])  # fmt: skip
+@pytest.mark.parametrize("name", ["f1_macro", "precision_macro", "cohen_kappa_quadratic"])
 def test_gradient_error_at_65536_examples(name):
     reward = pgm.get_reward(name)
     y, z, p = batch(65536, 3, 1.0, rarest=0.001)
@@ -204,38 +196,36 @@ def test_linear_rewards_need_no_nodes():
 @pytest.mark.parametrize(
     "name", ["f1_macro", "precision_macro", "jaccard_micro", "cohen_kappa_quadratic"]
 )
-@pytest.mark.parametrize("N", [192, 167])
-def test_blocks_equal_the_whole(name, N, monkeypatch):
+@pytest.mark.parametrize(("N", "jit"), [(192, False), (167, True)], ids=["full", "rest-xla"])
+def test_blocks_equal_the_whole(name, N, jit, monkeypatch):
     y, z, _ = batch(N, 5, 2.0, rarest=0.1)
     reward, y, z = pgm.get_reward(name), y[:, 0], z[:, 0]
     whole = pgm.ExactExpectation()(z, reward, y)
     monkeypatch.setattr(blocks, "WHOLE", 64)
     monkeypatch.setattr(blocks, "BLOCK", 5 * 32)
-    for jit in (False, True):
 
-        @tf.function(jit_compile=jit)
-        def run(z):
-            found = pgm.ExactExpectation()(z, reward, y)
-            return found.value, found.gradient
+    def blockwise(z):
+        found = pgm.ExactExpectation()(z, reward, y)
+        return found.value, found.gradient
 
-        value, gradient = run(z)
-        # The same sums in another order: each of the N terms is rounded to 2^-24, of a ratio of
-        # up to 1 that kappa is taken from.
-        np.testing.assert_allclose(value, whole.value, rtol=0, atol=1e-6)
-        error = np.linalg.norm(gradient - whole.gradient)
-        assert error < 1e-6 * np.linalg.norm(whole.gradient)
+    run = tf.function(blockwise, jit_compile=True, autograph=False) if jit else blockwise
+    value, gradient = run(z)
+    # The same sums in another order: each of the N terms is rounded to 2^-24, of a ratio of up to
+    # 1 that kappa is taken from.
+    np.testing.assert_allclose(value, whole.value, rtol=0, atol=1e-6)
+    error = np.linalg.norm(gradient - whole.gradient)
+    assert error < 1e-6 * np.linalg.norm(whole.gradient)
 
 
-# XLA still makes one copy of the logits for the ratios of single classes.
-@pytest.mark.parametrize(("name", "copies"), [("f1_macro", 1), ("cohen_kappa_quadratic", 0)])
-def test_blocks_hold_no_table_of_all_sites_but_logits_and_gradient(name, copies, monkeypatch):
+@pytest.mark.parametrize("name", ["f1_macro", "jaccard_macro", "cohen_kappa_quadratic"])
+def test_blocks_hold_no_table_of_all_sites_but_logits_and_gradient(name, monkeypatch):
     N, K = 4096, 4
     y, z, _ = batch(N, K, 2.0)
     y, z = y[:, 0], z[:, 0]
     monkeypatch.setattr(blocks, "WHOLE", 64)
     monkeypatch.setattr(blocks, "BLOCK", 64)
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def run(z, y):
         return pgm.ExactExpectation()(z, pgm.get_reward(name), y).gradient
 
@@ -253,4 +243,4 @@ def test_blocks_hold_no_table_of_all_sites_but_logits_and_gradient(name, copies,
     # Zeros, in which each block writes its gradient.
     held = [name for name in made if "dynamic-update-slice" in name or "broadcast" in name]
     assert held
-    assert len(made) - len(held) <= copies, made
+    assert made == held

@@ -186,7 +186,7 @@ def test_unordered_set_draws_without_replacement():
     chance = chances(logits, labels)
     estimator = pgm.get_estimator("unordered_set", samples=2)
     case = estimator._problem(logits, pgm.get_reward("f1"), y_true, None)
-    draw = tf.function(lambda seed: estimator.draw(case, seed))
+    draw = tf.function(lambda seed: estimator.draw(case, seed), autograph=False)
     seeds = 2000
     places = [
         tuple(sorted(draw(tf.constant([s, 0])).numpy()[..., 0] @ [2, 1])) for s in range(seeds)
@@ -304,7 +304,7 @@ def test_control_variates_learn(name):
     logits, y_true = tf.zeros([1, 2]), [0]
     estimator = pgm.get_estimator(name, samples=64, learning_rate=0.1)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(seed, state):
         return estimator(logits, toy, y_true, seed=seed, state=state).state
 

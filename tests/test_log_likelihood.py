@@ -81,7 +81,7 @@ def test_a_missing_concentration_gives_nan_and_no_gradient_under_xla():
     loss = pgm.PolicyGradientLoss("exact_bin", policy=policy, log_likelihood=1.0)
     outputs = tf.Variable(some_outputs(policy, 2))
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def step(values):
         with tf.GradientTape() as tape:
             value = loss(values, outputs)
@@ -119,7 +119,7 @@ def test_it_keeps_the_concentration_good():
         optimizer = keras.optimizers.Adam(0.05)
         optimizer.build([kernel, bias])
 
-        @tf.function
+        @tf.function(autograph=False)
         def step(loss=loss, kernel=kernel, bias=bias, optimizer=optimizer):
             with tf.GradientTape() as tape:
                 value = loss(truth, x @ kernel + bias)

@@ -9,6 +9,9 @@ from sklearn import metrics as sk
 import policygrad_metrics as pgm
 
 TOLERANCE = 2e-6  # float32 sums of some tens of terms
+GRAPH = {"jit_compile": False}
+#: Where the mode does not matter: for a few steps compiling would be most of the work.
+EAGER = {"run_eagerly": True}
 
 
 def toy(N=96, K=3, seed=0):
@@ -113,28 +116,29 @@ def test_reduction_follows_keras():
 
 
 @pytest.mark.parametrize(
-    ("reward", "outputs", "policy", "jit"),
+    ("reward", "outputs", "policy", "mode"),
     [
-        ("f1_macro", 3, "auto", False),
-        ("f1_macro", 3, "auto", True),
-        ("f1", 1, "auto", False),
-        ("cohen_kappa_quadratic", 2, "cumulative_link", False),
-        ("g_mean", 3, "softmax", True),
-        ("accuracy", 2, pgm.BinnedRegression(edges=(0.6, 1.6)), False),
+        ("f1_macro", 3, "auto", GRAPH),
+        ("f1_macro", 3, "auto", {"jit_compile": True}),
+        ("f1", 1, "auto", EAGER),
+        ("cohen_kappa_quadratic", 2, "cumulative_link", EAGER),
+        ("g_mean", 3, "softmax", EAGER),
+        ("accuracy", 2, pgm.BinnedRegression(edges=(0.6, 1.6)), EAGER),
     ],
-    ids=["f1_macro", "f1_macro-xla", "f1", "kappa", "g_mean-xla", "binned"],
+    ids=["f1_macro", "f1_macro-xla", "f1", "kappa", "g_mean", "binned"],
 )
-def test_fit_improves_the_metric(reward, outputs, policy, jit):
+def test_fit_improves_the_metric(reward, outputs, policy, mode):
     x, y = toy(256, K=2 if reward == "f1" else 3)
     model = network(outputs)
     metric = pgm.RewardMetric(reward, policy)
     loss = pgm.PolicyGradientLoss(reward, policy)
-    model.compile(keras.optimizers.Adam(0.02), loss=loss, metrics=[metric], jit_compile=jit)
-    before = model.evaluate(x, y, batch_size=64, verbose=0, return_dict=True)
-    history = model.fit(x, y, batch_size=64, epochs=8, validation_data=(x, y), verbose=0).history
+    model.compile(keras.optimizers.Adam(0.05), loss=loss, metrics=[metric], **mode)
+    before = model.evaluate(x, y, batch_size=128, verbose=0, return_dict=True)
+    model.fit(x, y, batch_size=128, epochs=8, verbose=0)
+    after = model.evaluate(x, y, batch_size=128, verbose=0, return_dict=True)
     name = pgm.get_reward(reward).name
-    assert history[f"val_{name}"][-1] > before[name] + 0.1
-    assert history["val_loss"][-1] < before["loss"]
+    assert after[name] > before[name] + 0.1
+    assert after["loss"] < before["loss"]
 
 
 def test_fit_black_box_and_moving_average():
@@ -166,8 +170,8 @@ def test_validation_does_not_change_training(estimator):
     for validation in (None, (x[:32], y[:32])):
         model = network()
         loss = pgm.PolicyGradientLoss("f1_macro", estimator=estimator)
-        model.compile(keras.optimizers.Adam(0.02), loss=loss, jit_compile=False)
-        model.fit(x, y, epochs=3, shuffle=False, validation_data=validation, verbose=0)
+        model.compile(keras.optimizers.Adam(0.02), loss=loss, **EAGER)
+        model.fit(x, y, epochs=2, shuffle=False, validation_data=validation, verbose=0)
         weights.append(model.get_weights())
     for a, b in zip(*weights, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -247,7 +251,7 @@ def test_dense_sites_and_segmentation_shapes():
 def test_models_save_and_load(loss, tmp_path):
     x, y = toy()
     model = network()
-    model.compile("adam", loss=loss, metrics=[pgm.RewardMetric("f1_macro")])
+    model.compile("adam", loss=loss, metrics=[pgm.RewardMetric("f1_macro")], **EAGER)
     model.fit(x, y, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -381,6 +385,5 @@ def test_a_graph_need_not_know_the_size_of_the_batch(name):
     z = rng.normal(size=(7, 3)).astype(np.float32)
     loss = pgm.PolicyGradientLoss(name, policy="sigmoid")
     signature = [tf.TensorSpec([None, 3], tf.int32), tf.TensorSpec([None, 3], tf.float32)]
-    assert float(tf.function(loss, input_signature=signature)(y, z)) == pytest.approx(
-        float(loss(y, z)), rel=1e-6
-    )
+    compiled = tf.function(loss, input_signature=signature, autograph=False)
+    assert float(compiled(y, z)) == pytest.approx(float(loss(y, z)), rel=1e-6)

@@ -146,7 +146,9 @@ def test_graph_and_xla_agree_with_eager(policy, size, K, multilabel, jit_compile
         tf.TensorSpec([None, size], tf.float32),
         tf.TensorSpec([None, *y_true.shape[1:]], tf.float64),
     ]
-    compiled = tf.function(everything, input_signature=signature, jit_compile=jit_compile)
+    compiled = tf.function(
+        everything, input_signature=signature, autograph=False, jit_compile=jit_compile
+    )
     results = zip(everything(outputs, y_true), compiled(outputs, y_true), strict=True)
     for index, (eager, other) in enumerate(results):
         eager, other = eager.numpy(), other.numpy()

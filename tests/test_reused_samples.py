@@ -85,7 +85,7 @@ def test_the_bias_grows_with_the_distance_between_policies():
         moved = logits + step * uphill
         truth = pgm.ExactExpectation()(moved, reward, y_true).gradient
 
-        @tf.function
+        @tf.function(autograph=False)
         def again(seed):
             state = estimator(logits, reward, y_true, seed=seed).state
             return estimator(moved, reward, y_true, seed=seed, state=state).gradient

@@ -13,7 +13,7 @@ from policygrad_metrics import surrogates
 from policygrad_metrics.surrogates import SURROGATES, default_hyperparameters, get_surrogate
 
 
-def _check_weights(surrogate, batch, hyper):
+def assert_weights_are_multiplicities(surrogate, batch, hyper):
     """Weight zero is the row removed, weight two the row twice, in value and in gradient."""
     logits, y_true, weight = batch
     times = np.array([1, 0, 2, 1, 0, 2, 1, 1, 3])
@@ -32,7 +32,7 @@ def _check_weights(surrogate, batch, hyper):
 
 @pytest.mark.parametrize(("name", "task", "hyper"), CASES)
 def test_weights_are_multiplicities(name, task, hyper):
-    _check_weights(SURROGATES[name], random_batch(task, 10), hyper)
+    assert_weights_are_multiplicities(SURROGATES[name], random_batch(task, 10), hyper)
 
 
 def test_the_weight_test_catches_a_mere_scale():
@@ -41,7 +41,7 @@ def test_the_weight_test_catches_a_mere_scale():
         return unweighted * tf.reduce_mean(weight)
 
     with pytest.raises(AssertionError):
-        _check_weights(scaled_by_the_mean_weight, random_batch("binary", 10), {})
+        assert_weights_are_multiplicities(scaled_by_the_mean_weight, random_batch("binary", 10), {})
 
 
 @pytest.mark.parametrize(("name", "task", "hyper"), CASES)
@@ -94,12 +94,12 @@ def _graph(task):
         tf.TensorSpec([None, C], tf.int32),
         tf.TensorSpec([None, C], tf.float32),
     ]
-    return tf.function(_all_members(task, CASES), input_signature=shapes)
+    return tf.function(_all_members(task, CASES), input_signature=shapes, autograph=False)
 
 
 @functools.cache
 def _xla(task):
-    return tf.function(_all_members(task, PLAIN_CASES), jit_compile=True)
+    return tf.function(_all_members(task, PLAIN_CASES), jit_compile=True, autograph=False)
 
 
 @pytest.mark.parametrize("compiled", [_graph, _xla])
@@ -120,7 +120,7 @@ def test_saturated_logits_give_finite_values_and_gradients(task, compiled):
                     assert np.isfinite(gradient).all(), (member, scale, y_true)
 
 
-def _check_agreement(task, results, batch):
+def assert_agreement_with_eager(task, results, batch):
     for member, (value, gradient) in _all_members(task, PLAIN_CASES)(*batch).items():
         np.testing.assert_allclose(results[member][0], value, rtol=0, atol=2e-6, err_msg=member)
         # AnyLoss's slope of 73 magnifies the rounding of p.
@@ -132,7 +132,7 @@ def _check_agreement(task, results, batch):
 def test_eager_graph_and_xla_agree_with_an_absent_class(task, compiled):
     batch = [tf.constant(part) for part in random_batch(task, 15, N=8, dtype=np.float32)]
     batch[1] = tf.minimum(batch[1], TASKS[task][1] - 2)
-    _check_agreement(task, compiled(task)(*batch), batch)
+    assert_agreement_with_eager(task, compiled(task)(*batch), batch)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_eager_graph_and_xla_agree_with_an_absent_class(task, compiled):
 )
 def test_eager_graph_and_xla_agree_on_one_example(task, compiled):
     batch = [tf.constant(part) for part in random_batch(task, 14, N=1, dtype=np.float32)]
-    _check_agreement(task, compiled(task)(*batch), batch)
+    assert_agreement_with_eager(task, compiled(task)(*batch), batch)
 
 
 @pytest.mark.parametrize("name", SURROGATES)

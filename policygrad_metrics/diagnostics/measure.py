@@ -169,7 +169,9 @@ def _shape(read: SiteBatch) -> dict[str, Any]:
 
 def _measure(estimator, batch, truth, draws, warm_up, seed):
     """The numbers of one estimator."""
-    run = tf.function(lambda key, state: _gradient_and_state(batch, estimator, key, state))
+    run = tf.function(
+        lambda key, state: _gradient_and_state(batch, estimator, key, state), autograph=False
+    )
     state = tuple(tf.constant(x, tf.float32) for x in estimator.initial_state())
     for step in range(warm_up if state else 1):
         _, state = run(tf.constant([seed + 1, step]), state)

@@ -96,7 +96,7 @@ class GradientMonitor(keras.callbacks.Callback):
             flat = tf.concat([tf.reshape(tf.cast(s, tf.float32), [-1]) for s in slopes], axis=0)
             return flat, *_entropies(read_batch(loss.policy, y, outputs))
 
-        self._run = tf.function(run, reduce_retracing=True)
+        self._run = tf.function(run, reduce_retracing=True, autograph=False)
         self._warned = False
 
     def on_epoch_end(self, epoch, logs=None):

@@ -159,7 +159,9 @@ def _learned(problem, name, seed):
     if name not in ("rebar", "relax"):
         return ()
     estimator = _estimator(name, _LEARN_SAMPLES)
-    step = tf.function(lambda key, state: problem.gradient(estimator, key, state)[1])
+    step = tf.function(
+        lambda key, state: problem.gradient(estimator, key, state)[1], autograph=False
+    )
     state = tuple(tf.constant(x, tf.float32) for x in estimator.initial_state())
     for i in range(_LEARN_STEPS):
         state = step(tf.constant([seed + 1, i]), state)
@@ -169,7 +171,7 @@ def _learned(problem, name, seed):
 def _variance(problem, estimator, state, draws, seed):
     """The variance of one gradient, and its standard error."""
 
-    @tf.function
+    @tf.function(autograph=False)
     def run():
         def one(draw):
             return problem.gradient(estimator, tf.stack([seed, draw]), state)[0]

@@ -89,7 +89,7 @@ def _exact(batch, estimator, name):
 
 
 def _sampled(batch, estimator, seed):
-    run = tf.function(lambda key: _both(batch.estimate(estimator, key, ())))
+    run = tf.function(lambda key: _both(batch.estimate(estimator, key, ())), autograph=False)
     drawn = [run(tf.constant([seed + 3, draw])) for draw in range(_DRAWS)]
     gradients = np.stack([_float64(gradient) for _, gradient in drawn])
     mean = gradients.mean(axis=0)

@@ -69,8 +69,10 @@ def policy_gradient(probs: Tensor, effects: Tensor) -> Tensor:
 
 
 def _sum_over_choices(x):
-    """Sum `[..., K]` to `[..., 1]`; slices are added first, as XLA is slow with long last axes."""
+    """Sum `[..., K]` to `[..., 1]`; of many slices come first: XLA is slow with long axes."""
     K = x.shape[-1]
+    if K <= 32:
+        return tf.reduce_sum(x, axis=-1, keepdims=True)
     width = K // -(-K // 32)
     slices = [x[..., k : k + width] for k in range(0, K, width)]
     whole = [part for part in slices if part.shape[-1] == width]
@@ -86,6 +88,8 @@ class Estimator(abc.ABC):
     #: Whether the mean over draws is the gradient of E[R] itself.
     unbiased = True
 
+    # No tensor decides what Python does here, and to find that out costs AutoGraph seconds.
+    @tf.autograph.experimental.do_not_convert
     def __call__(
         self,
         logits: Any,

@@ -24,6 +24,7 @@ of many sites block by block (`blocks.py`), with the gradient in place of everyt
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,10 @@ from policygrad_metrics.sites import Tensor
 
 # Keeps a division (and its square) finite where a chance rounds to zero; its weight G is zero too.
 _TINY = 1e-15
+# Sites are summed so many at a time.
+_UNIT = 32
+# A row of so many ratios is vector instructions by itself.
+_LONG = 32
 
 
 def has_exact_expectation(form: Form) -> bool:
@@ -77,46 +82,36 @@ def expectation(form: Form, logits: Tensor, nodes: int | None = None) -> tuple[T
 
 
 def over_sites(x: Tensor) -> Tensor:
-    """Sum x `[..., M, R]` over the sites, to `[..., 1, R]`."""
-    return tf.reduce_sum(_folded(x, tf.add), axis=-2, keepdims=True)
+    """Sum x `[..., M, R]` over the sites, to `[..., 1, R]`.
+
+    In two steps, as many short sums round less than a long one.
+    """
+    x = _in_units(x)
+    *lead, sites, ratios = (-1 if size is None else size for size in x.shape)
+    parts = tf.reshape(x, [*lead, _UNIT, sites if sites < 0 else sites // _UNIT, ratios])
+    return tf.reduce_sum(tf.reduce_sum(parts, axis=-3), axis=-2, keepdims=True)
 
 
 def log_product(z: Tensor) -> Tensor:
-    """`sum_i log(1 + z_i)` over the sites for z in [-1, 0], with one logarithm for 32 sites.
+    """`sum_i log(1 + z_i)` over the sites for z in [-1, 0], with one logarithm for 8 sites.
 
     `(1 + a)(1 + b) - 1 = a + b (1 + a)` keeps full relative precision: both terms have one sign.
     """
-    product = _folded(z, lambda a, b: a + b * (1.0 + a))
+    z = _in_units(z)
+    for _ in range(3):
+        a, b = tf.split(z, 2, axis=-2)
+        z = a + b * (1.0 + a)
     # Probabilities that add up to 1 + 1e-7 make a z below -1, of which there is no logarithm.
-    return tf.reduce_sum(tf.math.log1p(tf.maximum(product, -1.0)), axis=-2, keepdims=True)
+    return tf.reduce_sum(tf.math.log1p(tf.maximum(z, -1.0)), axis=-2, keepdims=True)
 
 
-def _folded(x, combine):
-    """Combine halves of the sites, axis -2, five times: `[..., M, R]` to `[..., M / 32, R]`.
-
-    A compiler makes vector instructions of this, as it does not of a sum; and 32 short sums
-    round less than a long one.
-    """
+def _in_units(x):
+    """Zeros for the sites, axis -2, that are missing in the last `_UNIT`."""
     sites: Any = tf.shape(x)[-2] if x.shape[-2] is None else x.shape[-2]
-    x = _padded(x, sites, 32)
-    for _ in range(5):
-        x = combine(*tf.split(x, 2, axis=-2))
-    return x
-
-
-def _pairs(x):
-    """Two halves of the sites, axis -2, filled up with a zero if they are odd."""
-    sites: Any = tf.shape(x)[-2] if x.shape[-2] is None else x.shape[-2]
-    return tf.split(_padded(x, sites, 2), 2, axis=-2)
-
-
-def _pairs_of_table(x):
-    """The same of a table, which may hold one row for all sites."""
-    return (x, x) if x.shape[-2] == 1 else _pairs(x)
-
-
-def _padded(x, sites, unit):
-    return tf.pad(x, [[0, 0]] * (x.shape.rank - 2) + [[0, -sites % unit], [0, 0]])
+    missing = -sites % _UNIT
+    if isinstance(missing, int) and missing == 0:
+        return x
+    return tf.pad(x, [[0, 0]] * (x.shape.rank - 2) + [[0, missing], [0, 0]])
 
 
 @functools.lru_cache
@@ -207,20 +202,14 @@ def _indicator_ratios(form, logits, nodes):
     t, w = nodes_and_weights(form, mean, nodes)  # [Q, 1, R]
 
     def factors(probs, n, d):
-        # The sites are taken in pairs (u, v): one division and half a product's work serve both,
-        # 1 / M_u = M_v / (M_u M_v).
-        p = _pairs(form.positive(probs))
-        n = _pairs_of_table(n - centre * d)
-        x = _pairs_of_table(tf.math.expm1(-t * d))
-        z = [p * x for p, x in zip(p, x, strict=True)]  # [Q, M / 2, R]
-        m = [tf.maximum(1.0 + z, _TINY) for z in z]
-        return p, n, x, z, m, 1.0 / (m[0] * m[1])
+        p = form.positive(probs)
+        x = tf.math.expm1(-t * d)
+        z = p * x  # [Q, M, R]
+        return p, n - centre * d, x, z, 1.0 / tf.maximum(1.0 + z, _TINY)
 
     def logarithms_and_arrivals(probs, n, d):
-        p, n, x, z, m, shrink = factors(probs, n, d)
-        arrive = [p * (n * (1.0 + x)) for p, n, x in zip(p, n, x, strict=True)]
-        arrivals = over_sites((arrive[0] * m[1] + arrive[1] * m[0]) * shrink)
-        return [log_product(z[0] + z[1] * m[0]), arrivals]
+        p, n, x, z, shrink = factors(probs, n, d)
+        return [log_product(z), over_sites(p * n * ((1.0 + x) * shrink))]
 
     log_m, total = over_replicas(blocks.sum(logarithms_and_arrivals, 2))
     total -= centre * d0
@@ -228,15 +217,15 @@ def _indicator_ratios(form, logits, nodes):
     value += tf.reduce_sum(mass * total, axis=0)
 
     def gradient(probs, n, d):
-        _, n_of_pair, x_of_pair, _, m, shrink = factors(probs, n, d)
-        halves = []
-        for n_half, x, m_other in zip(n_of_pair, x_of_pair, m[::-1], strict=True):
-            # x (S - r) / M + arrive, where arrive - x r / M = arrive / M; what does not depend
-            # on the site is multiplied first.
-            inverse_m = m_other * shrink
-            moved = mass * x * total + mass * (1.0 + x) * (n_half * inverse_m)
-            halves.append(tf.reduce_sum(inverse_m * moved, axis=0))
-        effect = tf.concat(halves, axis=0)[: tf.shape(n)[0]]
+        _, n, x, _, shrink = factors(probs, n, d)
+        # x (S - r) / M + arrive, where arrive - x r / M = arrive / M; what does not depend on the
+        # site is multiplied first.
+        lost, found = mass * x * total, mass * (1.0 + x)
+        if n.shape[-1] is None or n.shape[-1] >= _LONG:
+            effect = tf.reduce_sum(shrink * (lost + found * (n * shrink)), axis=0)
+        else:  # reads twice, but each sum is so simple that it becomes vector instructions
+            twice = tf.reduce_sum(found * shrink**2, axis=0)
+            effect = tf.reduce_sum(lost * shrink, axis=0) + n * twice
         if may_be_empty:
             log_others = log_zero[0] - log_off(probs, d)
             effect -= tf.where(log_off(probs, d) < 0.0, zero * tf.exp(log_others), 0.0)
@@ -247,9 +236,12 @@ def _indicator_ratios(form, logits, nodes):
 
 def _blocks(form, logits, sites, ratios, nodes):
     """Blocks of `(probabilities, n, d)`; of a block's probabilities nothing is kept."""
+    # A table of two axes has one layout: of three XLA would make a copy for the blocks.
+    flat = tf.reshape(logits, [-1, math.prod(logits.shape[1:])])
 
     def take(start, size):
-        return tf.nn.softmax(slice_rows(logits, start, size)), *form.block(start, size)
+        block = tf.reshape(slice_rows(flat, start, size), [size, *logits.shape[1:]])
+        return tf.nn.softmax(block), *form.block(start, size)
 
     # The ratios of the examples themselves are as many as they; their sites make no blocks.
     size = None if ratios is None else block_sites(sites, ratios * number_of_nodes(form, nodes))

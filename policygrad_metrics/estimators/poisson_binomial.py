@@ -129,13 +129,16 @@ def count_expectation(form: Any, probs: Tensor) -> tuple[Tensor, Tensor]:
     p = tf.gather(p, classes)
     y = form.y_true[:, 0]
     own: Any = y[None] == tf.constant(classes)[:, None]  # [R, N]: whether a site is of this class
-    member = tf.stack([own, ~own], axis=1)  # [R, 2, N]: true positives, false positives
+    # True positives, false positives. Not sliced from their stack: TensorFlow's graph optimiser
+    # takes the stack away, and the new axis of the slice with it.
+    groups = own, ~own
+    member = tf.stack(groups, axis=1)  # [R, 2, N]
     phase = 2.0 * np.pi / W * np.arange(W // 2 + 1)
     turn = tf.constant(np.exp(1j * phase) - 1.0)  # [F]
     factor = 1.0 + tf.cast(p, tf.complex128)[..., None] * turn  # [R, N, F]
     one = tf.ones([], tf.complex128)
     phi = tf.stack(
-        [_product(tf.where(member[:, g, :, None], factor, one)) for g in (0, 1)], axis=1
+        [_product(tf.where(group[..., None], factor, one)) for group in groups], axis=1
     )  # [R, 2, F]
     size: Any = tf.reduce_sum(tf.cast(member, tf.float64), axis=-1)  # [R, 2]
     mean: Any = tf.reduce_sum(tf.where(member, p[:, None], 0.0), axis=-1)

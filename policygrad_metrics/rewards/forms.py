@@ -47,7 +47,7 @@ class StructuredForm(Form):
 
     def soft_score(self, choices: Tensor) -> Tensor:
         """The score `[S]` of soft labels `[S, N, C, K]`: at one-hot choices it is `score`."""
-        raise NotImplementedError(f"{type(self).__name__} has no score of soft labels")
+        raise TypeError(f"{type(self).__name__} has no score of soft labels.")
 
 
 @dataclasses.dataclass(frozen=True)

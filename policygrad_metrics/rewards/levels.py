@@ -212,7 +212,9 @@ class CohenKappa(Reward):
     def form(self, y_true, weight, num_classes, weighted=False):
         self.refuse_multilabel()
         disagreement = self.disagreement(num_classes)
-        share = share_of_total(weight)  # [N, 1]
+        total = over_replicas(tf.reduce_sum(weight, keepdims=True))
+        # A table of one row for all sites is integrated much faster.
+        share = tf.math.divide_no_nan(weight if weighted else tf.ones([1, 1]), total)
         frequency = over_replicas(class_totals(y_true, share, tuple(range(num_classes))))
         chance = tf.linalg.matvec(disagreement, frequency, transpose_a=True)  # [K]
 

@@ -191,6 +191,8 @@ class PositiveRatio(AveragedReward):
 
     def _micro_over_classes(self, y_true, weight, num_classes, weighted):
         hit, kept, called, both = self.coefficients()
+        if not weighted:
+            weight = tf.ones([1, 1])
         classes = self.chosen(num_classes, "classes")
         counted = tf.reduce_sum(tf.one_hot(classes, num_classes), axis=0)
         true = over_replicas(tf.reduce_sum(class_totals(y_true, weight, classes)))

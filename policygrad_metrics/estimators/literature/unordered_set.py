@@ -85,7 +85,7 @@ class UnorderedSet(SamplingEstimator):
 
     def draw(self, problem, seed):
         every = self._every(problem)
-        uniform = uniforms(seed, [len(every)])
+        uniform = uniforms(seed, [every.shape[0]])
         gumbel = -tf.math.log(-tf.math.log(uniform))
         _, chosen = tf.math.top_k(
             tf.cast(_log_chance(problem, every), tf.float32) + gumbel, self.samples
