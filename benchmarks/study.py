@@ -3,7 +3,8 @@
     python benchmarks/study.py [--json] [--quick]
 
 Everything that is compared is measured in the same run, one after the other, on the same made data:
-10 seeds of the 64-64 network on 5,000 training rows, 20 features, 10 % positives, batches of 250.
+10 seeds of the 64-64 network on 5,000 training rows, 20 features, 10 % positives, batches of 250,
+for as many epochs as `policygrad compare` trains on so many rows.
 Three ways to train them:
 
     stacked          train_replicas: all seeds at once, validated on the reward after each epoch
@@ -27,7 +28,9 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-SEEDS, ROWS, FEATURES, BATCH, EPOCHS = 10, 5000, 20, 250, 30
+from policygrad_metrics.study.settings import MIN_EPOCHS as EPOCHS
+
+SEEDS, ROWS, FEATURES, BATCH = 10, 5000, 20, 250
 TARGET = 12.0
 
 

@@ -8,8 +8,11 @@ with 130.
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import difflib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -95,9 +98,13 @@ def build_parser() -> argparse.ArgumentParser:
         ("rewards", _rewards, "list the rewards by name"),
         ("datasets", _datasets, "list the data sets, a line each"),
     ):
-        commands.add_parser(name, help=what, description=f"{what.capitalize()}.").set_defaults(
-            run=run
-        )
+        listing = commands.add_parser(name, help=what, description=f"{what.capitalize()}.")
+        listing.set_defaults(run=run)
+    commands.choices["methods"].add_argument(
+        "--json", action="store_true", help="all about them: tasks, paper, search ranges"
+    )
+    for command in commands.choices.values():
+        command.set_defaults(parser=command)
     return parser
 
 
@@ -117,7 +124,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if words and not words[0].startswith("-"):
             with bad_input():
                 choose("command", words[0], _COMMANDS)
-        options = parser.parse_args(words)
+        options, unknown = parser.parse_known_args(words)
+        if unknown:
+            _refuse(unknown, getattr(options, "parser", parser))
         if options.command is None:
             parser.print_help()
             return 0
@@ -132,6 +141,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader has gone, as with `| head`; nothing more may be written, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _refuse(unknown: Sequence[str], parser: argparse.ArgumentParser) -> NoReturn:
+    """End with what is not known, and the nearest known option."""
+    known = re.findall(r"--[\w-]+", parser.format_help())
+    near = difflib.get_close_matches(unknown[0].partition("=")[0], known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -235,12 +252,15 @@ def _print_study(done: Any, *, as_json: bool) -> None:
 
     from policygrad_metrics.study.grid import rich_grid
     from policygrad_metrics.study.records import finite
-    from policygrad_metrics.study.table import as_json as table_json
     from policygrad_metrics.study.table import rich_table
 
     if as_json:
-        tables = [table_json(table) for table in done.tables]
-        shown = {"directory": str(done.directory), "settings": done.settings, "tables": tables}
+        shown = {
+            "directory": str(done.directory),
+            "settings": done.settings,
+            "tables": [dataclasses.asdict(table) for table in done.tables],
+            "overall": [dataclasses.asdict(column) for column in done.overall],
+        }
         print(json.dumps(finite(shown), indent=2, allow_nan=False))
         return
     console = Console()
@@ -254,8 +274,23 @@ def _print_study(done: Any, *, as_json: bool) -> None:
 
 def _methods(options: argparse.Namespace) -> int:
     with quiet_start():
-        from policygrad_metrics.methods import METHODS
-    _print_lines({name: method.summary for name, method in METHODS.items()})
+        from policygrad_metrics.methods import METHODS, search_ranges
+    if not options.json:
+        _print_lines({name: method.summary for name, method in METHODS.items()})
+        return 0
+    names = [field.name for field in dataclasses.fields(next(iter(METHODS.values())))]
+    plain = [name for name in names if name not in ("build", "predictor")]
+    records = [
+        {name: getattr(method, name) for name in plain}
+        | {
+            "tasks": sorted(method.tasks),
+            "hyperparameters": {
+                name: dataclasses.asdict(choice) for name, choice in search_ranges(method).items()
+            },
+        }
+        for method in METHODS.values()
+    ]
+    print(json.dumps(records, indent=2))
     return 0
 
 

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 
+from policygrad_metrics import cli
 from policygrad_metrics.study.records import Run
 
 
@@ -25,6 +26,21 @@ def run_command(*words, cwd=None, check=True):
         cwd=cwd,
         check=check,
     )
+
+
+def refusal(words, capsys):
+    """The one message, and nothing else, with which the command refuses words in this process."""
+    try:
+        code = cli.main(words)
+    except SystemExit as end:
+        code = end.code
+    shown = capsys.readouterr()
+    messages = [text for text in shown.err.splitlines() if text.startswith("policygrad")]
+    assert code == 2
+    assert len(messages) == 1
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+    return messages[0]
 
 
 def write_series(file):

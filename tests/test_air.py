@@ -169,6 +169,7 @@ def test_horizon_0_knows_no_concentration(station):
     np.testing.assert_array_equal(
         make_features(station, 0).numeric, make_features(other, 0).numeric
     )
+    assert not [name for name in make_features(station, 0).numeric_names if "change" in name]
 
 
 def test_lags_are_the_hours_they_say(station):
@@ -180,6 +181,37 @@ def test_lags_are_the_hours_they_say(station):
     # 50 to 89 are missing: at 92 the newest known value was 40 hours old and is too old.
     assert made.last_known[60] == station.concentration[49]
     assert np.isnan(made.last_known[92])
+
+
+@pytest.mark.parametrize("horizon", [1, 24])
+def test_changes_of_the_weather_end_when_the_forecast_is_made(station, horizon):
+    rng = np.random.default_rng(2)
+    wind = np.where(rng.uniform(size=600) < 0.1, np.nan, rng.normal(size=600))
+    made = make_features(dataclasses.replace(station, weather={"wind": wind}), horizon)
+    hour = np.arange(48, 600)
+    for over in (3, 6, 12, 24):
+        column = made.numeric[hour, made.numeric_names.index(f"wind, change over {over} h")]
+        # A difference with a gap at either end is a gap: nothing is filled.
+        np.testing.assert_array_equal(column, wind[hour - horizon] - wind[hour - horizon - over])
+    # Weather after the forecast is made, and concentrations, change none of them.
+    for place in (300, 301):
+        other = wind.copy()
+        other[place:] = -9.0
+        later = dataclasses.replace(
+            station, weather={"wind": other}, concentration=station.concentration[::-1].copy()
+        )
+        again = make_features(later, horizon)
+        columns = [n for n, name in enumerate(made.numeric_names) if "change over" in name]
+        assert len(columns) == 4
+        np.testing.assert_array_equal(
+            again.numeric[: place + horizon, columns], made.numeric[: place + horizon, columns]
+        )
+        # The test can fail: the next hour's forecast is made at the first changed one.
+        assert not np.array_equal(
+            again.numeric[place + horizon, columns],
+            made.numeric[place + horizon, columns],
+            equal_nan=True,
+        )
 
 
 def test_trailing_means_are_those_of_a_loop():

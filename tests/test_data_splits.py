@@ -154,7 +154,7 @@ def test_folds_of_label_sets():
 
 
 def test_folds_refuse():
-    with pytest.raises(ValueError, match="'yes' has 6; use k <= 6"):
+    with pytest.raises(ValueError, match="'yes' has 6; use at most 6 folds"):
         folds(toy(), 7, 0)
     with pytest.raises(ValueError, match="ordered by time; use split"):
         folds(toy(time_ordered=True), 3, 0)

@@ -70,11 +70,13 @@ def test_the_table_has_every_baseline():
     double_soft_f1 double_soft_f1_mixed sol anyloss sigmoid_f1 lovasz lovasz_mixed soft_kappa
     policy_gradient policy_gradient_pure policy_gradient_warm reinforce_none
     reinforce_moving_average reinforce_greedy reinforce_leave_one_out local_expectation
-    straight_through relaxed_one_hot tanh_steps staircase_steps level_mse level_mae level_huber
+    straight_through relaxed_one_hot tanh_steps staircase_steps cumulative_link
+    cumulative_link_policy_gradient level_mse level_mae level_huber
     keras_mean_squared_error keras_mean_absolute_error keras_mean_absolute_percentage_error
     keras_huber keras_binary_crossentropy keras_categorical_crossentropy keras_hinge
     keras_kl_divergence keras_cosine_similarity logistic_regression gradient_boosting
-    logistic_regression_balanced gradient_boosting_balanced"""
+    logistic_regression_balanced gradient_boosting_balanced cross_entropy_frank_wolfe
+    cross_entropy_expected_f"""
     assert set(asked.split()) <= set(METHODS)
 
 
@@ -144,7 +146,7 @@ def test_xla_agrees_with_eager_and_hyper_parameters_may_be_tensors(task):
     if task == "ordinal":
         rows = [m for m in rows if m.tasks == {"ordinal"} or m.name in ("lovasz", "keras_hinge")]
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def run(y, outputs, hyper):
         return {m.name: value_and_gradient(m.loss(info, hyper[m.name]), y, outputs) for m in rows}
 

@@ -282,6 +282,25 @@ def test_friedman_with_ties_is_scipys(scores):
     assert found.p_value == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
 
 
+def test_friedman_by_permutation_is_the_share_of_all_orders():
+    table = pgs.ranks([[0.9, 0.7, 0.5], [0.8, 0.8, 0.1], [0.6, 0.7, 0.2]])
+    orders = [list(itertools.permutations(row)) for row in table]
+    spread = [np.square(np.sum(rows, axis=0)).sum() for rows in itertools.product(*orders)]
+    share = np.mean(np.array(spread) >= np.square(table.sum(axis=0)).sum())
+    found = pgs.friedman_permutation(table, resamples=20000, seed=0)
+    # Four standard errors of a share of 20,000 draws.
+    assert found == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / 20000))
+    assert found == pgs.friedman_permutation(table, resamples=20000, seed=0)
+
+
+def test_friedman_by_permutation_agrees_with_chi_square_where_there_are_many_data_sets():
+    table = pgs.ranks(np.random.default_rng(3).normal(size=(60, 4)))
+    found, expected = pgs.friedman_permutation(table, seed=1), pgs.friedman(table).p_value
+    assert 0.05 < expected < 0.95
+    # Four standard errors of a share of 9,999 draws are at most 0.02.
+    assert found == pytest.approx(expected, abs=0.02)
+
+
 def test_friedman_of_full_agreement():
     found = pgs.friedman([[1, 2, 3]] * 5)
     assert found.chi_square == pytest.approx(5 * 2)  # its largest value, N (K - 1)

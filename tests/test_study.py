@@ -124,6 +124,14 @@ def test_other_rows_in_a_data_set_of_the_same_name_are_refused(tmp_path):
         stored(tmp_path, {**SETTINGS_RECORD, "data": {"air": {"fingerprint": "b"}}})
 
 
+def test_another_horizon_of_the_same_series_is_refused(tmp_path):
+    """What persistence says depends on it."""
+    about = {"fingerprint": "a", "horizon": 3}
+    fill(tmp_path, [a_run()], {**SETTINGS_RECORD, "data": {"air": about}})
+    with pytest.raises(StudyError, match=r"horizon of air was 3, now 24\."):
+        stored(tmp_path, {**SETTINGS_RECORD, "data": {"air": {**about, "horizon": 24}}})
+
+
 def test_methods_and_data_sets_may_come_later(tmp_path):
     fill(tmp_path, [a_run()])
     more = {**SETTINGS_RECORD, "methods": ["x"], "data": {"wine": {"fingerprint": "w"}}}
@@ -354,3 +362,6 @@ def test_every_setting_has_a_directory_of_its_own():
     }
     assert len(names) == 5
     assert all(re.fullmatch(r"iris-[0-9a-f]{8}", name) for name in names)
+    series = load("pm25")
+    later = dataclasses.replace(series, horizon=24)
+    assert directory_name(StudySettings(), [series]) != directory_name(StudySettings(), [later])

@@ -18,7 +18,7 @@ from policygrad_metrics.study.records import StudyError
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.suites import MOST_NUMBERS, load_word, thinned, words_of
 from policygrad_metrics.study.table import part_shares
-from policygrad_metrics.study.workers import Todo, _Process
+from policygrad_metrics.study.workers import Todo, _Process, longest_first
 
 
 def test_folds_are_those_of_scikit_learn_and_test_every_row_once():
@@ -58,6 +58,31 @@ def test_persistence_reads_the_label_that_was_last_known():
     assert jobs == [("wine", "focal"), ("pm25", "persistence"), ("pm25", "focal")]
     with pytest.raises(ValueError, match="'persistence' has nothing to do"):
         plan(settings, [wine])
+
+
+def test_decisions_are_tuned_as_the_method_says_where_the_reward_allows_it():
+    methods = ("cross_entropy", "cross_entropy_frank_wolfe", "cross_entropy_expected_f")
+    settings = StudySettings(data=("digits_rare", "wine", "multilabel"), methods=methods)
+    jobs = plan(settings, settings.datasets())
+    assert [(job.dataset.name, job.method.tuning) for job in jobs] == [
+        ("digits_rare", "auto"),
+        ("digits_rare", "frank_wolfe"),
+        ("digits_rare", "expected_f"),
+        ("wine", "auto"),
+        ("wine", "frank_wolfe"),
+        ("multilabel", "auto"),  # the F1 of each row of labels is no function of counts
+    ]
+    rng = np.random.default_rng(0)
+    y = (rng.random(200) < 0.2).astype(int)
+    p = np.clip(0.15 + 0.2 * y + 0.1 * rng.normal(size=200), 0, 1)
+    for job in jobs[:3]:
+        parts = [Outcome(p, p)], y, y
+        found = evaluate_trials(job.scorer, "arg_max", *parts, tuning=job.method.tuning)
+        tuner = DecisionTuner("f1", job.method.tuning).fit(p, y)
+        assert found["decision"] == tuner.rule_.describe()
+        assert found["tuned"] == pytest.approx(tuner.score_)
+    with pytest.raises(ValueError, match=r"'cross_entropy_expected_f' .*multiclass for f1_macro"):
+        plan(StudySettings(data=("wine",), methods=methods[::2]), [load("wine")])
 
 
 def test_seeds_must_fill_their_folds():
@@ -129,6 +154,19 @@ def test_a_process_that_ended_is_told_with_the_way_out(code, told):
         process.take(Todo(job, (0,), 1.0))
     assert str(raised.value).startswith(f"the process that trained iris: focal {told} Finished")
     assert raised.value.running
+
+
+def test_what_takes_long_is_begun_first_and_each_data_set_in_one_piece():
+    settings = StudySettings(
+        data=("iris", "wine", "digits"), methods=("focal", "cross_entropy", "gradient_boosting")
+    )
+    jobs = plan(settings, settings.datasets())
+    ordered = longest_first([Todo(job, (0,), 0.1) for job in jobs])
+    assert [(todo.job.dataset.name, todo.job.method.name) for todo in ordered] == [
+        (data, method)
+        for data in ("digits", "wine", "iris")
+        for method in ("gradient_boosting", "focal", "cross_entropy")
+    ]
 
 
 @pytest.mark.slow

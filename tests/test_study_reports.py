@@ -16,7 +16,7 @@ from scipy import stats
 from study_cases import a_run
 
 from policygrad_metrics.study.content import summaries
-from policygrad_metrics.study.overall import mean_ranks, overall
+from policygrad_metrics.study.overall import overall
 from policygrad_metrics.study.overview import overview_grid
 from policygrad_metrics.study.plots import _band, draw_all
 from policygrad_metrics.study.records import Run, StudyError
@@ -106,7 +106,8 @@ def test_the_table_says_how_it_is_sorted():
 def test_mean_ranks_put_a_diverged_method_last():
     runs = runs_of(SCORES) + runs_of(SCORES, "wine") + [Run("wine", "focal", 4, diverged=True)]
     tables = [summarise(d, "f1", runs, [*SCORES], own_splits=True) for d in ("air", "wine")]
-    assert mean_ranks(tables, "tuned") == {"focal": 2.0, "soft_f1": 1.5, "cross_entropy": 2.5}
+    found = {one.method: one.rank for one in overall(tables, (), "tuned").standings}
+    assert found == {"focal": 2.0, "soft_f1": 1.5, "cross_entropy": 2.5}
 
 
 def test_over_data_sets_each_counts_once_however_many_seeds_it_has():
@@ -205,16 +206,21 @@ def a_study(methods=("cross_entropy", "focal", "majority"), seeds=3, name=EVIL, 
 
 
 class Page(html.parser.HTMLParser):
-    """Collects tags, attributes and text."""
+    """Collects tags, addresses, text, anchors, links, and which foldable parts are open."""
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.links, self.texts = [], [], []
+        self.tags, self.addresses, self.texts = [], [], []
+        self.anchors, self.links, self.open = [], [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
         self.tags.append(tag)
-        self.links += [v for k, v in attributes if k in ("src", "href", "action", "data")]
+        self.addresses += [found[k] for k in ("src", "href", "action", "data") if k in found]
+        self.anchors += [found["id"]] if "id" in found else []
+        self.links += [found["href"]] if tag == "a" else []
+        self.open += ["open" in found] if tag == "details" else []
 
     def handle_data(self, data):
         self.texts.append(data)
@@ -226,7 +232,7 @@ def test_the_html_report_needs_no_other_file_and_escapes_everything(tmp_path):
     page = Page(path.read_text(encoding="utf-8"))
     assert "script" not in page.tags
     assert page.tags.count("img") == 3 * len(TASKS) + 2  # with the ranks of both columns
-    assert all(link.startswith(("data:image/svg+xml,", "#set-")) for link in page.links)
+    assert all(one.startswith(("data:image/svg+xml,", "#set-")) for one in page.addresses)
     text = " ".join(page.texts)
     for wanted in (EVIL, record["command"], *record["fixed"]["versions"].values(), "fair"):
         assert wanted in text
@@ -260,21 +266,6 @@ def test_every_picture_is_whole_xml_whatever_names_hold():
         assert ElementTree.fromstring(one.svg).tag.endswith("svg")
 
 
-class Outline(html.parser.HTMLParser):
-    """Collects anchors, the links to them, and which foldable parts are open."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.anchors, self.links, self.open = [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        found = dict(attributes)
-        self.anchors += [found["id"]] if "id" in found else []
-        self.links += [found["href"]] if tag == "a" else []
-        self.open += ["open" in found] if tag == "details" else []
-
-
 @pytest.mark.parametrize("sets", [1, 4, 5])
 def test_many_data_sets_are_folded_below_one_line_each_that_leads_to_them(tmp_path, sets):
     data, runs = {}, []
@@ -284,7 +275,7 @@ def test_many_data_sets_are_folded_below_one_line_each_that_leads_to_them(tmp_pa
         runs += [run for run in more if run.data == f"set {number}"]
     record = {**record, "data": data, "chosen_data": [*data]}
     html_path, markdown_path = write_reports(tmp_path, record, runs)
-    page = Outline(html_path.read_text(encoding="utf-8"))
+    page = Page(html_path.read_text(encoding="utf-8"))
     anchors = [f"set-{number}" for number in range(1, sets + 1)]
     assert page.anchors == anchors
     assert page.links == ([f"#{anchor}" for anchor in anchors] if sets > 1 else [])
@@ -329,6 +320,16 @@ def test_reports_that_cannot_be_written_say_that_the_runs_are_kept(tmp_path):
     with pytest.raises(StudyError, match=r"cannot be made: .* Finished runs are kept") as raised:
         write_reports(tmp_path, record, runs)
     assert raised.value.running
+
+
+def test_pictures_of_an_earlier_report_are_removed_and_nothing_else(tmp_path):
+    record, runs = a_study()
+    write_reports(tmp_path, record, runs)
+    (tmp_path / "plots" / "mine.svg").write_text("not ours")
+    one = {**record, "chosen_data": record["chosen_data"][:1]}
+    _, markdown = write_reports(tmp_path, one, runs)
+    shown = set(re.findall(r"\]\(plots/(.*?)\)", markdown.read_text(encoding="utf-8")))
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {*shown, "mine.svg"}
 
 
 def test_both_reports_warn_of_diverged_runs(tmp_path):

@@ -84,7 +84,14 @@ def assert_same(one, other):
         np.testing.assert_allclose(a, b, atol=2e-5)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Without draws and state; test_training_methods.py has the gradients of all methods.
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("soft_f1", "exact")),
+        *("cross_entropy", "local_expectation", "moving_average"),
+    ],
+)
 def test_a_replica_in_the_stack_equals_the_same_alone(name):
     together, alone = stack(name), fit(LOSSES[name], REPLICAS[1:2])
     assert together[1].stacked
@@ -120,7 +127,7 @@ def test_a_replica_with_data_of_its_own_equals_the_same_alone():
 
 
 def test_one_after_the_other_equals_stacked_with_dropout_and_batch_normalisation():
-    network = Network((16, 8), dropout=0.3, batch_norm=True)
+    network = Network((8,), dropout=0.3, batch_norm=True)
     together, singly = (fit(network=network, stacked=stacked) for stacked in (True, False))
     for one, other in zip(together, singly, strict=True):
         assert_same(one, other)

@@ -20,6 +20,9 @@ from policygrad_metrics.air.station import TITLES, Station
 #: Hours of the trailing means of the weather, and of the concentration.
 WEATHER_MEANS = (6, 24, 72)
 MEANS = (3, 6, 12, 24, 72)
+#: Hours over which the weather's changes are taken, which tell of what is coming: at horizon 0
+#: they add nothing.
+CHANGES = (3, 6, 12, 24)
 #: Hours before the forecast whose concentrations are features, besides the last.
 LAGS = (1, 2, 3, 5, 11, 23)
 #: The last known concentration may be so old, in hours.
@@ -57,6 +60,8 @@ def make_features(station: Station, horizon: int) -> Features:
     for name, values in station.weather.items():
         for hours in WEATHER_MEANS:
             known[f"{name}, mean of {hours} h"] = trailing_mean(values, hours)
+        for hours in CHANGES if horizon else ():
+            known[f"{name}, change over {hours} h"] = values - moved(values, hours)
     for name, cells in station.texts.items():
         for text in sorted(set(cells) - {""}):
             # Missing texts count as missing, not as "another text".

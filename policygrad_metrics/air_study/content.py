@@ -26,9 +26,10 @@ _PROTOCOL = (
     "The hours are split by time: the first train, the next validate, the last test.",
     "Features hold what was known when the forecast was made, see the notes above; what is missing "
     "gets the training median and a mark that it was missing.",
-    "Every network method trains the same network, with the same first weights and the same order "
-    "of the hours for a seed, for the same number of epochs with Adam; the weights kept are those "
-    "of the epoch with the best validation reward.",
+    "Every network method trains the same hidden layers, below level log-odds, thresholds or a "
+    "concentration, with the same first weights and the same order of the hours for a seed, for "
+    "the same number of epochs with Adam; the weights kept are those of the epoch with the best "
+    "validation reward.",
     'Decisions "as they come" are the most probable level; "tuned" ones were chosen on the '
     "validation part for the same reward.",
     "The test part was read once, at the end.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from policygrad_metrics._checks import choose
-from policygrad_metrics.air_study import concentration, cumulative
+from policygrad_metrics.air_study import concentration
 from policygrad_metrics.air_study.settings import PRINCIPAL
 from policygrad_metrics.methods import METHODS
 
@@ -14,7 +14,6 @@ PERSISTENCE = "persistence"
 OWN = {
     PERSISTENCE: "the level of the last known concentration",
     **{name: method.summary for name, method in concentration.METHODS.items()},
-    **{name: summary for name, (summary, _) in cumulative.METHODS.items()},
 }
 
 
@@ -27,7 +26,9 @@ def forecaster_names(words: Sequence[str], horizon: int) -> tuple[str, ...]:
     >>> forecaster_names(["persistence", "focal"], horizon=1)
     ('persistence', 'focal')
     """
-    table = (name for name, row in METHODS.items() if "ordinal" in row.tasks)
+    table = (
+        name for name, row in METHODS.items() if "ordinal" in row.tasks and row.tuning == "auto"
+    )
     fitting = [*dict.fromkeys([*OWN, *table])]
     groups = {"principal": PRINCIPAL, "all": tuple(fitting)}
     for word in words:

@@ -107,8 +107,8 @@ class AirSettings:
 
     def fixed(self) -> dict[str, Any]:
         """What all runs of one directory must share, as plain values."""
-        names = ("scale", "pollutant", "unit", "horizon", "valid_from", "test_from", "dropout")
-        names += ("refit",)
+        names = ("scale", "pollutant", "unit", "horizon")
+        names += ("valid_from", "test_from", "dropout", "refit")
         return {**{name: getattr(self, name) for name in names}, **self.study.fixed()}
 
     def command(self) -> str:

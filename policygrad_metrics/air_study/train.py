@@ -12,7 +12,7 @@ import numpy as np
 from scipy import special
 
 from policygrad_metrics.air import ForecastTask
-from policygrad_metrics.air_study import concentration, cumulative
+from policygrad_metrics.air_study import concentration
 from policygrad_metrics.air_study.forecasters import PERSISTENCE
 from policygrad_metrics.air_study.predictions import Predictions
 from policygrad_metrics.air_study.settings import AirSettings
@@ -22,7 +22,14 @@ from policygrad_metrics.methods import METHODS, TaskInfo, trial_hyperparameters
 from policygrad_metrics.study.evaluate import Scorer, decide, probabilities
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
-from policygrad_metrics.training import Network, Replica, Trained, refit_replicas, train_replicas
+from policygrad_metrics.training import (
+    CumulativeNetwork,
+    Network,
+    Replica,
+    Trained,
+    refit_replicas,
+    train_replicas,
+)
 
 Made = tuple[Run, Predictions | None]
 
@@ -148,11 +155,8 @@ def _train_networks(
     job: Job, settings: AirSettings, seeds: Sequence[int], progress: Progress, share: float
 ) -> Iterator[Made]:
     """A method of the table, on a network of level log-odds or of a cumulative link."""
-    study, network = settings.study, Network(settings.study.hidden, dropout=settings.dropout)
-    name = job.method
-    if name in cumulative.METHODS:
-        network, name = cumulative.CumulativeNetwork(network), cumulative.METHODS[name][1]
-    method = METHODS[name]
+    study, method = settings.study, METHODS[job.method]
+    network = Network(study.hidden, dropout=settings.dropout)
     info = _info(job, settings)
     hyper = trial_hyperparameters(study.seed, method, 0)
     learning_rate = study.learning_rate * hyper.pop("learning_rate_scale")
@@ -161,7 +165,7 @@ def _train_networks(
         settings,
         progress,
         share,
-        network=network,
+        network=CumulativeNetwork(network) if method.cumulative else network,
         build_loss=lambda values: method.loss(info, values),
         data=job.arrays,
         replicas=[Replica(seed, learning_rate, hyper) for seed in seeds],

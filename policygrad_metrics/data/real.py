@@ -214,7 +214,10 @@ def load(
 
 
 def _file(name: str, folder: str | os.PathLike[str] | None, file: str) -> Path:
-    way_out = f"give the folder that holds {file!r}: load({name!r}, folder=...)."
+    way_out = (
+        f"give the folder that holds {file!r}: load({name!r}, folder=...), or --data-dir FOLDER on "
+        "the command line."
+    )
     if folder is None:
         raise FileNotFoundError(f"{name!r} is read from a file and no folder was given; {way_out}")
     path = Path(folder, file)

@@ -95,8 +95,8 @@ def folds(dataset: Dataset, k: int, seed: int, *, valid: float = 0.2) -> tuple[S
     if k > most:
         scarce = "rows" if multilabel else dataset.class_names[dataset.counts.index(most)]
         raise ValueError(
-            f"k={k} folds need {k} rows of every class, but {scarce!r} has {most}; use k <= "
-            f"{most}, or split."
+            f"k={k} folds need {k} rows of every class, but {scarce!r} has {most}; use at "
+            f"most {most} folds, or a random split for each seed."
         )
     folder = (KFold if multilabel else StratifiedKFold)(
         n_splits=int(k), shuffle=True, random_state=check_seed(seed)

@@ -6,6 +6,6 @@ how a search asks a reward for the scores of thousands of candidates at once.
 """
 
 from policygrad_metrics.decision.rules import Rule, plain_rule
-from policygrad_metrics.decision.tuner import METHODS, DecisionTuner
+from policygrad_metrics.decision.tuner import METHODS, DecisionTuner, can_tune
 
-__all__ = ["METHODS", "DecisionTuner", "Rule", "plain_rule"]
+__all__ = ["METHODS", "DecisionTuner", "Rule", "can_tune", "plain_rule"]

@@ -47,8 +47,7 @@ class Scorer:
         self.weight = np.ones(truth.shape) if weight is None else weight
         self.num_classes = num_classes
         self.max_calls = max_calls
-        # A black box is called, even one of the confusion matrix alone.
-        self.by_counts = reward.accumulates == "counts" and not isinstance(reward, BlackBox)
+        self.by_counts = adds_up_counts(reward)
         self.by_examples = reward.accumulates == "examples"
         self._form = None
         if not self.by_counts:
@@ -154,12 +153,19 @@ class Scorer:
         return self.of_tables(tables)
 
 
+def adds_up_counts(reward: Reward) -> bool:
+    """Return whether a reward is scored from confusion tables."""
+    # A black box is called, even one of the confusion matrix alone.
+    return reward.accumulates == "counts" and not isinstance(reward, BlackBox)
+
+
 @functools.lru_cache(maxsize=128)
 def _table_scores(reward, columns, num_classes):
     score = _one_table(reward, columns, num_classes)
 
     @tf.function(
-        input_signature=[tf.TensorSpec([None, columns, num_classes, num_classes], tf.float32)]
+        input_signature=[tf.TensorSpec([None, columns, num_classes, num_classes], tf.float32)],
+        autograph=False,
     )
     def scores(tables):
         return tf.vectorized_map(score, tables)
@@ -171,7 +177,10 @@ def _table_scores(reward, columns, num_classes):
 def _table_gradient(reward, columns, num_classes):
     score = _one_table(reward, columns, num_classes)
 
-    @tf.function(input_signature=[tf.TensorSpec([columns, num_classes, num_classes], tf.float32)])
+    @tf.function(
+        input_signature=[tf.TensorSpec([columns, num_classes, num_classes], tf.float32)],
+        autograph=False,
+    )
     def slope(table):
         with tf.GradientTape() as tape:
             tape.watch(table)

@@ -35,20 +35,15 @@ def error_of_gain(scorer: Scorer, before: np.ndarray, after: np.ndarray) -> floa
         return 0.0
     group = np.empty(N, int)
     group[np.lexsort(scorer.truth.T[::-1])] = np.arange(N) % groups
-    gains = np.diff(
-        [_without_groups(scorer, labels, group, groups) for labels in (before, after)], axis=0
-    )
+    kept = [group != g for g in range(groups)]
+    parts = [scorer.of_rows(rows) for rows in kept]
+
+    def scores(labels):
+        of_parts = [(part, labels[rows]) for part, rows in zip(parts, kept, strict=True)]
+        if scorer.by_counts:  # all tables at once
+            return scorer.of_tables(np.stack([part.tables(given) for part, given in of_parts]))
+        return np.array([part.score(given) for part, given in of_parts])
+
+    gains = scores(after) - scores(before)
     spread = gains - gains.mean()
     return float(np.sqrt((groups - 1) / groups * np.sum(spread**2)))
-
-
-def _without_groups(
-    scorer: Scorer, labels: np.ndarray, group: np.ndarray, groups: int
-) -> np.ndarray:
-    """The scores `[G]` of the examples outside each group."""
-    parts = [scorer.of_rows(group != g) for g in range(groups)]
-    kept = [labels[group != g] for g in range(groups)]
-    if scorer.by_counts:
-        tables = [part.tables(rows) for part, rows in zip(parts, kept, strict=True)]
-        return scorer.of_tables(np.stack(tables))
-    return np.array([part.score(rows) for part, rows in zip(parts, kept, strict=True)])

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from policygrad_metrics._checks import choose
 from policygrad_metrics.decision.frank_wolfe import frank_wolfe
 from policygrad_metrics.decision.rules import ExpectedF, Rule, plain_rule
-from policygrad_metrics.decision.scorer import Scorer
+from policygrad_metrics.decision.scorer import Scorer, adds_up_counts
 from policygrad_metrics.decision.standard_error import error_of_gain
 from policygrad_metrics.decision.sweeps import (
     TIE,
@@ -234,6 +234,28 @@ class DecisionTuner(BaseEstimator):
                 f"{weight.shape}."
             )
         return weight[:, None]
+
+
+def can_tune(method: str, reward: Reward, num_classes: int) -> bool:
+    """Return whether a method of `DecisionTuner` can tune for a reward.
+
+    Args:
+        method: one of its methods.
+        reward: with `multilabel` set as the data are.
+        num_classes: K.
+
+    >>> can_tune("expected_f", get_reward("f1"), 2), can_tune("expected_f", get_reward("f1"), 3)
+    (True, False)
+    """
+    choose("method", method, METHODS)
+    if method == "frank_wolfe":
+        return adds_up_counts(reward)
+    if method == "expected_f":
+        try:
+            _expected_f(reward, num_classes)
+        except ValueError:
+            return False
+    return method != "threshold" or num_classes == 2
 
 
 def _expected_f(reward: Reward, num_classes: int) -> ExpectedF:

@@ -16,7 +16,11 @@ from policygrad_metrics.methods.base import (
     TaskInfo,
 )
 from policygrad_metrics.methods.registry import METHODS, get_method, methods_for
-from policygrad_metrics.methods.search import LEARNING_RATE_SCALE, trial_hyperparameters
+from policygrad_metrics.methods.search import (
+    LEARNING_RATE_SCALE,
+    search_ranges,
+    trial_hyperparameters,
+)
 
 __all__ = [
     "LEARNING_RATE",
@@ -29,5 +33,6 @@ __all__ = [
     "TaskInfo",
     "get_method",
     "methods_for",
+    "search_ranges",
     "trial_hyperparameters",
 ]

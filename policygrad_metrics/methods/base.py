@@ -182,7 +182,10 @@ class Method:
             y)` and `predict_proba(x)`, `[N, K]` or, multi-label, `[N, L]`.
         hyperparameters: name -> default and range.
         warm_start: share of the epochs that is first spent on plain cross-entropy.
+        cumulative: whether the network ends in the K - 1 thresholds of a `CumulativeLink`; the
+            loss then reads log probabilities of the levels.
         decision: the decision as it comes, a name of `decision.plain_rule`.
+        tuning: how it is tuned, a method of `DecisionTuner`.
         reads: "features", or "last_label": the label last known at each row, `[N, 1]`, instead of
             features; for series only.
     """
@@ -196,7 +199,9 @@ class Method:
     predictor: Callable[[TaskInfo, Mapping[str, Any], int], Any] | None = None
     hyperparameters: Mapping[str, Choice] = dataclasses.field(default_factory=dict)
     warm_start: float = 0.0
+    cumulative: bool = False
     decision: str = "arg_max"
+    tuning: str = "auto"
     reads: str = "features"
 
     def __post_init__(self) -> None:

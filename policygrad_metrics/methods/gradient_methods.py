@@ -63,50 +63,45 @@ def _rows(name: str, summary: str, paper: str, estimator: Any) -> list[Method]:
     return pure_mixed_warm(_gradient(estimator), name, summary, "policy gradient", paper)
 
 
-def _recommended() -> list[Method]:
-    """The strongest estimator, whose mixture bears the plain name."""
-    pure, mixed, warm = _rows(
-        "policy_gradient",
-        "best available gradient of the expected reward",
-        "Williams 1992; Ranzato et al. 2016 (mixture)",
-        "auto",
-    )
-    recipe = dataclasses.replace(
-        mixed,
-        name="policy_gradient",
-        summary=f"{pure.summary}, plus cross-entropy weighted by it",
-        paper=f"{mixed.paper}; Parambath, Usunier, Grandvalet 2014 (weights)",
-        build=_recipe,
-    )
-    return [
-        recipe,
-        dataclasses.replace(
-            mixed, name="policy_gradient_mixed", summary=f"{pure.summary}, plus plain cross-entropy"
-        ),
-        dataclasses.replace(pure, name="policy_gradient_pure", summary=f"{pure.summary}, alone"),
-        warm,
-        dataclasses.replace(
-            recipe,
-            name="policy_gradient_warm_mixed",
-            summary="the same as policy_gradient, after cross-entropy alone",
-            warm_start=WARM_START,
-        ),
-        dataclasses.replace(
-            recipe,
-            name="policy_gradient_running",
-            summary="the same as policy_gradient, beside running counts of earlier batches",
-            paper="Wang, Fang, Liu 2017, Stochastic compositional gradient descent",
-            build=_beside_running_counts,
-            hyperparameters={
-                **recipe.hyperparameters,
-                "background": Choice(WINDOW, 128.0, 8192.0, log=True),
-            },
-        ),
-    ]
-
+#: The strongest estimator; its mixture bears the plain name.
+_PURE, _MIXED, _WARM = _rows(
+    "policy_gradient",
+    "best available gradient of the expected reward",
+    "Williams 1992; Ranzato et al. 2016 (mixture)",
+    "auto",
+)
+RECOMMENDED = dataclasses.replace(
+    _MIXED,
+    name="policy_gradient",
+    summary=f"{_PURE.summary}, plus cross-entropy weighted by it",
+    paper=f"{_MIXED.paper}; Parambath, Usunier, Grandvalet 2014 (weights)",
+    build=_recipe,
+)
 
 ROWS: list[Method] = [
-    *_recommended(),
+    RECOMMENDED,
+    dataclasses.replace(
+        _MIXED, name="policy_gradient_mixed", summary=f"{_PURE.summary}, plus plain cross-entropy"
+    ),
+    dataclasses.replace(_PURE, name="policy_gradient_pure", summary=f"{_PURE.summary}, alone"),
+    _WARM,
+    dataclasses.replace(
+        RECOMMENDED,
+        name="policy_gradient_warm_mixed",
+        summary="the same as policy_gradient, after cross-entropy alone",
+        warm_start=WARM_START,
+    ),
+    dataclasses.replace(
+        RECOMMENDED,
+        name="policy_gradient_running",
+        summary="the same as policy_gradient, beside running counts of earlier batches",
+        paper="Wang, Fang, Liu 2017, Stochastic compositional gradient descent",
+        build=_beside_running_counts,
+        hyperparameters={
+            **RECOMMENDED.hyperparameters,
+            "background": Choice(WINDOW, 128.0, 8192.0, log=True),
+        },
+    ),
     *_rows(
         "local_expectation",
         "sampled label sets, summed exactly over each one label (8 sets)",

@@ -1,11 +1,13 @@
-"""Ordinal tasks as a regression on the level, then binned (floor 3).
+"""Ordinal tasks: a regression on the level, then binned; and a cumulative link (floor 3).
 
-The predicted value is the expected level `sum_k k p_k` of the network's softmax, so that these
-methods train the very same network as all others; the decision as it comes is that value, rounded.
+The predicted value is the expected level `sum_k k p_k` of the network's softmax, so that the
+regressions train the very same network as all others; the decision as it comes is that value,
+rounded. The cumulative link's network has the same hidden layers and an output fewer: thresholds.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,11 +17,16 @@ import tensorflow as tf
 
 from policygrad_metrics.methods.base import Choice, Method
 from policygrad_metrics.methods.canonical_loss import CanonicalLoss
+from policygrad_metrics.methods.gradient_methods import RECOMMENDED
 from policygrad_metrics.sites import Tensor
+from policygrad_metrics.surrogates import cross_entropy
 from policygrad_metrics.surrogates.steps import staircase_steps, tanh_steps
 
 #: `(y_true [N], value [N], weight [N], number of classes, hyper) -> scalar`, in levels.
 LevelFunction = Callable[[Tensor, Tensor, Tensor, int, Mapping[str, Any]], Tensor]
+
+_ORDINAL = frozenset(("ordinal",))
+_CUMULATIVE_PAPER = "McCullagh 1980, Regression models for ordinal data"
 
 
 def on_expected_level(function: LevelFunction, hyper: Mapping[str, Any]) -> Callable[..., Tensor]:
@@ -61,7 +68,7 @@ def _row(
         summary,
         "level regression",
         paper,
-        frozenset(("ordinal",)),
+        _ORDINAL,
         build=lambda info, hyper: CanonicalLoss(info, on_expected_level(function, hyper)),
         hyperparameters=hyperparameters,
         decision="rounded_level",
@@ -107,5 +114,22 @@ ROWS: list[Method] = [
         "Folklore; see surrogates.steps",
         _steps(staircase_steps),
         sharpness=Choice(5.0, 2.0, 20.0, log=True),
+    ),
+    Method(
+        "cumulative_link",
+        "cross-entropy of levels that are cut on one hidden scale",
+        "cross-entropy",
+        _CUMULATIVE_PAPER,
+        _ORDINAL,
+        build=lambda info, hyper: CanonicalLoss(info, cross_entropy),
+        cumulative=True,
+    ),
+    dataclasses.replace(
+        RECOMMENDED,
+        name="cumulative_link_policy_gradient",
+        summary="the same as policy_gradient, of levels that are cut on one hidden scale",
+        paper=f"{RECOMMENDED.paper}; {_CUMULATIVE_PAPER}",
+        tasks=_ORDINAL,
+        cumulative=True,
     ),
 ]

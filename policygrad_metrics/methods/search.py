@@ -13,6 +13,17 @@ from policygrad_metrics.methods.registry import get_method
 LEARNING_RATE_SCALE = Choice(1.0, 0.1, 10.0, log=True)
 
 
+def search_ranges(method: str | Method) -> dict[str, Choice]:
+    """Return what the trials of a method vary: its own hyper-parameters, and the learning rate.
+
+    >>> sorted(search_ranges("focal"))
+    ['gamma', 'learning_rate_scale']
+    """
+    row = get_method(method)
+    ranges = dict(row.hyperparameters)
+    return ranges if row.build is None else {**ranges, LEARNING_RATE: LEARNING_RATE_SCALE}
+
+
 def trial_hyperparameters(study_seed: int, method: str | Method, trial: int) -> dict[str, float]:
     """Return the hyper-parameters of one trial.
 
@@ -40,9 +51,7 @@ def trial_hyperparameters(study_seed: int, method: str | Method, trial: int) -> 
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
             raise ValueError(f"{argument} must be a whole number, 0 or more; it is {value!r}.")
     row = get_method(method)
-    choices = dict(row.hyperparameters)
-    if row.build is not None:
-        choices[LEARNING_RATE] = LEARNING_RATE_SCALE
+    choices = search_ranges(row)
     if trial == 0:
         return {name: choice.default for name, choice in choices.items()}
     return {

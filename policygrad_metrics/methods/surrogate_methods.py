@@ -6,6 +6,7 @@ put into more than one score (SOL, AnyLoss) take the score that the reward names
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -74,14 +75,33 @@ def _rows(build: MixedBuild, name: str, summary: str, paper: str, **more: Any) -
     return pure_mixed_warm(build, name, summary, "surrogate", paper, **more)
 
 
+#: Of more classes double soft-F1 is soft-F1, and expected F no function of one ranking.
+_TWO_CLASSES = frozenset(("binary", "multilabel"))
+_CROSS_ENTROPY = Method(
+    "cross_entropy",
+    "mean negative log-likelihood",
+    "cross-entropy",
+    "Good 1952, Rational decisions",
+    ANY_TASK,
+    build=lambda info, hyper: CanonicalLoss(info, cross_entropy),
+)
+
 ROWS: list[Method] = [
-    Method(
-        "cross_entropy",
-        "mean negative log-likelihood",
-        "cross-entropy",
-        "Good 1952, Rational decisions",
-        ANY_TASK,
-        build=lambda info, hyper: CanonicalLoss(info, cross_entropy),
+    _CROSS_ENTROPY,
+    dataclasses.replace(
+        _CROSS_ENTROPY,
+        name="cross_entropy_frank_wolfe",
+        summary="cross-entropy; tuned is the plug-in decision of Frank and Wolfe's method",
+        paper="Narasimhan, Ramaswamy, Saha, Agarwal 2015, Complex performance measures",
+        tuning="frank_wolfe",
+    ),
+    dataclasses.replace(
+        _CROSS_ENTROPY,
+        name="cross_entropy_expected_f",
+        summary="cross-entropy; tuned is the decision with the largest expected F of the set",
+        paper="Ye, Chai, Lee, Chieu 2012, Optimizing F-measures: a tale of two approaches",
+        tasks=_TWO_CLASSES,
+        tuning="expected_f",
     ),
     Method(
         "weighted_cross_entropy",
@@ -115,6 +135,7 @@ ROWS: list[Method] = [
         "double_soft_f1",
         "mean F1 of expected counts over both classes",
         "Maiza 2019, The unknown benefits of using a soft-F1 loss",
+        tasks=_TWO_CLASSES,
     ),
     *_rows(
         _counting(sol, scored=True),
@@ -133,7 +154,7 @@ ROWS: list[Method] = [
     *_rows(
         _counting(sigmoid_f1),
         "sigmoid_f1",
-        "F1 of counts of a tuned sigmoid of the log-odds",
+        "F1 of counts of a sigmoid that trials tune; untuned it is soft_f1",
         "Benedict, Koops, Odijk, de Rijke 2022, sigmoidF1",
         beta=Choice(1.0, 0.5, 30.0, log=True),
         eta=Choice(0.0, -3.0, 3.0),

@@ -35,6 +35,7 @@ from policygrad_metrics.statistics.ranking import (
     cliques,
     critical_difference,
     friedman,
+    friedman_permutation,
     ranks,
 )
 
@@ -49,6 +50,7 @@ __all__ = [
     "cliques",
     "critical_difference",
     "friedman",
+    "friedman_permutation",
     "holm",
     "interquartile_mean",
     "interquartile_mean_interval",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from policygrad_metrics.statistics._inputs import Floats, check_level, numbers
+from policygrad_metrics.statistics._resampling import blocks, check_resampling
 
 
 @dataclass(frozen=True)
@@ -98,20 +99,8 @@ def friedman(ranks: ArrayLike, *, tie_correction: bool = True) -> FriedmanTest:
     """
     from scipy import stats
 
-    table = numbers("ranks", ranks, 2)
+    table = _checked_ranks(ranks)
     N, K = table.shape
-    if N < 2 or K < 2:
-        raise ValueError(
-            f"ranks must have at least 2 data sets and 2 methods; got {N} and {K}. "
-            "With one data set compare by paired_difference."
-        )
-    wrong = np.any(stats.rankdata(table, axis=1) != table, axis=1)
-    if wrong.any():
-        raise ValueError(
-            f"ranks must hold in each row the ranks 1 to {K}, ties sharing their mean; got "
-            f"{table[wrong][0].tolist()} in row {int(wrong.argmax())}. "
-            "Pass scores through the function `ranks` first."
-        )
     centred = table.mean(axis=0) - (K + 1) / 2
     # The variance of untied ranks within a row is (K^2 - 1) / 12; ties make it smaller.
     correction = table.var(axis=1).mean() * 12 / (K**2 - 1) if tie_correction else 1.0
@@ -127,6 +116,63 @@ def friedman(ranks: ArrayLike, *, tie_correction: bool = True) -> FriedmanTest:
         f_statistic,
         float(stats.f.sf(f_statistic, K - 1, (K - 1) * (N - 1))),
     )
+
+
+def friedman_permutation(ranks: ArrayLike, *, resamples: int = 9999, seed: int) -> float:
+    """Return the p-value of Friedman's statistic by permutation, valid for few data sets too.
+
+    If all methods are alike, every order of the ranks within a data set is as likely. Of so many
+    random orders as `resamples` says, those count whose average ranks spread at least as much:
+    p = (1 + hits) / (1 + resamples). Chi-square and F are limits of many data sets: two that rank
+    two methods alike, a coin's chance, have an F of infinity. Sources: Friedman (1937); Phipson
+    and Smyth (2010), "Permutation P-values should never be zero".
+
+    Args:
+        ranks: as for `friedman`.
+        resamples: number of random orders.
+        seed: of those draws.
+
+    Returns:
+        The p-value.
+
+    Raises:
+        ValueError: as for `friedman`; or `resamples` or `seed` is out of range.
+
+    >>> round(friedman_permutation([[1, 2], [1, 2]], seed=0), 1)
+    0.5
+    """
+    table, generator = _checked_ranks(ranks), check_resampling(resamples, seed)
+
+    def spread(tables: Floats) -> Floats:
+        return np.square(tables.sum(axis=-2)).sum(axis=-1)
+
+    observed, hits = spread(table), 0
+    for block in blocks(resamples, table.size):
+        size = block.stop - block.start
+        orders = generator.permuted(np.broadcast_to(table, (size, *table.shape)), axis=2)
+        # Ranks are multiples of one half, so that these sums are exact.
+        hits += int(np.count_nonzero(spread(orders) >= observed))
+    return (1 + hits) / (1 + resamples)
+
+
+def _checked_ranks(ranks: ArrayLike) -> Floats:
+    from scipy import stats
+
+    table = numbers("ranks", ranks, 2)
+    N, K = table.shape
+    if N < 2 or K < 2:
+        raise ValueError(
+            f"ranks must have at least 2 data sets and 2 methods; got {N} and {K}. "
+            "With one data set compare by paired_difference."
+        )
+    wrong = np.any(stats.rankdata(table, axis=1) != table, axis=1)
+    if wrong.any():
+        raise ValueError(
+            f"ranks must hold in each row the ranks 1 to {K}, ties sharing their mean; got "
+            f"{table[wrong][0].tolist()} in row {int(wrong.argmax())}. "
+            "Pass scores through the function `ranks` first."
+        )
+    return table
 
 
 def critical_difference(n_methods: int, n_datasets: int, level: float = 0.95) -> float:

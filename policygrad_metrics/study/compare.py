@@ -16,7 +16,7 @@ from typing import Any
 from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.content import published_grids, summaries
 from policygrad_metrics.study.grid import Grid
-from policygrad_metrics.study.overall import all_overall
+from policygrad_metrics.study.overall import Overall, all_overall
 from policygrad_metrics.study.overview import overall_grid
 from policygrad_metrics.study.plan import Job, plan, settings_record
 from policygrad_metrics.study.progress import Progress
@@ -42,6 +42,7 @@ class Study:
         settings: As in `settings.json`.
         html: Path of the HTML report.
         markdown: Path of the Markdown report.
+        overall: Each column over all data sets, if there are several.
         more: What else is shown as tables: published figures, and over all data sets.
     """
 
@@ -51,6 +52,7 @@ class Study:
     settings: Mapping[str, Any]
     html: Path
     markdown: Path
+    overall: tuple[Overall, ...] = ()
     more: tuple[Grid, ...] = ()
 
 
@@ -97,8 +99,9 @@ def compare(
         runs = tuple(run for run in store.runs.values() if (run.data, run.method) in keys)
         html, markdown = write_reports(directory, record, runs)
     tables = summaries(record, runs)
-    more = [*published_grids(record, tables), *map(overall_grid, all_overall(tables, runs))]
-    return Study(directory, tuple(tables), runs, record, html, markdown, tuple(more))
+    over = tuple(all_overall(tables, runs))
+    more = (*published_grids(record, tables), *map(overall_grid, over))
+    return Study(directory, tuple(tables), runs, record, html, markdown, over, more)
 
 
 def _todo(job: Job, settings: StudySettings, store: RunStore, share: float) -> Todo:

@@ -97,35 +97,16 @@ class Outcome:
     test: np.ndarray
 
 
-def evaluate(
-    scorer: Scorer,
-    decision: str,
-    valid: np.ndarray,
-    y_valid: np.ndarray,
-    test: np.ndarray,
-    y_test: np.ndarray,
-) -> dict[str, Any]:
-    """Return the fields of a `Run` that tell of decisions.
-
-    Args:
-        scorer: How to score.
-        decision: The decision as it comes, see `decide`.
-        valid: Probabilities of the validation part.
-        y_valid: Its labels.
-        test: Probabilities of the test part.
-        y_test: Its labels.
-    """
-    return evaluate_trials(scorer, decision, [Outcome(valid, test)], y_valid, y_test)
-
-
 def evaluate_trials(
     scorer: Scorer,
     decision: str,
     trials: Sequence[Outcome | None],
     y_valid: np.ndarray,
     y_test: np.ndarray,
+    *,
+    tuning: str = "auto",
 ) -> dict[str, Any]:
-    """Return what `evaluate` does of the best of several trials; nothing if all diverged.
+    """Return the fields of a `Run` that tell of decisions; none if all trials diverged.
 
     For each column the trial is the one with the best validation reward, the first of equal ones;
     no other is scored on the test part.
@@ -136,6 +117,7 @@ def evaluate_trials(
         trials: One or more, None for one that diverged.
         y_valid: Labels of the validation part.
         y_test: Labels of the test part.
+        tuning: How the decision is tuned, a method of `DecisionTuner`.
     """
     task, K = scorer.task, scorer.num_classes
     known = {number: trial for number, trial in enumerate(trials) if trial is not None}
@@ -148,6 +130,7 @@ def evaluate_trials(
     tuners = {
         number: DecisionTuner(
             scorer.reward,
+            tuning,
             multilabel=task == "multilabel",
             ordinal=task == "ordinal",
             plain=decision,

@@ -3,8 +3,8 @@
 What is computed is fixed before any data is seen, for each column:
 
     ranks         by the mean over the seeds on every data set; a method of which any run diverged
-                  is last there; Friedman's test (F of Iman and Davenport) and Nemenyi's critical
-                  difference, level 95 %
+                  is last there; Friedman's test by permutation and Nemenyi's critical difference,
+                  level 95 %
     difference    to the reference method, the mean over data sets; data sets won, tied and lost
     p             of the differences: Wilcoxon's exact signed-rank test over data sets, two-sided;
                   Holm's correction over the methods
@@ -26,7 +26,7 @@ from policygrad_metrics.statistics import (
     average_ranks,
     cliques,
     critical_difference,
-    friedman,
+    friedman_permutation,
     holm,
     interquartile_mean_interval,
     probability_of_improvement,
@@ -56,9 +56,9 @@ class Standing:
 
     method: str
     rank: float
-    won: int = 0
-    tied: int = 0
-    lost: int = 0
+    won: int | None = None
+    tied: int | None = None
+    lost: int | None = None
     difference: float | None = None
     p_value: float | None = None
     p_holm: float | None = None
@@ -125,7 +125,7 @@ def overall(tables: Sequence[Summary], runs: Sequence[Run], column: str) -> Over
         len(tables),
         reference,
         tuple(found),
-        friedman(ranks(scores)).f_p_value,
+        friedman_permutation(ranks(scores), seed=0),
         critical,
         tuple((min(group), max(group)) for group in groups),
     )
@@ -134,16 +134,6 @@ def overall(tables: Sequence[Summary], runs: Sequence[Run], column: str) -> Over
 def all_overall(tables: Sequence[Summary], runs: Sequence[Run]) -> list[Overall]:
     """Return every column over all data sets; nothing if there is one data set only."""
     return [overall(tables, runs, column) for column in COLUMNS] if len(tables) > 1 else []
-
-
-def mean_ranks(tables: Sequence[Summary], column: str) -> dict[str, float]:
-    """Return the mean rank over the data sets of every method that has runs on all of them.
-
-    Args:
-        tables: One per data set.
-        column: "plain" or "tuned". A method of which any run diverged shares the last rank.
-    """
-    return {one.method: one.rank for one in overall(tables, (), column).standings}
 
 
 def _score(row: Row, column: str) -> float:

@@ -43,8 +43,9 @@ def overall_grid(found: Overall) -> Grid:
     below = ""
     if found.critical is not None:
         below = (
-            f"Friedman's test of all methods being alike: p {p_words(found.friedman_p)}; critical "
-            f"difference of two mean ranks (Nemenyi, 95 %): {found.critical:.2f}."
+            "Friedman's test of all methods being alike, by permutation: p "
+            f"{p_words(found.friedman_p)}; critical difference of two mean ranks (Nemenyi, 95 %): "
+            f"{found.critical:.2f}."
         )
     return Grid(f"All data sets: {COLUMNS[found.column]}", tuple(header), tuple(rows), below)
 
@@ -85,10 +86,7 @@ def overview_grid(tables: Sequence[Summary], anchors: Sequence[str]) -> Grid:
     rows = []
     for table, anchor in zip(tables, anchors, strict=True):
         texts = [Text(table.data, link=anchor), Text(table.reward)]
-        for column in COLUMNS:
-            best = [row for row in table.rows if getattr(row, column).best]
-            texts.append(Text(_best_text([row.method for row in best], best[0], column))
-                         if best else Text("-"))  # fmt: skip
+        texts += [Text(_best_text(table.rows, column)) for column in COLUMNS]
         if reference:
             scores = [row.tuned.score for row in table.rows if row.method == reference]
             texts.append(Text(score_text(scores[0]) if scores else "-"))
@@ -97,6 +95,9 @@ def overview_grid(tables: Sequence[Summary], anchors: Sequence[str]) -> Grid:
     return Grid("The data sets", tuple(header), tuple(rows), below)
 
 
-def _best_text(names: Sequence[str], row: Row, column: str) -> str:
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return f"{names[0]}{more} {score_text(getattr(row, column).score)}"
+def _best_text(rows: Sequence[Row], column: str) -> str:
+    best = [row for row in rows if getattr(row, column).best]
+    if not best:
+        return "-"
+    more = f" and {len(best) - 1} more" if len(best) > 1 else ""
+    return f"{best[0].method}{more} {score_text(getattr(best[0], column).score)}"

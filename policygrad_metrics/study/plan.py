@@ -8,6 +8,7 @@ from typing import Any
 
 from policygrad_metrics._checks import choose
 from policygrad_metrics.data import Dataset
+from policygrad_metrics.decision import can_tune
 from policygrad_metrics.methods import METHODS, Method
 from policygrad_metrics.study.cases import split_of
 from policygrad_metrics.study.evaluate import Scorer
@@ -33,8 +34,9 @@ class Job:
 
 #: What the reports say of how it was done; see `protocol`.
 _PROTOCOL = (
-    "Every method trains the same network, with the same first weights and the same order of the "
-    "data for a seed, for the same number of epochs with Adam.",
+    "Every method trains the same network (cumulative links: the same hidden layers, thresholds as "
+    "outputs), with the same first weights and the same order of the data for a seed, for the "
+    "same number of epochs with Adam.",
     "{splits}",
     "{trials}",
     "The weights kept are those of the epoch with the best validation reward, the last of equal "
@@ -49,10 +51,10 @@ _PROTOCOL = (
     "paired by seed; p by Nadeau and Bengio's corrected t-test, or for a series by the exact "
     "sign-flip test; Holm's correction over the methods. Seeds are no independent data sets: all "
     "this speaks of that data set only.",
-    "Over data sets, each counted once: mean ranks with Friedman's test and Nemenyi's critical "
-    "difference; Wilcoxon's exact signed-rank test against the reference, Holm's correction over "
-    "the methods; probability of improvement and interquartile mean with stratified bootstrap "
-    "intervals.",
+    "Over data sets, each counted once: mean ranks with Friedman's test (by permutation) and "
+    "Nemenyi's critical difference; Wilcoxon's exact signed-rank test against the reference, with "
+    "Holm's correction over the methods; probability of improvement and interquartile mean with "
+    "stratified bootstrap intervals.",
     "A method of which any run diverged is ranked last.",
     "The tests were fixed before any data was seen.",
 )
@@ -115,7 +117,7 @@ def plan(settings: StudySettings, datasets: Sequence[Dataset]) -> list[Job]:
 
     Raises:
         ValueError: A method or the reward is not known, a method does not suit any data set, or
-            the reward cannot score one of them.
+            the reward cannot score one of them, or its rows cannot be split so.
     """
     names = method_names(settings.methods)
     jobs = []
@@ -126,9 +128,10 @@ def plan(settings: StudySettings, datasets: Sequence[Dataset]) -> list[Job]:
             scorer.score(dataset.y, dataset.y)
         except ValueError as error:
             raise ValueError(f"data {dataset.name!r} ({dataset.task}): {error}") from error
+        split_of(dataset, settings, settings.seed)  # says now what would stop the training
         epochs = settings.epochs_for(dataset)
         for name in names:
-            if _suits(METHODS[name], dataset):
+            if _suits(METHODS[name], dataset, scorer):
                 jobs.append(Job(dataset, scorer, METHODS[name], reward, epochs))
     named = () if settings.methods == PRINCIPAL else settings.methods  # nobody asked for those
     for kind, asked, found in (
@@ -137,7 +140,8 @@ def plan(settings: StudySettings, datasets: Sequence[Dataset]) -> list[Job]:
     ):
         lost = [name for name in asked if name not in found]
         if lost:
-            tasks = ", ".join(sorted({dataset.task for dataset in datasets}))
+            rewards = {dataset.name: settings.reward or dataset.reward for dataset in datasets}
+            tasks = ", ".join(sorted({f"{d.task} for {rewards[d.name]}" for d in datasets}))
             raise ValueError(
                 f"{kind} {lost[0]!r} has nothing to do: no method that was asked for suits it "
                 f"(tasks of the data: {tasks}); see `policygrad methods`, or leave it out."
@@ -145,9 +149,10 @@ def plan(settings: StudySettings, datasets: Sequence[Dataset]) -> list[Job]:
     return jobs
 
 
-def _suits(method: Method, dataset: Dataset) -> bool:
+def _suits(method: Method, dataset: Dataset, scorer: Scorer) -> bool:
     known = method.reads == "features" or dataset.horizon is not None
-    return known and dataset.task in method.tasks
+    tunable = can_tune(method.tuning, scorer.reward, scorer.num_classes)
+    return known and tunable and dataset.task in method.tasks
 
 
 def settings_record(settings: StudySettings, jobs: Sequence[Job]) -> dict[str, Any]:
@@ -183,6 +188,7 @@ def _describe(job: Job, jobs: Sequence[Job], settings: StudySettings) -> dict[st
         "parts": [len(parts.train), len(parts.valid), len(parts.test)],
         "epochs": job.epochs,
         "time_ordered": dataset.time_ordered,
+        "horizon": dataset.horizon,
         "notes": notes,
         "fingerprint": fingerprint(dataset),
     }

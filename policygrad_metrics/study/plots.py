@@ -50,13 +50,13 @@ def picture(name: str, alt: str, figure: Figure) -> Picture:
         FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None})
     # Names stand in comments beside their outlines; XML has no control characters.
     svg = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]", "", stream.getvalue().decode())
-    # A hundredth of a point cannot be seen; a millionth fills the file.
-    svg = re.sub(
-        r'(?<= d=")[^"]*',
-        lambda path: re.sub(r"\d+\.\d{3,}", lambda x: f"{float(x[0]):.2f}", path[0]),
-        re.sub(r"\n +", "\n", svg),
-    )
-    return Picture(name, alt, svg)
+    svg = re.sub(r"\n +", "\n", svg)
+    return Picture(name, alt, re.sub(r'(?<= d=")[^"]*', _in_hundredths, svg))
+
+
+def _in_hundredths(path: re.Match[str]) -> str:
+    """A hundredth of a point cannot be seen; a millionth fills the file."""
+    return re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", path[0])
 
 
 def draw_all(

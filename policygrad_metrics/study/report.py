@@ -6,6 +6,7 @@ show the same content; every text is escaped where it is put in.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -68,6 +69,7 @@ def write_pages(
         directory: Where to write.
         shown: As `content` gives it.
         pictures: Data set -> its pictures; `OVERALL` -> those of all data sets, if there are any.
+            Those of an earlier report that are not among them are removed.
 
     Raises:
         StudyError: The disk is full or the directory cannot be written.
@@ -80,7 +82,17 @@ def write_pages(
     markdown, page = directory / "report.md", directory / "report.html"
     write_atomically(markdown, render_markdown(shown, pictures, files), running=True)
     write_atomically(page, _html(shown, pictures), running=True)
+    _remove_pictures_but(directory, {*files.values()})
     return page, markdown
+
+
+def _remove_pictures_but(directory: Path, shown: set[str]) -> None:
+    """Remove what reports of earlier sittings, of other data sets perhaps, have left behind."""
+    for path in (directory / PLOTS).glob("*.svg"):
+        if re.match(r"\d+_", path.name) and f"{PLOTS}/{path.name}" not in shown:
+            # A picture too many does no harm where a file cannot be removed.
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def _file_names(pictures: Mapping[str, Sequence[Picture]]) -> dict[tuple[str, str], str]:

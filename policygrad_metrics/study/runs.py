@@ -19,6 +19,8 @@ from policygrad_metrics._checks import differing_setting
 from policygrad_metrics.study.records import Run, StudyError, finite
 
 SETTINGS, RUNS, LOCK = "settings.json", "runs.jsonl", "lock"
+#: What must not change of a data set between two sittings.
+_SAME = {"fingerprint": "data", "horizon": "horizon of"}
 
 
 class RunStore:
@@ -49,7 +51,7 @@ class RunStore:
         Args:
             directory: Made if it does not exist.
             settings: Plain JSON values. All under "fixed" must be as in the earlier sitting; under
-                "data" the "fingerprint" of each data set that both name.
+                "data" the "fingerprint" and "horizon" of each data set that both name.
             resume: Keep the earlier runs; else they are moved aside (`runs.1.jsonl`), not deleted.
 
         Raises:
@@ -152,15 +154,12 @@ def read_settings(directory: Path) -> dict[str, Any]:
 def _agree(directory: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Refuse other settings; keep what is known of data sets of earlier sittings."""
     old, new = read_settings(directory), finite(settings)
-    prints = {
-        name: (old["data"][name].get("fingerprint"), new["data"][name].get("fingerprint"))
-        for name in new["data"]
-        if name in old["data"]
-    }
-    different = differing_setting(old["fixed"], new["fixed"]) or differing_setting(
-        {f"data {name}": before for name, (before, _) in prints.items()},
-        {f"data {name}": now for name, (_, now) in prints.items()},
-    )
+    different = differing_setting(old["fixed"], new["fixed"])
+    for name, now in new["data"].items():
+        before = old["data"].get(name, {})
+        for field, what in _SAME.items():
+            if field in before and not different:
+                different = differing_setting(before[field], now.get(field), f"{what} {name}")
     if different:
         raise StudyError(
             f"{directory} holds runs made with other settings: {different}. Give the same "

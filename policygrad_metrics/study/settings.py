@@ -275,7 +275,7 @@ def fingerprint(dataset: Dataset) -> str:
 
 def directory_name(settings: StudySettings, datasets: Sequence[Dataset]) -> str:
     """Return a name that belongs to these settings and data: other ones get another."""
-    prints = [fingerprint(dataset) for dataset in datasets]
+    prints = [(dataset.name, fingerprint(dataset), dataset.horizon) for dataset in datasets]
     text = json.dumps([settings.fixed(), settings.methods, prints], sort_keys=True)
     sets = "-".join(re.sub(r"[^A-Za-z0-9_]+", "_", dataset.name) for dataset in datasets)
     return f"{sets[:60]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

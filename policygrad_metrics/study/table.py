@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from policygrad_metrics.statistics import (
     Interval,
@@ -257,8 +257,3 @@ def rich_table(summary: Summary) -> Table:
             texts.append(Text(score_text(row.tuned.difference, signed=True)))
         table.add_row(*texts)
     return table
-
-
-def as_json(summary: Summary) -> dict[str, Any]:
-    """Return the table as plain values for `--json`."""
-    return dataclasses.asdict(summary)

@@ -18,7 +18,13 @@ from policygrad_metrics.study.plan import Job
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.settings import StudySettings
-from policygrad_metrics.training import Network, Replica, Trained, train_replicas
+from policygrad_metrics.training import (
+    CumulativeNetwork,
+    Network,
+    Replica,
+    Trained,
+    train_replicas,
+)
 
 #: What the trainer hands to a loss beside the method's hyper-parameters.
 _CLASS_WEIGHT = "class_weight"
@@ -78,6 +84,7 @@ def _train_networks(
 ) -> list[Run]:
     """All seeds and trials of a method as one stack."""
     method, trials = job.method, _trials(job, settings)
+    network = Network(settings.hidden)
     infos = {seed: _info(job, arrays) for seed, arrays in parts.items()}
     info = next(iter(infos.values()))
 
@@ -100,7 +107,7 @@ def _train_networks(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         trained = train_replicas(
-            Network(settings.hidden),
+            CumulativeNetwork(network) if method.cumulative else network,
             build_loss,
             job.scorer.reward,
             info.task,
@@ -120,6 +127,11 @@ def _train_networks(
     ]
 
 
+def _scores(job: Job, outcomes: Sequence[Outcome | None], arrays: Prepared) -> dict[str, Any]:
+    method, truths = job.method, (arrays.y_valid, arrays.y_test)
+    return evaluate_trials(job.scorer, method.decision, outcomes, *truths, tuning=method.tuning)
+
+
 def _run(job: Job, seed: int, arrays: Prepared, trained: Sequence[Trained]) -> Run:
     """The run of one seed: the best of its trials, and the cost of them all."""
     task = job.scorer.task
@@ -129,9 +141,7 @@ def _run(job: Job, seed: int, arrays: Prepared, trained: Sequence[Trained]) -> R
         else Outcome(probabilities(one.valid_outputs, task), probabilities(one.test_outputs, task))
         for one in trained
     ]
-    scores = evaluate_trials(
-        job.scorer, job.method.decision, outcomes, arrays.y_valid, arrays.y_test
-    )
+    scores = _scores(job, outcomes, arrays)
     shown = trained[scores.get("trial_plain", 0)]
     return Run(
         data=job.dataset.name,
@@ -159,5 +169,5 @@ def _fit_predictor(job: Job, settings: StudySettings, arrays: Prepared, seed: in
             valid, test = valid[:, 1], test[:, 1]
         outcomes.append(Outcome(valid, test))
     seconds = time.perf_counter() - start
-    scores = evaluate_trials(job.scorer, method.decision, outcomes, arrays.y_valid, arrays.y_test)
+    scores = _scores(job, outcomes, arrays)
     return Run(data=job.dataset.name, method=method.name, seed=seed, seconds=seconds, **scores)

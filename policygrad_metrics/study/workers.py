@@ -71,6 +71,24 @@ def _cores() -> int:
         return os.cpu_count() or 1
 
 
+def longest_first(todos: Sequence[Todo]) -> list[Todo]:
+    """Return the jobs so that no long one is left for the end, when the other cores are idle.
+
+    Boosting grows with rows, features and classes (minutes on images), while a network's program
+    takes most of its time to compile, about the same on all data. So the data sets go by that
+    product, the largest first and each in one piece, and the methods without a network first.
+    No run depends on the order.
+    """
+
+    def order(todo: Todo) -> tuple[int, str, bool]:
+        dataset = todo.job.dataset
+        features = len(dataset.numeric_names) + len(dataset.categorical_names)
+        numbers = len(dataset) * features * len(dataset.class_names)
+        return -numbers, dataset.name, todo.job.method.build is not None
+
+    return sorted(todos, key=order)
+
+
 def train_in_processes(
     todos: Sequence[Todo], settings: StudySettings, processes: int, progress: Progress
 ) -> Iterator[Run]:
@@ -86,7 +104,7 @@ def train_in_processes(
         StudyError: A process ended before its job did.
         RuntimeError: A job failed; with the traceback from its process.
     """
-    left = list(reversed(todos))
+    left = longest_first(todos)[::-1]
     threads = max(1, _cores() // processes)
     busy: dict[Connection, tuple[_Process, Todo]] = {}
 

@@ -232,7 +232,8 @@ def _values(model):
 def _row(weights, kernels=()):
     """The weights as one row, with other kernels if they are given."""
     given = iter(kernels)
-    return np.concatenate([next(given, w).ravel() if w.ndim == 2 else w.ravel() for w in weights])
+    chosen = (next(given, w) if w.ndim == 2 else w for w in weights)
+    return np.concatenate([w.ravel() for w in chosen])
 
 
 @functools.lru_cache(maxsize=64)

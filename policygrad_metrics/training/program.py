@@ -16,13 +16,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.draws import keyed_by
 from policygrad_metrics.losses import PolicyGradientLoss
 from policygrad_metrics.policies import Policy
 from policygrad_metrics.rewards import Reward
+from policygrad_metrics.site_loss import SiteLoss
 from policygrad_metrics.sites import Tensor
 
 Loss = Callable[..., Tensor]
@@ -39,8 +39,11 @@ class Task:
         model: the network; its own weights are not read.
         policy: reads decisions off the outputs.
         reward: scores them on the validation part; its `multilabel` is set.
-        x_train, y_train, x_valid: the data, of S data sets one below the other: replica r's rows
-            start where its data set's do.
+        x_train, y_train: the data, of S data sets one below the other: replica r's rows start
+            where its data set's do.
+        x_rest: validation parts one below the other, then test parts.
+        rest: of "valid" and "test", where the first data set's rows start in `x_rest` and how many
+            rows each data set has.
         y_valid: `[S, N]`, multi-label `[S, N, L]`.
         rows: examples per batch.
         columns: D, columns of the outputs.
@@ -52,7 +55,8 @@ class Task:
     reward: Reward
     x_train: Tensor
     y_train: Tensor
-    x_valid: Tensor
+    x_rest: Tensor
+    rest: Mapping[str, tuple[int, int]]
     y_valid: Tensor
     rows: int
     columns: int
@@ -78,6 +82,8 @@ class Program:
         self.stacked = stacked
         self.compiled = compiled
         self._apply = self._function(self._apply_batch)
+        self._outputs = tf.function(self._outputs_of_rows, autograph=False)
+        self._judge = tf.function(self._judge_outputs, autograph=False)
         self._shapes = [tuple(v.shape) for v in task.model.trainable_variables]
 
     def _function(self, body):
@@ -95,43 +101,52 @@ class Program:
         each `[R]`.
         """
         train = self._function(lambda *args: self._train(build_loss, *args))
-        outputs = self.outputs(self.task.x_valid)
 
         def run(settings, state, best, best_reward, active, order, batches):
             which = settings["which"]
             replica = {name: value for name, value in settings.items() if name != "which"}
             state, loss = train(replica, state, order, batches)
             now = [state["weights"], state["others"]]
-            reward = self._score(outputs(which, *now), which)
-            finite = tf.reduce_all(tf.math.is_finite(state["weights"]), axis=1)
-            healthy = tf.math.is_finite(loss) & finite
-            better = active & healthy & (reward >= best_reward)
-            best = tf.nest.map_structure(lambda new, old: _choose(better, new, old), now, best)
-            return state, best, {"loss": loss, "reward": reward, "healthy": healthy}
-
-        return tf.function(run, autograph=False)
-
-    def outputs(self, x: Tensor) -> Callable[..., Tensor]:
-        """A function `(which, weights, others)` that gives the outputs `[R, N, D]` on `x`.
-
-        It goes through `x` in batches, so that hidden layers need the memory of one batch.
-        """
-        N, rows = len(x) // self.task.data_sets, self.task.rows
-        batches = -(-N // rows)
-        # The last batch is filled up with the last row.
-        order = np.minimum(np.arange(batches * rows, dtype=np.int32), N - 1)
-
-        def run(which, weights, others):
-            R, D = weights.shape[0], self.task.columns
-            first = which[:, tf.newaxis] * N
-            parts = tf.map_fn(
-                lambda numbers: self._apply(weights, others, tf.gather(x, first + numbers)),
-                order.reshape(batches, rows),
-                fn_output_signature=tf.TensorSpec([R, rows, D], tf.float32),
-            )
-            return tf.reshape(tf.transpose(parts, [1, 0, 2, 3]), [R, batches * rows, D])[:, :N]
+            outputs = self.outputs("valid", which, *now)
+            best, report = self._judge(which, outputs, now, loss, best, best_reward, active)
+            return state, best, report
 
         return run
+
+    def outputs(self, part: str, which: Tensor, weights: Tensor, others: list[Tensor]) -> Tensor:
+        """The outputs `[R, N, D]` on the part "valid" or "test".
+
+        One function serves both, as its arguments say where the part lies: a further one would be
+        traced and compiled once more.
+        """
+        start, count = (tf.constant(number) for number in self.task.rest[part])
+        return self._outputs(start, count, which, weights, others)
+
+    def _outputs_of_rows(self, start, count, which, weights, others):
+        """In batches, so that hidden layers need the memory of one batch."""
+        R, rows, D = weights.shape[0], self.task.rows, self.task.columns
+        first = start + which[:, tf.newaxis] * count
+
+        def apply(begin):
+            # The last batch is filled up with the last row.
+            numbers = tf.minimum(begin + tf.range(rows), count - 1)
+            return self._apply(weights, others, tf.gather(self.task.x_rest, first + numbers))
+
+        parts = tf.map_fn(
+            apply,
+            tf.range(0, count, rows),
+            fn_output_signature=tf.TensorSpec([R, rows, D], tf.float32),
+        )
+        return tf.reshape(tf.transpose(parts, [1, 0, 2, 3]), [R, -1, D])[:, :count]
+
+    def _judge_outputs(self, which, outputs, now, loss, best, best_reward, active):
+        """Score an epoch's outputs and keep the weights of the replicas that became better."""
+        reward = self._score(outputs, which)
+        finite = tf.reduce_all(tf.math.is_finite(now[0]), axis=1)
+        healthy = tf.math.is_finite(loss) & finite
+        better = active & healthy & (reward >= best_reward)
+        best = tf.nest.map_structure(lambda new, old: _choose(better, new, old), now, best)
+        return best, {"loss": loss, "reward": reward, "healthy": healthy}
 
     def _apply_batch(self, weights, others, x):
         def one(own, other, batch):
@@ -171,9 +186,10 @@ class Program:
             outputs, others, penalties = self.task.model.stateless_call(
                 self._as_variables(weights), state["others"], x, training=True, return_losses=True
             )
-            # A loss outside XLA raises on what is not finite, which would end all replicas.
-            finite = tf.reduce_all(tf.math.is_finite(outputs))
-            outputs = tf.where(finite, outputs, 0.0)
+            finite = tf.constant(True)
+            if not (self.compiled and _notices_bad_outputs(loss_of)):
+                finite = tf.reduce_all(tf.math.is_finite(outputs))
+                outputs = tf.where(finite, outputs, 0.0)
             if isinstance(loss_of, PolicyGradientLoss):
                 loss, loss_state = loss_of.stateless_call(y, outputs, tuple(state["loss_state"]))
             else:
@@ -206,6 +222,14 @@ class Program:
             (which, labels),
             fn_output_signature=tf.float32,
         )
+
+
+def _notices_bad_outputs(loss):
+    """Whether `loss` is NaN by itself, under XLA, where outputs are not finite.
+
+    Ours are; elsewhere they raise, which would end all replicas. Other losses may not notice.
+    """
+    return isinstance(loss, SiteLoss)
 
 
 def _choose(mask, new, old):

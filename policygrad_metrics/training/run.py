@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.sites import Tensor
 from policygrad_metrics.training.inputs import Initial
 from policygrad_metrics.training.program import Program, Task
 from policygrad_metrics.training.records import Replica, Trained
@@ -22,7 +21,6 @@ class Plan:
 
     Args:
         task: what the replicas have in common.
-        x_test: features of the test part.
         replicas: all replicas.
         which: the data set of each.
         train_rows: rows of each data set's training part.
@@ -36,7 +34,6 @@ class Plan:
     """
 
     task: Task
-    x_test: Tensor
     replicas: tuple[Replica, ...]
     which: tuple[int, ...]
     train_rows: int
@@ -123,7 +120,7 @@ class Run:
 
     def results(self) -> list[Trained]:
         """What became of the replicas; `seconds` is left at zero."""
-        valid, test = (self._outputs(x) for x in (self.plan.task.x_valid, self.plan.x_test))
+        valid, test = (self._outputs(part) for part in ("valid", "test"))
         best = tf.nest.map_structure(lambda t: t.numpy(), self.best)
         found = []
         for r, place in enumerate(self.places):
@@ -164,10 +161,8 @@ class Run:
             else np.full_like(self.best_reward, -np.inf)
         )
 
-    def _outputs(self, x):
-        # Inside a graph, as in validation, so that XLA need not compile the network once more.
-        outputs = tf.function(self.program.outputs(x), autograph=False)
-        return outputs(self.settings["which"], *self.best).numpy()
+    def _outputs(self, part):
+        return self.program.outputs(part, self.settings["which"], *self.best).numpy()
 
     def _order(self):
         plan = self.plan

@@ -1,8 +1,4 @@
-"""Levels by a cumulative link: thresholds on one hidden scale, trained by any loss (floor 5).
-
-The network ends in K-1 thresholds, which a last layer turns into the log probabilities of the K
-levels. These are their own log-odds, so that a loss of a softmax network trains it unchanged.
-"""
+"""Networks whose levels are read off thresholds on one hidden scale (floor 4)."""
 
 from __future__ import annotations
 
@@ -11,21 +7,14 @@ import dataclasses
 import keras
 
 from policygrad_metrics.policies import CumulativeLink
-from policygrad_metrics.training import Network
-
-#: name -> one line, and the method of the table whose loss trains it.
-METHODS = {
-    "cumulative_link": ("cross-entropy over levels through a cumulative link", "cross_entropy"),
-    "cumulative_link_policy_gradient": (
-        "the reward of a cumulative link's levels, plus cross-entropy",
-        "policy_gradient",
-    ),
-}
+from policygrad_metrics.training.network import Network
 
 
 @keras.saving.register_keras_serializable(package="policygrad_metrics")
 class LevelLogProbabilities(keras.layers.Layer):
     """The log probabilities `[N, K]` that a cumulative link reads off `[N, K-1]` outputs.
+
+    They are their own log-odds, so that a loss of a softmax network trains them unchanged.
 
     >>> layer = LevelLogProbabilities()
     >>> keras.ops.exp(layer(keras.ops.zeros([1, 1]))).numpy().tolist()

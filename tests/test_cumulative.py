@@ -1,4 +1,4 @@
-"""Cumulative links in the comparison of forecasts: the same losses through thresholds."""
+"""Cumulative links in the comparisons: the same losses through thresholds."""
 
 import types
 
@@ -7,9 +7,12 @@ import pytest
 import tensorflow as tf
 
 import policygrad_metrics as pgm
-from policygrad_metrics.air_study import cumulative
 from policygrad_metrics.methods import METHODS, TaskInfo
-from policygrad_metrics.training import Network, Replica, train_replicas
+from policygrad_metrics.study import train
+from policygrad_metrics.study.compare import compare, plan
+from policygrad_metrics.study.settings import StudySettings
+from policygrad_metrics.training import CumulativeNetwork, Network, Replica, train_replicas
+from policygrad_metrics.training.cumulative import LevelLogProbabilities
 
 K = 4
 DIRECT = {
@@ -28,19 +31,17 @@ def levels(N=150):
 
 def loss_of(name):
     y = levels()[1]
-    method = METHODS[cumulative.METHODS[name][1]]
-    info = TaskInfo.of("ordinal", "exact_bin", y, K)
-    defaults = {key: choice.default for key, choice in method.hyperparameters.items()}
-    return method.loss(info, defaults)
+    assert METHODS[name].cumulative
+    return METHODS[name].loss(TaskInfo.of("ordinal", "exact_bin", y, K))
 
 
-@pytest.mark.parametrize("name", cumulative.METHODS)
+@pytest.mark.parametrize("name", DIRECT)
 def test_value_and_gradient_are_those_of_the_policy(name):
     y = levels()[1][:40]
     thresholds = tf.Variable(np.random.default_rng(1).normal(size=(40, K - 1)).astype(np.float32))
     found = []
     for loss in (
-        lambda: loss_of(name)(y, cumulative.LevelLogProbabilities()(thresholds)),
+        lambda: loss_of(name)(y, LevelLogProbabilities()(thresholds)),
         lambda: DIRECT[name](pgm.CumulativeLink())(y, thresholds),
     ):
         with tf.GradientTape() as tape:
@@ -53,7 +54,7 @@ def test_value_and_gradient_are_those_of_the_policy(name):
     assert np.abs(gradient).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", cumulative.METHODS)
+@pytest.mark.parametrize("name", DIRECT)
 def test_it_learns_ordered_levels(name):
     x, y = levels()
     parts = types.SimpleNamespace(
@@ -61,7 +62,7 @@ def test_it_learns_ordered_levels(name):
     )
     loss = loss_of(name)
     (run,) = train_replicas(
-        cumulative.CumulativeNetwork(Network((8,))),
+        CumulativeNetwork(Network((8,))),
         lambda hyper: loss,
         "exact_bin",
         "ordinal",
@@ -74,3 +75,19 @@ def test_it_learns_ordered_levels(name):
     np.testing.assert_allclose(np.exp(run.test_outputs).sum(axis=1), 1.0, atol=1e-5)
     # The most frequent level has about a third; noise of .3 beside edges 1.5 apart leaves ~ .85.
     assert np.mean(run.test_outputs.argmax(axis=1) == y[100:]) > 0.7
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", *DIRECT])
+def test_the_comparison_gives_it_a_network_of_thresholds(name, tmp_path, monkeypatch):
+    class SeenError(Exception):
+        pass
+
+    def see(network, *args, **options):
+        raise SeenError(network)
+
+    monkeypatch.setattr(train, "train_replicas", see)
+    asked = StudySettings(data=("diabetes_levels",), methods=(name,), hidden=(8,))
+    with pytest.raises(SeenError) as seen:
+        compare(asked, plan(asked, asked.datasets()), tmp_path)
+    plain = Network((8,))
+    assert seen.value.args == (CumulativeNetwork(plain) if name in DIRECT else plain,)
