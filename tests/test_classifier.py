@@ -40,15 +40,20 @@ def iris():
     return iris_rows()
 
 
+@parametrize_with_checks([PolicyGradientClassifier(hidden=(32,), epochs=60)])
+def test_scikit_learn_contract(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
 @parametrize_with_checks(
     [
-        PolicyGradientClassifier(hidden=(32,), epochs=60),
         PolicyGradientClassifier("accuracy", hidden=(32,), epochs=60, batch_size=None),
         PolicyGradientClassifier("accuracy", hidden=(32,), epochs=20, batch_size=8),
     ],
     expected_failed_checks=expected_failures,
 )
-def test_scikit_learn_contract(estimator, check):
+def test_scikit_learn_contract_of_other_batches(estimator, check):
     check(estimator)
 
 

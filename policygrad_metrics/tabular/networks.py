@@ -18,6 +18,7 @@ def build_network(
     features: int,
     outputs: int,
     seed: int,
+    dtype: str = "float32",
 ) -> keras.Model:
     """A network from F features to the policy's outputs.
 
@@ -28,6 +29,7 @@ def build_network(
         outputs: number of output columns.
         seed: of the initial weights. For a function it also seeds the layers that are given no
             seed of their own, dropout included.
+        dtype: of sizes of layers; what a function returns is float32.
 
     Raises:
         TypeError: the function returned no Keras model.
@@ -38,7 +40,7 @@ def build_network(
     50
     """
     if not callable(hidden):
-        return _dense_network(hidden, features, outputs, seed)
+        return _dense_network(hidden, features, outputs, seed, dtype)
     with _keras_seeds(seed):
         network = hidden(features, outputs)
         if not isinstance(network, keras.Model):
@@ -59,14 +61,14 @@ def build_network(
     return network
 
 
-def _dense_network(hidden, features, outputs, seed):
+def _dense_network(hidden, features, outputs, seed, dtype):
     sizes = [features, *hidden, outputs]
     layers = [
         # Zeros at first: Keras's own initialisers would draw a seed from Python's global one.
-        keras.layers.Dense(size, kernel_initializer="zeros", activation=activation, dtype="float32")
+        keras.layers.Dense(size, kernel_initializer="zeros", activation=activation, dtype=dtype)
         for size, activation in [*((size, "relu") for size in hidden), (outputs, None)]
     ]
-    network = keras.Sequential([keras.Input((features,), dtype="float32"), *layers])
+    network = keras.Sequential([keras.Input((features,), dtype=dtype), *layers])
     rng = np.random.default_rng(seed)
     for layer, rows, columns in zip(layers, sizes[:-1], sizes[1:], strict=True):
         limit = np.sqrt(6.0 / (rows + columns))

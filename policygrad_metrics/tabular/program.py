@@ -113,7 +113,13 @@ class Program:
 
     def __init__(self, recipe: Recipe):
         self.recipe = recipe
-        self._network: Any = build_network(recipe.hidden, recipe.features, recipe.outputs, seed=0)
+        shape = recipe.hidden, recipe.features, recipe.outputs
+        self._network: Any = build_network(*shape, seed=0)
+        # A function's network predicts as it trains.
+        self._predictor, self._predicts_in = self._network, "float32"
+        if not callable(recipe.hidden):
+            self._predicts_in = "float64"
+            self._predictor = build_network(*shape, seed=0, dtype=self._predicts_in)
         self._shapes = [tuple(v.shape) for v in self._network.trainable_variables]
         initial = recipe.loss().initial_state(recipe.num_classes, recipe.label_columns or 1)
         self._memory = tuple(np.asarray(value, np.float32) for value in initial)
@@ -177,7 +183,11 @@ class Program:
         return train(state, x, y, weight, batches, np.float32(learning_rate), np.int32(seed))
 
     def outputs(self, state: State, x: Any) -> Tensor:
-        """The network's outputs `[N, columns]` without training."""
+        """The network's outputs `[N, columns]` without training, in float32.
+
+        Sizes of layers are evaluated in float64: how a product of matrices rounds depends on a
+        row's place among the others, and what is predicted for it should not.
+        """
         return self._function("outputs", False, False)(state, x)
 
     def judge(self, outputs: Any, y: Any, weight: Any) -> tuple[Tensor, Tensor]:
@@ -260,10 +270,11 @@ class Program:
         return state, values
 
     def _outputs(self, state, x):
-        outputs, _ = self._network.stateless_call(
-            self._unflatten(state.weights), state.others, x, training=False
+        weights = self._unflatten(tf.cast(state.weights, self._predicts_in))
+        outputs, _ = self._predictor.stateless_call(
+            weights, state.others, tf.cast(x, self._predicts_in), training=False
         )
-        return outputs
+        return tf.cast(outputs, tf.float32)
 
     def _judge(self, weighted, outputs, y, weight):
         labels = tf.cast(self.recipe.labels(y), tf.int32)
