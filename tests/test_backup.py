@@ -124,6 +124,7 @@ def test_running_counts_are_resumed_before_the_loss_has_made_them(tmp_path):
     np.testing.assert_array_equal(whole.get_weights()[0], resumed.get_weights()[0])
 
 
+@pytest.mark.slow
 def test_without_the_states_of_dropout_it_would_not_be_exact(tmp_path, monkeypatch):
     """The test above can fail."""
     monkeypatch.setattr(

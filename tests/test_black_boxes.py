@@ -136,6 +136,7 @@ def test_a_false_promise_stops_fit_before_the_first_update():
         np.testing.assert_array_equal(old, now)
 
 
+@pytest.mark.slow
 def test_fit_and_metric_on_counts():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(256, 3)).astype(np.float32)

@@ -309,6 +309,7 @@ def test_same_random_state_same_bits(iris, reward):
     assert abs(one.predict_proba(X) - other.predict_proba(X)).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_bits():
     code = (
         "import sys, hashlib, numpy as np\n"

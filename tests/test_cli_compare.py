@@ -182,6 +182,7 @@ def interrupted(series, out):
     return process.returncode, rest
 
 
+@pytest.mark.slow
 def test_stopping_with_control_c_says_that_it_can_go_on(series, tmp_path):
     for attempt in range(3):
         out = tmp_path / f"study {attempt}"

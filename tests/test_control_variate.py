@@ -197,7 +197,7 @@ def network():
     )
 
 
-@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize("eager", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_fit_with_weights_and_validation(eager):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(128, 3)).astype(np.float32)

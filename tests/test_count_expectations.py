@@ -153,6 +153,7 @@ def test_the_delta_method_with_three_classes():
     assert second < first / 2
 
 
+@pytest.mark.slow
 def test_the_delta_methods_gradient_is_its_values():
     logits, y_true = problem(12, 3)
     reward, weight = pgm.get_reward("matthews_corrcoef"), np.linspace(0.5, 1.5, 12)

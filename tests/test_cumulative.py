@@ -54,6 +54,7 @@ def test_value_and_gradient_are_those_of_the_policy(name):
     assert np.abs(gradient).max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DIRECT)
 def test_it_learns_ordered_levels(name):
     x, y = levels()

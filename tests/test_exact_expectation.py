@@ -101,7 +101,13 @@ def ratio_rewards():
             except ValueError:
                 continue
             if has_exact_expectation(form) and isinstance(form, (IndicatorRatios, ChoiceRatio)):
-                yield pytest.param(reward, K, id=f"{name}-{K}{'-multilabel' if multilabel else ''}")
+                yield pytest.param(
+                    reward,
+                    K,
+                    id=f"{name}-{K}{'-multilabel' if multilabel else ''}",
+                    # Label columns are problems of two classes each, which are here too.
+                    marks=pytest.mark.slow if multilabel else (),
+                )
 
 
 @pytest.mark.parametrize(("reward", "K"), list(ratio_rewards()))

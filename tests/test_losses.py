@@ -119,10 +119,10 @@ def test_reduction_follows_keras():
     ("reward", "outputs", "policy", "mode"),
     [
         ("f1_macro", 3, "auto", GRAPH),
-        ("f1_macro", 3, "auto", {"jit_compile": True}),
+        pytest.param("f1_macro", 3, "auto", {"jit_compile": True}, marks=pytest.mark.slow),
         ("f1", 1, "auto", EAGER),
         ("cohen_kappa_quadratic", 2, "cumulative_link", EAGER),
-        ("g_mean", 3, "softmax", EAGER),
+        pytest.param("g_mean", 3, "softmax", EAGER, marks=pytest.mark.slow),
         ("accuracy", 2, pgm.BinnedRegression(edges=(0.6, 1.6)), EAGER),
     ],
     ids=["f1_macro", "f1_macro-xla", "f1", "kappa", "g_mean", "binned"],

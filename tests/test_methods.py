@@ -136,6 +136,7 @@ def test_a_row_of_weight_zero_does_not_count(name, task):
     assert not np.asarray(gradient[10:]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "ordinal"])
 def test_xla_agrees_with_eager_and_hyper_parameters_may_be_tensors(task):
     # One program for all methods, since starting the compiler takes longest. The binary one has

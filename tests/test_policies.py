@@ -378,6 +378,7 @@ def test_policy_is_abstract():
         Policy()
 
 
+@pytest.mark.slow
 def test_tfp_is_imported_late_and_without_warnings():
     code = (
         "import sys, numpy as np, policygrad_metrics.policies as p\n"

@@ -159,7 +159,7 @@ def test_the_hard_step_moves_no_weight():
 
 @pytest.mark.parametrize(
     ("outputs", "noise_scale", "cross_entropy"),
-    [(2, None, 0.3), (1, 5.0, 0.0)],
+    [pytest.param(2, None, 0.3, marks=pytest.mark.slow), (1, 5.0, 0.0)],
     ids=["learned-noise-mixed", "fixed-noise-reward-alone"],
 )
 def test_the_policy_gradient_trains_the_level(outputs, noise_scale, cross_entropy):
@@ -230,6 +230,7 @@ np.savez(
 """
 
 
+@pytest.mark.slow
 def test_a_saved_model_carries_its_scale_into_another_process(tmp_path):
     """Scale, edges and noise are saved; other levels need no training; the value is the same."""
     x, y = synthetic_hours()

@@ -63,6 +63,7 @@ def test_it_is_the_training_on_both_parts_for_so_many_epochs(data, chosen):
         assert refitted.steps == first.steps + 3  # 60 rows in batches of 20
 
 
+@pytest.mark.slow
 def test_each_replica_ends_on_its_own_and_keeps_its_last_weights(data):
     # A validation part that training only makes worse: the best epoch is not the last.
     wrong = types.SimpleNamespace(**{**vars(data), "y_valid": 1 - data.y_valid})

@@ -209,6 +209,7 @@ def exported(tmp_path_factory):
     return expected, dict(zip(expected, answers, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["softmax", "columns"])
 def test_an_exported_decision_is_served_without_this_package(exported, name):
     expected, answers = (each[name] for each in exported)
@@ -217,6 +218,7 @@ def test_an_exported_decision_is_served_without_this_package(exported, name):
     np.testing.assert_allclose(answers["probabilities"], expected["probabilities"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_needs_only_load_model(exported):
     expected, answers = (each["load_model"] for each in exported)
     assert answers == expected

@@ -102,7 +102,7 @@ def _xla(task):
     return tf.function(_all_members(task, PLAIN_CASES), jit_compile=True, autograph=False)
 
 
-@pytest.mark.parametrize("compiled", [_graph, _xla])
+@pytest.mark.parametrize("compiled", [pytest.param(_graph, marks=pytest.mark.slow), _xla])
 @pytest.mark.parametrize("task", TASKS)
 def test_saturated_logits_give_finite_values_and_gradients(task, compiled):
     C, K = TASKS[task]
@@ -127,7 +127,7 @@ def assert_agreement_with_eager(task, results, batch):
         np.testing.assert_allclose(results[member][1], gradient, rtol=0, atol=1e-5, err_msg=member)
 
 
-@pytest.mark.parametrize("compiled", [_graph, _xla])
+@pytest.mark.parametrize("compiled", [pytest.param(_graph, marks=pytest.mark.slow), _xla])
 @pytest.mark.parametrize("task", TASKS)
 def test_eager_graph_and_xla_agree_with_an_absent_class(task, compiled):
     batch = [tf.constant(part) for part in random_batch(task, 15, N=8, dtype=np.float32)]
@@ -135,6 +135,7 @@ def test_eager_graph_and_xla_agree_with_an_absent_class(task, compiled):
     assert_agreement_with_eager(task, compiled(task)(*batch), batch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "compiled"), [*((task, _graph) for task in TASKS), ("binary", _xla)]
 )

@@ -66,6 +66,7 @@ def test_scorers_and_searches(cancer):
     )
 
 
+@pytest.mark.slow
 def test_stacks_chains_votes_and_transformed_targets(cancer):
     X, y = cancer
     stack = StackingClassifier([("net", quick()), ("line", LogisticRegression())], cv=2)

@@ -87,9 +87,9 @@ def assert_same(one, other):
 @pytest.mark.parametrize(
     "name",
     [
-        # Without draws and state; test_training_methods.py has the gradients of all methods.
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("soft_f1", "exact")),
-        *("cross_entropy", "local_expectation", "moving_average"),
+        # Draws and a state are in the last; test_training_methods.py has the gradients of all.
+        *(pytest.param(n, marks=pytest.mark.slow) for n in LOSSES if n != "moving_average"),
+        "moving_average",
     ],
 )
 def test_a_replica_in_the_stack_equals_the_same_alone(name):
@@ -126,6 +126,7 @@ def test_a_replica_with_data_of_its_own_equals_the_same_alone():
         )
 
 
+@pytest.mark.slow
 def test_one_after_the_other_equals_stacked_with_dropout_and_batch_normalisation():
     network = Network((8,), dropout=0.3, batch_norm=True)
     together, singly = (fit(network=network, stacked=stacked) for stacked in (True, False))
@@ -224,6 +225,7 @@ SCORES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", SCORES)
 def test_every_task_trains_on_its_reward(task):
     reward, score = SCORES[task]

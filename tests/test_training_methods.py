@@ -15,12 +15,15 @@ NETWORKS = [
 ]
 
 
-#: A mixture adds the same cross-entropy to a loss that is here by itself; two are enough.
-MIXTURES = {n for n in NETWORKS if n.endswith("_mixed")} - {"sol_mixed", "policy_gradient_mixed"}
+#: One of each kind: draws, states, hyper-parameters that are tensors, another network.
+KINDS = {
+    *("cross_entropy", "soft_f1", "sol_mixed", "policy_gradient", "policy_gradient_running"),
+    *("reinforce_moving_average", "relaxed_one_hot", "cumulative_link_policy_gradient"),
+}
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow if n in MIXTURES else ()) for n in NETWORKS]
+    "name", [pytest.param(n, marks=() if n in KINDS else pytest.mark.slow) for n in NETWORKS]
 )
 def test_gradients_in_a_stack_equal_those_alone(name):
     """Each replica has its own outputs, labels, seed and hyper-parameters.
