@@ -116,7 +116,8 @@ class Program:
         shape = recipe.hidden, recipe.features, recipe.outputs
         self._network: Any = build_network(*shape, seed=0)
         # A function's network predicts as it trains.
-        self._predictor, self._predicts_in = self._network, "float32"
+        self._predictor: Any = self._network
+        self._predicts_in = "float32"
         if not callable(recipe.hidden):
             self._predicts_in = "float64"
             self._predictor = build_network(*shape, seed=0, dtype=self._predicts_in)
