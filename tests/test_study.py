@@ -1,6 +1,7 @@
 """Runs on disk, and the settings of a study: all that needs no training."""
 
 import dataclasses
+import io
 import json
 import os
 import random
@@ -18,10 +19,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies
+from rich.console import Console
 from study_cases import a_run
 
 from policygrad_metrics import cli, cli_options
 from policygrad_metrics.data import load
+from policygrad_metrics.study.progress import showing
 from policygrad_metrics.study.records import StudyError
 from policygrad_metrics.study.runs import RUNS, SETTINGS, RunStore
 from policygrad_metrics.study.settings import (
@@ -365,3 +368,13 @@ def test_every_setting_has_a_directory_of_its_own():
     series = load("pm25")
     later = dataclasses.replace(series, horizon=24)
     assert directory_name(StudySettings(), [series]) != directory_name(StudySettings(), [later])
+
+
+def test_progress_lines_stay_between_nothing_and_all():
+    """Shares are sums of floats: what is left of 1 may be a hair below zero."""
+    console = Console(file=io.StringIO(), width=80)
+    with showing(console) as lines:
+        for share, text in ((-1e-17, "first"), (0.5, "second"), (0.5 + 1e-15, "third")):
+            lines.advance(share)
+            lines.working_on(text)
+    assert console.file.getvalue() == "  0%  first\n 50%  second\n100%  third\n"

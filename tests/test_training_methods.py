@@ -1,5 +1,7 @@
 """A replica's gradient in a stack equals its own alone, for every method of the table."""
 
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +9,7 @@ import tensorflow as tf
 from policygrad_metrics.draws import keyed_by
 from policygrad_metrics.losses import PolicyGradientLoss
 from policygrad_metrics.methods import METHODS, TaskInfo
+from policygrad_metrics.training import Network, Replica, train_replicas
 
 R, N = 3, 24
 #: A warm start is another order of the same losses, another tuning comes after them.
@@ -58,3 +61,34 @@ def test_gradients_in_a_stack_equal_those_alone(name):
         alone = gradient((outputs[r], y[r], seeds[r], scales[r])).numpy()
         np.testing.assert_allclose(stacked[r], alone, atol=5e-6 * max(np.abs(alone).max(), 1e-3))
         assert np.isfinite(alone).all()
+
+
+#: Keras decides by a condition whether labels are 0 / 1, which XLA cannot compile in a stack.
+OF_KERAS = [
+    pytest.param(n, marks=() if n == "keras_hinge" else pytest.mark.slow)
+    for n in NETWORKS
+    if n.startswith("keras_")
+]
+
+
+@pytest.mark.parametrize("name", OF_KERAS)
+def test_the_losses_of_keras_are_stacked_and_compiled(name):
+    """Otherwise the trainer warns, and warnings are errors here."""
+    x = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(int)
+    half = {"x_train": x[:30], "y_train": y[:30], "x_valid": x[30:], "y_valid": y[30:]}
+    info = TaskInfo.of("binary", "f1", y, 2)
+    runs = train_replicas(
+        network=Network((4,)),
+        build_loss=lambda hyper: METHODS[name].loss(info, hyper),
+        reward="f1",
+        task="binary",
+        data=types.SimpleNamespace(**half, x_test=x),
+        replicas=[
+            Replica(0, 0.01, METHODS[name].defaults),
+            Replica(1, 0.01, METHODS[name].defaults),
+        ],
+        epochs=1,
+        batch_size=15,
+    )
+    assert [run.stacked for run in runs] == [True, True]

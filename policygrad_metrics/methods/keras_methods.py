@@ -7,7 +7,7 @@ Applied as Keras defines them, to what each of them is defined on:
 | MSE, MAE, Huber, KL divergence, cosine similarity | one-hot rows | softmax probabilities |
 | MAPE (relative to the truth, so all plus 1) | one-hot rows + 1 | softmax probabilities + 1 |
 | categorical cross-entropy (the sparse one gives the same numbers) | one-hot rows | logits |
-| binary cross-entropy, hinge | 0/1 (Keras makes -1/1 of it for hinge) | log-odds; K > 2: each |
+| binary cross-entropy, hinge | 0/1 (for hinge -1/1) | log-odds; K > 2: each |
 | hinge of K > 2 classes is Keras's categorical hinge | one-hot rows | logits |
 
 Binary outputs and label columns are read as two classes, so that a squared error is (y - p)^2.
@@ -64,7 +64,10 @@ def _hinge(truth, logits, hyper):
     del hyper
     if logits.shape[-1] > 2:
         return keras.losses.categorical_hinge(truth, logits)
-    return keras.losses.hinge(*_log_odds(truth, logits))
+    truth, odds = _log_odds(truth, logits)
+    # Keras asks whether labels are 0/1 by a condition, which XLA cannot compile for a stack of
+    # replicas; with the signs in the outputs the labels are a constant.
+    return keras.losses.hinge(tf.ones([]), (2.0 * truth - 1.0) * odds)
 
 
 def _categorical_crossentropy(truth, logits, hyper):

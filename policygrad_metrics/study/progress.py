@@ -43,7 +43,8 @@ class PlainLines(Progress):
         self.say(f"{self._done:4.0%}  {text}")
 
     def advance(self, share: float) -> None:
-        self._done = min(1.0, self._done + share)
+        # A share may be what is left of 1 after a sum, a rounding error below zero.
+        self._done = max(0.0, min(1.0, self._done + share))
 
     def say(self, text: str) -> None:
         self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
