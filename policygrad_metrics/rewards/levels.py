@@ -24,9 +24,10 @@ def mean_gain(gains: Tensor, y_true: Tensor, weight: Tensor) -> Linear:
     return Linear(tf.expand_dims(share, -1) * tf.gather(tf.cast(gains, tf.float32), y_true))
 
 
-def share_of_total(weight: Tensor) -> Tensor:
-    """Weights over the total weight of the global batch."""
-    return tf.math.divide_no_nan(weight, over_replicas(tf.reduce_sum(weight)))
+def share_of_total(weight: Tensor, weighted: bool = True) -> Tensor:
+    """Weights over the total weight of the global batch; if all are 1, one row for all sites."""
+    total = over_replicas(tf.reduce_sum(weight))
+    return tf.math.divide_no_nan(weight if weighted else tf.ones([1, 1]), total)
 
 
 def level_distance(num_classes: int) -> Tensor:
@@ -212,9 +213,8 @@ class CohenKappa(Reward):
     def form(self, y_true, weight, num_classes, weighted=False):
         self.refuse_multilabel()
         disagreement = self.disagreement(num_classes)
-        total = over_replicas(tf.reduce_sum(weight, keepdims=True))
         # A table of one row for all sites is integrated much faster.
-        share = tf.math.divide_no_nan(weight if weighted else tf.ones([1, 1]), total)
+        share = share_of_total(weight, weighted)
         frequency = over_replicas(class_totals(y_true, share, tuple(range(num_classes))))
         chance = tf.linalg.matvec(disagreement, frequency, transpose_a=True)  # [K]
 
