@@ -11,7 +11,7 @@ from policygrad_metrics.methods import METHODS, TaskInfo
 from policygrad_metrics.study import train
 from policygrad_metrics.study.compare import compare, plan
 from policygrad_metrics.study.settings import StudySettings
-from policygrad_metrics.training import CumulativeNetwork, Network, Replica, train_replicas
+from policygrad_metrics.training import Network, Replica, train_replicas
 from policygrad_metrics.training.cumulative import LevelLogProbabilities
 
 K = 4
@@ -63,7 +63,7 @@ def test_it_learns_ordered_levels(name):
     )
     loss = loss_of(name)
     (run,) = train_replicas(
-        CumulativeNetwork(Network((8,))),
+        Network((8,), cumulative=True),
         lambda hyper: loss,
         "exact_bin",
         "ordinal",
@@ -90,5 +90,12 @@ def test_the_comparison_gives_it_a_network_of_thresholds(name, tmp_path, monkeyp
     asked = StudySettings(data=("diabetes_levels",), methods=(name,), hidden=(8,))
     with pytest.raises(SeenError) as seen:
         compare(asked, plan(asked, asked.datasets()), tmp_path)
-    plain = Network((8,))
-    assert seen.value.args == (CumulativeNetwork(plain) if name in DIRECT else plain,)
+    assert seen.value.args == (Network((8,), cumulative=name in DIRECT),)
+
+
+@pytest.mark.parametrize("cumulative", [False, True])
+def test_kernels_are_those_that_the_network_starts_with(cumulative):
+    network = Network((8, 5), cumulative=cumulative)
+    built = [v.numpy() for v in network.build(3, K, seed=4).trainable_variables]
+    for kept, made in zip(network.kernels(3, K, seed=4), built[::2], strict=True):
+        np.testing.assert_array_equal(kept, made)

@@ -23,7 +23,6 @@ from policygrad_metrics.study.evaluate import Scorer, decide, probabilities
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.training import (
-    CumulativeNetwork,
     Network,
     Replica,
     Trained,
@@ -156,7 +155,6 @@ def _train_networks(
 ) -> Iterator[Made]:
     """A method of the table, on a network of level log-odds or of a cumulative link."""
     study, method = settings.study, METHODS[job.method]
-    network = Network(study.hidden, dropout=settings.dropout)
     info = _info(job, settings)
     hyper = trial_hyperparameters(study.seed, method, 0)
     learning_rate = study.learning_rate * hyper.pop("learning_rate_scale")
@@ -165,7 +163,7 @@ def _train_networks(
         settings,
         progress,
         share,
-        network=CumulativeNetwork(network) if method.cumulative else network,
+        network=Network(study.hidden, dropout=settings.dropout, cumulative=method.cumulative),
         build_loss=lambda values: method.loss(info, values),
         data=job.arrays,
         replicas=[Replica(seed, learning_rate, hyper) for seed in seeds],

@@ -19,7 +19,6 @@ from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.training import (
-    CumulativeNetwork,
     Network,
     Replica,
     Trained,
@@ -84,7 +83,6 @@ def _train_networks(
 ) -> list[Run]:
     """All seeds and trials of a method as one stack."""
     method, trials = job.method, _trials(job, settings)
-    network = Network(settings.hidden)
     infos = {seed: _info(job, arrays) for seed, arrays in parts.items()}
     info = next(iter(infos.values()))
 
@@ -107,7 +105,7 @@ def _train_networks(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         trained = train_replicas(
-            CumulativeNetwork(network) if method.cumulative else network,
+            Network(settings.hidden, cumulative=method.cumulative),
             build_loss,
             job.scorer.reward,
             info.task,

@@ -4,14 +4,12 @@ Read `records.py` (what goes in and comes out), then `program.py` (one replica's
 then `replicas.py` (epochs, early stopping, the way back); `refit.py` trains on validation data too.
 """
 
-from policygrad_metrics.training.cumulative import CumulativeNetwork
 from policygrad_metrics.training.network import Network
 from policygrad_metrics.training.records import Replica, Trained
 from policygrad_metrics.training.refit import refit_replicas
 from policygrad_metrics.training.replicas import train_replicas
 
 __all__ = [
-    "CumulativeNetwork",
     "Network",
     "Replica",
     "Trained",

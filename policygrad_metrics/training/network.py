@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from policygrad_metrics.training.cumulative import LevelLogProbabilities
+
 
 @dataclasses.dataclass(frozen=True)
 class Network:
@@ -19,12 +21,16 @@ class Network:
         activation: any name that Keras knows.
         dropout: share of the units dropped after each hidden layer, in [0, 1).
         batch_norm: whether to normalise before each activation.
+        cumulative: whether the last dense layer gives the thresholds of a cumulative link, one
+            fewer than the outputs, which are the levels' log probabilities then.
 
     Raises:
         ValueError: a width below 1, or a dropout outside [0, 1).
 
     >>> Network((32, 16), dropout=0.1).build(features=4, outputs=3, seed=0).count_params()
     739
+    >>> Network((8,), cumulative=True).build(features=3, outputs=6, seed=0).output_shape
+    (None, 6)
     >>> Network(dropout=1.0)
     Traceback (most recent call last):
     ValueError: dropout must lie in [0, 1); it is 1.0.
@@ -34,6 +40,7 @@ class Network:
     activation: str = "relu"
     dropout: float = 0.0
     batch_norm: bool = False
+    cumulative: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, "hidden", tuple(int(width) for width in self.hidden))
@@ -60,14 +67,17 @@ class Network:
             values = keras.layers.Activation(self.activation)(values)
             if self.dropout:
                 values = keras.layers.Dropout(self.dropout, seed=seeds[2 * layer + 1])(values)
-        return keras.Model(inputs, _dense(outputs, seeds[-1])(values))
+        values = _dense(outputs - self.cumulative, seeds[-1])(values)
+        if self.cumulative:
+            values = LevelLogProbabilities()(values)
+        return keras.Model(inputs, values)
 
     def kernels(self, features: int, outputs: int, seed: int) -> list[np.ndarray]:
         """Return the kernels that `build` starts with; all other weights start alike for all seeds.
 
         Without building a model, of which Keras never frees a quarter of a megabyte.
         """
-        widths = (features, *self.hidden, outputs)
+        widths = (features, *self.hidden, outputs - self.cumulative)
         return [
             np.asarray(keras.ops.convert_to_numpy(_initializer(own)(shape)))
             for own, shape in zip(self._seeds(seed)[::2], itertools.pairwise(widths), strict=True)
