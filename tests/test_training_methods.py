@@ -84,10 +84,7 @@ def test_the_losses_of_keras_are_stacked_and_compiled(name):
         reward="f1",
         task="binary",
         data=types.SimpleNamespace(**half, x_test=x),
-        replicas=[
-            Replica(0, 0.01, METHODS[name].defaults),
-            Replica(1, 0.01, METHODS[name].defaults),
-        ],
+        replicas=[Replica(seed, 0.01, METHODS[name].defaults) for seed in (0, 1)],
         epochs=1,
         batch_size=15,
     )
