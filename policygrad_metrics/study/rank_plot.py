@@ -40,10 +40,12 @@ def draw_ranks(found: Overall) -> Figure:
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_xlim(0.8, worst + (3.8 + len(found.cliques)) * step)
-        axes.set_xticks(range(1, int(worst) + 1, math.ceil(worst / 8)))
-        axes.set_xlabel(f"mean rank, {COLUMNS[found.column]}, {found.data_sets} data sets")
-        axes.set_title(
-            f"joined: closer than the critical\ndifference, {found.critical:.2f} ranks",
-            loc="left", fontsize=10,
-        )  # fmt: skip
+        axes.set_xticks(range(1, int(worst) + 1, math.ceil(worst / 5)))
+        # Of the figure: beside long names the axes are too narrow for them.
+        figure.supxlabel(
+            f"mean rank, {COLUMNS[found.column]}, {found.data_sets} data sets", fontsize=11
+        )
+        figure.suptitle(
+            f"joined: closer than the critical\ndifference, {found.critical:.2f} ranks", fontsize=10
+        )
     return figure
