@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 import policygrad_metrics as pgm
-from policygrad_metrics.draws import independent_labels
+from policygrad_metrics.core.draws import independent_labels
 
 B, K, S, RAREST = 256, 3, 16, 0.05
 WARM_UP = 40

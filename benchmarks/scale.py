@@ -115,7 +115,7 @@ def own_peaks(batch: int, classes: int, reward: str) -> dict[str, int]:
     import tensorflow as tf
 
     import policygrad_metrics as pgm
-    from policygrad_metrics import blocks
+    from policygrad_metrics.core import blocks
 
     exact, limits = pgm.ExactExpectation(), (blocks.WHOLE, blocks.BLOCK)
     blocks.WHOLE, blocks.BLOCK = 1, 64  # a small program of the same kind, with the same compiler

@@ -23,7 +23,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from policygrad_metrics.data import load
-from policygrad_metrics.losses import DEFAULT_CROSS_ENTROPY
+from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY
 from policygrad_metrics.tabular import PolicyGradientClassifier
 
 

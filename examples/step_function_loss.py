@@ -23,7 +23,7 @@ import tensorflow as tf
 
 import policygrad_metrics as pgm
 from policygrad_metrics import aqi
-from policygrad_metrics.step_losses import StaircaseStepsLoss, TanhStepsLoss
+from policygrad_metrics.losses.steps import StaircaseStepsLoss, TanhStepsLoss
 from policygrad_metrics.surrogates.steps import staircase_level, tanh_level
 
 SCALE = "taiwan"

@@ -27,36 +27,36 @@ _EXPORTS = {
             "Reinforce ReusedSamples SamplingEstimator get_estimator"
         ),
         "policies": "BinnedRegression CumulativeLink Policy Sigmoid Softmax get_policy",
-        "losses": "PolicyGradientLoss",
-        "surrogate_losses": "FocalLoss SurrogateLoss",
-        "metrics": "RewardMetric",
-        "callbacks": "StopOnBadBatch",
-        "backup": "BackupAndRestore",
-        "distributed": "DistributedModel",
-        "shuffling": "shuffled_batches",
-        "balanced": "balanced_batches",
-        "step_losses": "StaircaseStepsLoss TanhStepsLoss",
-        "activations": "SigmoidStaircase",
+        "losses": (
+            "FocalLoss PolicyGradientLoss RewardMetric StaircaseStepsLoss SurrogateLoss "
+            "TanhStepsLoss"
+        ),
+        "callbacks": "BackupAndRestore GradientMonitor StopOnBadBatch",
+        "surrogates.activations": "SigmoidStaircase",
         "decision": "DecisionTuner",
-        "diagnostics": "GradientMonitor",
-        "finetuning": "FineTuned finetune",
-        "loading": "load_model",
-        "serving": "DecisionLayer export_decision",
-        "methods": "Method TaskInfo get_method trial_hyperparameters",
+        "training": "DistributedModel FineTuned balanced_batches finetune shuffled_batches",
+        "saving": "DecisionLayer export_decision load_model",
+        "study.methods": "Method TaskInfo get_method trial_hyperparameters",
         "tabular": "PolicyGradientClassifier PolicyGradientLevelRegressor reward_scorer",
     }.items()
     for name in names.split()
 }
 
 #: Modules that are public as they are.
-_MODULES = ("air", "aqi", "data", "diagnostics", "statistics")
+_MODULES = {
+    "air": "air",
+    "aqi": "aqi",
+    "data": "data",
+    "diagnostics": "study.diagnostics",
+    "statistics": "study.statistics",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _EXPORTS:
         return getattr(importlib.import_module(_EXPORTS[name]), name)
     if name in _MODULES:
-        return importlib.import_module(f"policygrad_metrics.{name}")
+        return importlib.import_module(f"policygrad_metrics.{_MODULES[name]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

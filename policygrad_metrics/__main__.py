@@ -1,6 +1,6 @@
-"""`python -m policygrad_metrics` is the command `policygrad` (floor 6)."""
+"""`python -m policygrad_metrics` is the command `policygrad`."""
 
-from policygrad_metrics.cli import main
+from policygrad_metrics.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

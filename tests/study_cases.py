@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from policygrad_metrics import cli
+from policygrad_metrics.cli import main as cli
 from policygrad_metrics.study.records import Run
 
 

@@ -41,7 +41,7 @@ class Sittings:
                 os.dup2(os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
             code = 3
             try:
-                from policygrad_metrics import cli
+                from policygrad_metrics.cli import main as cli
 
                 code = cli.main(self.words)
                 sys.stdout.flush()

@@ -11,13 +11,13 @@ from air_cases import rows_of, write_plain, write_uci
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score
 from study_cases import refusal
 
-from policygrad_metrics import cli
-from policygrad_metrics.air_study import concentration, predictions
-from policygrad_metrics.air_study import forecast as air_forecast
-from policygrad_metrics.air_study.forecasters import forecaster_names
-from policygrad_metrics.air_study.scores import best_on_validation, level_metrics, reliability
-from policygrad_metrics.air_study.settings import AirSettings
-from policygrad_metrics.air_study.week import choose_week
+from policygrad_metrics.air import concentration, predictions
+from policygrad_metrics.air import forecast as air_forecast
+from policygrad_metrics.air.forecasters import forecaster_names
+from policygrad_metrics.air.scores import best_on_validation, level_metrics, reliability
+from policygrad_metrics.air.settings import AirSettings
+from policygrad_metrics.air.week import choose_week
+from policygrad_metrics.cli import main as cli
 from policygrad_metrics.study.records import Run
 
 pytestmark = pytest.mark.slow

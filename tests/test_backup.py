@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import policygrad_metrics as pgm
-from policygrad_metrics import _durable
+from policygrad_metrics.core import durable
 
 KILLS = int(os.environ.get("POLICYGRAD_KILLS", "3"))
 
@@ -233,10 +233,10 @@ def test_a_crash_while_writing_leaves_the_backup_before(tmp_path, monkeypatch):
         raise OSError("no space left")
 
     path = tmp_path / "backup"
-    _durable.write_atomically(path, b"old")
+    durable.write_atomically(path, b"old")
     monkeypatch.setattr(os, "replace", crash)
     with pytest.raises(OSError, match="no space left"):
-        _durable.write_atomically(path, b"new")
+        durable.write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
 
 

@@ -16,7 +16,7 @@ from sklearn import metrics as sk
 
 import policygrad_metrics as pgm
 from policygrad_metrics.estimators import strongest_estimator
-from policygrad_metrics.serialization import deserialize_reward, serialize_reward
+from policygrad_metrics.losses.serialization import deserialize_reward, serialize_reward
 
 TOLERANCE = 2e-6  # float32 rewards below 1
 macro_f1 = functools.partial(sk.f1_score, average="macro", zero_division=0.0)
@@ -286,7 +286,7 @@ def test_no_pool_at_import_and_none_left_at_the_end():
     code = """
 import os, sys
 import numpy as np
-from policygrad_metrics.python_calls import Calls
+from policygrad_metrics.core.python_calls import Calls
 assert not {"joblib", "tensorflow"} & set(sys.modules), "imported too early"
 both = (np.zeros(3), np.ones(3))
 ids = Calls(lambda y_true, y_pred: os.getpid(), "ids", workers=2)([both] * 8)

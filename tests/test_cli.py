@@ -9,7 +9,7 @@ import sys
 import pytest
 from study_cases import refusal, write_series
 
-from policygrad_metrics import cli
+from policygrad_metrics.cli import main as cli
 from policygrad_metrics.study.settings import StudySettings
 
 HEAVY = ("numpy", "scipy", "sklearn", "tensorflow", "keras", "matplotlib", "rich", "jinja2")
@@ -28,7 +28,7 @@ def series(tmp_path_factory):
 def test_help_imports_nothing_heavy(words):
     script = f"""
 import sys
-from policygrad_metrics.cli import main
+from policygrad_metrics.cli.main import main
 try:
     code = main({words!r})
 except SystemExit as end:
@@ -66,8 +66,8 @@ def test_data_sets_are_listed_a_line_each(capsys):
 
 
 def test_rewards_and_methods_are_listed_a_line_each(capsys):
-    from policygrad_metrics.methods import METHODS as ALL
     from policygrad_metrics.rewards import REWARDS
+    from policygrad_metrics.study.methods import METHODS as ALL
 
     for command, names in (("rewards", REWARDS), ("methods", ALL)):
         assert cli.main([command]) == 0
@@ -87,8 +87,8 @@ def test_a_reader_that_goes_away_is_no_error():
 
 
 def test_methods_tell_their_tasks_and_search_ranges_as_json(capsys):
-    from policygrad_metrics.methods import METHODS as ALL
-    from policygrad_metrics.methods import trial_hyperparameters
+    from policygrad_metrics.study.methods import METHODS as ALL
+    from policygrad_metrics.study.methods import trial_hyperparameters
 
     assert cli.main(["methods", "--json"]) == 0
     records = {record["name"]: record for record in json.loads(capsys.readouterr().out)}
@@ -154,7 +154,7 @@ def test_bad_input_is_answered_in_one_message_with_code_2(line, series, capsys, 
 
 
 def test_a_method_that_suits_no_data_set_is_an_error(capsys, tmp_path):
-    from policygrad_metrics.methods import METHODS as ALL
+    from policygrad_metrics.study.methods import METHODS as ALL
 
     name = next(name for name, method in ALL.items() if "multiclass" not in method.tasks)
     code = cli.main(["compare", "--data", "iris", "--methods", f"{name},focal"])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from study_cases import run_command, write_series
 
-from policygrad_metrics import cli
+from policygrad_metrics.cli import main as cli
 from policygrad_metrics.study.settings import StudySettings, TableFile
 
 

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 import policygrad_metrics as pgm
-from policygrad_metrics.methods import METHODS, TaskInfo
 from policygrad_metrics.study import train
 from policygrad_metrics.study.compare import compare, plan
+from policygrad_metrics.study.methods import METHODS, TaskInfo
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.training import Network, Replica, train_replicas
 from policygrad_metrics.training.cumulative import LevelLogProbabilities

@@ -8,8 +8,8 @@ import tensorflow as tf
 from test_estimators import all_label_sets, blackbox, chances, problem, slow_truth
 
 import policygrad_metrics as pgm
-from policygrad_metrics import cli
-from policygrad_metrics.diagnostics import measure_gradients, published, toy_problem
+from policygrad_metrics.cli import main as cli
+from policygrad_metrics.study.diagnostics import measure_gradients, published, toy_problem
 
 
 def test_variance_and_bias_are_those_of_enumeration():

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import policygrad_metrics as pgm
-from policygrad_metrics import global_batch
+from policygrad_metrics.core import global_batch
 
 pytestmark = pytest.mark.slow
 
@@ -105,7 +105,7 @@ def test_other_strategies_are_refused_when_the_loss_is_made(monkeypatch, name):
 
 
 def test_xla_under_a_strategy_is_refused_by_the_loss(monkeypatch):
-    from policygrad_metrics import site_batch
+    from policygrad_metrics.policies import site_batch
 
     monkeypatch.setattr(site_batch, "replicas", lambda: 2)
     monkeypatch.setattr(site_batch, "under_xla", lambda: True)

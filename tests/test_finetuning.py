@@ -7,7 +7,7 @@ import tensorflow as tf
 from sklearn.metrics import f1_score
 
 import policygrad_metrics as pgm
-from policygrad_metrics.finetuning.validation import Validation
+from policygrad_metrics.training.finetune_validation import Validation
 
 
 def rare(N, seed):

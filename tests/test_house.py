@@ -12,61 +12,27 @@ import policygrad_metrics as pgm
 PACKAGE = Path(pgm.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-#: The floor of each module or folder; one may import from its own floor (in its own folder) and
-#: from those below.
-FLOORS = {
-    "_checks": 0,
-    "_durable": 0,
-    "backup_file": 0,
-    "python_calls": 0,
-    "air": 0,
-    "aqi": 0,
-    "data": 0,
-    "statistics": 0,
-    "_tfp": 1,
-    "sites": 1,
-    "blocks": 1,
-    "global_batch": 1,
-    "draws": 1,
-    "policies": 1,
-    "rewards": 1,
-    "surrogates": 1,
-    "estimators": 1,
-    "site_batch": 2,
-    "serialization": 2,
-    "site_loss": 2,
-    "class_worth": 2,
-    "losses": 2,
-    "surrogate_losses": 2,
-    "running_counts": 2,
-    "metrics": 2,
-    "callbacks": 2,
-    "backup": 2,
-    "distributed": 2,
-    "shuffling": 2,
-    "balanced": 2,
-    "activations": 2,
-    "step_losses": 2,
-    "heads": 2,
-    "decision": 3,
-    "diagnostics": 3,
-    "methods": 3,
-    "training": 4,
-    "tabular": 4,
-    "finetuning": 4,
-    "serving": 4,
-    "loading": 5,
-    "air_study": 5,
-    "study": 5,
-    "cli": 6,
-    "cli_aqi": 6,
-    "cli_options": 6,
-    "cli_variance": 6,
-    "__main__": 6,
+#: The rooms from the lowest to the highest; a module imports from its own room and from lower ones.
+ROOMS = {
+    "core": "shapes, blocks, replicas, draws, checks and durable files",
+    "aqi": "air-quality scales: concentrations, index values and levels",
+    "data": "data sets, files, splits and preparation",
+    "rewards": "what labels are worth against the truth",
+    "policies": "from a network's outputs to a distribution over labels",
+    "surrogates": "differentiable rivals of the expected reward",
+    "estimators": "the expected reward and its gradient",
+    "decision": "from probabilities to labels",
+    "losses": "Keras losses and the reward as a Keras metric",
+    "training": "the trainer, fine-tuning and batches",
+    "callbacks": "Keras callbacks",
+    "saving": "loading, serving and exporting models",
+    "tabular": "scikit-learn estimators",
+    "study": "the comparison of methods: runs, statistics and reports",
+    "air": "station files and forecasts of air-quality levels",
+    "cli": "the commands",
 }
-
-#: On one floor, who may not know whom.
-STRANGERS = {("rewards", "policies"), ("policies", "rewards"), ("surrogates", "estimators")}
+#: Rooms that can be used without TensorFlow.
+LIGHT = ("aqi", "data")
 
 
 def part(path):
@@ -85,15 +51,21 @@ def imports(path):
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_go_downwards(path):
     here = part(path)
-    if here == "__init__":
+    if here.startswith("__"):
         return
+    order = list(ROOMS)
     for name in imports(path):
         parts = name.split(".")
-        if parts[0] == "policygrad_metrics" and len(parts) > 1 and parts[1] in FLOORS:
-            assert FLOORS[parts[1]] <= FLOORS[here], f"{here} imports {name}"
-            assert (here, parts[1]) not in STRANGERS, f"{here} imports {name}"
-        if FLOORS[here] == 0:
+        if parts[0] == "policygrad_metrics" and len(parts) > 1 and parts[1] in ROOMS:
+            assert order.index(parts[1]) <= order.index(here), f"{here} imports {name}"
+        if here in LIGHT:
             assert parts[0] not in ("tensorflow", "keras", "tensorflow_probability")
+
+
+def test_every_room_is_in_the_order():
+    entries = {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"}
+    assert entries - {"__init__.py", "__init__.pyi", "__main__.py", "py.typed"} == set(ROOMS)
+    assert len(ROOMS) <= 16
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -334,7 +334,7 @@ def test_errors_of_the_sampled_sets():
 
 
 def test_uniforms_are_below_one_whatever_the_bits(monkeypatch):
-    from policygrad_metrics import draws
+    from policygrad_metrics.core import draws
 
     for bits, expected in ((2**32 - 1, 1.0 - 2.0**-24), (0, 2.0**-25)):
         monkeypatch.setattr(draws, "_bits", lambda *_, b=bits: tf.constant([b], tf.uint32))

@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 from threadpoolctl import threadpool_limits
 
+from policygrad_metrics.core.draws import as_seed
 from policygrad_metrics.decision import DecisionTuner, plain_rule
-from policygrad_metrics.draws import as_seed
-from policygrad_metrics.losses import PolicyGradientLoss
-from policygrad_metrics.methods import (
+from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
+from policygrad_metrics.study.methods import (
     LEARNING_RATE_SCALE,
     METHODS,
     TASKS,
@@ -22,7 +22,7 @@ from policygrad_metrics.methods import (
     methods_for,
     trial_hyperparameters,
 )
-from policygrad_metrics.methods.relaxed_methods import relaxed_one_hot, straight_through
+from policygrad_metrics.study.methods.relaxed_methods import relaxed_one_hot, straight_through
 
 REWARDS = {
     "binary": "f1",
@@ -242,7 +242,7 @@ def test_level_methods_read_the_expected_level():
 
 
 def test_relaxed_draws_are_those_of_tensorflow_probability():
-    from policygrad_metrics._tfp import distributions
+    from policygrad_metrics.core.tfp import distributions
 
     logits = tf.constant([0.5, 0.0, -1.0])
     N = 20000

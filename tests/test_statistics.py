@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from policygrad_metrics import statistics as pgs
+from policygrad_metrics.study import statistics as pgs
 
 few_integers = st.lists(st.integers(-4, 4), min_size=1, max_size=8)
 
@@ -284,7 +284,7 @@ def test_bad_input_is_refused(call, words):
 
 def test_importing_loads_neither_tensorflow_nor_scipy():
     code = (
-        "import sys, policygrad_metrics.statistics;"
+        "import sys, policygrad_metrics.study.statistics;"
         "print([m for m in ('tensorflow', 'keras', 'scipy.stats') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

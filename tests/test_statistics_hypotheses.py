@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from policygrad_metrics import statistics as pgs
+from policygrad_metrics.study import statistics as pgs
 
 # Demsar (2006), table 6: AUC of C4.5, C4.5+m, C4.5+cf, C4.5+m+cf on 14 data sets, and its ranks.
 DEMSAR = np.array(

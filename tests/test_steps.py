@@ -9,8 +9,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policygrad_metrics.activations import SigmoidStaircase
-from policygrad_metrics.step_losses import StaircaseStepsLoss, TanhStepsLoss
+from policygrad_metrics.losses.steps import StaircaseStepsLoss, TanhStepsLoss
+from policygrad_metrics.surrogates.activations import SigmoidStaircase
 from policygrad_metrics.surrogates.steps import (
     SMOOTH_LEVELS,
     STEP_SURROGATES,

@@ -22,7 +22,8 @@ from hypothesis import given, settings, strategies
 from rich.console import Console
 from study_cases import a_run
 
-from policygrad_metrics import cli, cli_options
+from policygrad_metrics.cli import main as cli
+from policygrad_metrics.cli import options as cli_options
 from policygrad_metrics.data import load
 from policygrad_metrics.study.progress import showing
 from policygrad_metrics.study.records import StudyError

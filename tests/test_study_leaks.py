@@ -28,9 +28,9 @@ from threadpoolctl import threadpool_limits
 
 from policygrad_metrics.data import Dataset, Split, prepare
 from policygrad_metrics.decision import can_tune
-from policygrad_metrics.methods import METHODS
 from policygrad_metrics.study import train
 from policygrad_metrics.study.evaluate import Scorer
+from policygrad_metrics.study.methods import METHODS
 from policygrad_metrics.study.plan import plan
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.settings import StudySettings

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from policygrad_metrics.draws import keyed_by
-from policygrad_metrics.losses import PolicyGradientLoss
-from policygrad_metrics.methods import METHODS, TaskInfo
+from policygrad_metrics.core.draws import keyed_by
+from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
+from policygrad_metrics.study.methods import METHODS, TaskInfo
 from policygrad_metrics.training import Network, Replica, train_replicas
 
 R, N = 3, 24

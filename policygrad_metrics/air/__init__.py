@@ -1,4 +1,4 @@
-"""Hourly air-quality stations: from a file to features and levels to forecast (floor 0).
+"""Hourly air-quality stations: from a file to features and levels to forecast.
 
     station = read_station("beijing.csv.gz")               # every hour, gaps as NaN, reported
     task = forecast_task(station, "us_epa_2024", horizon=24)  # features, levels, three parts

@@ -1,4 +1,4 @@
-"""The hours that the rows of a station file belong to (floor 0)."""
+"""The hours that the rows of a station file belong to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data.cells import to_numbers
 
 #: The columns that tell the time in the UCI files of Beijing's stations.

@@ -1,4 +1,4 @@
-"""What a forecaster may know: lags, trailing means, weather, calendar (floor 0).
+"""What a forecaster may know: lags, trailing means, weather, calendar.
 
 Every feature is first formed *at* an hour from that hour and those before it, then moved forward
 by the horizon, so that the row of hour t holds what was known at t - horizon. The calendar of t

@@ -1,4 +1,4 @@
-"""One station's hourly file: a pollutant, weather, and what is missing (floor 0)."""
+"""One station's hourly file: a pollutant, weather, and what is missing."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from policygrad_metrics._checks import choose
 from policygrad_metrics.air.clock import place_on_clock, read_hours, show
 from policygrad_metrics.aqi import check_units
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data.cells import read_cells, to_number, to_numbers
 
 #: Pollutants as the scales name them -> how people write them.

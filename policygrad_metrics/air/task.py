@@ -1,4 +1,4 @@
-"""A station's levels to forecast: features, levels and three parts in order of time (floor 0)."""
+"""A station's levels to forecast: features, levels and three parts in order of time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Air-quality standards: concentration, AQI value and level, each from the other (floor 0).
+"""Air-quality standards: concentration, AQI value and level, each from the other.
 
     level(concentration)      index(concentration)      concentration(index)      index_level(index)
 

@@ -1,4 +1,4 @@
-"""Concentration, index value and level of a standard, each from the other (floor 0).
+"""Concentration, index value and level of a standard, each from the other.
 
     index = index_lo + (index_hi - index_lo) / (c_hi - c_lo) * (c - c_lo)        within one band
 
@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from policygrad_metrics._checks import choose
 from policygrad_metrics.aqi.digits import keep, numbers, whole
 from policygrad_metrics.aqi.standards import SCALES
 from policygrad_metrics.aqi.tables import Scale
+from policygrad_metrics.core.checks import choose
 
 _DEFAULT = "us_epa_2024"
 

@@ -1,4 +1,4 @@
-"""The digits that a standard keeps, of concentrations and of index values (floor 0)."""
+"""The digits that a standard keeps, of concentrations and of index values."""
 
 from __future__ import annotations
 

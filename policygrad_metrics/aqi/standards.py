@@ -1,4 +1,4 @@
-"""The tables of the standards, as published (floor 0).
+"""The tables of the standards, as published.
 
 Every breakpoint was checked against at least one public source, nearly all against two;
 most of these report the standard at second hand. The documents named are the standards' own.

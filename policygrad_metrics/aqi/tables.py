@@ -1,4 +1,4 @@
-"""The records that hold an air-quality standard, one column of its table per pollutant (floor 0).
+"""The records that hold an air-quality standard, one column of its table per pollutant.
 
 A standard's table gives, for each pollutant, the upper ends of bands of concentration and the
 index (AQI) value at each of them. Levels are the named, coloured groups of those bands: level 0
@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 
 Rounding = Literal["truncate", "nearest", "none"]
 

@@ -1,12 +1,12 @@
-"""A guard against concentrations given in the wrong unit (floor 0)."""
+"""A guard against concentrations given in the wrong unit."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from policygrad_metrics._checks import choose
 from policygrad_metrics.aqi.digits import numbers
+from policygrad_metrics.core.checks import choose
 
 # Lowest and highest median of a long outdoor series, in ug/m3 and in ppb. Generous on both sides:
 # PM2.5 has medians of 1 to 2 ug/m3 in the cleanest places and some 200 in the worst; background

@@ -1,4 +1,4 @@
-"""Data sets for comparisons: named ones, CSV files, splits and preparation (floor 0).
+"""Data sets for comparisons: named ones, CSV files, splits and preparation.
 
     dataset = load("digits_rare")  # or read_table("air.csv", "pm2.5", bins=[35, 75])
     parts = split(dataset, seed=0)

@@ -1,4 +1,4 @@
-"""Data sets that come with scikit-learn: nothing to download (floor 0)."""
+"""Data sets that come with scikit-learn: nothing to download."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data.dataset import Dataset, check_seed
 from policygrad_metrics.data.target import cut
 

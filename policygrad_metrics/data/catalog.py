@@ -1,10 +1,10 @@
-"""Every named data set behind one `load` (floor 0)."""
+"""Every named data set behind one `load`."""
 
 from __future__ import annotations
 
 import os
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data import bundled, real, synthetic
 from policygrad_metrics.data.dataset import Dataset, check_seed
 

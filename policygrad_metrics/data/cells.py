@@ -1,4 +1,4 @@
-"""A CSV file as text cells, and text cells as numbers or times (floor 0)."""
+"""A CSV file as text cells, and text cells as numbers or times."""
 
 from __future__ import annotations
 

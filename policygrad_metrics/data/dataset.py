@@ -1,4 +1,4 @@
-"""One data set as arrays: features, labels, and what a comparison must know (floor 0)."""
+"""One data set as arrays: features, labels, and what a comparison must know."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 
 TASKS = ("binary", "multiclass", "ordinal", "multilabel")
 

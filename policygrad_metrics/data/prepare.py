@@ -1,4 +1,4 @@
-"""Features as a network wants them, fitted on the training part only (floor 0)."""
+"""Features as a network wants them, fitted on the training part only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Thirteen public data sets, read from files that a person has in a folder (floor 0)."""
+"""Thirteen public data sets, read from files that a person has in a folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from policygrad_metrics import aqi
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data.cells import read_cells, to_numbers
 from policygrad_metrics.data.dataset import Dataset, check_seed
 from policygrad_metrics.data.table import read_table

@@ -1,4 +1,4 @@
-"""Training, validation and test rows: stratified, or by time (floor 0)."""
+"""Training, validation and test rows: stratified, or by time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Synthetic data sets, made from a seed: nothing to download, nothing real (floor 0)."""
+"""Synthetic data sets, made from a seed: nothing to download, nothing real."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics import aqi
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data.dataset import Dataset, check_seed
 from policygrad_metrics.data.target import cut
 

@@ -1,4 +1,4 @@
-"""A user's CSV file as a `Dataset` (floor 0)."""
+"""A user's CSV file as a `Dataset`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data.cells import read_cells, time_rank, to_numbers
 from policygrad_metrics.data.dataset import Dataset
 from policygrad_metrics.data.target import (

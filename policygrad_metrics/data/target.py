@@ -1,4 +1,4 @@
-"""The target as labels: classes, levels cut from a number, or 0/1 columns (floor 0)."""
+"""The target as labels: classes, levels cut from a number, or 0/1 columns."""
 
 from __future__ import annotations
 

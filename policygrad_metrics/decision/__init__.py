@@ -1,4 +1,4 @@
-"""From probabilities to labels: decisions tuned to a reward on held-out data (floor 3).
+"""From probabilities to labels: decisions tuned to a reward on held-out data.
 
 Read `tuner.py` (what a person uses), `rules.py` (what a decision is), then the searches:
 `sweeps.py` (thresholds, offsets, cut-points), `frank_wolfe.py`, `expected_f.py`. `scorer.py` is

@@ -1,4 +1,4 @@
-"""How many of the top-ranked examples to predict: the expected-F maximiser (floor 3).
+"""How many of the top-ranked examples to predict: the expected-F maximiser.
 
 Given calibrated, independent probabilities p_1 >= ... >= p_N, the label set of largest expected
 F-beta is a prefix of the ranking (Lewis 1995; Ye, Chai, Lee, Chieu 2012, "Optimizing F-measures: a

@@ -1,4 +1,4 @@
-"""The plug-in classifier of Frank and Wolfe's method (floor 3).
+"""The plug-in classifier of Frank and Wolfe's method.
 
 Narasimhan, Ramaswamy, Saha, Agarwal 2015, "Consistent multiclass algorithms for complex performance
 measures": a reward psi(C) of the confusion matrix is climbed in the space of confusion matrices,

@@ -1,4 +1,4 @@
-"""Decision rules as TensorFlow operations, for models exported with their decision (floor 3).
+"""Decision rules as TensorFlow operations, for models exported with their decision.
 
 The same decisions as `rules.py`, which is written in numpy so that it can be used without a
 network. Probabilities are compared in float64 here too.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.decision.rules import (
     ArgMax,
     CutPoints,
@@ -17,7 +18,6 @@ from policygrad_metrics.decision.rules import (
     Rule,
     Thresholds,
 )
-from policygrad_metrics.sites import Tensor
 
 
 def decide_in_graph(rule: Rule, probabilities: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Decision rules: from probabilities `[N, C, K]` to labels `[N, C]` (floor 3).
+"""Decision rules: from probabilities `[N, C, K]` to labels `[N, C]`.
 
 N examples, C label columns (1 unless multi-label, then K = 2), K classes.
 """
@@ -10,7 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.decision.expected_f import best_count
 
 

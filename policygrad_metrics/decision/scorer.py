@@ -1,4 +1,4 @@
-"""Scores of very many decisions of one data set at once, for any reward (floor 3).
+"""Scores of very many decisions of one data set at once, for any reward.
 
 A reward that adds up over counts is scored from confusion tables, as many as wanted in one
 compiled call; one that is a mean over examples from the change that each label makes; a black box

@@ -1,4 +1,4 @@
-"""How sure it is that one decision beats another on the same data (floor 3)."""
+"""How sure it is that one decision beats another on the same data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searches that move one number at a time over all its distinct effects (floor 3).
+"""Searches that move one number at a time over all its distinct effects.
 
 A threshold, a class weight or a cut-point matters only through the order in which it makes
 examples change their label. Sorting that order once and adding up the changes scores *every*

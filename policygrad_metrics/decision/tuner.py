@@ -1,4 +1,4 @@
-"""`DecisionTuner`: tune the decision, not the model (floor 3)."""
+"""`DecisionTuner`: tune the decision, not the model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.decision.frank_wolfe import frank_wolfe
 from policygrad_metrics.decision.rules import ExpectedF, Rule, plain_rule
 from policygrad_metrics.decision.scorer import Scorer, adds_up_counts

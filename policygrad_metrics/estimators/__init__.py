@@ -1,4 +1,4 @@
-"""Estimators: the expected reward and its gradient with respect to the logits (floor 1).
+"""Estimators: the expected reward and its gradient with respect to the logits.
 
 Read `base.py`, then `reinforce.py`, `local_expectation.py`, `exact.py` and the mathematics in
 `expectation.py`; where ratios do not reach `poisson_binomial.py` and `delta_method.py`; for

@@ -1,4 +1,4 @@
-"""What an estimator is: the expected reward and its gradient with respect to logits (floor 1).
+"""What an estimator is: the expected reward and its gradient with respect to logits.
 
 With p_i = softmax(logits_i) and Q[i, c] = E[R | a_i = c],
 
@@ -16,9 +16,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from policygrad_metrics.core.sites import Batch, Tensor, canonical_batch, flatten_sites
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.forms import Form
-from policygrad_metrics.sites import Batch, Tensor, canonical_batch, flatten_sites
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A black box's gradient by way of a reward that resembles it (floor 1)."""
+"""A black box's gradient by way of a reward that resembles it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.draws import independent_labels
+from policygrad_metrics.core.draws import independent_labels
+from policygrad_metrics.core.global_batch import over_replicas
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import (
     Estimate,
     Problem,
@@ -18,10 +20,8 @@ from policygrad_metrics.estimators.base import (
 from policygrad_metrics.estimators.exact import ExactExpectation
 from policygrad_metrics.estimators.expectation import has_exact_expectation
 from policygrad_metrics.estimators.reinforce import score_gradient
-from policygrad_metrics.global_batch import over_replicas
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.registry import get_reward
-from policygrad_metrics.sites import Tensor
 
 #: The proxy that is made of the confusion counts.
 LEARNED = "learned"

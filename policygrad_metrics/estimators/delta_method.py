@@ -1,4 +1,4 @@
-"""The delta method: a second-order expectation for smooth functions of counts (floor 1)."""
+"""The delta method: a second-order expectation for smooth functions of counts."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.estimators.base import Estimate, Estimator, policy_gradient
-from policygrad_metrics.global_batch import over_replicas
 from policygrad_metrics.rewards.count_forms import ClassCounts, Counts
 
 #: Largest table of second derivatives, K^4 numbers, before an error is raised.

@@ -1,4 +1,4 @@
-"""Exact expectation and enumeration: no sampling, no variance (floor 1)."""
+"""Exact expectation and enumeration: no sampling, no variance."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core.global_batch import replicas
 from policygrad_metrics.estimators.base import Estimate, Estimator
 from policygrad_metrics.estimators.expectation import expectation, has_exact_expectation
-from policygrad_metrics.global_batch import replicas
 
 
 @dataclasses.dataclass(frozen=True)

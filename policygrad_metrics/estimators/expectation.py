@@ -1,4 +1,4 @@
-"""The exact expectation of a reward under independent policies, and its gradient (floor 1).
+"""The exact expectation of a reward under independent policies, and its gradient.
 
 For a ratio of sums over examples R = N / D write, for any constant c,
 
@@ -30,9 +30,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.blocks import Blocks, block_sites, slice_rows
+from policygrad_metrics.core.blocks import Blocks, block_sites, slice_rows
+from policygrad_metrics.core.global_batch import alone, over_replicas
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import policy_gradient
-from policygrad_metrics.global_batch import alone, over_replicas
 from policygrad_metrics.rewards.forms import (
     ChoiceRatio,
     Form,
@@ -40,7 +41,6 @@ from policygrad_metrics.rewards.forms import (
     Linear,
     Matches,
 )
-from policygrad_metrics.sites import Tensor
 
 # Keeps a division (and its square) finite where a chance rounds to zero; its weight G is zero too.
 _TINY = 1e-15

@@ -1,4 +1,4 @@
-"""Local expectation: sample everybody else, sum over one's own choices (floor 1)."""
+"""Local expectation: sample everybody else, sum over one's own choices."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import cast
 
 import tensorflow as tf
 
-from policygrad_metrics.draws import categorical, independent_labels, latin_uniforms
+from policygrad_metrics.core.draws import categorical, independent_labels, latin_uniforms
 from policygrad_metrics.estimators.base import Estimate, SamplingEstimator, policy_gradient
 from policygrad_metrics.rewards.forms import StructuredForm
 

@@ -1,4 +1,4 @@
-"""Exact expectations of any function of true and false positives (floor 1).
+"""Exact expectations of any function of true and false positives.
 
 Under independent policies the true positives of a class are a sum of independent indicators, one
 for each of its examples, and the false positives another, of the other examples: two independent
@@ -29,11 +29,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core.global_batch import replicas
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import Estimate, Estimator, policy_gradient
-from policygrad_metrics.global_batch import replicas
 from policygrad_metrics.rewards.count_forms import ClassCounts, Counts
 from policygrad_metrics.rewards.forms import Form
-from policygrad_metrics.sites import Tensor
 
 #: Largest table of characteristic factors, in complex numbers, before an error is raised.
 FACTOR_BUDGET = 2**26

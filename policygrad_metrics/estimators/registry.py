@@ -1,4 +1,4 @@
-"""Estimators by name, and the strongest one that a reward allows (floor 1)."""
+"""Estimators by name, and the strongest one that a reward allows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
+from policygrad_metrics.core.global_batch import alone
 from policygrad_metrics.estimators.base import Estimator
 from policygrad_metrics.estimators.control_variate import ControlVariate
 from policygrad_metrics.estimators.delta_method import DeltaMethod
@@ -21,7 +22,6 @@ from policygrad_metrics.estimators.poisson_binomial import (
 )
 from policygrad_metrics.estimators.reinforce import Reinforce
 from policygrad_metrics.estimators.reused_samples import ReusedSamples
-from policygrad_metrics.global_batch import alone
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.forms import StructuredForm
 

@@ -1,4 +1,4 @@
-"""REINFORCE with baselines: the only estimator that needs nothing but rewards (floor 1)."""
+"""REINFORCE with baselines: the only estimator that needs nothing but rewards."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Literal
 
 import tensorflow as tf
 
-from policygrad_metrics._checks import choose
-from policygrad_metrics.draws import independent_labels
+from policygrad_metrics.core.checks import choose
+from policygrad_metrics.core.draws import independent_labels
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import Estimate, SamplingEstimator
-from policygrad_metrics.sites import Tensor
 
 BASELINES = ("none", "leave_one_out", "moving_average", "greedy")
 

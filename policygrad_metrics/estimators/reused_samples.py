@@ -1,4 +1,4 @@
-"""Old label sets used again, for metrics that take seconds (floor 1)."""
+"""Old label sets used again, for metrics that take seconds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.draws import independent_labels
+from policygrad_metrics.core.draws import independent_labels
+from policygrad_metrics.core.global_batch import replicas
 from policygrad_metrics.estimators.base import Estimate, SamplingEstimator
-from policygrad_metrics.global_batch import replicas
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Policies: from a network's outputs to a distribution over labels (floor 1).
+"""Policies: from a network's outputs to a distribution over labels.
 
 `base` says what a policy is; one file for each member; `intervals` holds the arithmetic of levels,
 `truth` the reading of `y_true`, `registry` the names.

@@ -1,4 +1,4 @@
-"""The policy: from a network's outputs to a distribution over labels (floor 1).
+"""The policy: from a network's outputs to a distribution over labels.
 
 A policy turns `outputs`, whatever the last layer returns, into one categorical distribution per
 *site* (a thing to be labelled), independent given the outputs. It knows nothing of rewards.
@@ -15,8 +15,8 @@ from typing import Any, ClassVar, Self
 
 import tensorflow as tf
 
-from policygrad_metrics import _tfp
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core import tfp
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.policies.truth import not_whole, numeric, one_per_site, whole_labels
 
 
@@ -92,7 +92,7 @@ class Policy(abc.ABC):
         has shape `[S, *sites]`.
         """
         logits = self.logits(outputs)
-        tfd = _tfp.distributions()
+        tfd = tfp.distributions()
         return tfd.Independent(
             tfd.Categorical(logits=logits), reinterpreted_batch_ndims=logits.shape.rank - 1
         )

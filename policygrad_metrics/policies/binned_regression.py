@@ -1,4 +1,4 @@
-"""A regression whose value is reported as a level: "the right AQI band" (floor 1)."""
+"""A regression whose value is reported as a level: "the right AQI band"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics import aqi
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.policies.base import Policy, as_float32, columns
 from policygrad_metrics.policies.intervals import NOISES, log_density, log_level_probabilities
 from policygrad_metrics.policies.truth import numeric

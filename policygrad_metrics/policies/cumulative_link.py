@@ -1,4 +1,4 @@
-"""Ordered classes, by thresholds on one hidden scale (floor 1)."""
+"""Ordered classes, by thresholds on one hidden scale."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, ClassVar, final
 
 import tensorflow as tf
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.policies.base import Policy, as_float32, columns
 from policygrad_metrics.policies.intervals import NOISES, log_level_probabilities
 

@@ -1,4 +1,4 @@
-r"""Log probabilities of the levels between thresholds, exact far into the tails (floor 1).
+r"""Log probabilities of the levels between thresholds, exact far into the tails.
 
 A noise with distribution function F and thresholds `theta_1 < ... < theta_{K-1}` (in standard
 units) cuts the line into K levels:

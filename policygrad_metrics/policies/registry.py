@@ -1,11 +1,11 @@
-"""Policies by name (floor 1): to add one, write its class in a file and enter it here."""
+"""Policies by name: to add one, write its class in a file and enter it here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.policies.base import Policy
 from policygrad_metrics.policies.binned_regression import BinnedRegression
 from policygrad_metrics.policies.cumulative_link import CumulativeLink

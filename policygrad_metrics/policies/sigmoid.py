@@ -1,4 +1,4 @@
-"""Yes or no, for one column or for several label columns (floor 1)."""
+"""Yes or no, for one column or for several label columns."""
 
 from __future__ import annotations
 

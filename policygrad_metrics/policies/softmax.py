@@ -1,4 +1,4 @@
-"""One choice out of K classes (floor 1)."""
+"""One choice out of K classes."""
 
 from __future__ import annotations
 

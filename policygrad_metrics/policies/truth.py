@@ -1,4 +1,4 @@
-"""Bring `y_true` to one entry per site and read it as whole labels (floor 1).
+"""Bring `y_true` to one entry per site and read it as whole labels.
 
 Keras hands labels over as float32, as often as not with a trailing axis of one. What a label *is*
 (a class, a column, a value to be cut) is the policies' business; the shapes are settled here.

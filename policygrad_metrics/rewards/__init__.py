@@ -1,4 +1,4 @@
-"""Rewards: what a label set is worth against the truth (floor 1).
+"""Rewards: what a label set is worth against the truth.
 
 Read `base.py` (what a reward is), `forms.py` (what estimators see of it), then a family:
 `ratios.py`, `levels.py`, `counts.py`. `registry.py` holds the names.

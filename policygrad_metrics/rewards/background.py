@@ -1,4 +1,4 @@
-"""The reward of a batch together with examples that are already labelled (floor 1).
+"""The reward of a batch together with examples that are already labelled.
 
 Small batches see too little of a rare class. If the confusion counts of other examples are known,
 with truth t and label a counted in `counts[t, a]`, the batch can be scored as a part of the whole:
@@ -16,10 +16,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.count_forms import ClassCounts, Counts
 from policygrad_metrics.rewards.forms import ChoiceRatio, Form, IndicatorRatios, Linear
-from policygrad_metrics.sites import Tensor
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

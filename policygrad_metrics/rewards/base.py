@@ -1,4 +1,4 @@
-"""What a reward is, and the kinds a person can write in a few lines (floor 1).
+"""What a reward is, and the kinds a person can write in a few lines.
 
     RatioReward(tables)        a ratio of sums over examples          exact expectation
     CountReward(function)      any function of the confusion matrix   local expectation
@@ -17,10 +17,10 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from policygrad_metrics.global_batch import gathered, own_rows
+from policygrad_metrics.core.global_batch import gathered, own_rows
+from policygrad_metrics.core.sites import Tensor, canonical_weight, flatten_sites
 from policygrad_metrics.rewards.count_forms import ClassCounts, Counts
 from policygrad_metrics.rewards.forms import ChoiceRatio, Form
-from policygrad_metrics.sites import Tensor, canonical_weight, flatten_sites
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Any Python function as a reward (floor 1)."""
+"""Any Python function as a reward."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics._checks import choose
-from policygrad_metrics.python_calls import BACKENDS, Calls, call_checked
+from policygrad_metrics.core.checks import choose
+from policygrad_metrics.core.python_calls import BACKENDS, Calls, call_checked
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.counted_calls import CountedCalls
 from policygrad_metrics.rewards.forms import Opaque

@@ -1,4 +1,4 @@
-"""The forms of rewards that are functions of the confusion matrix (floor 1)."""
+"""The forms of rewards that are functions of the confusion matrix."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from policygrad_metrics.global_batch import over_replicas
+from policygrad_metrics.core.global_batch import over_replicas
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.rewards.forms import StructuredForm
-from policygrad_metrics.sites import Tensor
 
 #: Largest table of flipped confusion matrices, in numbers, before an error is raised.
 TABLE_BUDGET = 2**26

@@ -2,7 +2,7 @@
 
 A change takes an example of cell (t, a) to cell (t, c). All examples of a cell (with the same
 weight, if there are weights) share the result, so that a batch has at most K^2 (K - 1) different
-changes, whatever its size (floor 1).
+changes, whatever its size.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.python_calls import Calls
+from policygrad_metrics.core.python_calls import Calls
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.rewards.forms import StructuredForm
-from policygrad_metrics.sites import Tensor
 
 #: Most calls for one batch before an error is raised instead.
 CALL_BUDGET = 200_000

@@ -1,4 +1,4 @@
-"""Rewards of the recalls of all classes, and Matthews' correlation (floor 1).
+"""Rewards of the recalls of all classes, and Matthews' correlation.
 
 Recall of class k is hits_k / true_k. Classes absent from the truth do not count, as in
 scikit-learn's `balanced_accuracy_score`.
@@ -10,7 +10,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from policygrad_metrics.global_batch import over_replicas
+from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.count_forms import ClassCounts, Counts
 from policygrad_metrics.rewards.forms import Linear

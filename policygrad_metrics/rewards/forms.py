@@ -1,4 +1,4 @@
-"""The forms a reward takes once truth and weights are known (floor 1).
+"""The forms a reward takes once truth and weights are known.
 
 A `Reward` says *what* is scored; a *form* holds the tables of one batch and scores label sets.
 What a form can do decides which estimator serves it:
@@ -23,9 +23,9 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from policygrad_metrics.blocks import slice_rows
-from policygrad_metrics.global_batch import over_replicas
-from policygrad_metrics.sites import Tensor
+from policygrad_metrics.core.blocks import slice_rows
+from policygrad_metrics.core.global_batch import over_replicas
+from policygrad_metrics.core.sites import Tensor
 
 Layout = Literal["classes", "columns", "pooled", "rows"]
 

@@ -1,4 +1,4 @@
-"""Rewards that are no sums over examples, under tf.distribute: gather, then score (floor 1)."""
+"""Rewards that are no sums over examples, under tf.distribute: gather, then score."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import cast
 
 import tensorflow as tf
 
-from policygrad_metrics.global_batch import (
+from policygrad_metrics.core.global_batch import (
     first_replica,
     gathered,
     over_replicas,
     own_rows,
     replicas,
 )
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.rewards.forms import Form, StructuredForm
-from policygrad_metrics.sites import Tensor
 
 
 def gathered_form(make: Callable[[Tensor, Tensor], Form], y_true: Tensor, weight: Tensor) -> Form:

@@ -1,4 +1,4 @@
-"""Rewards that read how far a label is from the truth: accuracy, bins, costs, kappa (floor 1).
+"""Rewards that read how far a label is from the truth: accuracy, bins, costs, kappa.
 
 All but kappa are plain means of a gain per example; weighted kappa is a ratio of two sums.
 """
@@ -10,12 +10,12 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics._checks import choose
-from policygrad_metrics.blocks import class_totals, slice_rows
-from policygrad_metrics.global_batch import over_replicas
+from policygrad_metrics.core.blocks import class_totals, slice_rows
+from policygrad_metrics.core.checks import choose
+from policygrad_metrics.core.global_batch import over_replicas
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.forms import ChoiceRatio, Linear, Matches
-from policygrad_metrics.sites import Tensor
 
 
 def mean_gain(gains: Tensor, y_true: Tensor, weight: Tensor) -> Linear:

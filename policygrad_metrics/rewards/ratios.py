@@ -1,4 +1,4 @@
-"""F-beta, Jaccard, precision, recall and specificity, averaged as in scikit-learn (floor 1).
+"""F-beta, Jaccard, precision, recall and specificity, averaged as in scikit-learn.
 
 With weighted counts TP, FP, FN of a class (or label column, or example):
 
@@ -19,9 +19,10 @@ import dataclasses
 
 import tensorflow as tf
 
-from policygrad_metrics._checks import choose
-from policygrad_metrics.blocks import class_totals, slice_rows
-from policygrad_metrics.global_batch import over_replicas
+from policygrad_metrics.core.blocks import class_totals, slice_rows
+from policygrad_metrics.core.checks import choose
+from policygrad_metrics.core.global_batch import over_replicas
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.forms import (
     ChoiceRatio,
@@ -29,7 +30,6 @@ from policygrad_metrics.rewards.forms import (
     Layout,
     Linear,
 )
-from policygrad_metrics.sites import Tensor
 
 AVERAGES = ("binary", "macro", "micro", "weighted", "samples")
 #: How the ratios of multi-label data are laid out; see `IndicatorRatios`.

@@ -1,4 +1,4 @@
-"""Rewards by name (floor 1)."""
+"""Rewards by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.black_box import BlackBox
 from policygrad_metrics.rewards.counts import (

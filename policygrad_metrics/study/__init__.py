@@ -1,4 +1,4 @@
-"""The comparison of methods: fair, resumable, reported (floor 5).
+"""The comparison of methods: fair, resumable, reported.
 
 Reading order: `settings.py` (what is asked), `plan.py` (what is trained), `train.py` and
 `evaluate.py` (a run), `runs.py` (runs on disk), `table.py` and `overall.py` (summed up, on a data

@@ -1,4 +1,4 @@
-"""What each seed of a data set trains, validates and tests on (floor 5)."""
+"""What each seed of a data set trains, validates and tests on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The comparison itself: every method on every data set with every seed, fairly (floor 5).
+"""The comparison itself: every method on every data set with every seed, fairly.
 
 Fairness, for every method on a data set: the same network with the same first weights per seed,
 the same order of the data per seed, the same epochs and steps; a split of its own for each seed

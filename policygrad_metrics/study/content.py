@@ -1,4 +1,4 @@
-"""What the reports of a comparison say, gathered once for HTML and Markdown (floor 5)."""
+"""What the reports of a comparison say, gathered once for HTML and Markdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From outputs to scores: decisions as they come, and tuned on the validation part (floor 5).
+"""From outputs to scores: decisions as they come, and tuned on the validation part.
 
 The test part is scored once per column, after everything has been chosen.
 """

@@ -1,11 +1,11 @@
-"""Tables as plain texts, for HTML, Markdown and a terminal (floor 5)."""
+"""Tables as plain texts, for HTML, Markdown and a terminal."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import TYPE_CHECKING
 
-from policygrad_metrics.statistics import Interval
+from policygrad_metrics.study.statistics import Interval
 
 if TYPE_CHECKING:
     from rich.table import Table

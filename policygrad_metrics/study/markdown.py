@@ -1,4 +1,4 @@
-"""The report of a comparison as Markdown (floor 5)."""
+"""The report of a comparison as Markdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods compared over data sets: one number per data set, never one per seed (floor 5).
+"""Methods compared over data sets: one number per data set, never one per seed.
 
 What is computed is fixed before any data is seen, for each column:
 
@@ -21,7 +21,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from policygrad_metrics.statistics import (
+from policygrad_metrics.study.records import Run
+from policygrad_metrics.study.statistics import (
     Interval,
     average_ranks,
     cliques,
@@ -33,7 +34,6 @@ from policygrad_metrics.statistics import (
     ranks,
     wilcoxon,
 )
-from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.table import COLUMNS, REFERENCE, Row, Summary
 
 

@@ -1,4 +1,4 @@
-"""All data sets together, in the words of the reports (floor 5)."""
+"""All data sets together, in the words of the reports."""
 
 from __future__ import annotations
 

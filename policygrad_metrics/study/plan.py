@@ -1,4 +1,4 @@
-"""What is to be trained: the methods that suit each data set, and what to say of it (floor 5)."""
+"""What is to be trained: the methods that suit each data set, and what to say of it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data import Dataset
 from policygrad_metrics.decision import can_tune
-from policygrad_metrics.methods import METHODS, Method
 from policygrad_metrics.study.cases import split_of
 from policygrad_metrics.study.evaluate import Scorer
+from policygrad_metrics.study.methods import METHODS, Method
 from policygrad_metrics.study.published import PUBLISHED
 from policygrad_metrics.study.settings import PRINCIPAL, StudySettings, fingerprint
 

@@ -1,4 +1,4 @@
-"""Pictures of a comparison, for grey paper and for a telephone (floor 5).
+"""Pictures of a comparison, for grey paper and for a telephone.
 
 Matplotlib's `Figure` alone, no `pyplot`, so that nothing global changes. Every picture is narrow,
 with letters that can still be read at half its width, and tells its parts apart by marker, line

@@ -1,4 +1,4 @@
-"""How far a comparison is: a bar on a terminal, plain lines elsewhere, or nothing (floor 5)."""
+"""How far a comparison is: a bar on a terminal, plain lines elsewhere, or nothing."""
 
 from __future__ import annotations
 

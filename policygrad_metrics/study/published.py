@@ -1,4 +1,4 @@
-"""Published figures that can be measured again with scikit-learn's data alone (floor 5)."""
+"""Published figures that can be measured again with scikit-learn's data alone."""
 
 from __future__ import annotations
 

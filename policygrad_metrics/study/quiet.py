@@ -1,4 +1,4 @@
-"""Start TensorFlow without its start-up lines (floor 5)."""
+"""Start TensorFlow without its start-up lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The critical-difference picture (floor 5)."""
+"""The critical-difference picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study records of one replica, and how two settings differ (floor 5)."""
+"""What a study records of one replica, and how two settings differ."""
 
 from __future__ import annotations
 

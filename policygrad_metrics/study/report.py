@@ -1,4 +1,4 @@
-"""The reports of a comparison: one HTML file that needs no other, and Markdown (floor 5).
+"""The reports of a comparison: one HTML file that needs no other, and Markdown.
 
 Made from `settings.json` and the runs alone: no network, no data set, no TensorFlow. Both reports
 show the same content; every text is escaped where it is put in.

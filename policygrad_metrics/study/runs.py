@@ -1,4 +1,4 @@
-"""Runs on disk that no crash takes away: one JSON line each, flushed to the disk (floor 5).
+"""Runs on disk that no crash takes away: one JSON line each, flushed to the disk.
 
 A directory holds `settings.json`, written before the first run, and `runs.jsonl`, to which every
 finished replica is appended. A lock on the file `lock` keeps a second process out; the operating
@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from policygrad_metrics import _durable
-from policygrad_metrics._checks import differing_setting
+from policygrad_metrics.core import durable
+from policygrad_metrics.core.checks import differing_setting
 from policygrad_metrics.study.records import Run, StudyError, finite
 
 SETTINGS, RUNS, LOCK = "settings.json", "runs.jsonl", "lock"
@@ -87,14 +87,14 @@ class RunStore:
             try:
                 length = os.fstat(file).st_size
                 try:
-                    _durable.write_all(file, run.to_line())
+                    durable.write_all(file, run.to_line())
                 except OSError:
                     os.ftruncate(file, length)
                     raise
             finally:
                 os.close(file)
             if new:
-                _durable.sync_directory(self.directory)
+                durable.sync_directory(self.directory)
         self.runs[run.key] = run
 
 
@@ -124,7 +124,7 @@ def write_atomically(path: Path, text: str, *, running: bool = False) -> None:
         StudyError: The disk is full or the file cannot be written.
     """
     with _explained(path, "be written", running=running):
-        _durable.write_atomically(path, text.encode())
+        durable.write_atomically(path, text.encode())
 
 
 def read_settings(directory: Path) -> dict[str, Any]:
@@ -207,8 +207,8 @@ def _move_aside(path: Path) -> None:
 def _held(directory: Path) -> Any:
     try:
         with _explained(directory, "be used"):
-            return _durable.hold(directory / LOCK)
-    except _durable.InUseError as error:
+            return durable.hold(directory / LOCK)
+    except durable.InUseError as error:
         raise StudyError(
             f"{directory} is in use by {error}; wait for it, or choose another directory with "
             "--out."

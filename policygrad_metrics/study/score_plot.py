@@ -1,4 +1,4 @@
-"""The picture of the scores (floor 5)."""
+"""The picture of the scores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from policygrad_metrics.statistics import Interval
+from policygrad_metrics.study.statistics import Interval
 from policygrad_metrics.study.style import DARK, FONT, GONE, LIGHT, STYLE, WIDTH, row_label
 from policygrad_metrics.study.table import COLUMNS, Row, Summary
 

@@ -1,4 +1,4 @@
-"""What a person asks of a comparison, checked, and the command that asks it again (floor 5)."""
+"""What a person asks of a comparison, checked, and the command that asks it again."""
 
 from __future__ import annotations
 

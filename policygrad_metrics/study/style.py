@@ -1,4 +1,4 @@
-"""How the pictures of a comparison look, and what they call a method (floor 5)."""
+"""How the pictures of a comparison look, and what they call a method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The suites: lists of data sets, each with the reward it is made for (floor 5)."""
+"""The suites: lists of data sets, each with the reward it is made for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data import Dataset, available, load
 from policygrad_metrics.data.splits import split
 

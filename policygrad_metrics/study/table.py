@@ -1,4 +1,4 @@
-"""Runs summed up: a row per method, two columns, the paired difference to a reference (floor 5).
+"""Runs summed up: a row per method, two columns, the paired difference to a reference.
 
 What is computed is fixed before any data is seen:
 
@@ -20,14 +20,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from policygrad_metrics.statistics import (
+from policygrad_metrics.study.records import Run
+from policygrad_metrics.study.statistics import (
     Interval,
     holm,
     mean_interval,
     nadeau_bengio,
     sign_flip,
 )
-from policygrad_metrics.study.records import Run
 
 if TYPE_CHECKING:
     from rich.table import Table

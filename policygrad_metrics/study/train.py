@@ -1,4 +1,4 @@
-"""One method on one data set: from a job to its runs (floor 5)."""
+"""One method on one data set: from a job to its runs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics.data import Prepared
-from policygrad_metrics.methods import LEARNING_RATE, TaskInfo, trial_hyperparameters
 from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.evaluate import Outcome, evaluate_trials, probabilities
+from policygrad_metrics.study.methods import LEARNING_RATE, TaskInfo, trial_hyperparameters
 from policygrad_metrics.study.plan import Job
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run

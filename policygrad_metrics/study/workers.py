@@ -1,4 +1,4 @@
-"""Jobs in processes of their own, several at a time (floor 5).
+"""Jobs in processes of their own, several at a time.
 
 Compiling a program takes longer than most trainings and one core only, and TensorFlow never frees
 what it compiled: some 18 MB a program. So every job goes to one of a few processes, and each of

@@ -1,4 +1,4 @@
-"""Differentiable losses to compare with (floor 1): pure functions on canonical tensors.
+"""Differentiable losses to compare with: pure functions on canonical tensors.
 
 One signature: `surrogate(logits, y_true, weight, **hyperparameters) -> scalar loss to minimise`.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 
 AVERAGES = ("binary", "macro")
 

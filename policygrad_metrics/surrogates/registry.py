@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.surrogates.cross_entropy import (
     cross_entropy,
     focal,

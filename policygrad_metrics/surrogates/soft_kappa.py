@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.surrogates._canonical import canonical, ratio
 from policygrad_metrics.surrogates.soft_counts import probabilities
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.surrogates._canonical import as_dtype, check_positive, log_complement
 from policygrad_metrics.surrogates.soft_counts import SCORES, probabilities, score_loss
 

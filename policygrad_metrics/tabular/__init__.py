@@ -1,4 +1,4 @@
-"""Networks for tables behind scikit-learn's interface (floor 4).
+"""Networks for tables behind scikit-learn's interface.
 
 `classifier` and `level_regressor` are the estimators, `base` what they share. Under them:
 `arguments` (what may be passed), `targets` and `level_target` (targets to label numbers and back),

@@ -1,4 +1,4 @@
-"""What the estimators accept, checked before any work (floor 4)."""
+"""What the estimators accept, checked before any work."""
 
 from __future__ import annotations
 

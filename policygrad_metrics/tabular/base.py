@@ -1,4 +1,4 @@
-"""What the estimators for tables share: validation, fitting, going on (floor 4).
+"""What the estimators for tables share: validation, fitting, going on.
 
 A member says what a target is and how it is rewarded; everything else is here.
 """
@@ -16,8 +16,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from policygrad_metrics.estimators import get_estimator
+from policygrad_metrics.losses.running_counts import window_of
 from policygrad_metrics.policies import Policy
-from policygrad_metrics.running_counts import window_of
 from policygrad_metrics.tabular.arguments import (
     check_hidden,
     check_number,

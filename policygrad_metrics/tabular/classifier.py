@@ -1,4 +1,4 @@
-"""A classifier trained on its metric, as scikit-learn has classifiers (floor 4)."""
+"""A classifier trained on its metric, as scikit-learn has classifiers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.estimators import Estimator
-from policygrad_metrics.losses import DEFAULT_CROSS_ENTROPY
+from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY
 from policygrad_metrics.policies import CumulativeLink, Policy
 from policygrad_metrics.rewards import Reward
 from policygrad_metrics.tabular.base import TabularEstimator, probabilities

@@ -1,4 +1,4 @@
-"""Epochs, early stopping and prediction on top of a program (floor 4)."""
+"""Epochs, early stopping and prediction on top of a program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A regressor trained on the levels of its values, as scikit-learn has regressors (floor 4)."""
+"""A regressor trained on the levels of its values, as scikit-learn has regressors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn.utils import column_or_1d
 from policygrad_metrics import aqi
 from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.estimators import Estimator
-from policygrad_metrics.losses import DEFAULT_CROSS_ENTROPY
+from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY
 from policygrad_metrics.policies import BinnedRegression
 from policygrad_metrics.rewards import Reward
 from policygrad_metrics.tabular.base import TabularEstimator, probabilities

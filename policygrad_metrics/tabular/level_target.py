@@ -1,4 +1,4 @@
-"""Numeric targets that are judged by their levels (floor 4)."""
+"""Numeric targets that are judged by their levels."""
 
 from __future__ import annotations
 

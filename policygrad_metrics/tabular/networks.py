@@ -1,4 +1,4 @@
-"""The Keras networks behind the estimators, built without touching any global seed (floor 4)."""
+"""The Keras networks behind the estimators, built without touching any global seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One network and its training step as compiled functions of plain arrays (floor 4).
+"""One network and its training step as compiled functions of plain arrays.
 
 Everything that changes while training is one `State` of arrays that goes in and comes out, as
 scikit-learn's estimators hold arrays. So a traced program has no memory: all fits of the same
@@ -18,11 +18,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators import Estimator
-from policygrad_metrics.losses import PolicyGradientLoss
+from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
 from policygrad_metrics.policies import BinnedRegression, Policy
 from policygrad_metrics.rewards import BlackBox, Reward
-from policygrad_metrics.sites import Tensor
 from policygrad_metrics.tabular.networks import build_network
 
 #: Adam (Kingma & Ba 2015), as in Keras.

@@ -1,4 +1,4 @@
-"""Examples: merged, split and dealt into batches (floor 4)."""
+"""Examples: merged, split and dealt into batches."""
 
 from __future__ import annotations
 

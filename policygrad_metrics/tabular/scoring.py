@@ -1,4 +1,4 @@
-"""A reward as a scikit-learn scorer, for any classifier (floor 4)."""
+"""A reward as a scikit-learn scorer, for any classifier."""
 
 from __future__ import annotations
 

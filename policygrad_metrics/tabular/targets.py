@@ -1,4 +1,4 @@
-"""Targets as scikit-learn has them, to the label numbers of a policy and back (floor 4)."""
+"""Targets as scikit-learn has them, to the label numbers of a policy and back."""
 
 from __future__ import annotations
 

@@ -1,18 +1,29 @@
-"""Training many replicas of one network as one compiled program (floor 4).
+"""Training networks: many replicas as one compiled program, fine-tuning, and batches.
 
 Read `records.py` (what goes in and comes out), then `program.py` (one replica's step, stacked),
 then `replicas.py` (epochs, early stopping, the way back); `refit.py` trains on validation data too.
+`finetune.py` tunes a trained Keras model; `shuffling.py` and `balanced.py` feed Keras's own `fit`.
 """
 
+from policygrad_metrics.training.balanced import balanced_batches
+from policygrad_metrics.training.distributed import DistributedModel
+from policygrad_metrics.training.finetune import finetune
+from policygrad_metrics.training.finetune_validation import FineTuned
 from policygrad_metrics.training.network import Network
 from policygrad_metrics.training.records import Replica, Trained
 from policygrad_metrics.training.refit import refit_replicas
 from policygrad_metrics.training.replicas import train_replicas
+from policygrad_metrics.training.shuffling import shuffled_batches
 
 __all__ = [
+    "DistributedModel",
+    "FineTuned",
     "Network",
     "Replica",
     "Trained",
+    "balanced_batches",
+    "finetune",
     "refit_replicas",
+    "shuffled_batches",
     "train_replicas",
 ]

@@ -1,4 +1,4 @@
-"""A layer that reads levels off thresholds on one hidden scale (floor 4)."""
+"""A layer that reads levels off thresholds on one hidden scale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks before any work, and what follows from the data and the replicas (floor 4)."""
+"""Checks before any work, and what follows from the data and the replicas."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics._checks import choose
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.policies import Policy, Sigmoid, Softmax
 from policygrad_metrics.training.network import Network
 from policygrad_metrics.training.records import Buildable, Parts, Replica

@@ -1,4 +1,4 @@
-"""A small dense network as a record, and the Keras model it stands for (floor 4)."""
+"""A small dense network as a record, and the Keras model it stands for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One replica's training step, stacked over replicas and compiled, a whole epoch a call (floor 4).
+"""One replica's training step, stacked over replicas and compiled, a whole epoch a call.
 
 Everything is written for a single replica. `_over_replicas` turns it into all of them at once:
 `tf.vectorized_map` gives every tensor a leading axis of R replicas, so that matrix products become
@@ -18,12 +18,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from policygrad_metrics.draws import keyed_by
-from policygrad_metrics.losses import PolicyGradientLoss
+from policygrad_metrics.core.draws import keyed_by
+from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.losses.base import SiteLoss
+from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
 from policygrad_metrics.policies import Policy
 from policygrad_metrics.rewards import Reward
-from policygrad_metrics.site_loss import SiteLoss
-from policygrad_metrics.sites import Tensor
 
 Loss = Callable[..., Tensor]
 

@@ -1,4 +1,4 @@
-"""What goes into the trainer and what comes out of it (floor 4)."""
+"""What goes into the trainer and what comes out of it."""
 
 from __future__ import annotations
 

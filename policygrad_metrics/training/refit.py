@@ -1,4 +1,4 @@
-"""Choose the number of epochs on validation, then train anew on all that is known (floor 4)."""
+"""Choose the number of epochs on validation, then train anew on all that is known."""
 
 from __future__ import annotations
 

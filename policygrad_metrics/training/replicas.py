@@ -1,4 +1,4 @@
-"""Train R replicas of one network at once, with early stopping on the reward itself (floor 4)."""
+"""Train R replicas of one network at once, with early stopping on the reward itself."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.estimators import LocalExpectation, Reinforce, strongest_estimator
-from policygrad_metrics.losses import PolicyGradientLoss
+from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
+from policygrad_metrics.losses.surrogate import SurrogateLoss
 from policygrad_metrics.policies import BinnedRegression
 from policygrad_metrics.rewards import BlackBox, Reward, get_reward
-from policygrad_metrics.surrogate_losses import SurrogateLoss
 from policygrad_metrics.training import inputs
 from policygrad_metrics.training.program import Loss, Program, Task
 from policygrad_metrics.training.records import Buildable, Parts, Replica, Trained

@@ -1,4 +1,4 @@
-"""One run of a compiled program: epochs, early stopping per replica, results (floor 4)."""
+"""One run of a compiled program: epochs, early stopping per replica, results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The estimators of the literature, for comparison (floor 1).
+"""The estimators of the literature, for comparison.
 
 Each is some forty lines with its paper, its formula, its cost in reward calls and whether it is
 unbiased (`unbiased`; proved by enumeration in `tests/test_literature.py`, which also measures the

@@ -1,4 +1,4 @@
-"""Antithetic pairs, and what DisARM makes of them (floor 1)."""
+"""Antithetic pairs, and what DisARM makes of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import dataclasses
 
 import tensorflow as tf
 
-from policygrad_metrics.draws import categorical, uniforms
+from policygrad_metrics.core.draws import categorical, uniforms
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import Estimate, SamplingEstimator
 from policygrad_metrics.estimators.literature.base import check_samples
 from policygrad_metrics.estimators.reinforce import score_gradient
-from policygrad_metrics.sites import Tensor
 
 
 def antithetic_labels(probs: Tensor, uniform: Tensor) -> Tensor:

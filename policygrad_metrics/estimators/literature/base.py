@@ -1,4 +1,4 @@
-"""What the estimators of the literature share (floor 1)."""
+"""What the estimators of the literature share."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from policygrad_metrics.draws import independent_labels
+from policygrad_metrics.core.draws import independent_labels
+from policygrad_metrics.core.global_batch import replicas
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import Problem, SamplingEstimator
-from policygrad_metrics.global_batch import replicas
 from policygrad_metrics.rewards.forms import Form, StructuredForm
-from policygrad_metrics.sites import Tensor
 
 
 def check_samples(samples: Any, least: int = 1, multiple: int = 1) -> None:

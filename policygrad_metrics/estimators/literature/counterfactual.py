@@ -1,4 +1,4 @@
-"""Credit for each site from what its label changes: COMA and difference rewards (floor 1)."""
+"""Credit for each site from what its label changes: COMA and difference rewards."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import cast
 
 import tensorflow as tf
 
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import Estimate, Problem
 from policygrad_metrics.estimators.literature.base import IndependentSamples, need_effects
 from policygrad_metrics.rewards.forms import StructuredForm
-from policygrad_metrics.sites import Tensor
 
 
 @dataclasses.dataclass(frozen=True)

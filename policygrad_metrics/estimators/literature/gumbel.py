@@ -1,4 +1,4 @@
-"""Relaxed draws: labels as the largest of Gumbel-perturbed logits (floor 1).
+"""Relaxed draws: labels as the largest of Gumbel-perturbed logits.
 
 With G Gumbel noise, a = argmax(log p + G) is a draw from the policy and x = softmax((log p + G) /
 temperature) a relaxed one (Maddison, Mnih & Teh 2017; Jang, Gu & Poole 2017). Here the label is
@@ -13,10 +13,10 @@ import dataclasses
 
 import tensorflow as tf
 
-from policygrad_metrics.draws import as_seed, independent_labels, uniforms
+from policygrad_metrics.core.draws import as_seed, independent_labels, uniforms
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import Estimate, Estimator, Problem
 from policygrad_metrics.estimators.literature.base import check_samples
-from policygrad_metrics.sites import Tensor
 
 
 def perturbed_logits(probs: Tensor, chosen: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""MuProp: a first-order Taylor expansion as control variate (floor 1)."""
+"""MuProp: a first-order Taylor expansion as control variate."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import tensorflow as tf
 
+from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.estimators.base import Estimate, policy_gradient
 from policygrad_metrics.estimators.literature.base import (
     IndependentSamples,
@@ -14,7 +15,6 @@ from policygrad_metrics.estimators.literature.base import (
     soft_slope,
 )
 from policygrad_metrics.estimators.reinforce import score_gradient
-from policygrad_metrics.global_batch import over_replicas
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The soft plug-in: expected counts in the reward's formula, soft-F1 for one (floor 1)."""
+"""The soft plug-in: expected counts in the reward's formula, soft-F1 for one."""
 
 from __future__ import annotations
 

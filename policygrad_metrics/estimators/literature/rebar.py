@@ -1,4 +1,4 @@
-"""REBAR and RELAX: relaxed draws as a control variate that is learned on the way (floor 1)."""
+"""REBAR and RELAX: relaxed draws as a control variate that is learned on the way."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import Estimate
 from policygrad_metrics.estimators.literature.base import (
     finite,
@@ -15,7 +16,6 @@ from policygrad_metrics.estimators.literature.base import (
     refuse_replicas,
 )
 from policygrad_metrics.estimators.literature.gumbel import RelaxedEstimator, perturbed_logits
-from policygrad_metrics.sites import Tensor
 
 
 @dataclasses.dataclass(frozen=True)

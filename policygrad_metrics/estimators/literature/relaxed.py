@@ -1,4 +1,4 @@
-"""Pathwise gradients: Gumbel-softmax and straight-through Gumbel-softmax (floor 1)."""
+"""Pathwise gradients: Gumbel-softmax and straight-through Gumbel-softmax."""
 
 from __future__ import annotations
 

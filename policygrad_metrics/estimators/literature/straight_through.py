@@ -1,4 +1,4 @@
-"""Straight-through: hard labels differentiated as if they were soft (floor 1)."""
+"""Straight-through: hard labels differentiated as if they were soft."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The unordered set estimator: label sets drawn without replacement (floor 1)."""
+"""The unordered set estimator: label sets drawn without replacement."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.draws import uniforms
+from policygrad_metrics.core.draws import uniforms
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import Estimate, SamplingEstimator
 from policygrad_metrics.estimators.literature.base import check_samples, refuse_replicas
 from policygrad_metrics.estimators.reinforce import score_gradient
-from policygrad_metrics.sites import Tensor
 
 #: The probability that a set is what was drawn is an integral over x = log t, evenly spaced.
 _X, _STEP = np.linspace(-12.0, 36.0, 577, retstep=True)

@@ -1,0 +1,267 @@
+"""Pictures of forecasts: confusion in the standard's colours, a week, reliability."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from policygrad_metrics import aqi
+from policygrad_metrics.air import ForecastTask
+from policygrad_metrics.air.content import Forecasts
+from policygrad_metrics.air.forecasters import PERSISTENCE
+from policygrad_metrics.air.predictions import Predictions
+from policygrad_metrics.air.scores import reliability
+from policygrad_metrics.air.station import TITLES
+from policygrad_metrics.air.week import choose_week
+from policygrad_metrics.study.plots import Picture, picture
+from policygrad_metrics.study.records import Run
+from policygrad_metrics.study.style import DARK, FONT, LIGHT, MIDDLE, STYLE, WIDTH
+from policygrad_metrics.study.table import Summary
+
+#: Bins of a reliability curve with fewer hours than this are not drawn.
+FEWEST_HOURS = 20
+_MISSING = "#ffffff"
+#: Height of a strip of hours, for names of three lines.
+_STRIP = 0.42
+#: Of up to three methods in one picture, apart in grey as well.
+_LINES = (("--", DARK), (":", MIDDLE), ("-.", "#50565c"))
+
+
+def draw_forecasts(
+    task: ForecastTask, summary: Summary, runs: Sequence[Run], forecasts: Forecasts
+) -> list[Picture]:
+    """Return the pictures that a forecast adds to those of a study.
+
+    Args:
+        task: What was forecast.
+        summary: The study's table.
+        runs: All runs.
+        forecasts: (method, seed) -> forecasts.
+    """
+    shown = _shown(summary, runs)
+    if not shown:
+        return []
+    by_method = {
+        method: [forecasts[run.method, run.seed] for run in runs if _of(run, method)]
+        for method in shown
+    }
+    week = choose_week(task)
+    title = TITLES[task.pollutant]
+    names = " and ".join(name.replace("_", " ") for name in by_method)
+    lines = dict(by_method)
+    if PERSISTENCE not in lines:
+        first = [forecasts[r.method, r.seed] for r in runs if _of(r, PERSISTENCE)]
+        lines = {**lines, PERSISTENCE: first} if first else lines
+    return [
+        picture(
+            "confusion",
+            f"Test confusion of {names}, decisions tuned, all runs added up; each row sums to one "
+            "in shade, in the colour of the level forecast.",
+            draw_confusions(task, {m: _confusion(runs, m) for m in by_method}),
+        ),
+        picture(
+            "week",
+            f"A week of the test hours, chosen for its many levels: {title}, and the level of each "
+            "hour as it was and as it was forecast (first seed, decisions tuned).",
+            draw_week(task, {m: found[0] for m, found in lines.items()}, week),
+        ),
+        picture(
+            "reliability",
+            f"How often a level came where it was given a probability: {names}, all runs. On the "
+            f"diagonal a probability means what it says; bins below {FEWEST_HOURS} hours are not "
+            "drawn.",
+            draw_reliability(task, by_method),
+        ),
+    ]
+
+
+def _of(run: Run, method: str) -> bool:
+    return run.method == method and not run.diverged
+
+
+def _shown(summary: Summary, runs: Sequence[Run]) -> list[str]:
+    """The best method of the table and the reference; the next best where they are one."""
+    finished = [row.method for row in summary.rows if any(_of(run, row.method) for run in runs)]
+    chosen = finished[:1] + [name for name in finished[1:] if name == summary.reference]
+    return chosen if len(chosen) > 1 else finished[:2]
+
+
+def _confusion(runs: Sequence[Run], method: str) -> np.ndarray:
+    return np.sum([np.asarray(run.confusion_tuned) for run in runs if _of(run, method)], axis=0)
+
+
+def draw_confusions(task: ForecastTask, matrices: dict[str, np.ndarray]) -> Figure:
+    """Draw one matrix below the other; rows the truth, the shade a share of the row."""
+    colours = aqi.colours(task.scale, task.pollutant)
+    names, K = task.dataset.class_names, len(task.dataset.class_names)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, (1.1 + 0.45 * K) * len(matrices)), layout="constrained")
+        panels = figure.subplots(len(matrices), 1, squeeze=False)[:, 0]
+        for axes, (method, counts) in zip(panels, matrices.items(), strict=True):
+            shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+            paint = np.array([to_rgb(colour) for colour in colours])
+            cells = 1 - shares[..., None] * (1 - paint[None, :, :])
+            axes.imshow(cells, aspect="auto")
+            axes.set_xticks(range(K), [str(k) for k in range(K)])
+            axes.set_yticks(range(K), [f"{_short(name)}  {k}" for k, name in enumerate(names)])
+            axes.set_xlabel("level forecast")
+            axes.set_title(f"{method.replace('_', ' ')}, decision tuned", loc="right", pad=14)
+            axes.set_xticks(np.arange(K + 1) - 0.5, minor=True)
+            axes.set_yticks(np.arange(K + 1) - 0.5, minor=True)
+            axes.grid(which="minor", color="#d9dcdf", lw=0.6)
+            axes.tick_params(which="minor", length=0)
+            axes.spines[:].set_visible(False)
+            for k, colour in enumerate(colours):
+                axes.add_patch(
+                    Rectangle((k - 0.5, -0.68), 1, 0.14, color=colour, lw=0, clip_on=False)
+                )
+            for (row, column), count in np.ndenumerate(counts):
+                axes.text(
+                    column,
+                    row,
+                    f"{count:.0f}",
+                    ha="center",
+                    va="center",
+                    fontsize=FONT - 3,
+                    color="white" if _luminance(cells[row, column]) < 0.4 else "black",
+                )
+    return figure
+
+
+def _luminance(colour: np.ndarray) -> float:
+    return float(colour @ np.array([0.2126, 0.7152, 0.0722]))
+
+
+def _wrapped(name: str) -> str:
+    return textwrap.fill(name.replace("_", " "), width=16)
+
+
+def _short(name: str, longest: int = 20) -> str:
+    return name if len(name) <= longest else name[: longest - 1] + "…"
+
+
+def draw_week(task: ForecastTask, forecasts: dict[str, Predictions], week: np.ndarray) -> Figure:
+    """Draw concentrations over bands of level colours, and below them a strip per forecast.
+
+    Args:
+        task: What was forecast.
+        forecasts: Method -> forecasts of the test hours.
+        week: Places among the test hours, in order of time.
+    """
+    test = task.parts.test[week]
+    hours, values = task.hours[test], task.concentration[test]
+    start = hours[0].astype("datetime64[D]")
+    days = (hours - start).astype(int) / 24
+    colours = aqi.colours(task.scale, task.pollutant)
+    strips = {"truth": task.dataset.y[test]}
+    strips |= {method: found.tuned[week] for method, found in forecasts.items()}
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 2.9 + _STRIP * len(strips)), layout="constrained")
+        top, below = figure.subplots(
+            2, 1, sharex=True, height_ratios=[2.6, _STRIP * len(strips)], squeeze=True
+        )
+        _bands(top, task, values)
+        for method, style in zip(forecasts, _LINES, strict=False):
+            predicted = forecasts[method].concentration
+            if predicted is not None and method != PERSISTENCE:
+                line, colour = style
+                name = method.replace("_", " ")
+                top.plot(*_broken(days, predicted[week]), line, color=colour, lw=1.4, label=name)
+        top.plot(*_broken(days, values), color="black", lw=1.5, label="truth")
+        if len(top.get_lines()) > 1:
+            figure.legend(
+                handles=top.get_lines(),
+                loc="outside upper center",
+                ncols=2,
+                frameon=False,
+                fontsize=FONT - 3,
+            )
+        top.set_ylabel(f"{TITLES[task.pollutant]}, {task.unit}")
+        cells = np.ones([len(strips), 7 * 24, 3]) * to_rgb(_MISSING)
+        place = (hours - start).astype(int)
+        for row, levels in enumerate(strips.values()):
+            cells[row, place] = np.array([to_rgb(colours[level]) for level in levels])
+        below.imshow(
+            cells, aspect="auto", extent=(0, 7, len(strips) - 0.5, -0.5), interpolation="nearest"
+        )
+        for row in range(1, len(strips)):
+            below.axhline(row - 0.5, color="white", lw=2)
+        below.set_yticks(range(len(strips)), [_wrapped(name) for name in strips])
+        below.set_xticks(range(8), [_day(start, day) for day in range(8)])
+        below.tick_params(axis="x", labelsize=FONT - 3)
+        below.tick_params(axis="y", labelsize=FONT - 3, length=0)
+        below.spines[:].set_visible(False)
+    return figure
+
+
+def _bands(axes: Any, task: ForecastTask, values: np.ndarray) -> None:
+    high = 1.1 * float(values.max())
+    ends = [0.0, *aqi.edges(task.scale, task.pollutant).tolist(), np.inf]
+    for low, end, colour in zip(
+        ends[:-1], ends[1:], aqi.colours(task.scale, task.pollutant), strict=True
+    ):
+        if low < high:
+            axes.axhspan(low, min(end, high), color=colour, alpha=0.3, lw=0)
+    axes.set_ylim(0, high)
+    axes.set_xlim(0, 7)
+
+
+def _broken(days: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The line with a gap wherever hours are missing."""
+    gaps = np.flatnonzero(np.diff(days) > 1.5 / 24) + 1
+    return np.insert(days, gaps, np.nan), np.insert(values.astype(float), gaps, np.nan)
+
+
+def _day(start: Any, day: int) -> str:
+    return str(start + day)[5:]
+
+
+def draw_reliability(task: ForecastTask, forecasts: dict[str, list[Predictions]]) -> Figure:
+    """Draw a panel per level: probability given, against how often the level came."""
+    names, K = task.dataset.class_names, len(task.dataset.class_names)
+    colours = aqi.colours(task.scale, task.pollutant)
+    truth = task.dataset.y[task.parts.test]
+    columns = min(2, K)
+    lines = -(-K // columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 0.9 + 1.9 * lines), layout="constrained")
+        panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat
+        handles: list[Any] = []
+        for level, axes in zip(range(K), panels, strict=False):
+            axes.plot([0, 1], [0, 1], color=LIGHT, lw=1.2)
+            handles = []
+            for (method, found), marker, colour, line in zip(
+                forecasts.items(), "os", (DARK, MIDDLE), ("-", "--"), strict=False
+            ):
+                curve = reliability([one.chances for one in found], truth, level)
+                enough = curve["hours"] >= FEWEST_HOURS * len(found)
+                handles += axes.plot(
+                    curve["given"][enough],
+                    curve["came"][enough],
+                    line,
+                    marker=marker,
+                    ms=4,
+                    lw=1.2,
+                    color=colour,
+                    label=method.replace("_", " "),
+                )
+            axes.set_title(f"{level} {_short(names[level])}", loc="left", fontsize=FONT - 2)
+            axes.add_patch(
+                Rectangle((0, 0.94), 1, 0.06, color=colours[level], lw=0, transform=axes.transAxes)
+            )
+            axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+        for axes in list(panels)[K:]:
+            axes.set_axis_off()
+        figure.legend(
+            handles=handles, loc="outside upper center", ncols=2, frameon=False, fontsize=FONT - 2
+        )
+        figure.supxlabel("probability given", fontsize=FONT)
+        figure.supylabel("share of hours at that level", fontsize=FONT)
+    return figure

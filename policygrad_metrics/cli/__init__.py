@@ -1,0 +1,1 @@
+"""The command line: `main.py` has the commands, the other modules their options."""

@@ -1,0 +1,305 @@
+"""The command `policygrad`.
+
+Nothing heavy is imported before a sub-command needs it, so that `--help` answers at once. Bad
+input ends with exit code 2 and one message; a comparison that cannot go on with code 1; Ctrl-C
+with 130.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from policygrad_metrics.cli import aqi as cli_aqi
+from policygrad_metrics.cli.errors import BadInputError, bad_input
+from policygrad_metrics.cli.options import add_options, read_settings
+from policygrad_metrics.cli.variance import add_variance
+from policygrad_metrics.core.checks import choose
+from policygrad_metrics.study.quiet import quiet_start, start_tensorflow
+
+_EPILOG = """examples:
+  policygrad compare --quick
+  policygrad compare --csv air.csv.gz --target pm2.5 --bins 35,75,115,150,250 --time-split date
+  policygrad compare --data wine,digits --methods cross_entropy,policy_gradient --seeds 10
+"""
+_OUT = "runs"
+_COMMANDS = ("compare", "aqi", "variance", "methods", "rewards", "datasets")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors in one line, like all others of this command."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *unused: Any) -> None:
+        from policygrad_metrics import __version__
+
+        print(f"policygrad {__version__}")
+        parser.exit()
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command."""
+    parser = _Parser(
+        prog="policygrad",
+        description="Train Keras networks on the metric itself, and compare with other losses.",
+        epilog="policygrad compare --help tells the options of a comparison.",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    compare = commands.add_parser(
+        "compare",
+        help="train the methods on data sets over several seeds and report the scores",
+        description="Train the methods on data sets over several seeds; print a table and write "
+        "the runs, a Markdown and an HTML report, and pictures. Scores are of the test part; "
+        "weights and decisions are chosen on the validation part.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_options(compare)
+    compare.set_defaults(run=_compare)
+    forecast = commands.add_parser(
+        "aqi",
+        help="forecast the levels of an air-quality scale from a station's hourly file",
+        description="Forecast air-quality levels from an hourly file, by persistence, boosting, "
+        "cross-entropy and policy gradients; print a table and write a report.",
+        epilog=cli_aqi.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    cli_aqi.add_options(forecast)
+    forecast.set_defaults(run=_aqi)
+    add_variance(commands)
+    for name, run, what in (
+        ("methods", _methods, "list the methods, a line each"),
+        ("rewards", _rewards, "list the rewards by name"),
+        ("datasets", _datasets, "list the data sets, a line each"),
+    ):
+        listing = commands.add_parser(name, help=what, description=f"{what.capitalize()}.")
+        listing.set_defaults(run=run)
+    commands.choices["methods"].add_argument(
+        "--json", action="store_true", help="all about them: tasks, paper, search ranges"
+    )
+    for command in commands.choices.values():
+        command.set_defaults(parser=command)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code.
+
+    Args:
+        arguments: Words after the command's name; those of the process if None.
+
+    >>> main(["datasets"]) == main(["datasets"]) == 0
+    breast_cancer ...
+    True
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = build_parser()
+    try:
+        if words and not words[0].startswith("-"):
+            with bad_input():
+                choose("command", words[0], _COMMANDS)
+        options, unknown = parser.parse_known_args(words)
+        if unknown:
+            _refuse(unknown, getattr(options, "parser", parser))
+        if options.command is None:
+            parser.print_help()
+            return 0
+        return options.run(options)
+    except BadInputError as error:
+        print(f"policygrad: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("policygrad: stopped; the same command goes on from here.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader has gone, as with `| head`; nothing more may be written, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _refuse(unknown: Sequence[str], parser: argparse.ArgumentParser) -> NoReturn:
+    """End with what is not known, and the nearest known option."""
+    known = re.findall(r"--[\w-]+", parser.format_help())
+    near = difflib.get_close_matches(unknown[0].partition("=")[0], known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+
+
+def _compare(options: argparse.Namespace) -> int:
+    with bad_input():
+        settings = read_settings(options)
+        datasets = settings.datasets()
+    notes = _say_about(datasets)
+    _start_tensorflow(notes)
+    with quiet_start():
+        from policygrad_metrics.study import compare as study
+    from policygrad_metrics.study.settings import directory_name
+
+    with bad_input():
+        jobs = study.plan(settings, datasets)
+    directory = Path(options.out or Path(_OUT, directory_name(settings, datasets)))
+    return _finish(
+        options,
+        notes,
+        lambda progress: study.compare(
+            settings,
+            jobs,
+            directory,
+            resume=options.resume,
+            progress=progress,
+            workers=options.workers,
+        ),
+    )
+
+
+def _aqi(options: argparse.Namespace) -> int:
+    with bad_input():
+        settings = cli_aqi.read_settings(options)
+        task = settings.task()
+    notes = _say_about([task.dataset])
+    _start_tensorflow(notes)
+    with quiet_start():
+        from policygrad_metrics.air import forecast
+    from policygrad_metrics.air.settings import directory_name
+
+    with bad_input():
+        jobs = forecast.plan(settings, task)
+    directory = Path(options.out or Path(_OUT, directory_name(settings, task)))
+    return _finish(
+        options,
+        notes,
+        lambda progress: forecast.forecast(
+            settings, jobs, directory, resume=options.resume, progress=progress
+        ),
+    )
+
+
+def _say_about(datasets: Sequence[Any]) -> Any:
+    """Say what the data are; return where all but results goes, standard error."""
+    from rich.console import Console
+
+    from policygrad_metrics.study.progress import printable
+
+    notes = Console(stderr=True)
+    for dataset in datasets:
+        notes.print(
+            printable(_about(dataset)),
+            markup=False,
+            highlight=False,
+            soft_wrap=not notes.is_terminal,
+        )
+    return notes
+
+
+def _start_tensorflow(notes: Any) -> None:
+    if notes.is_terminal:
+        notes.print("starting TensorFlow", end="\r")
+    start_tensorflow()
+
+
+def _finish(options: argparse.Namespace, notes: Any, study: Callable[[Any], Any]) -> int:
+    """Run a study, print its tables and say where its reports are."""
+    from policygrad_metrics.study.progress import showing
+    from policygrad_metrics.study.records import StudyError
+
+    try:
+        with showing(notes) as progress:
+            done = study(progress)
+    except StudyError as error:
+        print(f"policygrad: {error}", file=sys.stderr)
+        return 1 if error.running else 2
+    _print_study(done, as_json=options.json)
+    notes.print(f"{done.html}\n{done.markdown}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _about(dataset: Any) -> str:
+    counts = ", ".join(
+        f"{name} {count}" for name, count in zip(dataset.class_names, dataset.counts, strict=True)
+    )
+    lines = [f"{dataset.name}: {dataset.title}; {len(dataset)} rows, {dataset.task} ({counts})"]
+    return "\n".join([*lines, *(f"  - {note}" for note in dataset.notes)])
+
+
+def _print_study(done: Any, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from policygrad_metrics.study.grid import rich_grid
+    from policygrad_metrics.study.records import finite
+    from policygrad_metrics.study.table import rich_table
+
+    if as_json:
+        shown = {
+            "directory": str(done.directory),
+            "settings": done.settings,
+            "tables": [dataclasses.asdict(table) for table in done.tables],
+            "overall": [dataclasses.asdict(column) for column in done.overall],
+        }
+        print(json.dumps(finite(shown), indent=2, allow_nan=False))
+        return
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=110)
+    for table in done.tables:
+        console.print(rich_table(table))
+    for grid in done.more:
+        console.print(rich_grid(grid))
+
+
+def _methods(options: argparse.Namespace) -> int:
+    with quiet_start():
+        from policygrad_metrics.study.methods import METHODS, search_ranges
+    if not options.json:
+        _print_lines({name: method.summary for name, method in METHODS.items()})
+        return 0
+    names = [field.name for field in dataclasses.fields(next(iter(METHODS.values())))]
+    plain = [name for name in names if name not in ("build", "predictor")]
+    records = [
+        {name: getattr(method, name) for name in plain}
+        | {
+            "tasks": sorted(method.tasks),
+            "hyperparameters": {
+                name: dataclasses.asdict(choice) for name, choice in search_ranges(method).items()
+            },
+        }
+        for method in METHODS.values()
+    ]
+    print(json.dumps(records, indent=2))
+    return 0
+
+
+def _rewards(options: argparse.Namespace) -> int:
+    with quiet_start():
+        from policygrad_metrics.rewards import ALIASES, REWARDS
+    other: dict[str, list[str]] = {}
+    for alias, name in ALIASES.items():
+        other.setdefault(name, []).append(alias)
+    texts = {name: f"also {', '.join(other[name])}" if name in other else "" for name in REWARDS}
+    _print_lines(texts)
+    return 0
+
+
+def _datasets(options: argparse.Namespace) -> int:
+    from policygrad_metrics.data import available
+
+    _print_lines(available())
+    return 0
+
+
+def _print_lines(texts: dict[str, str]) -> None:
+    width = max(map(len, texts))
+    for name, text in texts.items():
+        print(f"{name:{width}}  {text}".rstrip())

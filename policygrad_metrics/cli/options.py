@@ -1,0 +1,232 @@
+"""The options of `policygrad compare`, and the settings they ask for.
+
+Nothing heavy is imported before the settings are made.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from policygrad_metrics.study.settings import StudySettings, TableFile
+
+#: What `--quick` changes, unless the option is given as well.
+QUICK: dict[str, Any] = {
+    "seeds": 3,
+    "methods": (
+        "majority",
+        "logistic_regression",
+        "cross_entropy",
+        "weighted_cross_entropy",
+        "policy_gradient",
+    ),
+}
+
+
+#: Options that are settings of the same name.
+_AS_THEY_ARE = (
+    "suite",
+    "data_dir",
+    "reward",
+    "seeds",
+    "seed",
+    "folds",
+    "trials",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+)
+
+
+#: And with a suite, where there is much to look at.
+QUICK_SUITE: dict[str, Any] = {
+    "epochs": 60,
+    "methods": ("majority", "logistic_regression", "cross_entropy", "policy_gradient"),
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a comparison to a parser."""
+    _add_data_options(parser.add_argument_group("data"))
+    _add_run_options(parser.add_argument_group("training"))
+    add_output_options(parser.add_argument_group("output"))
+
+
+def _add_data_options(group: Any) -> None:
+    group.add_argument("--data", metavar="NAMES", help="data sets, see policygrad datasets; "
+                       "name:reward for another reward than the set's own (default: digits_rare "
+                       "and the synthetic series pm25)")  # fmt: skip
+    group.add_argument("--suite", metavar="NAME", help="standard: 11 data sets, 24 with the files "
+                       "of --data-dir, each with the reward it is made for; published: three sets, "
+                       "linear, 10 folds, published figures beside ours")  # fmt: skip
+    group.add_argument(
+        "--data-dir", metavar="FOLDER", help="where the data sets are that are read from files"
+    )
+    group.add_argument("--csv", metavar="FILE", help="a table of your own, .csv or .csv.gz")
+    group.add_argument(
+        "--target", metavar="COLUMN", help="its column to predict; several, a,b, for 0/1 labels"
+    )
+    group.add_argument(
+        "--bins",
+        metavar="ENDS",
+        help="cut a numeric target into levels at these upper ends, 35,75,115, or into N "
+        "quantiles with quantiles:N (ends below zero: --bins=-5,0,5)",
+    )
+    group.add_argument(
+        "--time-split",
+        metavar="COLUMN",
+        nargs="?",
+        const=True,
+        default=False,
+        help="the rows are a series: train on the first, test on the last; sort by COLUMN, if "
+        "given",
+    )
+    group.add_argument(
+        "--horizon", type=int, metavar="N", help="of a series: its label is known up to N rows "
+        "before; adds persistence to the methods"
+    )  # fmt: skip
+    group.add_argument("--drop", metavar="COLUMNS", help="columns to leave out, a,b")
+    group.add_argument("--positive", metavar="LABEL", help="the positive one of two classes")
+
+
+def _add_run_options(group: Any) -> None:
+    group.add_argument(
+        "--methods", metavar="NAMES", help="a,b, or principal (default), or all; see policygrad "
+        "methods"
+    )  # fmt: skip
+    group.add_argument(
+        "--reward", metavar="NAME", help="reward for all data sets (default: each set's own)"
+    )
+    group.add_argument("--seeds", type=int, metavar="N", help="runs of each method (default: 5)")
+    group.add_argument("--seed", type=int, metavar="S", help="the first seed (default: 0)")
+    group.add_argument(
+        "--folds", type=int, metavar="K", help="cross-validate: a run for each fold, --seeds a "
+        "multiple of K (default: a random split for each seed)"
+    )  # fmt: skip
+    group.add_argument(
+        "--trials", type=int, metavar="N", help="hyper-parameter settings that each method tries, "
+        "its defaults first; the validation part chooses (default: 1)"
+    )  # fmt: skip
+    group.add_argument(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="epochs of every network (default: at least 40, and enough for 600 steps)",
+    )
+    group.add_argument("--batch-size", type=int, metavar="B", help="rows per step (default: 256)")
+    group.add_argument("--hidden", metavar="WIDTHS", help="hidden layers, 64,64 (default), or none")
+    group.add_argument(
+        "--learning-rate", type=float, metavar="RATE", help="of Adam (default: 0.001)"
+    )
+    group.add_argument(
+        "--workers", type=int, metavar="N", help="processes to train in, 0 for this one alone "
+        "(default: as many as there are cores, if there is much to do)"
+    )  # fmt: skip
+    group.add_argument("--quick", action="store_true", help="a first look: fewer seeds and methods")
+
+
+def add_output_options(group: Any) -> None:
+    """Add the options of where and how results are written."""
+    group.add_argument(
+        "--out",
+        metavar="DIR",
+        help="where to write (default: a folder below runs/ named after the settings)",
+    )
+    group.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="go on from the runs in DIR (default), or move them aside and start again",
+    )
+    group.add_argument("--json", action="store_true", help="print the tables as JSON")
+
+
+def read_settings(options: argparse.Namespace) -> StudySettings:
+    """Return the settings that the options ask for.
+
+    Raises:
+        ValueError: An option is out of range, or does not go with another.
+    """
+    from policygrad_metrics.study.settings import StudySettings
+
+    if options.workers is not None and options.workers < 0:
+        raise ValueError(f"--workers must be a whole number, 0 or more, got {options.workers}.")
+    chosen: dict[str, Any] = dict(QUICK) if options.quick else {}
+    if options.suite is not None:
+        chosen.update(_suite_settings(options))
+    for name in _AS_THEY_ARE:
+        if getattr(options, name) is not None:
+            chosen[name] = getattr(options, name)
+    if options.folds is not None and options.seeds is None:
+        chosen["seeds"] = options.folds
+    if options.methods is not None:
+        chosen["methods"] = read_names("--methods", options.methods)
+    if options.hidden is not None:
+        chosen["hidden"] = read_widths(options.hidden)
+    if options.csv is not None:
+        chosen["table"], chosen["data"] = _table(options), ()
+    else:
+        for name in ("target", "bins", "horizon", "drop", "positive"):
+            if getattr(options, name) is not None:
+                raise ValueError(f"--{name} goes with --csv FILE; give the file, or leave it out.")
+        if options.time_split:
+            raise ValueError("--time-split goes with --csv FILE; the named series have their own.")
+    if options.data is not None:
+        chosen["data"] = read_names("--data", options.data)
+    return StudySettings(**chosen)
+
+
+def _suite_settings(options: argparse.Namespace) -> dict[str, Any]:
+    from policygrad_metrics.study.suites import SUITE_SETTINGS
+
+    found = SUITE_SETTINGS.get(options.suite, {})
+    return {**found, "data": (), **(QUICK_SUITE if options.quick else {})}
+
+
+def _table(options: argparse.Namespace) -> TableFile:
+    from policygrad_metrics.study.settings import TableFile, split_names
+
+    if options.target is None:
+        raise ValueError("--csv FILE needs --target COLUMN, the column to predict.")
+    return TableFile(
+        path=options.csv,
+        target=read_names("--target", options.target),
+        bins=None if options.bins is None else _bins(options.bins),
+        time_split=options.time_split,
+        drop=() if options.drop is None else split_names(options.drop),
+        positive=options.positive,
+        horizon=options.horizon,
+    )
+
+
+def read_names(option: str, text: str) -> tuple[str, ...]:
+    """Return the names of a comma-separated option; there must be one at least."""
+    from policygrad_metrics.study.settings import split_names
+
+    names = split_names(text)
+    if not names:
+        raise ValueError(f"{option} must be one or more names, a,b, got {text!r}.")
+    return names
+
+
+def _bins(text: str) -> tuple[float, ...] | int:
+    quantiles = text.removeprefix("quantiles:")
+    try:
+        if quantiles != text:
+            return int(quantiles)
+        return tuple(float(end) for end in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"--bins must be increasing upper ends, 35,75,115, or quantiles:N, got {text!r}."
+        ) from None
+
+
+def read_widths(text: str) -> tuple[int, ...]:
+    """Return the widths of hidden layers; "none" is none."""
+    if text == "none":
+        return ()
+    try:
+        return tuple(int(width) for width in text.split(","))
+    except ValueError:
+        raise ValueError(f"--hidden must be widths, 64,64, or none, got {text!r}.") from None

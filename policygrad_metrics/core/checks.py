@@ -1,0 +1,46 @@
+"""Errors that name the argument, what is allowed, what came, and the way out."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def choose(argument: str, name: object, allowed: Iterable[str]) -> str:
+    """Return `name` if it is one of `allowed`, else raise an error that offers the nearest one.
+
+    Raises:
+        ValueError: `name` is not allowed. The message names `argument`, the nearest known
+            name if there is one, and all allowed names.
+
+    >>> choose("reward", "f1", ["f1", "accuracy"])
+    'f1'
+    >>> choose("reward", "acuracy", ["f1", "accuracy"])
+    Traceback (most recent call last):
+    ValueError: reward='acuracy' is not known; did you mean 'accuracy'? Allowed: 'accuracy', 'f1'.
+    """
+    known = sorted(allowed)
+    if isinstance(name, str) and name in known:
+        return name
+    near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    listing = ", ".join(repr(k) for k in known)
+    raise ValueError(f"{argument}={name!r} is not known{hint} Allowed: {listing}.")
+
+
+def differing_setting(old: Any, new: Any, name: str = "") -> str | None:
+    """Return "name: old value there, new value now" of the first difference, None if there is none.
+
+    >>> differing_setting({"network": {"hidden": [64]}}, {"network": {"hidden": [32]}})
+    'network.hidden was [64], now [32]'
+    """
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in [*old, *(key for key in new if key not in old)]:
+            inner = f"{name}.{key}" if name else str(key)
+            found = differing_setting(old.get(key), new.get(key), inner)
+            if found:
+                return found
+        return None
+    return None if old == new else f"{name} was {json.dumps(old)}, now {json.dumps(new)}"

@@ -1,0 +1,54 @@
+"""What the right label of a class is worth to a reward, as weights of a cross-entropy."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from policygrad_metrics.core.global_batch import over_replicas
+from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.policies.site_batch import SiteBatch
+
+#: No class is worth more than this many times the mean site, or less than its inverse.
+MOST = 20.0
+
+
+def class_worth(batch: SiteBatch, gradient: Tensor) -> Tensor:
+    """Weights of the sites, those of a class alike and 1 in the mean of the batch, `[*sites]`.
+
+        w_k = sum_{i: y_i = k} dE[R] / dlogit_i[k]  /  sum_{i: y_i = k} dE[accuracy] / dlogit_i[k]
+
+    Near the present policy a reward that is a function of each class's hits and predictions is
+    a weighted accuracy, of these weights, plus a price for each predicted class (Parambath,
+    Usunier, Grandvalet 2014). Of two classes nothing else is left: cross-entropy with these
+    weights has its best decision where the reward has it (for F1 at a probability of F1 / 2),
+    not at one half. A class whose right labels are worth nothing to the reward (the negatives of
+    recall) gets the least weight that is allowed; without any gradient all weigh alike.
+
+    Args:
+        batch: labels, logits and weights.
+        gradient: of the expected reward with respect to the logits, `[*sites, K]`.
+    """
+    K = batch.num_classes
+    truth = tf.one_hot(batch.labels, K)
+    shares = tf.ones_like(batch.labels, tf.float32) if batch.weight is None else batch.weight
+    probs = tf.exp(batch.log_probs())
+
+    def at_truth(x):
+        return tf.reduce_sum(truth * x, axis=-1)
+
+    # Of a site that is all but decided 1 - p would be rounding: the others are added up.
+    of_accuracy = at_truth(probs) * tf.reduce_sum((1.0 - truth) * probs, axis=-1)
+    per_site = tf.stack([at_truth(gradient), of_accuracy * shares, shares], axis=-1)
+    # Each label column of several is a problem of its own; one product adds up all classes.
+    truth_of, summed = (
+        tf.transpose(tf.reshape(x, [-1, batch.columns, x.shape[-1]]), [1, 0, 2])
+        for x in (truth, per_site)
+    )
+    sums = over_replicas(tf.matmul(truth_of, summed, transpose_a=True))  # [C, K, 3]
+    gained, accuracy, count = tf.unstack(sums, axis=-1)
+    worth = tf.math.divide_no_nan(tf.maximum(gained, 0.0), accuracy)
+    weighed, total = tf.unstack(tf.reduce_sum(tf.stack([worth * count, count]), axis=[1, 2]))
+    worth = tf.clip_by_value(tf.math.divide_no_nan(worth * total, weighed), 1.0 / MOST, MOST)
+    mean = tf.math.divide_no_nan(tf.reduce_sum(worth * count), total)
+    of_sites = at_truth(worth if batch.multilabel else worth[0])
+    return tf.stop_gradient(tf.math.divide_no_nan(of_sites, mean))

@@ -1,0 +1,151 @@
+"""The reward of the decisions, as a Keras metric over the whole data set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from policygrad_metrics.core.global_batch import first_of_process, gathered
+from policygrad_metrics.core.sites import flatten_sites
+from policygrad_metrics.losses.serialization import deserialize_reward, serialize_reward
+from policygrad_metrics.policies import Policy, get_policy
+from policygrad_metrics.policies.site_batch import read_batch, under_xla
+from policygrad_metrics.rewards import BlackBox, Reward, get_reward
+
+
+@keras.saving.register_keras_serializable(package="policygrad_metrics")
+class RewardMetric(keras.metrics.Metric):
+    """The reward of what the network decides, over all batches since the last reset.
+
+    Confusion counts add up over batches and the reward is computed from their sum, so the result
+    is that of the whole data set, not a mean of batch values. Rewards that are means over
+    examples (multi-label accuracy, "samples" averages) add up as such; a black box is called on
+    all examples so far, whenever the result is read.
+
+    Args:
+        reward: as for `PolicyGradientLoss`.
+        policy: as for `PolicyGradientLoss`.
+        name: by default the reward's name, so that `val_f1_macro` can be monitored.
+
+    Raises:
+        ValueError: a Python reward inside XLA.
+
+    >>> import policygrad_metrics as pgm
+    >>> metric = pgm.RewardMetric("accuracy")
+    >>> metric.update_state([0, 1], [[2.0, 0.0], [2.0, 0.0]])
+    >>> float(metric.result())
+    0.5
+    """
+
+    def __init__(
+        self,
+        reward: str | Reward | Any,
+        policy: str | Policy = "auto",
+        name: str | None = None,
+        dtype: Any = None,
+    ):
+        self.reward = get_reward(deserialize_reward(reward))
+        super().__init__(name=name or self.reward.name, dtype=dtype)
+        self.policy: Any = policy if policy == "auto" else get_policy(policy)
+        self._direction = "up"
+        self._multilabel = False
+        self._counts: Any = None
+        self._seen: list[tuple[np.ndarray, ...]] = []
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Add a batch."""
+        batch = read_batch(self.policy, y_true, y_pred, sample_weight, decides=True)
+        decisions = batch.policy.predict(y_pred)
+        self._multilabel = batch.multilabel
+        truth, labels = (flatten_sites(x, batch.multilabel) for x in (batch.labels, decisions))
+        weighted = batch.weight is not None
+        weight = batch.weight if weighted else tf.ones_like(batch.labels, tf.float32)
+        weight = flatten_sites(weight, batch.multilabel)
+        reward = self._columnwise()
+        if reward.accumulates == "nothing":
+            self._remember(truth, labels, weight)
+        elif reward.accumulates == "examples":
+            self._build([2])
+            total = tf.reduce_sum(tf.reduce_mean(weight, axis=1))
+            score = reward.form(truth, weight, batch.num_classes, weighted).score(labels[None])
+            self._counts.assign_add(tf.stack([score[0] * total, total]))
+        else:
+            K = batch.num_classes
+            self._build([batch.columns, K, K])
+            rows = tf.one_hot(truth, K) * weight[..., None]
+            self._counts.assign_add(tf.einsum("nct,nca->cta", rows, tf.one_hot(labels, K)))
+
+    def result(self):
+        """The reward of everything since the last reset; 0 before the first batch."""
+        reward = self._columnwise()
+        if reward.accumulates == "nothing":
+            return self._recalled(reward)
+        if self._counts is None:
+            return tf.constant(0.0)
+        if isinstance(reward, BlackBox):
+            self._refuse_xla()
+        if reward.accumulates == "examples":
+            return tf.math.divide_no_nan(self._counts[0], self._counts[1])
+        # Each cell of the confusion matrices is one example with its count as weight.
+        columns, K, _ = self._counts.shape
+        truth, labels = np.divmod(np.arange(K * K), K)
+        truth, labels = (np.repeat(x[:, None], columns, axis=1) for x in (truth, labels))
+        weight = tf.transpose(tf.reshape(self._counts, [columns, K * K]))
+        form = reward.form(tf.constant(truth, tf.int32), weight, K, weighted=True)
+        return form.score(tf.constant(labels[None], tf.int32))[0]
+
+    def reset_state(self):
+        """Forget all batches."""
+        self._seen.clear()
+        if self._counts is not None:
+            self._counts.assign(tf.zeros(self._counts.shape))
+
+    def _columnwise(self):
+        return self.reward.for_multilabel() if self._multilabel else self.reward
+
+    def _build(self, shape):
+        if self._counts is None:
+            self._counts = self.add_variable(tuple(shape), "zeros", dtype="float32", name="counts")
+
+    def _remember(self, truth, labels, weight):
+        self._refuse_xla()
+        batch = gathered(truth, labels, weight)
+        if not first_of_process():
+            return
+
+        def keep(*batch):
+            self._seen.append(batch)
+            return np.float32(0.0)
+
+        tf.numpy_function(keep, batch, tf.float32)
+
+    def _recalled(self, reward: Any):
+        self._refuse_xla()
+
+        def call():
+            if not self._seen:
+                return np.float32(0.0)
+            truth, labels, weight = (np.concatenate(x) for x in zip(*self._seen, strict=True))
+            weights = () if (weight == 1.0).all() else (weight,)
+            return np.float32(reward.evaluate(truth, labels, *weights))
+
+        return tf.ensure_shape(tf.numpy_function(call, [], tf.float32), [])
+
+    def _refuse_xla(self):
+        if under_xla():
+            raise ValueError(
+                f"reward {self.reward.name!r} is a Python function, which XLA cannot compile: use "
+                "model.compile(..., jit_compile=False)."
+            )
+
+    def get_config(self):
+        """The constructor's arguments."""
+        policy = self.policy if self.policy == "auto" else self.policy.get_config()
+        return {
+            **super().get_config(),
+            "reward": serialize_reward(self.reward),
+            "policy": policy,
+        }

@@ -1,0 +1,377 @@
+"""The Keras loss that trains on the reward itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from policygrad_metrics.core.checks import choose
+from policygrad_metrics.core.draws import as_seed, fold_in
+from policygrad_metrics.core.global_batch import (
+    check_strategy,
+    replica_seed,
+    replicas,
+    shared_gradient,
+)
+from policygrad_metrics.core.sites import Tensor, canonical_batch
+from policygrad_metrics.estimators import (
+    Estimator,
+    Reinforce,
+    get_estimator,
+    strongest_estimator,
+)
+from policygrad_metrics.losses.base import SiteLoss, poisoned
+from policygrad_metrics.losses.class_worth import class_worth
+from policygrad_metrics.losses.running_counts import empty_counts, estimate_beside, window_of
+from policygrad_metrics.losses.serialization import (
+    deserialize_estimator,
+    deserialize_reward,
+    serialize_estimator,
+    serialize_reward,
+)
+from policygrad_metrics.policies import BinnedRegression, Policy
+from policygrad_metrics.policies.site_batch import (
+    check_replicas,
+    mean_over_sites,
+    read_batch,
+    under_xla,
+)
+from policygrad_metrics.rewards import BlackBox, Reward, get_reward
+
+#: Weight of cross-entropy in the default loss; measured, see docs/results.md.
+DEFAULT_CROSS_ENTROPY = 0.3
+#: What the classes weigh in that cross-entropy.
+CROSS_ENTROPY_WEIGHTS = ("reward", "equal")
+
+
+def _state_variable(initial):
+    """What an estimator remembers; what is empty at first may take any size later."""
+    shape = [None] * np.ndim(initial) if np.size(initial) == 0 else None
+    # Replicas compute the same state, that of the global batch.
+    same = tf.VariableAggregation.ONLY_FIRST_REPLICA
+    return tf.Variable(initial, trainable=False, aggregation=same, shape=shape)
+
+
+def _if_healthy(healthy, new, old):
+    """The new state of a healthy batch, the old one of any other; their sizes may differ."""
+    old = tf.convert_to_tensor(old)  # a number, if nothing has been remembered yet
+    if new.shape.is_fully_defined() and new.shape == old.shape:
+        return tf.where(healthy, new, old)
+    return tf.cond(healthy, lambda: tf.identity(new), lambda: tf.identity(old))
+
+
+def _is_zero(value):
+    """Whether a term can be left out; a tensor's value is not known in a graph."""
+    return not tf.is_tensor(value) and not value
+
+
+@keras.saving.register_keras_serializable(package="policygrad_metrics")
+class PolicyGradientLoss(SiteLoss):
+    """Minus the expected reward of labels drawn from the network's policy.
+
+        loss = 1 - E[R(y, a)] + cross_entropy * CE - entropy * H + log_likelihood * NLL
+
+    E is over labels a drawn independently for each site from the policy; CE is the mean
+    cross-entropy and H the mean entropy of the policy, in nats. The gradient of E[R] comes from
+    the estimator: exact for sums of ratios (every F, Jaccard, precision, recall, accuracy and
+    kappa), by local expectation for other functions of the confusion matrix, by REINFORCE for
+    any other function (Williams 1992). The reward is scored on the batch, so batches should hold
+    several examples of every class (256 is a good size); where they cannot, `background` helps.
+
+    Args:
+        reward: a name that scikit-learn users know ("f1", "f1_macro", "accuracy",
+            "cohen_kappa_quadratic", ...), a `Reward`, or a function `f(y_true, y_pred) -> float`.
+        policy: "auto" (one output column: sigmoid; several: softmax), "softmax", "sigmoid",
+            "cumulative_link", or a `Policy`. Outputs are logits: no softmax in the last layer.
+        estimator: "auto" (the strongest that the reward allows), "exact", "local_expectation",
+            "reinforce", or an `Estimator`.
+        cross_entropy: weight of the cross-entropy that is mixed in (Ranzato 2016). It carries a
+            fresh network to where the reward has a gradient; see docs/results.md for what was
+            measured. 0 trains on the reward alone.
+        cross_entropy_weights: "reward" weighs each class in the cross-entropy by what its right
+            labels are worth to the reward (`class_worth`), for rewards that see classes apart
+            (every F, Jaccard, precision, recall; MCC, G-mean, balanced accuracy) and estimators
+            without much noise (not REINFORCE); "equal", and all others: plain cross-entropy.
+        entropy: weight of the policy's entropy, which keeps it exploring.
+        background: "running" takes the gradient of the reward of the batch *and* of running
+            counts of earlier batches, so that a batch without a rare class knows of it; a number
+            is the window, in examples ("running": 512). The reported value stays the batch's own.
+            The counts are part of the loss's `variables` and of its config, so a saved model
+            brings them along. Rewards that are means over examples need and use none.
+        log_likelihood: weight of NLL, the mean of `-log_density` of the target values: with
+            `BinnedRegression` it keeps the predicted concentration itself good.
+        seed: of the sampling estimators. Draws are keyed by the seed and the outputs
+            themselves: nothing is counted, so validation cannot disturb training.
+        reduction: as in Keras. The value is per batch; "sum" multiplies it by the batch size.
+        name: as in Keras.
+
+    `sample_weight`, `class_weight` and masks enter the counts: weight 2 is the example twice.
+
+    Raises:
+        ValueError: unknown names; a weight below 0, or of the log-likelihood for a policy without
+            values; a background for a Python reward or under tf.distribute; labels outside the
+            classes; outputs that are NaN or do not fit the policy; a Python reward inside XLA.
+            Under XLA (Keras's default where there is a GPU) values cannot be checked by an error:
+            a label outside the classes gives a NaN loss and a zero gradient. NaN inputs give a NaN
+            loss too, but also spoil the weights, as the gradient of a kernel contains its inputs.
+            `StopOnBadBatch` turns both into an error that names the batch.
+
+    With `BinnedRegression` and a learned scale keep some cross-entropy or log-likelihood: the
+    reward alone is content with a scale of zero, which makes the policy a hard step again.
+
+    >>> import keras, policygrad_metrics as pgm
+    >>> loss = pgm.PolicyGradientLoss("accuracy", cross_entropy=0.0)
+    >>> float(loss([0, 1], [[0.0, 0.0], [0.0, 0.0]]))
+    0.5
+    """
+
+    def __init__(
+        self,
+        reward: str | Reward | Any,
+        policy: str | Policy = "auto",
+        estimator: str | Estimator = "auto",
+        cross_entropy: float = DEFAULT_CROSS_ENTROPY,
+        entropy: float = 0.0,
+        seed: int = 0,
+        reduction: str = "sum_over_batch_size",
+        name: str = "policy_gradient_loss",
+        dtype: Any = None,
+        log_likelihood: float = 0.0,
+        background: str | float | None = None,
+        cross_entropy_weights: str = "reward",
+    ):
+        check_strategy()
+        super().__init__(policy, name, reduction, dtype)
+        self.reward = get_reward(deserialize_reward(reward))
+        self.estimator: Any = (
+            estimator if estimator == "auto" else get_estimator(deserialize_estimator(estimator))
+        )
+        weights = {
+            "cross_entropy": cross_entropy,
+            "entropy": entropy,
+            "log_likelihood": log_likelihood,
+        }
+        for argument, value in weights.items():
+            number = isinstance(value, numbers.Real) and 0.0 <= float(value) < float("inf")
+            if not (number or tf.is_tensor(value)):
+                raise ValueError(f"{argument} must be a finite number, 0 or more; it is {value!r}.")
+        if not (_is_zero(log_likelihood) or isinstance(self.policy, BinnedRegression)):
+            raise ValueError(
+                f"log_likelihood={log_likelihood!r} needs a policy that predicts a value, "
+                f"BinnedRegression; policy={policy!r} predicts labels only: use cross_entropy=."
+            )
+        self.cross_entropy = cross_entropy
+        self.cross_entropy_weights = choose(
+            "cross_entropy_weights", cross_entropy_weights, CROSS_ENTROPY_WEIGHTS
+        )
+        self.entropy = entropy
+        self.log_likelihood = log_likelihood
+        self.seed = seed
+        self.background = background
+        self._window = window_of(background)
+        if background is not None and self.reward.accumulates == "nothing":
+            raise ValueError(
+                f"background={background!r} keeps confusion counts, but the reward "
+                f"{self.reward.name!r} is a Python function of examples: write it as a "
+                "CountReward, or leave background=None."
+            )
+        # A loss that is made inside a graph can keep nothing; `stateless_call` is for those.
+        self._keeps = tf.executing_eagerly()
+        initial = self._estimator_state() if self._keeps else ()
+        self._state = tuple(_state_variable(x) for x in initial)
+        self._counts: Any = None
+
+    @property
+    def variables(self) -> list[Any]:
+        """What the loss remembers from one training step to the next."""
+        return [*self._state, *([] if self._counts is None else [self._counts])]
+
+    def restore(self, values: Sequence[Any]) -> None:
+        """Take back what `variables` held, running counts that are yet to be made included."""
+        for variable, value in zip(self._state, values, strict=False):
+            variable.assign(value)
+        counts = values[len(self._state) :]
+        if counts and self._counts is None:
+            self._counts = tf.Variable(counts[0], trainable=False, name="running_counts")
+        elif self._counts is not None:
+            self._counts.assign(counts[0] if counts else tf.zeros(self._counts.shape))
+
+    def initial_state(self, num_classes: int | None = None, columns: int = 1) -> tuple[Any, ...]:
+        """What the estimator (a moving average, say) and running counts start from.
+
+        Args:
+            num_classes: K, needed with a background.
+            columns: label columns.
+        """
+        if self._window is None:
+            return self._estimator_state()
+        if num_classes is None:
+            raise ValueError("num_classes must be given for the running counts of a background.")
+        return (*self._estimator_state(), empty_counts(num_classes, columns))
+
+    def _estimator_state(self):
+        return () if self.estimator == "auto" else self.estimator.initial_state()
+
+    def _remembered(self, batch):
+        """The variables, made where the number of classes is known for the first time."""
+        if self._window is None:
+            return self._state
+        if replicas() > 1:
+            raise ValueError(
+                "background= is not available under a tf.distribute strategy: use larger global "
+                "batches instead."
+            )
+        shape = [batch.columns, batch.num_classes, batch.num_classes]
+        if self._counts is None and self._keeps:
+            with tf.init_scope():
+                self._counts = tf.Variable(tf.zeros(shape), trainable=False, name="running_counts")
+        if self._counts is not None and self._counts.shape != shape:
+            raise ValueError(
+                f"this loss keeps running counts of shape {self._counts.shape} and now meets "
+                f"outputs with counts of shape {shape}: use a loss of its own for each model."
+            )
+        return (*self._state, tf.zeros(shape) if self._counts is None else self._counts)
+
+    def stateless_call(
+        self, y_true, y_pred, state: tuple[Any, ...], sample_weight=None
+    ) -> tuple[Tensor, tuple]:
+        """The loss and the next state, with nothing assigned (as Keras's layers have it).
+
+        Args:
+            y_true: as for `call`.
+            y_pred: as for `call`.
+            state: `initial_state()`, or what the previous call returned.
+            sample_weight: as for `__call__`.
+        """
+        batch = read_batch(self.policy, y_true, y_pred, sample_weight)
+        fixed = tf.stop_gradient(batch.logits)
+        estimator = self._estimator(batch)
+        estimate = self._estimate(batch, estimator, fixed, state)
+        # A plane through the value with the estimate's slope. TensorFlow never frees the graphs
+        # that tf.custom_gradient was traced in, which a study of many programs would notice.
+        slope = tf.where(batch.healthy, estimate.gradient, 0.0)
+        reward = estimate.value + tf.reduce_sum(slope * (batch.logits - fixed))
+        pairs = zip(estimate.state, state, strict=True)
+        after = tuple(_if_healthy(batch.healthy, new, old) for new, old in pairs)
+        loss = self._combined(batch, reward, self._site_weights(batch, estimator, slope))
+        return poisoned(loss, batch.healthy), after
+
+    def batch_loss(self, batch):
+        """`1 - E[R]` and the terms that are mixed in, of one batch: the one of all replicas."""
+        check_replicas(self.reduction, self.variables)
+        return shared_gradient(self._combined(batch, *self._expected_reward(batch)))
+
+    def _combined(self, batch, expected_reward, site_weights):
+        loss = 1.0 - expected_reward
+        if not _is_zero(self.log_likelihood):
+            density = batch.policy.log_density(batch.y_true, batch.outputs)
+            loss -= self.log_likelihood * mean_over_sites(density, batch)
+        if _is_zero(self.cross_entropy) and _is_zero(self.entropy):
+            return loss
+        log_probs = batch.log_probs()
+        if not _is_zero(self.cross_entropy):
+            chosen = tf.one_hot(batch.labels, batch.num_classes) * log_probs
+            log_right = site_weights * tf.reduce_sum(chosen, axis=-1)
+            loss -= self.cross_entropy * mean_over_sites(log_right, batch)
+        if not _is_zero(self.entropy):
+            plogp = tf.reduce_sum(tf.exp(log_probs) * log_probs, axis=-1)
+            loss += self.entropy * mean_over_sites(plogp, batch)
+        return loss
+
+    def _site_weights(self, batch, estimator, gradient):
+        """What each site weighs in the cross-entropy."""
+        weighed = (
+            self.cross_entropy_weights == "reward"
+            and not _is_zero(self.cross_entropy)
+            and self.reward.sees_classes_apart
+            and not isinstance(estimator, Reinforce)
+        )
+        return class_worth(batch, gradient) if weighed else tf.constant(1.0)
+
+    def _expected_reward(self, batch):
+        """E[R], and the sites' weights that follow from its gradient."""
+        remembered = self._remembered(batch)
+        state = tuple(tf.convert_to_tensor(v) for v in remembered)
+        estimator = self._estimator(batch)
+
+        def expected_reward(logits):
+            estimate = self._estimate(batch, estimator, logits, state)
+
+            def gradient(upstream, _):
+                # Only training runs this: validation leaves a moving average alone.
+                for variable, value in zip(self.variables, estimate.state, strict=False):
+                    variable.assign(_if_healthy(batch.healthy, value, variable))
+                return tf.where(batch.healthy, upstream * estimate.gradient, 0.0)
+
+            weights = self._site_weights(batch, estimator, estimate.gradient)
+            return (estimate.value, weights), gradient
+
+        wrapped: Any = tf.custom_gradient(expected_reward)
+        return wrapped(batch.logits)
+
+    def _reward_of(self, batch):
+        return self.reward.for_multilabel() if batch.multilabel else self.reward
+
+    def _estimator(self, batch):
+        if self.estimator != "auto":
+            return self.estimator
+        plain = batch.weight is None and self._window is None and replicas() == 1
+        return strongest_estimator(
+            self._reward_of(batch),
+            batch.num_classes,
+            multilabel_columns=batch.columns,
+            unweighted_sites=batch.labels.shape.num_elements() if plain else None,
+        )
+
+    def _estimate(self, batch, estimator, logits, state):
+        reward = self._reward_of(batch)
+        if isinstance(reward, BlackBox) and under_xla():
+            raise ValueError(
+                f"reward {reward.name!r} is a Python function, which XLA cannot compile: use "
+                "model.compile(..., jit_compile=False)."
+            )
+        seed = None
+        if estimator.stochastic:
+            seed = replica_seed(fold_in(as_seed(self.seed), logits))
+        own, counts = (state, ()) if self._window is None else (state[:-1], state[-1:])
+        options = {"sample_weight": batch.weight, "seed": seed, "state": own}
+        if not counts or reward.accumulates != "counts":
+            estimate = estimator(logits, reward, batch.labels, **options)
+            return dataclasses.replace(estimate, state=(*estimate.state, *counts))
+        sites = canonical_batch(logits, batch.labels, batch.weight, batch.multilabel)
+
+        def score(reward):
+            return estimator(logits, reward, batch.labels, **options)
+
+        return estimate_beside(score, reward, sites, counts[0], self._window)
+
+    def get_config(self):
+        """The constructor's arguments; functions of your own must be registered with Keras."""
+        counts = {} if self._counts is None else {"running_counts": self._counts.numpy().tolist()}
+        return {
+            **super().get_config(),
+            **counts,
+            "background": self.background,
+            "reward": serialize_reward(self.reward),
+            "estimator": serialize_estimator(self.estimator),
+            "cross_entropy": self.cross_entropy,
+            "cross_entropy_weights": self.cross_entropy_weights,
+            "entropy": self.entropy,
+            "log_likelihood": self.log_likelihood,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """The inverse of `get_config`, running counts included."""
+        arguments = {key: value for key, value in config.items() if key != "running_counts"}
+        loss = cls(**arguments)
+        if "running_counts" in config:
+            loss._counts = tf.Variable(config["running_counts"], trainable=False)
+        return loss

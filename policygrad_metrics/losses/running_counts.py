@@ -1,0 +1,82 @@
+"""Running counts of the rest of the data set, beside which a batch is scored.
+
+A window of W examples, exponentially forgotten, stands for the rest of the data. After a batch of
+weight B, whose expected confusion counts under the policy are E,
+
+    counts <- (counts + E) W / (W + B)            so that counts come to W examples in all
+
+and the next batch's gradient is that of the reward of both together, times (W + B) / B, because the
+batch stands for all of those examples. In the limit of a large W that is the stochastic
+compositional gradient of Wang, Fang & Liu (2017): the metric's slope at running counts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from policygrad_metrics.core.sites import Batch, Tensor
+from policygrad_metrics.estimators import Estimate
+from policygrad_metrics.rewards import Reward
+from policygrad_metrics.rewards.background import WithBackground
+
+#: Examples in the window of `background="running"`; measured, see docs/results.md.
+WINDOW = 512.0
+
+
+def window_of(background: Any) -> Any:
+    """The number of examples in the window, None without one.
+
+    Raises:
+        ValueError: it is neither None, "running" nor a positive number.
+
+    >>> window_of("running") == WINDOW, window_of(500)
+    (True, 500)
+    """
+    if background is None or tf.is_tensor(background):
+        return background
+    if background == "running":
+        return WINDOW
+    if isinstance(background, str | bool) or not 0.0 < background < float("inf"):
+        raise ValueError(
+            'background must be None, "running", or the number of examples in the window of '
+            f"running counts, more than 0; it is {background!r}."
+        )
+    return background
+
+
+def empty_counts(num_classes: int, columns: int) -> np.ndarray:
+    """The counts before the first batch, `[C, K, K]`."""
+    return np.zeros([columns, num_classes, num_classes], np.float32)
+
+
+def estimate_beside(
+    score: Callable[[Reward], Estimate], reward: Reward, batch: Batch, counts: Tensor, window: Any
+) -> Estimate:
+    """The estimate of a batch beside running counts; the last of its state are the next counts.
+
+    Its value is that of the batch alone, so that the loss means the same in training and
+    validation; its gradient is that of the batch beside the counts.
+
+    Args:
+        score: estimates a reward on the batch.
+        reward: one that accumulates counts.
+        batch: logits, truth and weights in canonical shape.
+        counts: `[C, K, K]`.
+        window: W.
+    """
+    columns, K, _ = counts.shape
+    alone, beside = score(reward), score(WithBackground(reward, counts))
+    own = tf.reduce_sum(batch.weight) / columns
+    others = tf.reduce_sum(counts) / columns
+    scale = 1.0 + tf.math.divide_no_nan(others, own)
+    truth = tf.one_hot(batch.y_true, K) * batch.weight[..., None]
+    expected = tf.einsum("nct,nca->cta", truth, tf.nn.softmax(batch.logits))
+    after = (counts + expected) * (window / (window + own))
+    return dataclasses.replace(
+        alone, gradient=scale * beside.gradient, state=(*beside.state, after)
+    )

@@ -1,0 +1,86 @@
+"""Rewards and estimators as plain values that Keras can save, own functions included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from policygrad_metrics import rewards
+from policygrad_metrics.core.checks import choose
+from policygrad_metrics.estimators import Estimator, estimator_config
+from policygrad_metrics.rewards import Reward
+
+
+def serialize_reward(reward: Reward) -> dict[str, Any]:
+    """A reward's class and fields.
+
+    Functions are saved as Keras saves them: by name if they are registered with
+    `keras.saving.register_keras_serializable`, so that loading finds them again.
+
+    >>> from policygrad_metrics.rewards import get_reward
+    >>> serialize_reward(get_reward("accuracy"))
+    {'class': 'Accuracy', 'config': {'multilabel': False}}
+    """
+    config = {
+        key: keras.saving.serialize_keras_object(value) if callable(value) else value
+        for key, value in reward.get_config().items()
+    }
+    return {"class": type(reward).__name__, "config": config}
+
+
+def deserialize_reward(reward: Any) -> Any:
+    """The inverse of `serialize_reward`; anything else comes back as it is.
+
+    >>> from policygrad_metrics.rewards import get_reward
+    >>> deserialize_reward(serialize_reward(get_reward("f2_macro"))) == get_reward("f2_macro")
+    True
+    """
+    if not (isinstance(reward, dict) and set(reward) == {"class", "config"}):
+        return reward
+    known = {c.__name__: c for c in vars(rewards).values() if isinstance(c, type)}
+    config = {
+        key: keras.saving.deserialize_keras_object(value) if isinstance(value, dict) else value
+        for key, value in reward["config"].items()
+    }
+    return known[choose("reward", reward["class"], known)].from_config(config)
+
+
+def serialize_estimator(estimator: str | Estimator) -> Any:
+    """An estimator's name and settings, rewards among them as `serialize_reward` has them.
+
+    >>> from policygrad_metrics.estimators import ControlVariate
+    >>> serialize_estimator(ControlVariate("f1_macro"))["config"]["proxy"]
+    'f1_macro'
+    """
+    plain = estimator if isinstance(estimator, str) else estimator_config(estimator)
+    if not isinstance(plain, Mapping):
+        return plain
+    config = {key: _plain(value) for key, value in plain["config"].items()}
+    return {**plain, "config": config}
+
+
+def deserialize_estimator(estimator: Any) -> Any:
+    """The inverse of `serialize_estimator`, for `get_estimator`; anything else as it is.
+
+    >>> from policygrad_metrics.estimators import ControlVariate, get_estimator
+    >>> estimator = ControlVariate("f1_macro", samples=4)
+    >>> get_estimator(deserialize_estimator(serialize_estimator(estimator))) == estimator
+    True
+    """
+    if not isinstance(estimator, Mapping):
+        return estimator
+    config = {
+        key: [deserialize_reward(one) for one in value]
+        if isinstance(value, list | tuple)
+        else deserialize_reward(value)
+        for key, value in estimator["config"].items()
+    }
+    return {**estimator, "config": config}
+
+
+def _plain(value):
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return serialize_reward(value) if isinstance(value, Reward) else value

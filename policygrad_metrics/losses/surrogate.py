@@ -1,0 +1,84 @@
+"""Keras losses that are surrogates of a metric, on the same outputs and policies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from policygrad_metrics.core.sites import canonical_batch
+from policygrad_metrics.losses.base import SiteLoss
+from policygrad_metrics.policies import Policy
+from policygrad_metrics.surrogates import get_surrogate
+
+
+@keras.saving.register_keras_serializable(package="policygrad_metrics")
+class SurrogateLoss(SiteLoss):
+    """A differentiable surrogate of a metric as a Keras loss, on the same outputs and policies.
+
+    Args:
+        surrogate: "cross_entropy", "weighted_cross_entropy", "focal", "soft_f1",
+            "double_soft_f1", ...; see `policygrad_metrics.surrogates`.
+        policy: as for `PolicyGradientLoss`.
+        hyperparameters: the surrogate's own, such as `gamma=` for focal.
+        reduction, name: as in Keras.
+
+    >>> import policygrad_metrics as pgm
+    >>> round(float(pgm.SurrogateLoss("cross_entropy")([1], [[0.0, 0.0, 0.0, 0.0]])), 3)
+    1.386
+    """
+
+    def __init__(
+        self,
+        surrogate: str,
+        policy: str | Policy = "auto",
+        reduction: str = "sum_over_batch_size",
+        name: str = "surrogate_loss",
+        dtype: Any = None,
+        **hyperparameters: Any,
+    ):
+        super().__init__(policy, name, reduction, dtype)
+        self.surrogate = surrogate
+        self.hyperparameters = hyperparameters
+        self._function = get_surrogate(surrogate)
+
+    def batch_loss(self, batch):
+        """The surrogate of one batch."""
+        sites = canonical_batch(batch.logits, batch.labels, batch.weight, batch.multilabel)
+        return self._function(sites.logits, sites.y_true, sites.weight, **self.hyperparameters)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {**super().get_config(), "surrogate": self.surrogate, **self.hyperparameters}
+
+
+@keras.saving.register_keras_serializable(package="policygrad_metrics")
+class FocalLoss(SurrogateLoss):
+    """Focal loss from logits: `-alpha (1 - p_t)^gamma log p_t` (Lin et al. 2017).
+
+    Args:
+        gamma: 0 or more; 0 is cross-entropy.
+        alpha: None, the weight of class 1 of two, or one weight per class.
+        policy, reduction, name: as for `PolicyGradientLoss`.
+
+    >>> import policygrad_metrics as pgm
+    >>> round(float(pgm.FocalLoss(gamma=0.0)([1], [[0.0, 0.0]])), 4)
+    0.6931
+    """
+
+    def __init__(
+        self,
+        gamma=2.0,
+        alpha=None,
+        policy="auto",
+        reduction="sum_over_batch_size",
+        name="focal_loss",
+        dtype=None,
+    ):
+        super().__init__("focal", policy, reduction, name, dtype, gamma=gamma, alpha=alpha)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        config = super().get_config()
+        del config["surrogate"]
+        return config

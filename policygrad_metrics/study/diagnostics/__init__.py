@@ -1,0 +1,15 @@
+"""Diagnostics: how good is the gradient?.
+
+`measure_gradients` sets every estimator side by side on one batch, with the exact gradient as the
+truth. `policygrad variance` is the command.
+"""
+
+from policygrad_metrics.study.diagnostics.measure import measure_gradients
+from policygrad_metrics.study.diagnostics.report import GradientReport
+from policygrad_metrics.study.diagnostics.toys import toy_problem
+
+__all__ = [
+    "GradientReport",
+    "measure_gradients",
+    "toy_problem",
+]

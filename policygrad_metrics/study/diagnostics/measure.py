@@ -1,0 +1,212 @@
+"""Every estimator on one batch: bias, variance, direction, time and reward calls."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from policygrad_metrics.estimators import Estimator
+from policygrad_metrics.policies import Policy
+from policygrad_metrics.policies.site_batch import SiteBatch, read_batch
+from policygrad_metrics.rewards import Reward, get_reward
+from policygrad_metrics.study.diagnostics.calls import Calls, CountedReward
+from policygrad_metrics.study.diagnostics.lineup import lineup
+from policygrad_metrics.study.diagnostics.report import GradientReport
+from policygrad_metrics.study.diagnostics.truth import find_truth
+
+#: Timed calls of an estimator that draws nothing.
+_TIMED = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class _Batch:
+    """What every estimator is given."""
+
+    logits: Any
+    reward: Reward
+    labels: Any
+    weight: Any
+
+    def estimate(self, estimator, seed, state, reward=None):
+        return estimator(
+            self.logits,
+            reward or self.reward,
+            self.labels,
+            sample_weight=self.weight,
+            seed=seed,
+            state=state,
+        )
+
+
+def measure_gradients(
+    y_true: Any,
+    outputs: Any,
+    reward: str | Reward | Any,
+    *,
+    policy: str | Policy = "auto",
+    estimators: Iterable[str] | Mapping[str, Estimator] | None = None,
+    samples: int = 16,
+    draws: int = 256,
+    warm_up: int = 256,
+    truth: str | Estimator | Any = "auto",
+    sample_weight: Any = None,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> GradientReport:
+    """Set estimators of the policy gradient side by side on one batch.
+
+    With G the true gradient with respect to the logits, g one draw of an estimator and m the mean
+    over draws, relative to |G|:
+
+        bias = |m - G|      variance = E|g - m|^2      error = E|g - G|^2
+        signal_to_noise = |m| / sqrt(E|g - m|^2)       cosine = mean of cos(g, G)
+
+    all but the last two divided by |G| or |G|^2. The bias has its own noise taken off
+    (`bias^2 = |m - G|^2 - variance / draws`, 0 where that is negative); `bias_noise` is what noise
+    alone would show.
+
+    Args:
+        y_true: as for `PolicyGradientLoss`, `[*sites]` and so on.
+        outputs: the network's outputs on the batch, at any moment of training: `model(x)`.
+        reward: a name, a `Reward` or a Python function.
+        policy: as for `PolicyGradientLoss`.
+        estimators: names, or a dictionary of name to `Estimator`; None for all that can serve
+            the reward. "reinforce_none", "reinforce_greedy" and so on name its baselines.
+        samples: S of the estimators that are given by name.
+        draws: gradients drawn of each.
+        warm_up: unmeasured draws for those that learn (moving averages, REBAR, RELAX).
+        truth: "auto" (the exact gradient, else enumeration, else local expectation with so many
+            samples that its own error, `truth_error`, is small), an `Estimator`, or the gradient
+            itself, shaped like the logits.
+        sample_weight: as in Keras.
+        seed: of all draws.
+        progress: called with each estimator's name before it is measured.
+
+    Returns:
+        A `GradientReport`.
+
+    Raises:
+        ValueError: unknown names, bad shapes or values, or a true gradient of zero.
+        TypeError: no truth is known for this reward at this size; the message names the way out.
+
+    >>> import policygrad_metrics as pgm
+    >>> y_true, logits = pgm.diagnostics.toy_problem(12, 2)
+    >>> report = pgm.diagnostics.measure_gradients(
+    ...     y_true, logits, "accuracy", estimators=["exact", "coma"], samples=4, draws=64
+    ... )
+    >>> [row["estimator"] for row in report.records]
+    ['exact', 'coma']
+    >>> report.records[0]["error"] < 1e-9 < report.records[1]["error"]
+    True
+    """
+    if int(draws) != draws or draws < 2:
+        raise ValueError(f"draws must be a whole number, at least 2; it is {draws}.")
+    reward = get_reward(reward)
+    read = read_batch(policy, y_true, outputs, sample_weight)
+    batch = _Batch(
+        tf.stop_gradient(read.logits),
+        reward.for_multilabel() if read.multilabel else reward,
+        read.labels,
+        read.weight,
+    )
+    chosen = lineup(estimators, samples)
+    known = find_truth(truth, batch, seed)
+    norm = float(np.linalg.norm(known.gradient))
+    if norm == 0.0:
+        raise ValueError(
+            "the true gradient is zero, so nothing can be measured relative to it: the policy "
+            "is already certain everywhere, or the reward does not depend on the labels."
+        )
+    records, skipped = [], {}
+    for name, estimator in chosen.items():
+        if progress:
+            progress(name)
+        try:
+            calls = Calls()
+            counted = CountedReward(batch.reward, calls, multilabel=batch.reward.multilabel)
+            batch.estimate(estimator, [seed, 0], estimator.initial_state(), counted)
+        except (TypeError, ValueError) as error:
+            if estimators is not None:
+                raise
+            skipped[name] = str(error)
+            continue
+        numbers = _measure(estimator, batch, known.gradient, draws, warm_up, seed)
+        records.append(
+            {
+                "estimator": name,
+                "samples": getattr(estimator, "samples", None),
+                "unbiased": estimator.unbiased,
+                **numbers,
+                "reward_calls": calls.scored,
+                "flipped_sets": calls.flipped,
+                "soft_scores": calls.soft,
+            }
+        )
+    return GradientReport(
+        records=records,
+        skipped=skipped,
+        setting={
+            "reward": reward.name,
+            **_shape(read),
+            "draws": draws,
+            "seed": seed,
+            "expected_reward": known.value,
+            "truth": known.name,
+            "truth_error": known.error,
+        },
+    )
+
+
+def _shape(read: SiteBatch) -> dict[str, Any]:
+    return {"sites": int(np.prod(read.labels.shape)), "classes": read.num_classes}
+
+
+def _measure(estimator, batch, truth, draws, warm_up, seed):
+    """The numbers of one estimator."""
+    run = tf.function(
+        lambda key, state: _gradient_and_state(batch, estimator, key, state), autograph=False
+    )
+    state = tuple(tf.constant(x, tf.float32) for x in estimator.initial_state())
+    for step in range(warm_up if state else 1):
+        _, state = run(tf.constant([seed + 1, step]), state)
+    count = draws if estimator.stochastic else 1
+    mean, squares, cosines, seconds = np.zeros_like(truth), 0.0, 0.0, []
+    norm = float(np.linalg.norm(truth))
+    for draw in range(count if estimator.stochastic else _TIMED):
+        key = tf.constant([seed + 2, draw])
+        start = time.perf_counter()
+        gradient, state = run(key, state)
+        gradient = gradient.numpy().astype(np.float64)
+        seconds.append(time.perf_counter() - start)
+        if draw < count:
+            mean += gradient / count
+            squares += float(((gradient - truth) ** 2).sum()) / count
+            cosines += _cosine(gradient, truth) / count
+    off = float(((mean - truth) ** 2).sum())
+    variance = max(squares - off, 0.0) * count / max(count - 1, 1)
+    bias = math.sqrt(max(off - variance / count, 0.0))
+    return {
+        "bias": bias / norm,
+        "bias_noise": math.sqrt(variance / count) / norm,
+        "variance": variance / norm**2,
+        "error": squares / norm**2,
+        "cosine": cosines,
+        "signal_to_noise": float(np.linalg.norm(mean) / math.sqrt(variance)) if variance else None,
+        "milliseconds": 1e3 * float(np.median(seconds)),
+    }
+
+
+def _gradient_and_state(batch, estimator, key, state):
+    estimate = batch.estimate(estimator, key, state)
+    return estimate.gradient, estimate.state
+
+
+def _cosine(a, b):
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float((a * b).sum()) / norms if norms else 0.0

@@ -1,0 +1,38 @@
+"""The table of methods: name -> how its loss is built, or which model it is.
+
+Read `base.py` (what a method is) and `registry.py` (the table and its names); the rows are in
+`surrogate_methods.py`, `gradient_methods.py`, `relaxed_methods.py`, `keras_methods.py`,
+`level_methods.py` and `sklearn_methods.py`. `search.py` draws hyper-parameters.
+
+To add a method, add its row to the `ROWS` of one of these files.
+"""
+
+from policygrad_metrics.study.methods.base import (
+    LEARNING_RATE,
+    TASKS,
+    Choice,
+    Loss,
+    Method,
+    TaskInfo,
+)
+from policygrad_metrics.study.methods.registry import METHODS, get_method, methods_for
+from policygrad_metrics.study.methods.search import (
+    LEARNING_RATE_SCALE,
+    search_ranges,
+    trial_hyperparameters,
+)
+
+__all__ = [
+    "LEARNING_RATE",
+    "LEARNING_RATE_SCALE",
+    "METHODS",
+    "TASKS",
+    "Choice",
+    "Loss",
+    "Method",
+    "TaskInfo",
+    "get_method",
+    "methods_for",
+    "search_ranges",
+    "trial_hyperparameters",
+]

@@ -1,0 +1,66 @@
+"""The fixed list of trials: hyper-parameters as a pure function of their place."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from policygrad_metrics.study.methods.base import LEARNING_RATE, Choice, Method
+from policygrad_metrics.study.methods.registry import get_method
+
+#: Every network's learning rate is searched alike: a factor on the study's learning rate.
+LEARNING_RATE_SCALE = Choice(1.0, 0.1, 10.0, log=True)
+
+
+def search_ranges(method: str | Method) -> dict[str, Choice]:
+    """Return what the trials of a method vary: its own hyper-parameters, and the learning rate.
+
+    >>> sorted(search_ranges("focal"))
+    ['gamma', 'learning_rate_scale']
+    """
+    row = get_method(method)
+    ranges = dict(row.hyperparameters)
+    return ranges if row.build is None else {**ranges, LEARNING_RATE: LEARNING_RATE_SCALE}
+
+
+def trial_hyperparameters(study_seed: int, method: str | Method, trial: int) -> dict[str, float]:
+    """Return the hyper-parameters of one trial.
+
+    Trial 0 has the defaults; the others are drawn from the fixed ranges (random search: Bergstra,
+    Bengio 2012), each number from its own stream, keyed by SHA-256 of (study seed, method, trial,
+    name). Nothing else matters: not the order of calls, nor other methods or hyper-parameters.
+
+    Args:
+        study_seed: whole number.
+        method: a method or its name.
+        trial: whole number, 0 or more.
+
+    Returns:
+        name -> value; for networks with "learning_rate_scale", the factor on the learning rate.
+
+    Raises:
+        ValueError: the method is not known, or a number is no whole number.
+
+    >>> trial_hyperparameters(0, "focal", 0)
+    {'gamma': 2.0, 'learning_rate_scale': 1.0}
+    >>> trial_hyperparameters(0, "focal", 7) == trial_hyperparameters(0, "focal", 7)
+    True
+    """
+    for argument, value in (("study_seed", study_seed), ("trial", trial)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+            raise ValueError(f"{argument} must be a whole number, 0 or more; it is {value!r}.")
+    row = get_method(method)
+    choices = search_ranges(row)
+    if trial == 0:
+        return {name: choice.default for name, choice in choices.items()}
+    return {
+        name: choice.at(_share(int(study_seed), row.name, int(trial), name))
+        for name, choice in choices.items()
+    }
+
+
+def _share(*key: int | str) -> float:
+    digest = hashlib.sha256("\0".join(map(str, key)).encode()).digest()
+    words = np.frombuffer(digest, dtype="<u4").tolist()
+    return float(np.random.default_rng(np.random.SeedSequence(words)).random())

@@ -1,0 +1,261 @@
+"""`finetune`: tune a trained model on the metric, and spoil nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from policygrad_metrics.estimators import Estimator
+from policygrad_metrics.losses.heads import last_layer, model_policy, squashing_layer
+from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY, PolicyGradientLoss
+from policygrad_metrics.policies import Policy, Sigmoid, Softmax
+from policygrad_metrics.rewards import BlackBox, Reward, get_reward
+from policygrad_metrics.training.finetune_validation import FineTuned, Validation, stratified_rows
+from policygrad_metrics.training.shuffling import shuffled_batches
+
+
+def finetune(
+    model: keras.Model,
+    x: Any,
+    y: Any = None,
+    *,
+    reward: str | Reward | Any,
+    validation_data: Any = None,
+    validation_split: float = 0.2,
+    sample_weight: Any = None,
+    epochs: int = 20,
+    batch_size: int = 256,
+    learning_rate: float = 3e-4,
+    policy: str | Policy = "auto",
+    estimator: str | Estimator = "auto",
+    cross_entropy: float = DEFAULT_CROSS_ENTROPY,
+    patience: int | None = 5,
+    cautious: bool = True,
+    seed: int = 0,
+    jit_compile: Any = "auto",
+    verbose: Any = 0,
+) -> FineTuned:
+    """Tune a model that was trained with cross-entropy, say, on the metric itself.
+
+    Trains the model's trainable weights with `PolicyGradientLoss(reward)` and Adam. After every
+    epoch the reward of the decisions on validation data is taken; epoch 0 is the model as given.
+    In the end the model holds the weights of the best epoch, or bit for bit those it came with.
+    How the model was compiled, its optimizer's state and its final softmax or sigmoid (left out
+    while training) stay as they were; frozen layers stay frozen.
+
+    The best of many epochs looks better than it is, on the data that chose it. So the gain is
+    also measured where one half of the validation data chooses the epoch and the other half
+    measures it, in turn and over ten divisions; with `cautious` the tuned weights are only kept if
+    that gain is positive too.
+
+    Args:
+        model: a built model with one output, logits or probabilities.
+        x: features: an array, a list or dictionary of arrays, or a `tf.data.Dataset` of batches
+            `(x, y)` or `(x, y, sample_weight)`.
+        y: the truth; None for a dataset.
+        reward: as for `PolicyGradientLoss`.
+        validation_data: `(x, y)` or `(x, y, sample_weight)`, or a dataset that gives the same
+            batches every time; best of examples that the model has never seen.
+        validation_split: without validation data, the share of the examples that is set aside,
+            evenly over the classes. If the model was trained on these it is judged too well as it
+            came, and less is found to gain.
+        sample_weight: as for `fit`.
+        epochs: most epochs.
+        batch_size: examples per batch of arrays; a batch should hold some of each class.
+        learning_rate: Adam's; smaller than what the model was trained with.
+        policy: as for `PolicyGradientLoss`; "auto" asks the model's compiled loss first.
+        estimator: as for `PolicyGradientLoss`.
+        cross_entropy: as for `PolicyGradientLoss`.
+        patience: epochs without a better validation reward after which to stop; None for none.
+        cautious: see above.
+        seed: of the order of the examples, the validation rows, their halves, and the loss.
+        jit_compile: as for `compile`; a reward in Python is never compiled by XLA.
+        verbose: as for `fit`.
+
+    Returns:
+        A `FineTuned`; printed, it says what was gained.
+
+    Raises:
+        ValueError: an argument is out of range, labels lie outside the classes, or the model ends
+            in probabilities by other means than an activation of its last layer.
+
+    >>> import keras, numpy as np, policygrad_metrics as pgm
+    >>> x = np.linspace(-1, 1, 80, dtype="float32")[:, None]
+    >>> model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1, "sigmoid")])
+    >>> result = pgm.finetune(model, x, x[:, 0] > 0.5, reward="f1", epochs=1, batch_size=64)
+    >>> len(result.validation_rewards)  # as given, and after one epoch
+    2
+    """
+    _check_numbers(epochs, batch_size, learning_rate, validation_split, patience)
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"model must be a keras.Model; it is {type(model).__name__}.")
+    if not model.built or not model.trainable_variables:
+        raise ValueError("the model must be built and have weights that are not frozen.")
+    if validation_data is None:
+        if y is None:
+            raise ValueError("validation_data must be given where x is a dataset.")
+        held = stratified_rows(np.asarray(y), validation_split, seed)
+        parts = (x, y) if sample_weight is None else (x, y, sample_weight)
+        _check_lengths(parts)
+        validation_data = _rows(parts, held)
+        x, y, *weights = _rows(parts, ~held)  # pyright: ignore[reportGeneralTypeIssues]
+        sample_weight = weights[0] if weights else None
+    training: Any = x
+    if y is not None:
+        training = shuffled_batches(x, y, sample_weight, batch_size=batch_size, seed=seed)
+    reward = get_reward(reward)
+    with _without_squashing(model) as squashed:
+        tuned = SameWeights(model)
+        first: Any = next(iter(training))
+        outputs: Any = tuned(first[0])
+        policy = model_policy(policy, model, first[1], outputs)
+        _check_logits(model, policy, outputs, squashed)
+        loss = PolicyGradientLoss(
+            reward, policy=policy, estimator=estimator, cross_entropy=cross_entropy, seed=seed
+        )
+        loss(first[1], outputs)  # says in Python what does not fit
+        jit: Any = False if isinstance(reward, BlackBox) else jit_compile
+        tuned.compile(keras.optimizers.Adam(learning_rate), loss=loss, jit_compile=jit)
+        validation = Validation(
+            reward, policy, validation_data, outputs, batch_size=batch_size, seed=seed
+        )
+        watch = _KeepBest(model, validation, patience)
+        try:
+            watch.take(tuned)
+            tuned.fit(training, epochs=epochs, callbacks=[watch], shuffle=False, verbose=verbose)
+        except tf.errors.InvalidArgumentError as error:  # without XLA, NaN is an error of the loss
+            if "NaN or infinite" not in str(error):
+                raise
+            watch.diverged = True
+        finally:  # even if someone interrupts
+            model.set_weights(watch.best_weights)
+        result = watch.result(reward.name, cautious)
+        if not result.kept:
+            model.set_weights(watch.given_weights)
+    return result
+
+
+class SameWeights(keras.Model):
+    """The same network with a life of its own as far as `compile` and `fit` are concerned."""
+
+    def __init__(self, network: Any):
+        super().__init__(dtype=network.dtype_policy)
+        self.network = network
+
+    def call(self, inputs, training=False):
+        return self.network(inputs, training=training)
+
+
+class _KeepBest(keras.callbacks.Callback):
+    """Takes the validation reward of every epoch and keeps the weights of the best."""
+
+    def __init__(self, network, validation, patience):
+        super().__init__()
+        self.network = network
+        self.validation = validation
+        self.patience = math.inf if patience is None else patience
+        self.given_weights = self.best_weights = network.get_weights()
+        self.rewards: list[float] = []
+        self.decisions: list[np.ndarray] = []
+        self.diverged = False
+
+    def take(self, model):
+        """Book the model as it is; returns False if its outputs are not finite."""
+        labels = self.validation.decisions(model)
+        if labels is None:
+            return False
+        reward = self.validation.score(labels)
+        if self.rewards and reward > max(self.rewards):
+            self.best_weights = self.network.get_weights()
+        self.rewards.append(reward)
+        self.decisions.append(labels)
+        return True
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Take the reward; stop if it is long since there was a better one."""
+        model: Any = self.model
+        self.diverged = not self.take(model)
+        since = len(self.rewards) - 1 - int(np.argmax(self.rewards))
+        if self.diverged or since >= self.patience:
+            model.stop_training = True
+
+    def result(self, name, cautious):
+        """What was gained."""
+        best = int(np.argmax(self.rewards))
+        return FineTuned(
+            reward=name,
+            validation_rewards=tuple(self.rewards),
+            best_epoch=best,
+            cross_fitted_gain=self.validation.cross_fitted_gain(self.decisions) if best else 0.0,
+            examples=len(self.validation.truth),
+            cautious=cautious,
+            diverged=self.diverged,
+        )
+
+
+@contextlib.contextmanager
+def _without_squashing(model: keras.Model) -> Iterator[bool]:
+    """While inside, the model returns logits; yields whether it returned probabilities before."""
+    layer: Any = squashing_layer(model)
+    if layer is None:
+        yield False
+        return
+    activation = layer.activation
+    layer.activation = keras.activations.linear
+    try:
+        yield True
+    finally:
+        layer.activation = activation
+
+
+def _check_logits(model, policy, outputs, squashed):
+    """Raise if these are probabilities all the same, which the policy would squash again."""
+    if squashed or not isinstance(policy, Softmax | Sigmoid):
+        return
+    if getattr(last_layer(model), "activation", None) is keras.activations.linear:
+        return
+    p = np.asarray(outputs, np.float64)
+    sum_to_one = isinstance(policy, Sigmoid) or (np.abs(p.sum(axis=-1) - 1.0) < 1e-3).all()
+    if p.min() >= 0.0 and p.max() <= 1.0 and sum_to_one:
+        raise ValueError(
+            f"the outputs of model {model.name!r} look like probabilities, and its last layer has "
+            "no softmax or sigmoid that could be left out while training. Give a model that ends "
+            "in logits, or whose last layer is Dense or Activation with that activation."
+        )
+
+
+def _rows(parts, kept):
+    rows = np.flatnonzero(kept)
+    return keras.tree.map_structure(lambda array: np.asarray(array)[rows], tuple(parts))
+
+
+def _check_lengths(parts):
+    sizes = [len(np.asarray(array)) for array in keras.tree.flatten(parts)]
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            f"x, y and sample_weight must hold the same number of examples; they hold {sizes}."
+        )
+
+
+def _check_numbers(epochs, batch_size, learning_rate, validation_split, patience):
+    whole = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "patience": 1 if patience is None else patience,
+    }
+    for name, value in whole.items():
+        if isinstance(value, bool) or int(value) != value or value < 1:
+            raise ValueError(f"{name} must be a whole number, 1 or more; it is {value!r}.")
+    if not 0.0 < learning_rate < math.inf:
+        raise ValueError(f"learning_rate must be a positive number; it is {learning_rate!r}.")
+    if not 0.0 < validation_split < 1.0:
+        raise ValueError(
+            f"validation_split must lie between 0 and 1; it is {validation_split!r}. Give "
+            "validation_data if the examples for validation are set aside already."
+        )

@@ -1,0 +1,200 @@
+"""What validation data say of the epochs of a fine-tuning, selection included."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from policygrad_metrics.decision.scorer import Scorer
+from policygrad_metrics.policies import Policy
+from policygrad_metrics.rewards import Reward
+
+#: Divisions into halves over which the cross-fitted gain is averaged.
+DIVISIONS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class FineTuned:
+    """What a fine-tuning found; its `str` says it in words.
+
+    Args:
+        reward: its name.
+        validation_rewards: of the model as given, and after each epoch.
+        best_epoch: of the best of them; 0 is the model as given.
+        cross_fitted_gain: the mean gain where one half of the validation data chooses the epoch
+            and the other measures it; 0 if the model as given is the best.
+        examples: of validation.
+        cautious: whether that gain had to be positive.
+        diverged: whether training ended because the outputs were no longer finite.
+
+    >>> print(FineTuned("f1", (0.5, 0.75), 1, 0.125, 80, True, False))
+    f1 on 80 validation examples: 0.5000 as given, 0.7500 after epoch 1 of 1 (+0.2500).
+    Where one half chose the epoch and the other measured: +0.1250.
+    The model has the tuned weights.
+    """
+
+    reward: str
+    validation_rewards: tuple[float, ...]
+    best_epoch: int
+    cross_fitted_gain: float
+    examples: int
+    cautious: bool
+    diverged: bool
+
+    @property
+    def before(self) -> float:
+        """The validation reward of the model as given."""
+        return self.validation_rewards[0]
+
+    @property
+    def after(self) -> float:
+        """The validation reward of the model as it is now."""
+        return self.validation_rewards[self.best_epoch] if self.kept else self.before
+
+    @property
+    def gain(self) -> float:
+        """`after - before`, on the data that chose the epoch."""
+        return self.after - self.before
+
+    @property
+    def kept(self) -> bool:
+        """Whether the model has the tuned weights."""
+        return self.best_epoch > 0 and (self.cross_fitted_gain > 0.0 or not self.cautious)
+
+    def __str__(self):
+        epochs = len(self.validation_rewards) - 1
+        found = self.validation_rewards[self.best_epoch]
+        lines = [
+            f"{self.reward} on {self.examples:,} validation examples: {self.before:.4f} as given, "
+        ]
+        if self.best_epoch:
+            lines[0] += (
+                f"{found:.4f} after epoch {self.best_epoch} of {epochs} "
+                f"({found - self.before:+.4f})."
+            )
+            lines.append(
+                "Where one half chose the epoch and the other measured: "
+                f"{self.cross_fitted_gain:+.4f}."
+            )
+        else:
+            lines[0] += f"no better after any of {epochs} epochs."
+        if self.diverged:
+            lines.append("Training diverged: try a smaller learning_rate.")
+        lines.append(
+            "The model has the tuned weights."
+            if self.kept
+            else "Nothing was gained: the model is as it was."
+        )
+        return "\n".join(lines)
+
+
+class Validation:
+    """The validation examples, and what decisions on them are worth.
+
+    Args:
+        reward, policy: what is scored, and how outputs are read.
+        data: `(x, y)`, `(x, y, sample_weight)`, or a dataset of such batches.
+        outputs: some outputs of the model, for their shape.
+        batch_size: for arrays.
+        seed: of the halves.
+
+    Raises:
+        ValueError: labels lie outside the classes.
+    """
+
+    def __init__(
+        self,
+        reward: Reward,
+        policy: Policy,
+        data: Any,
+        outputs: Any,
+        *,
+        batch_size: int,
+        seed: int,
+    ):
+        self.policy = policy
+        self.seed = seed
+        if isinstance(data, tf.data.Dataset):
+            self.inputs, self.batch_size = data.map(lambda *batch: batch[0]), None
+            batches = list(data.map(lambda *batch: batch[1:]).as_numpy_iterator())
+            y, *weight = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+        else:
+            self.inputs, y, *weight = data
+            self.batch_size = batch_size
+        y = np.asarray(y)
+        like = tf.zeros([len(y), *outputs.shape[1:]])
+        if np.any(policy.invalid_labels(y, like)):
+            raise ValueError(
+                "validation_data hold labels that are no classes of the model: number them from 0."
+            )
+        labels = policy.labels(y, like).numpy()
+        multilabel = policy.multilabel(like)
+        self.reward = reward.for_multilabel() if multilabel else reward
+        self.classes = policy.num_classes(like)
+        #: int `[N, sites, C]`
+        self.truth = labels.reshape(len(y), -1, labels.shape[-1] if multilabel else 1)
+        self.weight = None
+        if weight:
+            weight = np.asarray(weight[0]).reshape(len(y), -1, 1)
+            self.weight = np.broadcast_to(weight, self.truth.shape)
+        self._all = self._scorer(np.arange(len(y)))
+
+    def decisions(self, model: keras.Model) -> np.ndarray | None:
+        """The model's decisions, shaped like the truth; None if outputs are not finite."""
+        quiet: Any = 0
+        outputs = model.predict(self.inputs, batch_size=self.batch_size, verbose=quiet)
+        if not np.isfinite(outputs).all():
+            return None
+        return self.policy.predict(outputs).numpy().reshape(self.truth.shape)
+
+    def score(self, labels: np.ndarray) -> float:
+        """The reward of decisions on all examples."""
+        return self._all.score(_flat(labels))
+
+    def cross_fitted_gain(self, decisions: list[np.ndarray]) -> float:
+        """The gain over the first decisions of those that one half chooses, on the other half."""
+        draw = np.random.default_rng(self.seed)
+        gains = []
+        for _ in range(DIVISIONS):
+            halves = np.array_split(draw.permutation(len(self.truth)), 2)
+            rewards = [self._scores(rows, decisions) for rows in halves]
+            for chooser, judge in (rewards, rewards[::-1]):
+                gains.append(judge[int(np.argmax(chooser))] - judge[0])
+        return float(np.mean(gains))
+
+    def _scores(self, rows, decisions):
+        scorer = self._scorer(rows)
+        return [scorer.score(_flat(labels[rows])) for labels in decisions]
+
+    def _scorer(self, rows):
+        weight = None if self.weight is None else _flat(self.weight[rows])
+        return Scorer(self.reward, _flat(self.truth[rows]), weight, self.classes)
+
+
+def _flat(x):
+    return x.reshape(-1, x.shape[-1])
+
+
+def stratified_rows(y: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """True for a share of the examples that is spread evenly over the values of `y` `[N, ...]`.
+
+    >>> held = stratified_rows(np.array([0] * 8 + [1] * 4), 0.25, seed=0)
+    >>> int(held[:8].sum()), int(held[8:].sum())
+    (2, 1)
+    """
+    chance = np.random.default_rng(seed).uniform(size=len(y))
+    keys = y.reshape(len(y), -1)[:, :16].T
+    order = np.lexsort((chance, *keys))
+    steps = np.floor(np.arange(len(y) + 1) * share)
+    held = np.zeros(len(y), bool)
+    held[order[np.diff(steps) > 0]] = True
+    if not held.any() or held.all():
+        raise ValueError(
+            f"validation_split={share} of {len(y)} examples leaves one part empty: give "
+            "validation_data, or more examples."
+        )
+    return held
