@@ -14,7 +14,8 @@ import tensorflow as tf
 
 import policygrad_metrics as pgm
 from policygrad_metrics.core import blocks
-from policygrad_metrics.estimators.expectation import has_exact_expectation, log_product
+from policygrad_metrics.core.sums import log_product
+from policygrad_metrics.estimators.expectation import has_exact_expectation
 from policygrad_metrics.rewards import REWARDS
 from policygrad_metrics.rewards.forms import ChoiceRatio, IndicatorRatios, Linear
 

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.sums import over_sites
 
 #: A table of more numbers than this is worked on in blocks of about `BLOCK` numbers.
 WHOLE = 2**24
@@ -57,10 +58,11 @@ def class_totals(y_true: Tensor, weight: Tensor, classes: tuple[int, ...]) -> Te
 
     def totals(y_true, weight):
         here = tf.cast(y_true == tf.constant([classes], tf.int32), tf.float32)
-        return [tf.reduce_sum(weight * here, axis=0)]
+        return [over_sites(weight * here)]
 
     size = block_sites(y_true.shape[0], 8 * len(classes))
-    return Blocks(y_true.shape[0], size, (y_true, weight), take).sum(totals, 1)[0]
+    (sums,) = Blocks(y_true.shape[0], size, (y_true, weight), take).sum(totals, 1)
+    return tf.cast(sums[0], tf.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,22 +82,22 @@ class Blocks:
     take: Callable[[Any, int], tuple[Tensor, ...]]
 
     def sum(self, function: Callable[..., list[Tensor]], parts: int) -> list[Tensor]:
-        """Add up `function(*tables)`: so many float32 parts of shapes that no site changes."""
+        """Add up `function(*tables)`: so many float64 parts of shapes that no site changes."""
         if self.size is None:
             return function(*self.whole)
-        stacks, rest = self._each(function, parts)
+        stacks, rest = self._each(function, [tf.float64] * parts)
         totals = [tf.reduce_sum(stack, axis=0) for stack in stacks]
         return [a + b for a, b in zip(totals, rest, strict=True)] if rest else totals
 
-    def map(self, function: Callable[..., Tensor]) -> Tensor:
-        """Put `function(*tables)`, float32 `[sites, ...]`, of all blocks together."""
+    def map(self, function: Callable[..., Tensor], dtype: Any = tf.float32) -> Tensor:
+        """Put `function(*tables)`, `[sites, ...]` of that dtype, of all blocks together."""
         if self.size is None:
             return function(*self.whole)
-        (stack,), rest = self._each(lambda *tables: [function(*tables)], 1)
+        (stack,), rest = self._each(lambda *tables: [function(*tables)], [dtype])
         done = tf.reshape(stack, [-1, *stack.shape[2:]])
         return tf.concat([done, *rest], axis=0) if rest else done
 
-    def _each(self, function, parts):
+    def _each(self, function, dtypes):
         """The parts of the full blocks, stacked, and those of the sites left over, if any."""
         assert self.size is not None
         assert self.rows is not None
@@ -103,7 +105,7 @@ class Blocks:
         stacks = tf.map_fn(
             lambda i: function(*self.take(i * size, size)),
             tf.range(full),
-            fn_output_signature=[tf.float32] * parts,
+            fn_output_signature=dtypes,
             parallel_iterations=1,
         )
         return stacks, function(*self.take(full * size, rest)) if rest else []

@@ -14,9 +14,9 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from tensorflow.python.ops import control_flow_util
 from tensorflow.python.ops.control_flow_v2_func_graphs import CondBranchFuncGraph
 
+from policygrad_metrics.core._compat import under_xla
 from policygrad_metrics.core.global_batch import check_strategy, over_replicas, replicas
 from policygrad_metrics.core.sites import Tensor, canonical_weight
 from policygrad_metrics.policies import Policy, Sigmoid, Softmax, get_policy
@@ -62,12 +62,6 @@ class SiteBatch:
         # In the estimators' shape, so that a compiler sees one softmax in theirs and in this.
         rows = tf.reshape(self.logits, [-1, self.columns, self.num_classes])
         return tf.reshape(tf.nn.log_softmax(rows), tf.shape(self.logits))
-
-
-def under_xla() -> bool:
-    """Whether the code being traced will be compiled by XLA."""
-    graph = tf.compat.v1.get_default_graph()
-    return not tf.executing_eagerly() and control_flow_util.GraphOrParentsInXlaContext(graph)
 
 
 def resolve_policy(policy: str | Policy, y_true: Any, outputs: Any) -> Policy:

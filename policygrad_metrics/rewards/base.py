@@ -146,7 +146,7 @@ class RatioReward(Reward):
         tables: `f(y_true int32 [N], weight [N], num_classes) -> (n, d, n0, d0)` with n and d
             broadcastable to `[N, K]`, weights included, d and d0 not negative.
         label: name shown in logs.
-        zero_division: value of 0/0.
+        zero_division: value wherever the denominator is 0.
 
     The share of the total cost that is spent on false alarms, say:
 
@@ -170,10 +170,10 @@ class RatioReward(Reward):
         self.refuse_multilabel()
         y, w = (x[:, 0] for x in gathered(y_true, weight))  # n0 and d0 may be any function of them
         n, d, n0, d0 = self.tables(y, w, num_classes)
-        n, d = (tf.convert_to_tensor(x, tf.float32) for x in (n, d))
+        n, d = (_rows(tf.convert_to_tensor(x, tf.float32), num_classes) for x in (n, d))
         return ChoiceRatio(
-            n if n.shape.rank < 2 or n.shape[0] == 1 else own_rows(n, y_true),
-            d if d.shape.rank < 2 or d.shape[0] == 1 else own_rows(d, y_true),
+            n if n.shape[0] == 1 else own_rows(n, y_true),
+            d if d.shape[0] == 1 else own_rows(d, y_true),
             n0,
             d0,
             coefficient=1.0,
@@ -181,6 +181,7 @@ class RatioReward(Reward):
             zero_division=self.zero_division,
             lattice=None,
             offset=False,
+            vanishes=False,
         )
 
 
@@ -247,6 +248,13 @@ class ClassCountReward(Reward):
         combine = _added_up if self.combine is None else self.combine
         additive = self.combine is None
         return ClassCounts(self.terms, combine, y_true, weight, num_classes, weighted, additive)
+
+
+def _rows(table, num_classes):
+    """A table that broadcasts to `[N, K]`, as one of `[N or 1, K]`."""
+    while table.shape.rank < 2:
+        table = table[None]
+    return table * tf.ones([1, num_classes])
 
 
 def _added_up(sums):

@@ -222,9 +222,10 @@ class ChoiceRatio(StructuredForm):
 
     Args:
         n, d: broadcastable to `[M, K]` where M = N * C; d not negative.
-        n0, d0: scalars, d0 not negative; where d0 = 0 and every d is 0, n0 must be 0 too.
-        zero_division: the value of 0/0.
+        n0, d0: scalars, d0 not negative.
+        zero_division: the value wherever the denominator is 0.
         lattice, offset, rows: as for `IndicatorRatios`.
+        vanishes: whether the numerator is 0 wherever the denominator is.
     """
 
     n: Tensor
@@ -236,8 +237,8 @@ class ChoiceRatio(StructuredForm):
     zero_division: float
     lattice: float | None
     offset: bool
-
     rows: Callable[[Tensor, int], tuple[Tensor, Tensor]] | None = None
+    vanishes: bool = True
 
     def block(self, start: Tensor, size: int) -> tuple[Tensor, Tensor]:
         """Rows of n and d, one site each."""

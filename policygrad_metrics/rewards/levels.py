@@ -14,6 +14,7 @@ from policygrad_metrics.core.blocks import class_totals, slice_rows
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.sums import total
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.forms import ChoiceRatio, Linear, Matches
 
@@ -24,10 +25,10 @@ def mean_gain(gains: Tensor, y_true: Tensor, weight: Tensor) -> Linear:
     return Linear(tf.expand_dims(share, -1) * tf.gather(tf.cast(gains, tf.float32), y_true))
 
 
-def share_of_total(weight: Tensor, weighted: bool = True) -> Tensor:
-    """Weights over the total weight of the global batch; if all are 1, one row for all sites."""
-    total = over_replicas(tf.reduce_sum(weight))
-    return tf.math.divide_no_nan(weight if weighted else tf.ones([1, 1]), total)
+def share_of_total(weight: Tensor) -> Tensor:
+    """Weights over the total weight of the global batch."""
+    whole = tf.cast(over_replicas(total(weight)), tf.float32)
+    return tf.math.divide_no_nan(weight, whole)
 
 
 def level_distance(num_classes: int) -> Tensor:
@@ -178,7 +179,8 @@ def cost_matrix(costs: object) -> GainMatrix:
 class CohenKappa(Reward):
     """Cohen's kappa: agreement beyond chance, plain or with linear or quadratic weights.
 
-        kappa = 1 - sum_i w(y_i, a_i) / sum_i v(a_i),   v(a) = sum_t P(y = t) w(t, a)
+        kappa = 1 - sum_i w(y_i, a_i) / sum_i v(a_i) = sum_i (v(a_i) - w(y_i, a_i)) / sum_i v(a_i)
+        v(a)  = sum_t P(y = t) w(t, a)
 
     with w(t, a) = [t != a], |t - a| or (t - a)^2 (Cohen 1960, 1968). Where all true labels and
     all given labels are one class the chance disagreement is 0 and kappa is `zero_division`.
@@ -213,27 +215,38 @@ class CohenKappa(Reward):
     def form(self, y_true, weight, num_classes, weighted=False):
         self.refuse_multilabel()
         disagreement = self.disagreement(num_classes)
-        # A table of one row for all sites is integrated much faster.
-        share = share_of_total(weight, weighted)
-        frequency = over_replicas(class_totals(y_true, share, tuple(range(num_classes))))
-        chance = tf.linalg.matvec(disagreement, frequency, transpose_a=True)  # [K]
+        if not weighted:  # a table of one row for all sites is integrated much faster
+            weight = tf.ones([1, 1])
+        true = over_replicas(class_totals(y_true, weight, tuple(range(num_classes))))
+        chance, excess = (tf.cast(x, tf.float32) for x in _by_chance(disagreement, true))
 
-        def tables(y_true, share):
-            return share * tf.gather(disagreement, y_true[:, 0]), share * chance[None, :]
+        def tables(y_true, weight):
+            return weight * tf.gather(excess, y_true[:, 0]), weight * chance[None, :]
 
         def rows(start, size):
-            return tables(slice_rows(y_true, start, size), slice_rows(share, start, size))
+            return tables(slice_rows(y_true, start, size), slice_rows(weight, start, size))
 
-        n, d = tables(y_true, share)
+        n, d = tables(y_true, weight)
         return ChoiceRatio(
             n=n,
             d=d,
             rows=rows,
             n0=0.0,
             d0=0.0,
-            coefficient=-1.0,
-            constant=1.0,
-            zero_division=1.0 - self.zero_division,
+            coefficient=1.0,
+            constant=0.0,
+            zero_division=self.zero_division,
             lattice=None,
             offset=True,
         )
+
+
+def _by_chance(disagreement, true):
+    """v(a) `[K]`, and by how much less a true class t disagrees with a, v(a) - w(t, a) `[K, K]`.
+
+    The difference is taken in float64: where one class is nearly all, the two are nearly equal.
+    """
+    disagreement, true = (tf.cast(x, tf.float64) for x in (disagreement, true))
+    frequency = tf.math.divide_no_nan(true, tf.reduce_sum(true))
+    chance = tf.linalg.matvec(disagreement, frequency, transpose_a=True)
+    return chance, chance - disagreement * tf.reduce_sum(frequency)

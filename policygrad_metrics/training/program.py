@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from policygrad_metrics.core.draws import keyed_by
 from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.estimators.quadrature import stacked
 from policygrad_metrics.losses.base import SiteLoss
 from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
 from policygrad_metrics.policies import Policy
@@ -156,6 +157,10 @@ class Program:
         return self._over_replicas(one, weights, others, x)
 
     def _over_replicas(self, one, *args):
+        with stacked():
+            return self._stacked(one, *args)
+
+    def _stacked(self, one, *args):
         if self.stacked:
             # AutoGraph would read all of Keras, for nothing. Draws have no stacked form and go
             # through a loop, without a warning for each.
