@@ -92,6 +92,79 @@ def test_the_best_decision_for_f1_is_at_half_of_f1():
     assert w0 / (w0 + w1) == pytest.approx(f1 / 2, abs=2 / predicted_and_true + 1e-4)
 
 
+def left_over(priors, reward, signal, prices):
+    """The share of the reward's gradient that a fit leaves: worths, or hits and prices."""
+    rng, K, B = np.random.default_rng(0), len(priors), 1000
+    y = rng.choice(K, B, p=priors)
+    z = (rng.normal(size=(B, K)) + signal * np.eye(K)[y]).astype(np.float32)
+    gradient = pgm.ExactExpectation()(z, pgm.get_reward(reward), y).gradient.numpy().astype(float)
+    p, truth = softmax(z.astype(float)), np.eye(K)[y]
+    of_predictions = p[:, :, None] * (np.eye(K) - p[:, None, :])  # [site, logit, class]
+    of_hits = of_predictions * truth[:, None, :]
+    if prices:
+        table = np.concatenate([of_hits, of_predictions], axis=2).reshape(B * K, 2 * K)
+        fitted = table @ np.linalg.lstsq(table, gradient.ravel(), rcond=None)[0]
+    else:
+        worth = (gradient * truth).sum(0) / (of_hits * truth[:, :, None]).sum((0, 1))
+        fitted = (of_hits @ worth).ravel()
+    return np.linalg.norm(gradient.ravel() - fitted) / np.linalg.norm(gradient)
+
+
+def test_of_two_classes_the_worths_are_all_that_the_reward_says():
+    # What is left is of order 1 / B, of more classes it is not: there prices are wanted too.
+    for reward in ("f1", "f1_macro"):
+        for signal in (1.0, 4.0):
+            assert left_over([0.9, 0.1], reward, signal, prices=False) < 2e-3
+    for priors in ([0.7, 0.2, 0.1], [0.5, 0.25, 0.15, 0.07, 0.03]):
+        assert 0.03 < left_over(priors, "f1_macro", 1.0, prices=False) < 0.05
+        assert 0.19 < left_over(priors, "f1_macro", 4.0, prices=False) < 0.25
+        assert left_over(priors, "f1_macro", 4.0, prices=True) < 2e-3
+    assert 0.005 < left_over([1 / 3] * 3, "f1_macro", 1.0, prices=False) < 0.01
+
+
+def test_the_worth_is_the_least_squares_fit_over_labels_of_the_policy():
+    rng = np.random.default_rng(5)
+    y, z = np.array([0, 0, 0, 1, 1, 2, 2]), rng.normal(size=(7, 3)).astype(np.float32)
+    reward, p = pgm.get_reward("f1_macro"), softmax(z.astype(float))
+    gradient = pgm.Enumerate()(z, reward, y).gradient.numpy().astype(float)
+    effects = gradient / p  # Q of each label, less the mean of the policy
+    for k in range(3):
+        rows = y == k
+        right = np.eye(3)[k] - p[rows, k, None]  # [a = k], less its mean
+        chance = p[rows]
+        slope = (chance * right * effects[rows]).sum() / (chance * right**2).sum()
+        worth = gradient[rows, k].sum() / (p[rows, k] * (1.0 - p[rows, k])).sum()
+        assert worth == pytest.approx(slope, rel=ROUNDING)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_where_a_worth_is_cut_the_decision_lies_above_half_of_f1(jit):
+    # 1 % positives that are hardly found: F1 is about .01, and 2 / (.01 + .01) times the mean.
+    rng = np.random.default_rng(0)
+    z = rng.normal(-4.6, 0.1, size=(20_000, 1)).astype(np.float32)
+    y = (rng.random(20_000) < 0.01).astype(np.int32)
+    p = 1.0 / (1.0 + np.exp(-z[:, 0].astype(float)))
+    loss = pgm.PolicyGradientLoss("f1", cross_entropy=1.0)
+    alone = pgm.PolicyGradientLoss("f1", cross_entropy=0.0)
+
+    @tf.function(autograph=False, jit_compile=jit)
+    def of_cross_entropy(z):
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            value = loss(y, z) - alone(y, z)
+        return tape.gradient(value, z)
+
+    weights = 20_000 * of_cross_entropy(tf.constant(z)).numpy()[:, 0].astype(float) / (p - y)
+    w0, w1 = weights[y == 0].mean(), weights[y == 1].mean()
+    F, share = 1.0 - float(alone(y, z)), y.mean()
+    uncut = np.array([F, 2.0 - F]) / (F * (1 - share) + (2.0 - F) * share)
+    assert uncut[1] > MOST
+    # Cut to 20 and brought to mean one again; the batch's own share of F1 is 1 / (2 N share).
+    expected = np.array([uncut[0], MOST]) / (uncut[0] * (1 - share) + MOST * share)
+    assert [w0, w1] == pytest.approx(expected, rel=0.01)
+    assert w0 / (w0 + w1) > 3.0 * F / 2.0
+
+
 @pytest.mark.parametrize(
     ("reward", "settings"),
     [

@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 
 import policygrad_metrics as pgm
+from policygrad_metrics.core import draws
+from policygrad_metrics.core.draws import MOST_PAIRS, latin_uniforms
 from policygrad_metrics.estimators import ESTIMATORS, Reinforce, strongest_estimator
 from policygrad_metrics.rewards import REWARDS
 
@@ -192,6 +194,45 @@ def test_same_seed_same_draws_in_every_mode(name):
         for a, b in zip(eager, compiled, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-6)
     assert not np.allclose(eager[1], run(4)[1], atol=1e-4)
+
+
+@pytest.mark.parametrize("samples", [1, 6, MOST_PAIRS, MOST_PAIRS + 1, 200])
+def test_a_latin_hypercube_has_the_same_bits_in_every_mode(samples):
+    eager = latin_uniforms(5, samples, [40, 2]).numpy()
+    for jit in (False, True):
+        compiled = tf.function(latin_uniforms, jit_compile=jit, autograph=False)
+        np.testing.assert_array_equal(compiled(tf.constant([5, 0]), samples, [40, 2]), eager)
+    # One uniform of each site per stratum, up to the rounding of a float32 number below 1.
+    within = samples * np.sort(eager.astype(np.float64), axis=0)
+    within -= np.arange(samples)[:, None, None]
+    assert within.min() > -samples * 2.0**-23
+    assert within.max() < 1.0 + samples * 2.0**-23
+
+
+def test_ranks_by_sorting_are_those_of_all_pairs(monkeypatch):
+    """Ties, negative keys and the ends of int32 included."""
+    keys = np.random.default_rng(0).integers(-2, 3, [MOST_PAIRS, 50]).astype(np.int32)
+    keys[:4].T[:] = np.iinfo(np.int32).max, np.iinfo(np.int32).min, np.iinfo(np.int32).max, -1
+    ranks = np.argsort(np.argsort(keys, axis=0, kind="stable"), axis=0)
+    for most in (MOST_PAIRS, 1):
+        monkeypatch.setattr(draws, "MOST_PAIRS", most)
+        for jit in (None, False, True):
+            rank = draws._ranks if jit is None else tf.function(draws._ranks, jit_compile=jit)
+            np.testing.assert_array_equal(rank(tf.constant(keys), MOST_PAIRS), ranks)
+
+
+def test_every_set_of_a_latin_hypercube_is_an_independent_draw():
+    """Over sites each set is uniform and two sites of a set do not know of each other."""
+    uniform = latin_uniforms(1, 32, [20_000, 2]).numpy().astype(np.float64)
+    # A mean of 20,000 uniforms has a standard error of .0020; of 32 sets and 3 figures the
+    # furthest is within 4.5 of them.
+    for figure, expected, deviation in (
+        (uniform[..., 0], 1 / 2, np.sqrt(1 / 12)),
+        (uniform[..., 0] ** 2, 1 / 3, np.sqrt(4 / 45)),
+        (uniform[..., 0] * uniform[..., 1], 1 / 4, np.sqrt(7 / 144)),
+    ):
+        off = np.abs(figure.mean(axis=1) - expected)
+        assert off.max() < 4.5 * deviation / np.sqrt(20_000)
 
 
 def test_moving_average_knows_only_the_past():

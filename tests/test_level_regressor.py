@@ -199,5 +199,13 @@ def test_errors_in_targets(rows):
         quick_levels(None, scale="taiwan").fit(X, np.r_[-3.0, y[1:]])
     with pytest.raises(ValueError, match="greater than -1 with logarithm=True"):
         quick_levels(logarithm=True).fit(X, np.r_[-3.0, y[1:]])
+    with pytest.raises(ValueError, match="greater than -1 with logarithm=True"):
+        quick_levels(logarithm=True).fit(X, np.r_[-1.0 + 1e-9, y[1:]])  # -1 in float32
+    with pytest.raises(ValueError, match="1 of 200 are NaN or infinite in float32"):
+        quick_levels().fit(X, np.r_[1e39, y[1:]])
+    fitted = quick_levels(logarithm=True, epochs=1).fit(X, y)
+    for missing in (np.nan, -999.0):
+        with pytest.raises(ValueError, match=r"[Dd]rop those rows"):
+            fitted.reward_score(X, np.r_[missing, y[1:]])
     below = quick_levels((-75.0, -35.0), epochs=1).fit(X, -y)  # no scale: not concentrations
     assert below.predict(X).min() < 0.0

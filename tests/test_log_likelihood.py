@@ -76,8 +76,19 @@ def test_weight_zero_is_the_row_removed_and_two_is_the_row_twice():
     np.testing.assert_allclose(weighted, loss(values[rows], outputs[rows]), rtol=1e-6)
 
 
-def test_a_missing_concentration_gives_nan_and_no_gradient_under_xla():
-    policy = next(policies("normal"))
+LOGARITHMIC = pgm.BinnedRegression([35.0, 75.0], center=3.6, logarithm=True)
+
+
+@pytest.mark.parametrize(
+    ("policy", "missing"),
+    [
+        (next(policies("normal")), np.nan),
+        (LOGARITHMIC, np.nan),
+        (LOGARITHMIC, -1.0),
+        (LOGARITHMIC, -999.0),
+    ],
+)
+def test_a_missing_concentration_gives_nan_and_no_gradient_under_xla(policy, missing):
     loss = pgm.PolicyGradientLoss("exact_bin", policy=policy, log_likelihood=1.0)
     outputs = tf.Variable(some_outputs(policy, 2))
 
@@ -87,9 +98,55 @@ def test_a_missing_concentration_gives_nan_and_no_gradient_under_xla():
             value = loss(values, outputs)
         return value, tape.gradient(value, outputs)
 
-    value, gradient = step(tf.constant([50.0, float("nan")]))
+    value, gradient = step(tf.constant([50.0, missing]))
     assert np.isnan(value)
     np.testing.assert_array_equal(gradient, np.zeros([2, 2]))
+
+
+@pytest.mark.parametrize("missing", [-1.0, -999.0])
+def test_a_value_without_a_logarithm_is_refused_wherever_a_target_is_read(missing):
+    values, outputs = [50.0, missing], tf.constant([[0.0, 0.0], [0.0, 0.0]])
+    readers = [
+        pgm.PolicyGradientLoss("exact_bin", LOGARITHMIC),
+        pgm.SurrogateLoss("cross_entropy", LOGARITHMIC),
+        pgm.RewardMetric("exact_bin", LOGARITHMIC),
+    ]
+    for reader in readers:
+        with pytest.raises(ValueError, match=r"finite values above -1.*-999 for a missing"):
+            reader(values, outputs)
+        graph = tf.function(reader, autograph=False, jit_compile=False)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="finite values above -1"):
+            graph(tf.constant(values), outputs)
+    # Without a logarithm it is a number like any other, and so is what lies just below zero.
+    plain = pgm.BinnedRegression([35.0, 75.0])
+    assert np.isfinite(pgm.PolicyGradientLoss("exact_bin", plain)(values, outputs))
+    assert np.isfinite(readers[0]([50.0, -0.9], outputs))
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_the_density_of_no_value_is_nan_without_a_gradient(jit):
+    @tf.function(autograph=False, jit_compile=jit)
+    def density(outputs):
+        with tf.GradientTape() as tape:
+            tape.watch(outputs)
+            found = LOGARITHMIC.log_density([20.0, np.nan, -1.0, -999.0, np.inf], outputs)
+        return found, tape.gradient(found, outputs)
+
+    found, gradient = density(tf.zeros([5, 2]))
+    np.testing.assert_array_equal(np.isfinite(found), [True, False, False, False, False])
+    assert np.all(gradient[0] != 0.0)
+    np.testing.assert_array_equal(gradient[1:], np.zeros([4, 2]))
+
+
+def test_a_flag_of_weight_zero_is_the_row_removed():
+    loss = pgm.PolicyGradientLoss("exact_bin", LOGARITHMIC, log_likelihood=1.0)
+    values, outputs = np.float32([20.0, -999.0, 90.0]), tf.Variable(some_outputs(LOGARITHMIC, 3))
+    with tf.GradientTape() as tape:
+        weighted = loss(values, outputs, sample_weight=[1.0, 0.0, 1.0])
+    gradient = tape.gradient(weighted, outputs).numpy()
+    np.testing.assert_allclose(weighted, loss(values[::2], outputs.numpy()[::2]), rtol=1e-6)
+    assert np.isfinite(gradient).all()
+    np.testing.assert_array_equal(gradient[1], [0.0, 0.0])
 
 
 @pytest.mark.parametrize("policy", ["auto", "softmax", pgm.CumulativeLink()])

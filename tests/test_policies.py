@@ -347,6 +347,18 @@ def test_binned_location_and_labels_are_in_target_units():
     assert policy.labels(y_true, outputs)[0] == 0
 
 
+def test_values_without_a_logarithm_are_no_targets():
+    policy = BinnedRegression(EDGES, scale=5, center=4.0, logarithm=True)
+    # In float32 -1 + 1e-9 is -1.
+    y_true = np.array([-0.5, -1.0, -1.0 + 1e-9, -999.0, np.nan, np.inf])
+    outputs = np.zeros([6, 1], np.float32)
+    for invalid in (policy.invalid_labels(y_true, outputs), policy.invalid_values(y_true)):
+        np.testing.assert_array_equal(invalid, [False, True, True, True, True, True])
+    np.testing.assert_array_equal(np.isnan(policy.outputs_at(y_true[:4])), invalid[:4])
+    plain = BinnedRegression(EDGES).invalid_values(np.array([-999.0, -1e39]))
+    np.testing.assert_array_equal(plain, [False, True])
+
+
 @given(
     edges=st.lists(st.integers(-100, 100), min_size=1, max_size=8, unique=True).map(sorted),
     values=st.lists(st.integers(-110, 110), min_size=1, max_size=20),

@@ -45,6 +45,39 @@ def test_evaluates_every_kth_step_of_a_batch_and_every_other_batch():
         assert metric.calls == before + 4
 
 
+@pytest.mark.parametrize("jit", [None, False, True])
+def test_another_batch_of_the_same_truth_is_evaluated_anew(jit):
+    logits, y_true = problem((6,), 3)
+    reward, estimator = pgm.get_reward("f1_macro"), pgm.ReusedSamples(samples=4)
+    logits += 2.0 * tf.one_hot(y_true, 3)
+
+    def call(logits, seed, state):
+        estimate = estimator(logits, reward, y_true, seed=seed, state=state)
+        return estimate.gradient, estimate.state
+
+    step = call if jit is None else tf.function(call, autograph=False, jit_compile=jit)
+    _, state = step(logits, tf.constant([1, 0]), ())
+    if not jit:  # states of other sizes than the batch's, as at the start, are no graph of XLA's
+        start = tuple(tf.constant(x) for x in estimator.initial_state())
+        for got, wanted in zip(step(logits, tf.constant([1, 0]), start)[1], state, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+    probs = tf.nn.softmax(logits).numpy()
+    for distance, reused in ((0.49, True), (0.51, False)):
+        # One site moves: so much probability goes from its likeliest label to the next.
+        moved = probs.copy()
+        likely, other = np.argsort(-probs[2])[:2]
+        moved[2, likely] -= distance
+        moved[2, other] += distance
+        assert moved.min() > 0.0
+        gradient, after = step(tf.math.log(moved), tf.constant([2, 0]), state)
+        fresh_gradient, fresh = step(tf.math.log(moved), tf.constant([2, 0]), ())
+        expected = state if reused else fresh
+        for got, wanted in zip(after[:5], expected[:5], strict=True):
+            np.testing.assert_array_equal(got, wanted)
+        assert float(after[5]) == (2.0 if reused else 1.0)
+        assert np.allclose(gradient, fresh_gradient, atol=TOLERANCE) != reused
+
+
 def test_equals_leave_one_out_while_the_policy_stands_still():
     logits, y_true = problem((6,), 3)
     reward, estimator = pgm.get_reward("f1_macro"), pgm.ReusedSamples(samples=4)
@@ -60,7 +93,7 @@ def test_is_the_gradient_of_the_clipped_objective():
     logits, y_true = problem((8,), 3)
     reward, estimator = pgm.get_reward("f1_macro"), pgm.ReusedSamples(samples=5, clip=0.1)
     state = estimator(logits, reward, y_true, seed=1).state
-    _, _, sets, before, rewards, _ = state
+    _, _, old, sets, rewards, _ = state
     moved = tf.Variable(
         logits + 0.3 * tf.constant(np.random.default_rng(1).normal(size=(8, 3)), tf.float32)
     )
@@ -68,7 +101,8 @@ def test_is_the_gradient_of_the_clipped_objective():
     advantage = ((rewards - tf.reduce_mean(rewards)) * 5 / 4)[:, None]
     with tf.GradientTape() as tape:
         chosen = tf.one_hot(tf.cast(sets[..., 0], tf.int32), 3)
-        ratio = tf.reduce_sum(chosen * tf.nn.softmax(moved), axis=-1) / before[..., 0]
+        before = tf.reduce_sum(chosen * old[:, 0], axis=-1)
+        ratio = tf.reduce_sum(chosen * tf.nn.softmax(moved), axis=-1) / before
         clipped = tf.clip_by_value(ratio, 0.9, 1.1)
         objective = tf.reduce_sum(tf.minimum(ratio * advantage, clipped * advantage)) / 5
     expected = tape.gradient(objective, moved)

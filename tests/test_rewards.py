@@ -255,6 +255,22 @@ def test_aliases_and_generated_names():
     assert pgm.get_reward("fbeta_micro", beta=0.5).name == "f0.5_micro"
 
 
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("zero", [-1.0, 0.0, 1.0])
+def test_kappa_of_one_class_is_zero_division_and_its_gradient_finite(zero, jit):
+    reward, y_true = pgm.CohenKappa("linear", zero_division=zero), np.zeros(3, int)
+
+    @tf.function(autograph=False, jit_compile=jit)
+    def expected(logits):
+        estimate = pgm.ExactExpectation()(logits, reward, y_true)
+        return estimate.value, estimate.gradient
+
+    value, gradient = expected(tf.zeros([3, 2]))
+    # Kappa is 0 wherever a label is not 0, and zero_division if none is.
+    np.testing.assert_allclose(value, zero / 8, atol=2e-6)
+    np.testing.assert_allclose(gradient, [[zero / 16, -zero / 16]] * 3, atol=2e-6)
+
+
 def test_docstrings_state_a_formula_or_an_example():
     for name in ("FBeta", "Jaccard", "CohenKappa", "MatthewsCorrelation", "GainMatrix", "BlackBox"):
         assert ">>>" in inspect.getdoc(getattr(pgm, name))
@@ -275,8 +291,15 @@ def test_errors():
         pgm.get_reward("cohen_kappa", multilabel=True)([[0, 1]], [[0, 1]])
     with pytest.raises(ValueError, match="zero_division"):
         pgm.get_reward("f1", zero_division=2.0)
-    with pytest.raises(ValueError, match="beta must be"):
-        pgm.FBeta(beta=0.0)
+    for value in (float("nan"), -1.5, float("inf")):
+        with pytest.raises(ValueError, match="zero_division must be a number from -1 to 1"):
+            pgm.CohenKappa("quadratic", zero_division=value)
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="zero_division must be a finite number"):
+            pgm.RatioReward(lambda y, w, K: (w, w, 0.0, 0.0), zero_division=value)
+    for beta in (0.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="beta must be"):
+            pgm.FBeta(beta=beta)
     with pytest.raises(ValueError, match="did you mean 'macro'"):
         pgm.FBeta(average="makro")
     with pytest.raises(ValueError, match="labels must be classes 0 to 2"):

@@ -48,19 +48,23 @@ def test_replicas_learn_values_and_their_levels():
         assert valid == pytest.approx(max(one.history["val_reward"]), abs=1e-6)
 
 
-def test_values_must_be_finite():
-    data = hours()
-    data.y_train[3] = np.nan
-    with pytest.raises(ValueError, match="y_train must be finite values"):
+@pytest.mark.parametrize(
+    ("part", "missing", "logarithm"),
+    [("train", np.nan, False), ("valid", np.nan, True), ("train", -999.0, True)],
+)
+def test_values_must_be_finite_and_have_a_logarithm(part, missing, logarithm):
+    data, policy = hours(), pgm.BinnedRegression([35.0], logarithm=logarithm)
+    getattr(data, f"y_{part}")[3] = missing
+    with pytest.raises(ValueError, match=f"y_{part} must be finite values"):
         train_replicas(
             Network(()),
-            lambda hyper: pgm.SurrogateLoss("cross_entropy", pgm.BinnedRegression([35.0])),
+            lambda hyper: pgm.SurrogateLoss("cross_entropy", policy),
             "exact_bin",
             "ordinal",
             data,
             [Replica(0)],
             epochs=1,
-            policy=pgm.BinnedRegression([35.0]),
+            policy=policy,
         )
 
 

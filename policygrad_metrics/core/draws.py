@@ -16,6 +16,8 @@ import tensorflow as tf
 from policygrad_metrics.core.sites import Tensor
 
 _FULL_RANGE: Any = None  # all 2^32 values
+#: Up to so many samples all pairs are compared, which then takes less time than sorting.
+MOST_PAIRS = 16
 
 
 def as_seed(seed: Any) -> Tensor:
@@ -111,17 +113,24 @@ def latin_uniforms(seed: Any, samples: int, sites: Any) -> Tensor:
     [0, 1, 2, 3]
     """
     shape = tf.concat([[2, samples], sites], axis=0)
-    bits = tf.reshape(_bits(seed, shape), tf.concat([[2, samples], sites], axis=0))
-    # The order of random keys is a random permutation; ties go by place.
-    keys = tf.bitcast(bits[0], tf.int32)
-    earlier = tf.range(samples)[:, None] > tf.range(samples)[None, :]
-    earlier = tf.reshape(
-        earlier, tf.concat([[samples, samples], tf.ones_like(tf.shape(keys)[1:])], 0)
-    )
-    below = (keys[None] < keys[:, None]) | ((keys[None] == keys[:, None]) & earlier)
-    stratum = tf.reduce_sum(tf.cast(below, tf.float32), axis=1)
+    bits = tf.reshape(_bits(seed, shape), [2, samples, -1])
+    # The order of random keys is a random permutation.
+    stratum = tf.cast(_ranks(tf.bitcast(bits[0], tf.int32), samples), tf.float32)
     within = _in_unit_interval(bits[1])
-    return tf.minimum((stratum + within) / float(samples), 1.0 - 2.0**-24)
+    # A product: graphs make one of a division by a constant, and round it otherwise.
+    uniform = tf.minimum((stratum + within) * (1.0 / samples), 1.0 - 2.0**-24)
+    return tf.reshape(uniform, shape[1:])
+
+
+def _ranks(keys, samples):
+    """How many keys of its column `[S, M]` each exceeds; ties go by place."""
+    if samples > MOST_PAIRS:
+        # The place of each key in the order of its column, by two sorts of whole numbers.
+        order = tf.argsort(tf.transpose(keys), stable=True)
+        return tf.transpose(tf.argsort(order, stable=True))
+    earlier = (tf.range(samples)[:, None] > tf.range(samples)[None, :])[:, :, None]
+    below = (keys[None] < keys[:, None]) | ((keys[None] == keys[:, None]) & earlier)
+    return tf.reduce_sum(tf.cast(below, tf.int32), axis=1)
 
 
 def categorical(probs: Tensor, uniform: Tensor) -> Tensor:

@@ -11,6 +11,9 @@ from policygrad_metrics.core.draws import independent_labels
 from policygrad_metrics.core.global_batch import replicas
 from policygrad_metrics.estimators.base import Estimate, SamplingEstimator
 
+#: Most that a site of the same batch has moved, in total variation (half the sum of differences).
+_FARTHEST = 0.5
+
 
 @dataclasses.dataclass(frozen=True)
 class ReusedSamples(SamplingEstimator):
@@ -23,8 +26,12 @@ class ReusedSamples(SamplingEstimator):
     for, else 1: the gradient of PPO's clipped objective (Schulman et al. 2017), site by site.
     In between, a batch costs no call of the reward at all.
 
-    A batch is one with the same truth and weights as the one before, as in full-batch training
-    or several steps for each batch; any other batch is evaluated anew, and nothing is gained.
+    A batch is taken for the one before, as in full-batch training or in several steps for each
+    batch, if truth and weights are the same and no site's distribution has moved by more than one
+    half in total variation: some steps of training stay below that, and other examples of the
+    same truth exceed it somewhere. (Where even those do not, an untrained network's say, the old
+    label sets are as good for them: a reward reads nothing of an example but its truth, weight
+    and label.) Any other batch is evaluated anew, and nothing is gained.
 
     Biased as soon as it reuses: each site's ratio corrects for its own label, not for those of
     the others, and clipping cuts. The bias grows with the distance between the policies
@@ -64,9 +71,10 @@ class ReusedSamples(SamplingEstimator):
             raise ValueError(f"clip must be a finite number, more than 0; it is {self.clip}.")
 
     def initial_state(self):
-        # Truth, weights, label sets, their chances at the time, rewards, and steps served.
-        batch, sets = np.zeros([0, 0], np.float32), np.zeros([self.samples, 0, 0], np.float32)
-        return batch, batch, sets, sets, np.zeros([self.samples], np.float32), 0.0
+        # Truth, weights, the policy of the time, its label sets, their rewards, and steps served.
+        batch, policy = np.zeros([0, 0], np.float32), np.zeros([0, 0, 0], np.float32)
+        sets = np.zeros([self.samples, 0, 0], np.float32)
+        return batch, batch, policy, sets, np.zeros([self.samples], np.float32), 0.0
 
     def check(self, problem):
         if replicas() > 1:
@@ -84,34 +92,40 @@ class ReusedSamples(SamplingEstimator):
         weight = problem.batch.weight
 
         def anew():
-            one_hot = tf.one_hot(labels, probs.shape[-1])
-            chances = tf.reduce_sum(one_hot * probs, axis=-1)
             rewards = problem.form.score(labels)
-            return tf.cast(labels, tf.float32), chances, rewards, tf.constant(0.0)
+            return probs, tf.cast(labels, tf.float32), rewards, tf.constant(0.0)
 
         if state:
             known_truth, known_weight, *known, served = state
-            again = _equal(truth, known_truth) & _equal(weight, known_weight)
+            again = _alike(truth, known_truth) & _alike(weight, known_weight)
+            again &= _alike(probs, known[0], 2.0 * _FARTHEST)
             again &= (served > 0.0) & (served < float(self.reuse))
-            sets, before, rewards, served = tf.cond(again, lambda: (*known, served), anew)
+            old, sets, rewards, served = tf.cond(again, lambda: (*known, served), anew)
         else:
-            sets, before, rewards, served = anew()
-        sets, before = (tf.ensure_shape(x, labels.shape) for x in (sets, before))
+            old, sets, rewards, served = anew()
+        old, sets = tf.ensure_shape(old, probs.shape), tf.ensure_shape(sets, labels.shape)
         rewards = tf.ensure_shape(rewards, labels.shape[:1])
 
         chosen = tf.one_hot(tf.cast(sets, tf.int32), probs.shape[-1])
-        ratio = tf.reduce_sum(chosen * probs, axis=-1) / tf.maximum(before, 1e-30)  # [S, N, C]
+        now, before = (tf.reduce_sum(chosen * p, axis=-1) for p in (probs, old))
+        ratio = now / tf.maximum(before, 1e-30)  # [S, N, C]
         samples = tf.cast(tf.shape(rewards)[0], tf.float32)
         advantage = (rewards - tf.reduce_mean(rewards)) * samples / (samples - 1.0)
         advantage = advantage[:, None, None]
         moved = tf.where(advantage > 0.0, ratio - 1.0, 1.0 - ratio)
         pull = tf.where(moved > self.clip, 0.0, advantage * ratio)
         gradient = tf.einsum("snc,snck->nck", pull, chosen - probs) / samples
-        after = (truth, weight, sets, before, rewards, served + 1.0)
+        after = (truth, weight, old, sets, rewards, served + 1.0)
         return Estimate(tf.reduce_mean(rewards), gradient, after)
 
 
-def _equal(x, y):
-    """Whether two tensors are equal, whatever their shapes."""
-    alike = tf.reduce_all(tf.shape(x) == tf.shape(y))
-    return tf.cond(alike, lambda: tf.reduce_all(x == y), lambda: tf.constant(False))
+def _alike(x, y, most=0.0):
+    """Whether the rows of two tensors of any shapes differ by at most so much in all."""
+
+    def near():
+        return tf.reduce_all(tf.reduce_sum(tf.abs(x - y), axis=-1) <= most)
+
+    if not x.shape.is_compatible_with(y.shape):
+        return tf.constant(False)
+    same = tf.reduce_all(tf.shape(x) == tf.shape(y))
+    return tf.cond(same, near, lambda: tf.constant(False))

@@ -8,7 +8,7 @@ from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.policies.site_batch import SiteBatch
 
-#: No class is worth more than this many times the mean site, or less than its inverse.
+#: Worths are cut at this many times the mean site and at its inverse, then brought to mean one.
 MOST = 20.0
 
 
@@ -17,12 +17,14 @@ def class_worth(batch: SiteBatch, gradient: Tensor) -> Tensor:
 
         w_k = sum_{i: y_i = k} dE[R] / dlogit_i[k]  /  sum_{i: y_i = k} dE[accuracy] / dlogit_i[k]
 
-    Near the present policy a reward that is a function of each class's hits and predictions is
-    a weighted accuracy, of these weights, plus a price for each predicted class (Parambath,
-    Usunier, Grandvalet 2014). Of two classes nothing else is left: cross-entropy with these
-    weights has its best decision where the reward has it (for F1 at a probability of F1 / 2),
-    not at one half. A class whose right labels are worth nothing to the reward (the negatives of
-    recall) gets the least weight that is allowed; without any gradient all weigh alike.
+    Over labels drawn from the policy, w_k [a = k] is the least-squares fit to what a label a does
+    to the reward at the sites of class k: w is the weighted accuracy that comes nearest to the
+    reward at the present policy. Of two classes it is the reward, up to 1 / batch: cross-entropy
+    with these weights has its best decision where the reward has it (for F1 at a probability of
+    F1 / 2), not at one half, as long as no weight is cut at `MOST`. Of more classes it leaves out
+    which wrong label is given, for which a reward has prices too (Parambath, Usunier, Grandvalet
+    2014). A class whose right labels are worth nothing to the reward (the negatives of recall)
+    gets the least weight; without any gradient all weigh alike.
 
     Args:
         batch: labels, logits and weights.

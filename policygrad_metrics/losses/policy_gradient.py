@@ -271,6 +271,9 @@ class PolicyGradientLoss(SiteLoss):
         loss = 1.0 - expected_reward
         if not _is_zero(self.log_likelihood):
             density = batch.policy.log_density(batch.y_true, batch.outputs)
+            # An invalid value has weight 0 here, or the whole loss becomes NaN (`poisoned`).
+            invalid = batch.policy.invalid_labels(batch.y_true, batch.outputs)
+            density = tf.where(invalid, 0.0, density)
             loss -= self.log_likelihood * mean_over_sites(density, batch)
         if _is_zero(self.cross_entropy) and _is_zero(self.entropy):
             return loss

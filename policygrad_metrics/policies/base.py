@@ -24,8 +24,9 @@ class Policy(abc.ABC):
     """pi(label | outputs) for every site; members are frozen dataclasses.
 
     A member gives its `name` and the methods `sites`, `num_classes` and `logits`; one whose truth
-    is not a class number also overrides `labels` and `invalid_labels`. Equality, hash, pickle and
-    the config come from its fields. Outputs and truths may be tensors, variables or numpy arrays.
+    is not a class number also overrides `labels`, `invalid_labels` and `truth_in_words`. Equality,
+    hash, pickle and the config come from its fields. Outputs and truths may be tensors, variables
+    or numpy arrays.
     """
 
     name: ClassVar[str]
@@ -77,6 +78,13 @@ class Policy(abc.ABC):
             ValueError: As for `labels`.
         """
         return not_whole(self._site_values(y_true, outputs), self.num_classes(outputs))
+
+    def truth_in_words(self, num_classes: int) -> str:
+        """Return what `invalid_labels` lets pass and what to do about the rest, for errors."""
+        return (
+            f"whole numbers from 0 to {num_classes - 1} (K={num_classes} classes). Number classes "
+            "from 0, give the network one output per class, and drop rows without truth (NaN)"
+        )
 
     def predict(self, outputs: Any) -> tf.Tensor:
         """Return the decision, the most probable label of each site: int32 `[*sites]`.

@@ -46,7 +46,8 @@ class BinnedRegression(Policy):
             or None: the network's second column.
         center: The value that an output of 0 means. The mean of the training targets is a good one.
         unit: The change in value that an output of 1 means; their standard deviation is good.
-        logarithm: Whether the noise is on log(1 + value); values must then be above -1.
+        logarithm: Whether the noise is on log(1 + value); values must then be above -1, and any
+            other is as invalid as NaN (a sensor's flag of -999, say).
         standard: A note of where the edges come from, saved with a model; `for_scale` writes it.
 
     Raises:
@@ -216,11 +217,15 @@ class BinnedRegression(Policy):
     def outputs_at(self, values: Any) -> Any:
         """Return the first output column, any shape, that has its location at these values.
 
+        With `logarithm` it is NaN for values of -1 or less, which have none.
+
         >>> BinnedRegression([35.0], center=50.0, unit=20.0).outputs_at([60.0]).numpy()
         array([0.5], dtype=float32)
         """
         values = tf.cast(numeric("values", values), tf.float32)
-        return ((tf.math.log1p(values) if self.logarithm else values) - self.center) / self.unit
+        if self.logarithm:
+            values = tf.math.log1p(tf.where(values > -1.0, values, float("nan")))
+        return (values - self.center) / self.unit
 
     def log_density(self, y_true: Any, outputs: Any) -> tf.Tensor:
         """Return the log density of the values themselves, `[*sites]`, float32, differentiable.
@@ -231,8 +236,8 @@ class BinnedRegression(Policy):
         log(1 + y).
 
         Args:
-            y_true: Target values, as for `labels`; of those that are NaN or infinite (see
-                `invalid_labels`) the location's density is returned, with a gradient of the scale.
+            y_true: Target values, as for `labels`; of those that `invalid_labels` marks the
+                density is NaN, with a gradient of zero.
             outputs: The network's outputs.
 
         >>> policy = BinnedRegression([35.0], scale=20.0, center=50.0, unit=20.0)
@@ -243,9 +248,10 @@ class BinnedRegression(Policy):
         outputs = as_float32(outputs)
         location, scale = outputs[..., 0], self._scale_in_units(outputs)
         scale = scale if self.scale is not None else scale[..., 0]
-        units = self.outputs_at(values)
-        away = (tf.where(tf.math.is_finite(units), units, location) - location) / scale
-        return log_density(away, self.noise) - tf.math.log(scale)
+        units, invalid = self.outputs_at(values), self.invalid_values(values)
+        away = (tf.where(invalid, location, units) - location) / scale
+        density = log_density(away, self.noise) - tf.math.log(scale)
+        return tf.where(invalid, float("nan"), density)
 
     def _scale_in_units(self, outputs: Any) -> Any:
         """The noise's scale in units of `unit`: `[*sites, 1]`, or a scalar if it is fixed."""
@@ -256,7 +262,7 @@ class BinnedRegression(Policy):
     def level_of(self, values: Any) -> tf.Tensor:
         """Return the level of each value, the number of edges below it: int32, any shape.
 
-        NaN is below every edge by this count: see `invalid_labels`.
+        By this count NaN is below every edge, and so is a sensor's -999: see `invalid_values`.
 
         >>> BinnedRegression([35.0, 75.0]).level_of([0.0, 35.0, 36.0, 500.0]).numpy()
         array([0, 0, 1, 2], dtype=int32)
@@ -269,10 +275,30 @@ class BinnedRegression(Policy):
         """Return the levels of the target values `y_true`: int32 `[*sites]`."""
         return self.level_of(self._site_values(y_true, outputs))
 
+    def invalid_values(self, values: Any) -> tf.Tensor:
+        """Return True where a value, any shape, is no target: it is NaN or infinite in float32.
+
+        With `logarithm` values of -1 or less are none either, such as a sensor's flag of -999.
+
+        >>> BinnedRegression([35.0], logarithm=True).invalid_values([-0.5, -1.0, -999.0]).numpy()
+        array([False,  True,  True])
+        """
+        values = tf.cast(numeric("values", values), tf.float32)
+        usable = tf.math.is_finite(values)
+        return ~(usable & (values > -1.0)) if self.logarithm else ~usable
+
     def invalid_labels(self, y_true: Any, outputs: Any) -> tf.Tensor:
-        """Return True where the target value is NaN or infinite."""
-        values = tf.cast(self._site_values(y_true, outputs), tf.float32)
-        return ~tf.math.is_finite(values)
+        """Return True where the target value is none: see `invalid_values`."""
+        return self.invalid_values(self._site_values(y_true, outputs))
+
+    def truth_in_words(self, num_classes: int) -> str:
+        """Return what a target value is, for errors."""
+        del num_classes
+        above = " above -1 (logarithm=True)" if self.logarithm else ""
+        return (
+            f"finite values{above}. Drop rows without truth: NaN, and flags such as -999 for a "
+            "missing value"
+        )
 
 
 def _last_below(

@@ -163,9 +163,8 @@ def _checked(policy, y_true, num_classes, finite, invalid, weight):
         return tf.reduce_all(rows if weight is None else rows & _rows(proper))
     known, finite, proper = (tf.reduce_all(x) for x in (~invalid, finite, proper))
     about_labels = (
-        f"y_true holds values that are no label of the {type(policy).__name__} policy, which has "
-        f"K={num_classes} classes (0 to {num_classes - 1}), or NaN. Number classes from "
-        "0, give the network one output per class, and drop rows without truth. First rows:"
+        f"y_true holds values that are no label of the {type(policy).__name__} policy, which "
+        f"reads {policy.truth_in_words(num_classes)}. First rows:"
     )
     about_logits = (
         "the network's outputs hold NaN or infinite values in this batch: the inputs hold NaN, or "

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -146,7 +147,7 @@ class RatioReward(Reward):
         tables: `f(y_true int32 [N], weight [N], num_classes) -> (n, d, n0, d0)` with n and d
             broadcastable to `[N, K]`, weights included, d and d0 not negative.
         label: name shown in logs.
-        zero_division: value wherever the denominator is 0.
+        zero_division: value wherever the denominator is 0, a finite number.
 
     The share of the total cost that is spent on false alarms, say:
 
@@ -161,6 +162,13 @@ class RatioReward(Reward):
     tables: Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor, Any, Any]]
     label: str = ""
     zero_division: float = 0.0
+
+    def __post_init__(self):
+        if not math.isfinite(self.zero_division):
+            raise ValueError(
+                f"zero_division must be a finite number; it is {self.zero_division!r}. It is part "
+                "of every expectation: say what 0/0 counts."
+            )
 
     @property
     def name(self):

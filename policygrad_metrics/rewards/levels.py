@@ -187,7 +187,8 @@ class CohenKappa(Reward):
 
     Args:
         weights: None, "linear" or "quadratic".
-        zero_division: kappa where it is 0/0 (scikit-learn: NaN).
+        zero_division: kappa where it is 0/0, in [-1, 1] (scikit-learn: NaN, which no expectation
+            can contain).
 
     >>> import policygrad_metrics as pgm
     >>> round(float(pgm.CohenKappa("quadratic")([0, 1, 2, 2], [0, 1, 2, 1])), 4)
@@ -200,6 +201,11 @@ class CohenKappa(Reward):
     def __post_init__(self):
         if self.weights is not None:
             choose("weights", self.weights, ("linear", "quadratic"))
+        if not -1.0 <= self.zero_division <= 1.0:
+            raise ValueError(
+                f"zero_division must be a number from -1 to 1; it is {self.zero_division!r}. NaN "
+                "(scikit-learn's) would be the gradient too: leave it out, or say what 0/0 counts."
+            )
 
     @property
     def name(self):

@@ -236,8 +236,11 @@ class FBeta(PositiveRatio):
 
     def __post_init__(self):
         super().__post_init__()
-        if not self.beta > 0.0:
-            raise ValueError(f"beta must be a positive number; it is {self.beta!r}.")
+        if not 0.0 < self.beta < float("inf"):
+            raise ValueError(
+                f"beta must be a positive, finite number; it is {self.beta!r}. Recall is the limit "
+                "of large ones."
+            )
 
     @property
     def stem(self):

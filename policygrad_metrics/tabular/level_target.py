@@ -95,8 +95,8 @@ class LevelTarget:
         """The values, checked.
 
         Raises:
-            ValueError: y is text, a concentration is negative, or a value is too low for its
-                logarithm.
+            ValueError: y is text, a concentration is negative, or a value is NaN, infinite (in
+                float32, as all that follows) or too low for its logarithm.
         """
         values = np.asarray(y)
         if values.dtype.kind in "US":
@@ -111,10 +111,16 @@ class LevelTarget:
                 f"y must hold concentrations, 0 or more, for scale={self.policy.standard!r}; the "
                 f"lowest is {least:g}. Drop those rows, or set them to 0."
             )
-        if self.policy.logarithm and least <= -1.0:
+        if self.policy.logarithm and np.float32(least) <= -1.0:
             raise ValueError(
                 f"y must be greater than -1 with logarithm=True; the lowest value is {least:g}. "
-                "Use logarithm=False."
+                "Use logarithm=False, or drop those rows if that is a flag for a missing value."
+            )
+        bad = np.asarray(self.policy.invalid_values(values))
+        if bad.any():
+            raise ValueError(
+                f"y must hold finite numbers; {int(bad.sum())} of {values.size} are NaN or "
+                "infinite in float32. Drop those rows."
             )
         return values
 

@@ -129,7 +129,8 @@ class Validation:
         like = tf.zeros([len(y), *outputs.shape[1:]])
         if np.any(policy.invalid_labels(y, like)):
             raise ValueError(
-                "validation_data hold labels that are no classes of the model: number them from 0."
+                "validation_data hold labels that are no classes of the model, whose policy reads "
+                f"{policy.truth_in_words(policy.num_classes(like))}."
             )
         labels = policy.labels(y, like).numpy()
         multilabel = policy.multilabel(like)

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.policies import Policy, Sigmoid, Softmax
+from policygrad_metrics.policies import BinnedRegression, Policy, Sigmoid, Softmax
 from policygrad_metrics.training.network import Network
 from policygrad_metrics.training.records import Buildable, Parts, Replica
 
@@ -65,17 +65,21 @@ def check_lengths(lengths: Sequence[int] | None, replicas: int, epochs: int) -> 
 
 
 def arrays(
-    data: Parts | Sequence[Parts], task: str, replicas: int, *, values: bool = False
+    data: Parts | Sequence[Parts],
+    task: str,
+    replicas: int,
+    *,
+    values: BinnedRegression | None = None,
 ) -> tuple[dict[str, np.ndarray], tuple[int, ...]]:
     """Features as float32 and labels as int32, by name, and which data set each replica has.
 
-    With `values` the truths are target values, float32. The arrays are `[S, rows, ...]` of the S
-    different data sets.
+    With `values`, a policy, the truths are its target values, float32. The arrays are
+    `[S, rows, ...]` of the S different data sets.
 
     Raises:
         ValueError: a part is empty, its features are not finite `[rows, F]`, or its labels are
-            not whole numbers of the task's shape (or finite values); the data sets are not one
-            for each replica, or differ in shape.
+            not whole numbers of the task's shape (or values that the policy reads); the data sets
+            are not one for each replica, or differ in shape.
     """
     each = list(data) if isinstance(data, Sequence) else [data] * replicas
     if len(each) != replicas:
@@ -97,7 +101,7 @@ def arrays(
     return stacked, tuple(place[id(one)] for one in each)
 
 
-def _arrays(data: Parts, task: str, values: bool) -> dict[str, np.ndarray]:
+def _arrays(data: Parts, task: str, values: BinnedRegression | None) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     for part in ("train", "valid", "test"):
         x = np.asarray(getattr(data, f"x_{part}"), np.float32)
@@ -111,11 +115,11 @@ def _arrays(data: Parts, task: str, values: bool) -> dict[str, np.ndarray]:
     axes = 2 if task == "multilabel" else 1
     for part in ("train", "valid"):
         y, rows = np.asarray(getattr(data, f"y_{part}")), len(found[f"x_{part}"])
-        if values:
-            if y.shape != (rows,) or not np.isfinite(y).all():
+        if values is not None:
+            if y.shape != (rows,) or np.any(values.invalid_values(y)):
                 raise ValueError(
-                    f"y_{part} must be finite values [{rows}] for a policy of values; it has shape "
-                    f"{y.shape}. Leave out rows without truth."
+                    f"y_{part} must be {values.truth_in_words(len(values.edges) + 1)}. Its shape "
+                    f"must be [{rows}] and is {y.shape}."
                 )
             found[f"y_{part}"] = y.astype(np.float32)
             continue

@@ -103,7 +103,7 @@ def train_replicas(
     inputs.check_numbers(epochs, batch_size, patience, warm_start)
     inputs.check_lengths(lengths, len(replicas), epochs)
     shared, single = inputs.split_hyperparameters(replicas)
-    arrays, which = inputs.arrays(data, task, len(replicas), values=policy is not None)
+    arrays, which = inputs.arrays(data, task, len(replicas), values=policy)
     columns = (
         inputs.output_columns(task, arrays, num_classes)
         if policy is None
