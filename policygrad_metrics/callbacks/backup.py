@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from policygrad_metrics.callbacks.backup_file import pack, unpack
 from policygrad_metrics.core import durable
+from policygrad_metrics.core._compat import start_at_epoch
 from policygrad_metrics.core.checks import differing_setting
 from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
 from policygrad_metrics.training.shuffling import EpochOrder
@@ -118,7 +119,7 @@ class BackupAndRestore(keras.callbacks.Callback):
         self._settings = json.loads(json.dumps(self._describe()))
         if self._writes:
             self._hold_directory()
-        model._initial_epoch = None
+        start_at_epoch(model, None)
         if self.path.exists():
             try:
                 self._restore()
@@ -130,7 +131,7 @@ class BackupAndRestore(keras.callbacks.Callback):
         """Save the state in which this epoch starts."""
         model: Any = self.model
         # Here every callback has finished the epoch before, and has begun the training.
-        model._initial_epoch = None
+        start_at_epoch(model, None)
         for order in self._orders:
             order.epoch = epoch
         if self._restored is not None:
@@ -256,8 +257,7 @@ class BackupAndRestore(keras.callbacks.Callback):
             for loss, count in zip(losses, state["loss arrays"], strict=True):
                 loss.restore(arrays[place : place + count])
                 place += count
-        # Keras's own place for the epoch to begin with; it calls it "can be set by callbacks".
-        model._initial_epoch = state["epoch"]
+        start_at_epoch(model, state["epoch"])
 
         def restore_callbacks():
             for callback, values in zip(self._callbacks, state["callbacks"], strict=True):

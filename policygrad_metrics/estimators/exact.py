@@ -20,13 +20,14 @@ class ExactExpectation(Estimator):
 
         E[N / D] = integral_0^inf E[N exp(-t D)] dt
 
-    with the expectation under the integral a product over examples; see `expectation.py`.
-    Cost is linear in B * K * nodes. Relative error of the gradient in float32: below 2e-6,
-    mostly a few 1e-7, for batches of 2 to 65,536 examples.
+    with the expectation under the integral a product over examples; see `ratio_integral.py`.
+    Cost is linear in B * K * nodes. Relative error of the gradient in float32: below 2e-6 (4e-6
+    with weights), mostly a few 1e-7, for batches of 1 to 100,003 examples; docs/mathematics.md has
+    the table and its limits.
 
     Args:
         nodes: quadrature nodes; None takes 8 where denominators are counts and 24 for others
-            (weights, F0.5, kappa, your own ratios), which may come closer to zero.
+            (weights, F0.5, kappa, your own ratios), and further ones where the batch needs them.
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
     >>> logits, y_true = tf.constant([[0.0, 1.0], [0.5, 0.0]]), tf.constant([1, 0])

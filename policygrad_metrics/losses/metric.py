@@ -8,11 +8,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core._compat import under_xla
 from policygrad_metrics.core.global_batch import first_of_process, gathered
 from policygrad_metrics.core.sites import flatten_sites
 from policygrad_metrics.losses.serialization import deserialize_reward, serialize_reward
 from policygrad_metrics.policies import Policy, get_policy
-from policygrad_metrics.policies.site_batch import read_batch, under_xla
+from policygrad_metrics.policies.site_batch import read_batch
 from policygrad_metrics.rewards import BlackBox, Reward, get_reward
 
 

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core._compat import under_xla
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.draws import as_seed, fold_in
 from policygrad_metrics.core.global_batch import (
@@ -40,7 +41,6 @@ from policygrad_metrics.policies.site_batch import (
     check_replicas,
     mean_over_sites,
     read_batch,
-    under_xla,
 )
 from policygrad_metrics.rewards import BlackBox, Reward, get_reward
 

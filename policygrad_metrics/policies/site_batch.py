@@ -14,9 +14,8 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from tensorflow.python.ops.control_flow_v2_func_graphs import CondBranchFuncGraph
 
-from policygrad_metrics.core._compat import under_xla
+from policygrad_metrics.core._compat import ends_with_activation, in_several_steps, under_xla
 from policygrad_metrics.core.global_batch import check_strategy, over_replicas, replicas
 from policygrad_metrics.core.sites import Tensor, canonical_weight
 from policygrad_metrics.policies import Policy, Sigmoid, Softmax, get_policy
@@ -140,7 +139,7 @@ def read_batch(
 
 def _warn_of_probabilities(policy, outputs, decides):
     """A last layer's activation by mistake trains badly, and in silence."""
-    if not hasattr(outputs, "_keras_logits"):  # what Keras's own activations leave on a tensor
+    if not ends_with_activation(outputs):
         return
     if isinstance(policy, Sigmoid):
         consequence = "every probability above 0 would be a positive"
@@ -227,7 +226,7 @@ def check_replicas(reduction: str | None, variables: Sequence[Any]) -> None:
             "XLA cannot exchange sums between replicas: under a tf.distribute strategy use "
             "model.compile(..., jit_compile=False)."
         )
-    if _several_steps():
+    if in_several_steps():
         raise ValueError(
             "Keras cannot run several steps in one execution under a tf.distribute strategy: use "
             "model.compile(..., steps_per_execution=1)."
@@ -242,14 +241,6 @@ def check_replicas(reduction: str | None, variables: Sequence[Any]) -> None:
             "this loss remembers something from step to step: make it inside strategy.scope(), "
             "as the model, so that its replicas agree on it."
         )
-
-
-def _several_steps():
-    """Whether this is traced as Keras's training step inside Keras's loop over several of them."""
-    graph: Any = tf.compat.v1.get_default_graph()
-    outer = getattr(graph, "outer_graph", None)
-    step = str(getattr(graph, "name", "")).startswith("one_step_on_data")
-    return step and isinstance(outer, CondBranchFuncGraph)
 
 
 class MeanOfValues(keras.losses.Loss):

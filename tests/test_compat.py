@@ -1,0 +1,73 @@
+"""Private parts of TensorFlow and Keras that `core/_compat.py` relies on."""
+
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import policygrad_metrics as pgm
+from policygrad_metrics.core import _compat
+
+
+def test_under_xla_is_true_only_where_xla_compiles():
+    seen = {}
+
+    def note(name):
+        seen[name] = _compat.under_xla()
+        return tf.constant(0.0)
+
+    note("eager")
+    tf.function(lambda: note("graph"), autograph=False)()
+    tf.function(lambda: note("xla"), autograph=False, jit_compile=True)()
+    assert seen == {"eager": False, "graph": False, "xla": True}
+
+
+def test_materialized_tensors_keep_their_values():
+    numbers = tf.constant([1.0, 2.0]), tf.constant(3.0, tf.float64)
+    for jit_compile in (False, True):
+        run = tf.function(_compat.materialized, autograph=False, jit_compile=jit_compile)
+        for found, given in zip(run(*numbers), numbers, strict=True):
+            assert found.dtype == given.dtype
+            np.testing.assert_array_equal(found, given)
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid", None])
+def test_an_activation_of_the_last_layer_is_seen(activation):
+    model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2, activation)])
+    assert _compat.ends_with_activation(model(tf.zeros([1, 3]))) is (activation is not None)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_several_steps_in_one_execution_are_seen(steps):
+    seen = []
+
+    class Loss(keras.losses.Loss):
+        def call(self, y_true, y_pred):
+            seen.append(_compat.in_several_steps())
+            return tf.reduce_mean(y_pred - y_true, axis=-1)
+
+    model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", Loss(), steps_per_execution=steps)
+    model.fit(np.ones((4, 1)), np.ones((4, 1)), batch_size=1, verbose=0)
+    assert set(seen) == {steps > 1}
+
+
+def test_fit_starts_at_the_epoch_that_a_callback_names():
+    class Later(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            _compat.start_at_epoch(self.model, 3)
+
+    model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    history = model.fit(np.ones((2, 1)), np.ones((2, 1)), epochs=5, verbose=0, callbacks=[Later()])
+    assert history.epoch == [3, 4]
+
+
+def test_nothing_else_is_private():
+    private = re.compile(r"tensorflow\.(python|compiler)|keras\.src|_keras_logits|_initial_epoch")
+    package = Path(pgm.__file__).parent
+    found = {p.name for p in package.rglob("*.py") if private.search(p.read_text())}
+    assert found == {"_compat.py"}
