@@ -51,6 +51,78 @@ def test_a_sum_over_three_classes_equals_enumeration():
     np.testing.assert_allclose(estimate.gradient, truth.gradient, atol=1e-6)
 
 
+SCORES = {
+    "matthews_corrcoef": lambda h, p, t: (
+        (h.sum() * t.sum() - (t * p).sum())
+        / np.sqrt((t.sum() ** 2 - (p * p).sum()) * (t.sum() ** 2 - (t * t).sum()))
+    ),
+    "g_mean": lambda h, p, t: np.exp(np.mean(np.log(h / t))),
+    "worst_class_recall": lambda h, p, t: np.min(h / t),
+    "f1_macro": lambda h, p, t: np.mean(2 * h / (p + t)),
+    "precision_macro": lambda h, p, t: np.mean(h / p),
+    "cohen_kappa": lambda h, p, t: 1 - (t.sum() - h.sum()) / (t.sum() - (t * p).sum() / t.sum()),
+}
+
+
+def change_of_each_label(name, y, a, w, K, sites):
+    """Score differences in extended precision, `[len(sites), K]`."""
+    w = w.astype(np.longdouble)
+
+    def score(labels):
+        counts = np.zeros((K, K), np.longdouble)
+        np.add.at(counts, (y, labels), w)
+        return SCORES[name](counts.diagonal(), counts.sum(0), counts.sum(1))
+
+    changes = np.zeros((len(sites), K))
+    for row, i in enumerate(sites):
+        for c in range(K):
+            labels = a.copy()
+            labels[i] = c
+            changes[row, c] = score(labels) - score(a)
+    return changes
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize(("N", "K"), [(257, 2), (257, 3), (257, 17), (4099, 3), (65537, 3)])
+def test_what_one_label_changes_is_right_however_many_others_there_are(N, K, name, weighted):
+    """Of scores in float32 the difference would be off by N 2^-24 of itself, 4e-3 at 65,537."""
+    if weighted and N * K**3 > 2**20:
+        return  # worst-class recall has a budget; sums in float64 are no worse for more
+    if name == "cohen_kappa" and N > 5000:
+        return  # the sums of shares in its tables are float32
+    rng = np.random.default_rng(N + K)
+    y = rng.integers(0, K, N).astype(np.int32)
+    a = np.where(rng.random(N) < 0.7, y, rng.integers(0, K, N)).astype(np.int32)
+    w = np.float32(10 ** rng.uniform(-4, 4, N)) if weighted else np.ones(N, np.float32)
+    sites = rng.choice(N, 30, replace=False)
+    expected = change_of_each_label(name, y, a, w, K, sites)
+
+    def effects(y, a, w):
+        return pgm.get_reward(name).form(y, w, K, weighted).effects(a)
+
+    arguments = tf.constant(y[:, None]), tf.constant(a[None, :, None]), tf.constant(w[:, None])
+    for run in (effects, tf.function(effects, jit_compile=True, autograph=False)):
+        found = run(*arguments).numpy()[0, :, 0].astype(float)
+        found = (found - found[np.arange(N), a][:, None])[sites]
+        # A result is rounded to float32. A ratio's tables are float32 too: kappa's of chances,
+        # F1's of N true weights, added up in float32.
+        ratios = {"cohen_kappa": 2e-6, "f1_macro": 2e-6 if weighted else 2e-7}
+        assert relative(found, expected) < ratios.get(name, 1e-7)
+
+
+def test_a_site_that_is_all_the_weight_leaves_nothing_behind():
+    """Taken out of a sum in float32, a third leaves 1e-8 and with it a precision of 1."""
+    for weight in (1 / 3, 1e-10, 1e10):
+        y, a = tf.constant([[1], [0]]), tf.constant([[[1], [0]]])
+        w = tf.constant([[weight], [1.0]])
+        for name in ("precision", "g_mean", "matthews_corrcoef"):
+            form = pgm.get_reward(name).form(y, w, 2, True)
+            effects = form.effects(a)[0, :, 0].numpy()
+            # Right: 1; nothing called positive: 0. In float64 1 - sum p^2 is 2e-10 to 1e-6 of it.
+            assert effects[0, 1] - effects[0, 0] == pytest.approx(1.0, rel=2e-6), (name, weight)
+
+
 def convolved(chances):
     distribution = np.ones(1)
     for p in chances:
@@ -74,7 +146,7 @@ def test_large_batches_equal_a_convolution(N):
         return (hits @ a) * (false @ b)
 
     estimate = pgm.PoissonBinomial()(logits, pgm.get_reward("g_mean"), y_true)
-    # float32 scores, 2^-24 relative, averaged.
+    # Probabilities are float32, 2^-24 relative.
     np.testing.assert_allclose(estimate.value, g_mean(p), rtol=3e-7)
     gradient = []
     for i in (0, 1, N - 1):
@@ -82,8 +154,7 @@ def test_large_batches_equal_a_convolution(N):
         on[i], off[i] = 1.0, 0.0
         gradient.append(p[i] * (1 - p[i]) * (g_mean(on) - g_mean(off)))
     found = estimate.gradient.numpy()[[0, 1, N - 1], 1]
-    # An effect is a difference of scores that agree to 1/N: N times their rounding.
-    np.testing.assert_allclose(found, gradient, rtol=N * 2.0**-24)
+    np.testing.assert_allclose(found, gradient, rtol=2e-6)
 
 
 def test_the_window_never_ends_on_a_zero_of_a_factor():
@@ -151,6 +222,61 @@ def test_the_delta_method_with_three_classes():
     logits, y_true = problem(8, 3, scale=0.5)
     first, second = orders(reward, logits, y_true, pgm.Enumerate()(logits, reward, y_true).value)
     assert second < first / 2
+
+
+def cases_without_a_series():
+    rng = np.random.default_rng(0)
+    rare = np.array([0] * 34 + [1] * 3)
+    yield "all labels sure", tf.constant(10.0 * np.eye(2)[rare] * [1, -1], tf.float32), rare
+    for K in (2, 3):
+        logits = tf.constant(rng.normal(size=(37, K)), tf.float32)
+        yield f"one class of {K} in the batch", logits, np.zeros(37, int)
+        yield f"never called, K={K}", logits - 9.0 * np.eye(K)[[1]], rng.integers(0, K, 37)
+        yield f"always called, K={K}", logits + 30.0 * np.eye(K)[[1]], rng.integers(0, K, 37)
+        yield f"called for 0.3 of 3, K={K}", logits - 3.0 * np.eye(K)[[1]], np.arange(37) % 12 % K
+
+
+@pytest.mark.parametrize("name", ["matthews_corrcoef", "g_mean"])
+@pytest.mark.parametrize(
+    ("logits", "y_true"), [pytest.param(*rest, id=id) for id, *rest in cases_without_a_series()]
+)
+def test_the_delta_method_is_no_worse_than_the_plug_in_where_its_series_diverges(
+    name, logits, y_true
+):
+    reward, logits = pgm.get_reward(name), tf.cast(logits, tf.float32)
+    estimate = pgm.DeltaMethod()(logits, reward, y_true)
+    assert (-1.0 if name == "matthews_corrcoef" else 0.0) <= float(estimate.value) <= 1.0
+    assert np.isfinite(estimate.gradient).all()
+    if logits.shape[1] == 2:
+        truth = pgm.PoissonBinomial()(logits, reward, y_true).value
+        first, second = orders(reward, logits, y_true, truth)
+        assert second <= first + 1e-6
+
+
+@pytest.mark.parametrize(
+    "y_true",
+    [
+        pytest.param([0] * 5 + [1] * 2, id="never called"),
+        pytest.param([0] * 7, id="one class", marks=pytest.mark.slow),
+    ],
+)
+def test_the_delta_method_leaves_out_under_xla_what_it_leaves_out_eagerly(y_true):
+    reward, y_true = pgm.get_reward("g_mean"), tf.constant(y_true)
+    logits = tf.constant([[3.0, -3.0]] * 7)
+
+    def run(logits, y_true):
+        estimate = pgm.DeltaMethod()(logits, reward, y_true)
+        return estimate.value, estimate.gradient
+
+    compiled = tf.function(run, jit_compile=True, autograph=False)
+    for a, b in zip(run(logits, y_true), compiled(logits, y_true), strict=True):
+        assert np.isfinite(a).all()
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_a_one_class_batch_leaves_the_loss_finite():
+    loss = pgm.PolicyGradientLoss("matthews_corrcoef", estimator="delta_method")
+    assert np.isfinite(float(loss(np.zeros(7, int), tf.zeros([7, 3]))))
 
 
 @pytest.mark.slow

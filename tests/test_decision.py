@@ -39,6 +39,37 @@ def every_cut(p, y, weight, twin):
     return max(twin(y, (p > cut).astype(int), weight) for cut in cuts)
 
 
+def test_a_threshold_of_a_millionth_of_the_rows():
+    """Only the highest score is a sure positive: precision 1 takes one call in a million."""
+    rng = np.random.default_rng(0)
+    p = rng.random(1_000_003) * 0.9
+    y = (rng.random(len(p)) < 0.5).astype(int)
+    p[17], y[17] = 0.95, 1
+    p[18], y[18] = 0.93, 0
+    for weight in (None, np.where(y == 1, 1.0, 100.0)):
+        tuner = DecisionTuner("precision").fit(p, y, weight)
+        assert tuner.score_ == 1.0
+        assert tuner.predict(p).sum() == 1
+
+
+def test_a_path_of_decisions_is_scored_as_each_decision_is():
+    """With weights over twelve orders of magnitude, whose sums lose the small ones."""
+    rng = np.random.default_rng(0)
+    N, K = 37, 3
+    truth, labels = rng.integers(0, K, (2, N, 1))
+    weight = 10 ** rng.uniform(-6, 6, (N, 1))
+    order, after = rng.permutation(N)[:30], rng.integers(0, K, 30)
+    stops = np.array([0, 1, 2, 5, 11, 29])
+    for name in ("precision_macro", "matthews_corrcoef", "g_mean", "cohen_kappa_quadratic"):
+        scorer = Scorer(get_reward(name), truth, weight, K)
+        found = scorer.along(labels, 0, order, after, stops)
+        for stop, score in zip(stops, found, strict=True):
+            changed = labels.copy()
+            changed[order[:stop], 0] = after[:stop]
+            # The same positive numbers are added up in another order.
+            assert score == pytest.approx(scorer.score(changed), rel=1e-12), name
+
+
 @pytest.mark.filterwarnings("ignore:A single label was found")
 @pytest.mark.parametrize("reward", TWINS)
 @settings(max_examples=25, deadline=None)

@@ -142,6 +142,23 @@ def test_mixed_precision():
     assert all(w.dtype == np.float32 and np.isfinite(w).all() for w in model.get_weights())
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_the_metric_counts_beyond_what_float32_can(policy, jit_compile):
+    """2^24 + 1 is no float32: beside that many, three more right answers would be lost."""
+    model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Identity(dtype=policy)])
+    metric = pgm.RewardMetric("precision")
+    model.compile(
+        loss="sparse_categorical_crossentropy", weighted_metrics=[metric], jit_compile=jit_compile
+    )
+    x = np.array([[0.0, 1.0]] * 7, np.float32)
+    y, weight = np.array([0, 1, 1, 1, 0, 0, 0]), np.array([2.0**24, 1, 1, 1, 0, 0, 0])
+    found = model.evaluate(x, y, batch_size=1, sample_weight=weight, verbose=0)[1]
+    assert metric.variables[0].dtype == "float64"
+    assert found == pytest.approx(3 / (2**24 + 3), rel=2.0**-23)
+    np.testing.assert_array_equal(metric.variables[0][0], [[0, 2**24], [0, 3]])
+
+
 def test_a_policy_gradient_head_beside_an_ordinary_one():
     """The weights move by the weighted sum of both losses' gradients."""
     value = X[:, 3:] * 2.0

@@ -15,6 +15,7 @@ from sklearn import metrics as sk
 
 import policygrad_metrics as pgm
 from policygrad_metrics.rewards import ALIASES, REWARDS
+from policygrad_metrics.rewards.confusion import confusion_counts
 
 # float32 sums of up to 200 terms, divided: 200 * 2^-24 = 1.2e-5 at the very worst.
 TOLERANCE = 5e-6
@@ -223,6 +224,105 @@ def test_labels_and_zero_division_follow_scikit_learn(name, average):
             if average == "weighted" and not np.isin(y, [0, 2, 3]).any():
                 continue  # no weights to average with: scikit-learn falls back to zero_division
             assert got == pytest.approx(expected, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize(("name", "reward", "K", "multilabel"), CASES)
+def test_counts_are_scored_as_the_labels_they_count(name, reward, K, multilabel):
+    if reward.accumulates != "counts":
+        with pytest.raises(TypeError, match=rf"{name}.*no function of confusion counts"):
+            reward.score_counts(tf.zeros([3, 2, 2]))
+        return
+    rng = np.random.default_rng(3)
+    sites = (23, 3) if multilabel else (23,)
+    y, labels = rng.integers(0, K, sites), rng.integers(0, K, (5, *sites))
+    # Weights from 1e-4 to 1e4.
+    w = np.float32(10 ** rng.uniform(-4, 4, 23))
+    weight = np.repeat(w[:, None], sites[-1] if multilabel else 1, axis=1)
+    counts = confusion_counts(
+        tf.constant(y.reshape(weight.shape), tf.int32),
+        tf.constant(labels.reshape(5, *weight.shape), tf.int32),
+        tf.constant(weight),
+        K,
+    )
+    counts = counts if multilabel else counts[:, 0]
+    scores = reward.score_counts(counts)
+    assert scores.dtype == tf.float64
+    assert reward.score_counts(tf.cast(counts, tf.float32)).dtype == tf.float32
+    # scikit-learn takes differences of sums of squares, of 23 weights in float64.
+    expected = [twin(name, y, a, np.float64(w), K, multilabel) for a in labels]
+    np.testing.assert_allclose(scores, expected, atol=1e-10)
+    called = reward(y, labels, w, num_classes=K)
+    compiled = tf.function(
+        lambda y, a, w: reward(y, a, w, num_classes=K), jit_compile=True, autograph=False
+    )
+    np.testing.assert_allclose(called, expected, rtol=2.0**-23, atol=1e-10)
+    np.testing.assert_allclose(compiled(y, labels, w), expected, rtol=2.0**-23, atol=1e-10)
+    form = reward.form(tf.constant(y.reshape(weight.shape), tf.int32), tf.constant(weight), K, True)
+    found = form.score(tf.constant(labels.reshape(5, *weight.shape), tf.int32))
+    # The tables of a form are float32: each entry is off by 2^-24 of itself, kappa's by a few.
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_class_of_a_millionth_of_the_weight_counts():
+    assert float(pgm.Precision()([1, 0], [1, 0], [1.0, 2e6])) == 1.0
+    assert float(pgm.get_reward("g_mean")([1, 0, 1], [1, 0, 0], [1.0, 2e12, 1.0])) == (
+        pytest.approx(0.5**0.5)
+    )
+    assert float(pgm.get_reward("specificity")([1, 1, 0], [1, 1, 0], [1e12, 1e12, 1e-6])) == 1.0
+    # A batch's form, which REINFORCE scores.
+    form = pgm.Precision().form(tf.constant([[1], [0]]), tf.constant([[1.0], [2e6]]), 2, True)
+    assert float(form.score(tf.constant([[[1], [0]]]))[0]) == 1.0
+
+
+def test_plain_counts_of_millions():
+    y = np.zeros(3_000_001, np.int32)
+    y[:2] = 1
+    labels = y.copy()
+    labels[1:3] = 0, 1
+    for name, expected in (("precision", 0.5), ("f1", 0.5), ("jaccard", 1 / 3), ("recall", 0.5)):
+        assert float(pgm.get_reward(name)(y, labels)) == pytest.approx(expected, rel=1e-6), name
+
+
+def test_a_class_of_900_in_a_billion_pixels_has_its_iou():
+    confusion = np.array([[1e9 - 1000, 100.0], [300.0, 600.0]])
+    assert float(pgm.get_reward("iou").score_counts(confusion)) == pytest.approx(0.6, rel=1e-15)
+    metric = pgm.RewardMetric("iou")
+    metric.update_state([0, 1], [[1.0, 0.0], [0.0, 1.0]])
+    metric.variables[0].assign(confusion[None])
+    assert float(metric.result()) == pytest.approx(0.6, rel=2.0**-24)
+
+
+@pytest.mark.parametrize("prevalence", [4e-2, 4e-5, 4e-8])
+def test_matthews_correlation_of_a_rare_class(prevalence):
+    positives = prevalence * 1e9
+    hits, alarms = 0.7 * positives, 0.4 * positives
+    confusion = [[1e9 - positives - alarms, alarms], [positives - hits, hits]]
+    (tn, fp), (fn, tp) = (map(round, row) for row in confusion)
+    # Whole numbers of Python: no rounding before the root.
+    exact = (tp * tn - fp * fn) / ((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)) ** 0.5
+    reward = pgm.get_reward("matthews_corrcoef")
+    found = float(reward.score_counts(np.array([[tn, fp], [fn, tp]], np.float64)))
+    # 1 - sum p^2 is off by 2^-53 or two, of twice the prevalence.
+    assert found == pytest.approx(exact, rel=2.0**-52 / prevalence + 1e-15)
+    if prevalence == 4e-5:  # as labels of as many examples, in float32 weights
+        y, a = [0, 0, 1, 1], [0, 1, 0, 1]
+        assert float(reward(y, a, [tn, fp, fn, tp])) == pytest.approx(exact, rel=1e-6)
+
+
+def test_a_function_of_your_own_meets_float32():
+    half = tf.constant(0.5)
+    of_counts = pgm.CountReward(lambda confusion: half * tf.reduce_sum(confusion, [-2, -1]))
+    of_classes = pgm.ClassCountReward(
+        lambda hits, predicted, true: (half * hits)[..., None], lambda x: half * x[..., 0]
+    )
+    counts = tf.constant([[2.0, 1.0], [0.0, 1.0]], tf.float64)
+    assert float(of_counts.score_counts(counts)) == 2.0
+    assert float(of_classes.score_counts(counts)) == 0.25 * 0.75
+    logits, y_true = tf.zeros([7, 3]), [0, 1, 2, 0, 1, 2, 0]
+    for reward in (of_counts, of_classes):
+        for weight in (None, np.linspace(0.5, 1.5, 7)):
+            estimate = pgm.LocalExpectation()(logits, reward, y_true, sample_weight=weight, seed=1)
+            assert estimate.gradient.dtype == tf.float32
 
 
 def test_black_box_serves_scikit_learn_functions_with_weights():

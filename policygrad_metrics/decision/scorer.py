@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.rewards import BlackBox, Reward
+from policygrad_metrics.rewards.confusion import confusion_counts
 
 #: Most numbers in the confusion tables of one sweep; above it, candidates are thinned out.
 TABLE_BUDGET = 2**24
@@ -71,15 +72,13 @@ class Scorer:
 
     def tables(self, labels: np.ndarray) -> np.ndarray:
         """Return the confusion tables `[C, K, K]` of labels `[N, C]`; rows are the truth."""
-        C, K = self.truth.shape[1], self.num_classes
-        cell = (np.arange(C) * K + self.truth) * K + labels
-        counts = np.bincount(cell.ravel(), weights=self.weight.ravel(), minlength=C * K * K)
-        return counts.reshape(C, K, K)
+        truth, labels = (tf.constant(x, tf.int32) for x in (self.truth, labels[None]))
+        return confusion_counts(truth, labels, self.weight, self.num_classes).numpy()[0]
 
     def of_tables(self, tables: np.ndarray) -> np.ndarray:
         """Return the rewards `[M]` of confusion tables `[M, C, K, K]`."""
         scores = _table_scores(self.reward, *tables.shape[1:3])
-        return scores(tf.constant(tables, tf.float32)).numpy().astype(np.float64)
+        return scores(tf.constant(tables, tf.float64)).numpy()
 
     def gradient(self, tables: np.ndarray) -> np.ndarray:
         """Return the derivatives of the reward by the cells of one set of tables `[C, K, K]`.
@@ -92,8 +91,8 @@ class Scorer:
                 f"method='frank_wolfe' needs a reward of confusion counts; {self.reward.name!r} "
                 "is none. Use method='threshold' or 'offsets'."
             )
-        slope = _table_gradient(self.reward, *tables.shape[:2])(tf.constant(tables, tf.float32))
-        return np.nan_to_num(slope.numpy().astype(np.float64), posinf=0.0, neginf=0.0)
+        slope = _table_gradient(self.reward, *tables.shape[:2])(tf.constant(tables, tf.float64))
+        return np.nan_to_num(slope.numpy(), posinf=0.0, neginf=0.0)
 
     def stops(self, ends: np.ndarray) -> np.ndarray:
         """Thin the candidates of a sweep to what this reward can score in reasonable time."""
@@ -138,18 +137,22 @@ class Scorer:
 
     def _along_counts(self, labels, column, order, after, stops):
         K, M = self.num_classes, len(stops)
-        row = np.searchsorted(stops, np.arange(len(order)), side="right")
-        seen = row < M  # changes behind the last stop
+        row = np.searchsorted(stops, np.arange(len(order)), side="right")  # M: never changed
         truth, weight = self.truth[order, column], self.weight[order, column]
-        change = np.zeros(M * K * K)
-        for label, sign in ((labels[order, column], -1.0), (after, 1.0)):
+
+        def added(label):
             cell = (row * K + truth) * K + label
-            change += np.bincount(cell[seen], weights=sign * weight[seen], minlength=M * K * K)
-        tables = np.repeat(self.tables(labels)[None].astype(np.float32), M, axis=0)
-        path = np.cumsum(change.reshape(M, K, K), axis=0)
-        # Weights taken out of a sum leave rounding behind where zero is meant.
-        exact = self.tables(labels)[column] + path
-        tables[:, column] = np.where(exact < 1e-9 * self.weight.sum(), 0.0, exact)
+            counts = np.bincount(cell, weights=weight, minlength=(M + 1) * K * K)
+            return counts.reshape(M + 1, K, K)
+
+        # Sums of what has come and of what is still there: nothing is taken out of a sum, which
+        # would leave rounding where zero is meant.
+        come = np.cumsum(added(after)[:M], axis=0)
+        there = np.cumsum(added(labels[order, column])[:0:-1], axis=0)[::-1]
+        never = np.ones(len(labels), bool)
+        never[order] = False
+        tables = np.repeat(self.tables(labels)[None], M, axis=0)
+        tables[:, column] = self.of_rows(never).tables(labels[never])[column] + come + there
         return self.of_tables(tables)
 
 
@@ -161,43 +164,26 @@ def adds_up_counts(reward: Reward) -> bool:
 
 @functools.lru_cache(maxsize=128)
 def _table_scores(reward, columns, num_classes):
-    score = _one_table(reward, columns, num_classes)
-
     @tf.function(
-        input_signature=[tf.TensorSpec([None, columns, num_classes, num_classes], tf.float32)],
+        input_signature=[tf.TensorSpec([None, columns, num_classes, num_classes], tf.float64)],
         autograph=False,
     )
     def scores(tables):
-        return tf.vectorized_map(score, tables)
+        return reward.score_columns(tables)
 
     return scores
 
 
 @functools.lru_cache(maxsize=128)
 def _table_gradient(reward, columns, num_classes):
-    score = _one_table(reward, columns, num_classes)
-
     @tf.function(
-        input_signature=[tf.TensorSpec([columns, num_classes, num_classes], tf.float32)],
+        input_signature=[tf.TensorSpec([columns, num_classes, num_classes], tf.float64)],
         autograph=False,
     )
-    def slope(table):
+    def slope(tables):
         with tf.GradientTape() as tape:
-            tape.watch(table)
-            value = score(table)
-        return tape.gradient(value, table, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            tape.watch(tables)
+            value = reward.score_columns(tables)
+        return tape.gradient(value, tables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     return slope
-
-
-def _one_table(reward, columns, num_classes):
-    # Each cell of the tables is one example with its count as weight.
-    cells = np.divmod(np.arange(num_classes**2), num_classes)
-    truth, labels = (np.repeat(x[:, None], columns, axis=1).astype(np.int32) for x in cells)
-
-    def score(table):
-        weight = tf.transpose(tf.reshape(table, [columns, num_classes**2]))
-        form = reward.form(tf.constant(truth), weight, num_classes, weighted=True)
-        return form.score(tf.constant(labels[None]))[0]
-
-    return score

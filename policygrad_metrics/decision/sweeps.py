@@ -12,7 +12,7 @@ import numpy as np
 from policygrad_metrics.decision.rules import CutPoints, Offsets, Thresholds, expected_level
 from policygrad_metrics.decision.scorer import Scorer
 
-#: Scores closer than this are equal: rewards are computed in float32.
+#: Scores closer than this are equal: a function of your own is computed in float32.
 TIE = 2e-7
 _MAX_PASSES = 20
 

@@ -21,6 +21,7 @@ from policygrad_metrics.estimators.exact import ExactExpectation
 from policygrad_metrics.estimators.expectation import has_exact_expectation
 from policygrad_metrics.estimators.reinforce import score_gradient
 from policygrad_metrics.rewards.base import Reward
+from policygrad_metrics.rewards.confusion import confusion_counts
 from policygrad_metrics.rewards.registry import get_reward
 
 #: The proxy that is made of the confusion counts.
@@ -285,13 +286,15 @@ class Cells:
         K = problem.probs.shape[-1]
         self.wrong = np.flatnonzero(~np.eye(K, dtype=bool))
         weight = problem.batch.weight
-        share = tf.math.divide_no_nan(weight, over_replicas(tf.reduce_sum(weight)))
-        self.truth = tf.one_hot(problem.batch.y_true, K) * share[..., None]  # [N, C, K]
+        self.y_true = problem.batch.y_true
+        self.share = tf.math.divide_no_nan(weight, over_replicas(tf.reduce_sum(weight)))
+        self.truth = tf.one_hot(self.y_true, K) * self.share[..., None]  # [N, C, K]
 
     def shares(self, labels: Tensor) -> Tensor:
         """`[S, K (K - 1)]` of label sets `[S, N, C]`."""
         K = self.probs.shape[-1]
-        cells = over_replicas(tf.einsum("nct,snca->sta", self.truth, tf.one_hot(labels, K)))
+        counts = over_replicas(confusion_counts(self.y_true, labels, self.share, K))
+        cells = tf.cast(tf.reduce_sum(counts, axis=1), tf.float32)
         return tf.gather(tf.reshape(cells, [-1, K * K]), self.wrong, axis=1)
 
     def expected(self) -> Tensor:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.estimators.base import Estimate, Estimator, policy_gradient
+from policygrad_metrics.rewards.confusion import class_sums, ratio
 from policygrad_metrics.rewards.count_forms import ClassCounts, Counts
 
 #: Largest table of second derivatives, K^4 numbers, before an error is raised.
@@ -26,6 +27,13 @@ class DeltaMethod(Estimator):
     its bias of order 1/B. What is left is a **bias** of order 1/B^2 in value and gradient,
     measured in docs/estimators.md, and nothing random. Not for kinked rewards (worst-class
     recall): there use `PoissonBinomial` or `LocalExpectation`. Any number of classes up to 45.
+
+    The bias is of order 1/B^2 where f is smooth over the counts that occur: where each class of
+    the batch is expected to have at least one hit, and at least one label lies outside of the
+    commonest (G-mean has a root at no hits, Matthews' correlation where all labels are one). With
+    fewer the series need not converge. There the second term is left out if it is larger than
+    the first, and it is left out wherever it is not finite: the bias is that of the plug-in, of
+    order 1/B.
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
     >>> logits, y_true = tf.zeros([12, 2]), [0, 1] * 6
@@ -53,34 +61,60 @@ class DeltaMethod(Estimator):
             )
 
     def estimate(self, problem, *, seed, state):
-        probs = problem.probs[:, 0]
+        form, probs = problem.form, problem.probs[:, 0]
+        weight = tf.cast(form.weight, tf.float64)
+        truth = tf.one_hot(form.y_true[:, 0], form.num_classes, dtype=tf.float64) * weight
         with tf.GradientTape() as tape:
             tape.watch(probs)
-            value = second_order(problem.form, probs)
-        effects = tape.gradient(value, probs)[:, None]
-        return Estimate(value, policy_gradient(problem.probs, effects))
+            first, slope, second, trusted = expansion(form, truth, weight, probs)
+        effects = tape.gradient(second, probs)
+        broken = tf.reduce_sum(tf.cast(~tf.math.is_finite(effects), tf.float32))
+        trusted &= over_replicas(broken) == 0.0
+        value = first + tf.where(trusted, second, 0.0)
+        effects = tf.cast(truth @ slope, tf.float32) + tf.where(trusted, effects, 0.0)
+        return Estimate(
+            tf.cast(value, tf.float32), policy_gradient(problem.probs, effects[:, None])
+        )
 
 
-def second_order(form: Any, probs: Any) -> Any:
-    """`f(mu) + 1/2 sum_t <H_t, S_t>` of a `Counts` or `ClassCounts` form; probs `[N, K]`."""
-    truth = tf.one_hot(form.y_true[:, 0], form.num_classes) * form.weight
-    both = tf.einsum("nt,nc,nd->tcd", truth * form.weight, probs, probs)
-    alone = tf.einsum("nt,nc->tc", truth * form.weight, probs)
+def expansion(form: Any, truth: Any, weight: Any, probs: Any) -> tuple[Any, Any, Any, Any]:
+    """`f(mu)`, its slope by mu, `1/2 sum_t <H_t, S_t>`, and whether the last is to be trusted.
+
+    Args:
+        form: `Counts` or `ClassCounts`.
+        truth: weights at the true class, float64 `[N, K]`.
+        weight: float64 `[N, 1]`.
+        probs: `[N, K]`.
+    """
+    probs = tf.cast(probs, tf.float64)
+    both = tf.einsum("nt,nc,nd->tcd", truth * weight, probs, probs)
+    alone = tf.einsum("nt,nc->tc", truth * weight, probs)
     mean, both, alone = over_replicas([tf.einsum("nt,nc->tc", truth, probs), both, alone])
     spread = tf.linalg.diag(alone) - both
     with tf.GradientTape() as outer:
         outer.watch(mean)
         with tf.GradientTape() as inner:
             inner.watch(mean)
-            value = _function(form, mean)
-        slope = inner.gradient(value, mean)
+            first = form.of_confusion(mean)
+        slope = inner.gradient(first, mean)
     curvature = tf.einsum("tctd->tcd", outer.jacobian(slope, mean))
-    return value + 0.5 * tf.reduce_sum(curvature * spread)
+    second = 0.5 * tf.reduce_sum(curvature * spread)
+    small = tf.abs(second) <= tf.abs(first)
+    trusted = tf.math.is_finite(second) & (small | _plenty(form.joined(mean), alone))
+    return first, slope, second, trusted
 
 
-def _function(form, confusion):
-    if isinstance(form, Counts):
-        return form.function(confusion)
-    true, predicted = tf.reduce_sum(confusion, axis=1), tf.reduce_sum(confusion, axis=0)
-    shares = [x / tf.reduce_sum(true) for x in (tf.linalg.diag_part(confusion), predicted, true)]
-    return form.combine(tf.reduce_sum(form.terms(*shares), axis=-2))
+def _plenty(mean: Any, squares: Any) -> Any:
+    """Whether no count that a reward may divide by is expected to be less than one example.
+
+    Args:
+        mean: expected confusion counts, sums of w p.
+        squares: sums of w^2 p: a count is worth mean^2 / squares examples.
+    """
+    hits, _, true = class_sums(mean)
+    worth = ratio(hits**2, tf.linalg.diag_part(squares), 1.0)
+    found = tf.reduce_min(tf.where(true > 0.0, worth, 1.0))
+    predicted, squares = tf.reduce_sum(mean, axis=0), tf.reduce_sum(squares, axis=0)
+    rest = tf.one_hot(tf.argmax(predicted), predicted.shape[0], 0.0, 1.0, dtype=tf.float64)
+    others = ratio(tf.reduce_sum(rest * predicted) ** 2, tf.reduce_sum(rest * squares), 0.0)
+    return tf.minimum(found, others) >= 1.0

@@ -16,8 +16,8 @@ odd number W of frequencies:
     sum_a P(A without i = a) D(a) = Re sum_w D^(w) phi(w) / m_i(w)
 
 Counts further than 4 sqrt(N) from their mean have a chance below 2 exp(-32) = 3e-14 (Hoeffding
-1963), so W = 8 sqrt(N) frequencies do for any N: the work is N^1.5 and not N^2. Everything but the
-score itself is computed in float64.
+1963), so W = 8 sqrt(N) frequencies do for any N: the work is N^1.5 and not N^2. Everything is
+computed in float64 (but for a function of your own).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ import tensorflow as tf
 from policygrad_metrics.core.global_batch import replicas
 from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import Estimate, Estimator, policy_gradient
+from policygrad_metrics.rewards.confusion import class_sums
 from policygrad_metrics.rewards.count_forms import ClassCounts, Counts
 from policygrad_metrics.rewards.forms import Form
 
@@ -149,7 +150,7 @@ def count_expectation(form: Any, probs: Tensor) -> tuple[Tensor, Tensor]:
     once_or_twice = tf.constant(np.where(phase == 0.0, 1.0, 2.0) / W)
     spectrum = phi * tf.cast(once_or_twice, tf.complex128)
     chance = tf.math.real(tf.reduce_sum(spectrum[..., None] * wave, axis=-2))  # [R, 2, W]
-    table = tf.cast(_scores(form, tf.minimum(counts, size[..., None]), size), tf.float64)
+    table = _scores(form, tf.minimum(counts, size[..., None]), size)
     given_true = tf.einsum("rab,rb->ra", table[:, :, :-1], chance[:, 1])  # [R, W + 1]
     given_false = tf.einsum("rab,ra->rb", table[:, :-1], chance[:, 0])
     value = tf.reduce_sum(given_true[:, :-1] * chance[:, 0])
@@ -174,22 +175,17 @@ def _product(x: Any) -> Any:
 
 
 def _scores(form, counts, size):
-    """The score at true and false positives `counts [R, 2, W]`: float32 `[R, W, W]`."""
-    hits, false = (tf.cast(counts[:, g], tf.float32) for g in (0, 1))
-    true, rest = (tf.cast(size[:, g, None, None], tf.float32) for g in (0, 1))
-    hits, false = hits[:, :, None] + 0.0 * false[:, None], false[:, None] + 0.0 * hits[:, :, None]
-    if isinstance(form, Counts):
-        rows = [tf.stack([rest - false, false], -1), tf.stack([true - hits, hits], -1)]
-        return form.function(tf.stack(rows, axis=-2))
-    total = true + rest
+    """The score at true and false positives `counts [R, 2, W]`: float64 `[R, W, W]`."""
+    hits, false = counts[:, 0, :, None], counts[:, 1, None]
+    true, rest = size[:, 0, None, None], size[:, 1, None, None]
+    hits, false = hits + 0.0 * false, false + 0.0 * hits
     if form.num_classes == 2:
-        columns = [
-            (rest - false, total - hits - false, rest + 0.0 * hits),
-            (hits, hits + false, true + 0.0 * hits),
-        ]
-    else:
-        columns = [(hits, hits + false, true + 0.0 * hits)]
-    hits, predicted, true = (
-        tf.stack(x, axis=-1) / total[..., None] for x in zip(*columns, strict=True)
-    )
-    return form.combine(tf.reduce_sum(form.terms(hits, predicted, true), axis=-2))
+        rows = [tf.stack([rest - false, false], -1), tf.stack([true - hits, hits], -1)]
+        return form.of_confusion(tf.stack(rows, axis=-2))
+    total, sums = true + rest, [hits, hits + false, true + 0.0 * hits]
+    if form.background is not None:
+        beside = tf.cast(form.background, tf.float64)
+        total += tf.reduce_sum(beside)
+        sums = [x + y[:, None, None] for x, y in zip(sums, class_sums(beside), strict=True)]
+    terms = form.terms(*((x / total)[..., None] for x in sums))
+    return form.combine(tf.reduce_sum(terms, axis=-2))

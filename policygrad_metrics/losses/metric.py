@@ -9,12 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core._compat import under_xla
-from policygrad_metrics.core.global_batch import first_of_process, gathered
+from policygrad_metrics.core.global_batch import first_of_process, gathered, over_replicas
 from policygrad_metrics.core.sites import flatten_sites
 from policygrad_metrics.losses.serialization import deserialize_reward, serialize_reward
 from policygrad_metrics.policies import Policy, get_policy
 from policygrad_metrics.policies.site_batch import read_batch
 from policygrad_metrics.rewards import BlackBox, Reward, get_reward
+from policygrad_metrics.rewards.confusion import confusion_counts
 
 
 @keras.saving.register_keras_serializable(package="policygrad_metrics")
@@ -72,12 +73,11 @@ class RewardMetric(keras.metrics.Metric):
             self._build([2])
             total = tf.reduce_sum(tf.reduce_mean(weight, axis=1))
             score = reward.form(truth, weight, batch.num_classes, weighted).score(labels[None])
-            self._counts.assign_add(tf.stack([score[0] * total, total]))
+            self._add(tf.stack([score[0] * total, total]))
         else:
             K = batch.num_classes
             self._build([batch.columns, K, K])
-            rows = tf.one_hot(truth, K) * weight[..., None]
-            self._counts.assign_add(tf.einsum("nct,nca->cta", rows, tf.one_hot(labels, K)))
+            self._add(confusion_counts(truth, labels[None], weight, K)[0])
 
     def result(self):
         """The reward of everything since the last reset; 0 before the first batch."""
@@ -88,15 +88,11 @@ class RewardMetric(keras.metrics.Metric):
             return tf.constant(0.0)
         if isinstance(reward, BlackBox):
             self._refuse_xla()
+        counts = tf.identity(self._counts.value)  # on this replica's device
         if reward.accumulates == "examples":
-            return tf.math.divide_no_nan(self._counts[0], self._counts[1])
-        # Each cell of the confusion matrices is one example with its count as weight.
-        columns, K, _ = self._counts.shape
-        truth, labels = np.divmod(np.arange(K * K), K)
-        truth, labels = (np.repeat(x[:, None], columns, axis=1) for x in (truth, labels))
-        weight = tf.transpose(tf.reshape(self._counts, [columns, K * K]))
-        form = reward.form(tf.constant(truth, tf.int32), weight, K, weighted=True)
-        return form.score(tf.constant(labels[None], tf.int32))[0]
+            return tf.cast(tf.math.divide_no_nan(counts[0], counts[1]), tf.float32)
+        # A replica that is asked within a step knows its own counts alone.
+        return tf.cast(reward.score_columns(over_replicas(counts)), tf.float32)
 
     def reset_state(self):
         """Forget all batches."""
@@ -109,7 +105,11 @@ class RewardMetric(keras.metrics.Metric):
 
     def _build(self, shape):
         if self._counts is None:
-            self._counts = self.add_variable(tuple(shape), "zeros", dtype="float32", name="counts")
+            # float32 stops counting at 2^24.
+            self._counts = self.add_variable(tuple(shape), "zeros", dtype="float64", name="counts")
+
+    def _add(self, counts):
+        self._counts.assign_add(tf.cast(counts, tf.float64))
 
     def _remember(self, truth, labels, weight):
         self._refuse_xla()

@@ -17,13 +17,14 @@ from typing import Any
 import tensorflow as tf
 
 from policygrad_metrics.core.sites import Tensor
-from policygrad_metrics.rewards.base import Reward
+from policygrad_metrics.rewards.base import ConfusionReward, Reward
+from policygrad_metrics.rewards.confusion import cells
 from policygrad_metrics.rewards.count_forms import ClassCounts, Counts
 from policygrad_metrics.rewards.forms import ChoiceRatio, Form, IndicatorRatios, Linear
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class WithBackground(Reward):
+class WithBackground(ConfusionReward):
     """A reward of the batch and of other examples, of which only the confusion counts are known.
 
     Args:
@@ -58,10 +59,8 @@ class WithBackground(Reward):
 
     def form(self, y_true, weight, num_classes, weighted=False):
         form = self.reward.form(y_true, weight, num_classes, weighted)
-        if isinstance(form, Counts):
-            return _counts_beside(form, self.counts[0])
-        if isinstance(form, ClassCounts):
-            return _class_counts_beside(form, self.counts[0])
+        if isinstance(form, Counts | ClassCounts):
+            return dataclasses.replace(form, background=self.counts[0])
         K = num_classes
         truth, labels, times = cells(self.counts)
         joint = self.reward.form(
@@ -69,35 +68,9 @@ class WithBackground(Reward):
         )
         return _given(joint, labels)
 
-
-def cells(counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Confusion counts `[C, K, K]` as K^2 examples: truth, labels and weights, each `[K^2, C]`.
-
-    >>> [x.numpy().ravel().tolist() for x in cells(tf.constant([[[5.0, 1.0], [2.0, 3.0]]]))]
-    [[0, 0, 1, 1], [0, 1, 0, 1], [5.0, 1.0, 2.0, 3.0]]
-    """
-    C, K, _ = counts.shape
-    cell = tf.repeat(tf.range(K * K)[:, None], C, axis=1)
-    return cell // K, cell % K, tf.transpose(tf.reshape(counts, [C, K * K]))
-
-
-def _counts_beside(form, counts):
-    return dataclasses.replace(form, function=lambda confusion: form.function(confusion + counts))
-
-
-def _class_counts_beside(form, counts):
-    own, others = tf.reduce_sum(form.weight), tf.reduce_sum(counts)
-    sums = tf.linalg.diag_part(counts), tf.reduce_sum(counts, 0), tf.reduce_sum(counts, 1)
-
-    def terms(*shares):  # of the batch: of hits, predictions and truths
-        return form.terms(
-            *(
-                tf.math.divide_no_nan(share * own + other, own + others)
-                for share, other in zip(shares, sums, strict=True)
-            )
-        )
-
-    return dataclasses.replace(form, terms=terms)
+    def of_counts(self, confusion):
+        counts = tf.cast(self.counts, confusion.dtype)
+        return self.reward.of_counts(confusion + (counts if self.multilabel else counts[0]))
 
 
 def _given(form: Form, labels: Tensor) -> Form:

@@ -18,10 +18,14 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from policygrad_metrics.core.global_batch import gathered, own_rows
+from policygrad_metrics.core.global_batch import alone, gathered, over_replicas, own_rows
 from policygrad_metrics.core.sites import Tensor, canonical_weight, flatten_sites
-from policygrad_metrics.rewards.count_forms import ClassCounts, Counts
+from policygrad_metrics.rewards.confusion import cells, confusion_counts, in_float32
+from policygrad_metrics.rewards.count_forms import ClassCounts, Counts, score_class_terms
 from policygrad_metrics.rewards.forms import ChoiceRatio, Form
+
+#: Label sets are scored from their confusion counts up to so many cells.
+MOST_CELLS = 2**24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,14 +106,68 @@ class Reward(abc.ABC):
                 raise ValueError("num_classes must be given inside a graph.")
             num_classes = max(2, int(tf.reduce_max(y_true)) + 1, int(tf.reduce_max(labels)) + 1)
         weight = canonical_weight(sample_weight, y_true)
-        form = self.form(
+        scores = self._scores(
             flatten_sites(tf.cast(y_true, tf.int32), self.multilabel),
+            flatten_sites(tf.cast(labels, tf.int32), self.multilabel, lead=1),
             flatten_sites(weight, self.multilabel),
             num_classes,
             sample_weight is not None,
         )
-        scores = form.score(flatten_sites(tf.cast(labels, tf.int32), self.multilabel, lead=1))
         return scores[0] if single else scores
+
+    def _scores(self, y_true, labels, weight, num_classes, weighted):
+        """Rewards `[S]`, float32, of label sets `[S, N, C]`."""
+        return self.form(y_true, weight, num_classes, weighted).score(labels)
+
+    def score_counts(self, confusion: Any) -> Tensor:
+        """Score examples of which only the confusion counts are known.
+
+        Args:
+            confusion: float32 or float64 `[..., K, K]`, rows the truth; a multi-label reward
+                takes a matrix for each label column, `[..., C, 2, 2]`.
+
+        Returns:
+            `[...]`, of the type of `confusion`.
+
+        Raises:
+            TypeError: the reward is no function of confusion counts.
+
+        One hit and one false alarm beside a million true negatives:
+
+        >>> import policygrad_metrics as pgm
+        >>> float(pgm.Precision().score_counts([[1e6, 1.0], [0.0, 1.0]]))
+        0.5
+        """
+        if self.accumulates != "counts":
+            raise TypeError(
+                f"reward {self.name!r} is no function of confusion counts. Call it with y_true "
+                "and labels."
+            )
+        confusion = tf.convert_to_tensor(confusion)
+        return tf.cast(self.of_counts(tf.cast(confusion, tf.float64)), confusion.dtype)
+
+    def score_columns(self, confusion: Tensor) -> Tensor:
+        """`score_counts` of `[..., C, K, K]`, where C is 1 unless the reward is multi-label."""
+        return self.score_counts(confusion if self.multilabel else confusion[..., 0, :, :])
+
+    def of_counts(self, confusion: Tensor) -> Tensor:
+        """`score_counts` in float64.
+
+        Here for any reward that has nothing but its form: each cell is one weighted example.
+        """
+        K = confusion.shape[-1]
+        columns = confusion.shape[-3] if self.multilabel else 1
+        lead = tf.shape(confusion)[: confusion.shape.rank - (3 if self.multilabel else 2)]
+
+        def score(table):
+            truth, labels, times = cells(tf.cast(table, tf.float32))
+            with alone():  # the counts are those of all replicas
+                return self.form(truth, times, K, True).score(labels[None])[0]
+
+        tables = tf.reshape(confusion, [-1, columns, K, K])
+        one = tables.shape[0] == 1
+        scores = score(tables[0]) if one else tf.vectorized_map(score, tables)
+        return tf.cast(tf.reshape(scores, lead), tf.float64)
 
     def for_multilabel(self) -> Reward:
         """The same reward with label columns."""
@@ -135,6 +193,22 @@ class Reward(abc.ABC):
             key: tuple(value) if isinstance(value, list) else value for key, value in config.items()
         }
         return cls(**fields)
+
+
+class ConfusionReward(Reward):
+    """A reward that computes itself from confusion counts."""
+
+    @abc.abstractmethod
+    def of_counts(self, confusion: Tensor) -> Tensor:
+        """`score_counts` in float64, where `accumulates` is "counts"."""
+
+    def _scores(self, y_true, labels, weight, num_classes, weighted):
+        samples = 1 if labels.shape[0] is None else labels.shape[0]
+        few = samples * labels.shape[-1] * num_classes**2 <= MOST_CELLS
+        if self.accumulates != "counts" or not few:
+            return super()._scores(y_true, labels, weight, num_classes, weighted)
+        confusion = over_replicas(confusion_counts(y_true, labels, weight, num_classes))
+        return tf.cast(self.score_columns(confusion), tf.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,11 +268,11 @@ class RatioReward(Reward):
 
 
 @dataclasses.dataclass(frozen=True)
-class CountReward(Reward):
+class CountReward(ConfusionReward):
     """Your own function of the confusion matrix, in TensorFlow operations.
 
     Args:
-        function: `confusion [..., K, K] -> [...]`; rows are the truth, columns the labels.
+        function: `confusion float32 [..., K, K] -> [...]`; rows are the truth, columns the labels.
         label: name shown in logs.
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
@@ -218,18 +292,23 @@ class CountReward(Reward):
 
     def form(self, y_true, weight, num_classes, weighted=False):
         self.refuse_multilabel()
-        return Counts(self.function, y_true, weight, weighted, num_classes, self.name)
+        function = in_float32(self.function)
+        return Counts(function, y_true, weight, weighted, num_classes, self.name)
+
+    def of_counts(self, confusion):
+        self.refuse_multilabel()
+        return in_float32(self.function)(confusion)
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassCountReward(Reward):
+class ClassCountReward(ConfusionReward):
     """Your own function of sums over classes: as cheap with 1000 classes as with two.
 
         R = combine(sum_k terms(hits_k, predicted_k, true_k))
 
     Args:
-        terms: `(hits, predicted, true)`, each `[..., K]` as shares of the total weight, to
-            `[..., K, F]`.
+        terms: `(hits, predicted, true)`, each float32 `[..., K]` as shares of the total weight,
+            to `[..., K, F]`.
         combine: `[..., F] -> [...]`; None adds up, and makes the expectation exact (estimator
             "poisson_binomial").
         label: name shown in logs.
@@ -253,9 +332,17 @@ class ClassCountReward(Reward):
 
     def form(self, y_true, weight, num_classes, weighted=False):
         self.refuse_multilabel()
-        combine = _added_up if self.combine is None else self.combine
         additive = self.combine is None
-        return ClassCounts(self.terms, combine, y_true, weight, num_classes, weighted, additive)
+        return ClassCounts(*self._functions, y_true, weight, num_classes, weighted, additive)
+
+    def of_counts(self, confusion):
+        self.refuse_multilabel()
+        return score_class_terms(*self._functions, confusion)
+
+    @property
+    def _functions(self):
+        combine = _added_up if self.combine is None else in_float32(self.combine)
+        return in_float32(self.terms), combine
 
 
 def _rows(table, num_classes):

@@ -1,4 +1,8 @@
-"""The forms of rewards that are functions of the confusion matrix."""
+"""The forms of rewards that are functions of the confusion matrix.
+
+Their functions are given float64, so that what one example changes keeps its relative precision
+however many others there are. (A function of your own computes in float32; see `in_float32`.)
+"""
 
 from __future__ import annotations
 
@@ -9,20 +13,52 @@ import tensorflow as tf
 
 from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.core.sites import Tensor
-from policygrad_metrics.rewards.forms import StructuredForm
+from policygrad_metrics.rewards.confusion import class_sums, confusion_counts, ratio
+from policygrad_metrics.rewards.forms import EXACT, StructuredForm
 
 #: Largest table of flipped confusion matrices, in numbers, before an error is raised.
 TABLE_BUDGET = 2**26
 
 
+class ConfusionForm(StructuredForm):
+    """A function of the confusion matrix of one batch, and of what is added to it."""
+
+    y_true: Tensor
+    weight: Tensor
+    weighted: bool
+    num_classes: int
+    background: Tensor | None
+
+    def of_confusion(self, confusion: Tensor) -> Tensor:
+        """The reward `[...]` of the batch's confusion matrix, float64 `[..., K, K]`."""
+        raise NotImplementedError
+
+    def score(self, labels):
+        counts = confusion_counts(self.y_true, labels, self.weight, self.num_classes)
+        return tf.cast(self.of_confusion(over_replicas(counts[:, 0])), tf.float32)
+
+    def soft_score(self, choices):
+        truth = tf.one_hot(self.y_true[:, 0], self.num_classes) * self.weight
+        confusion = over_replicas(tf.einsum("nt,sna->sta", truth, choices[:, :, 0]))
+        return tf.cast(self.of_confusion(tf.cast(confusion, tf.float64)), tf.float32)
+
+    def joined(self, confusion):
+        """The confusion matrix of the batch and of the examples beside it."""
+        if self.background is None:
+            return confusion
+        return confusion + tf.cast(self.background, confusion.dtype)
+
+
 @dataclasses.dataclass(frozen=True)
-class Counts(StructuredForm):
+class Counts(ConfusionForm):
     """R = function(confusion matrix `[..., K, K]`), rows the truth, columns the labels.
 
     Args:
-        function: `confusion [..., K, K] -> [...]`, in TensorFlow operations.
+        function: `confusion float64 [..., K, K] -> [...]`, in TensorFlow operations.
         y_true: int32 `[N, 1]`; weight: `[N, 1]`; weighted: whether weights were given.
         num_classes: K.
+        name: for messages.
+        background: counts `[K, K]` of examples beside the batch.
     """
 
     function: Callable[[Tensor], Tensor]
@@ -31,44 +67,41 @@ class Counts(StructuredForm):
     weighted: bool
     num_classes: int
     name: str
+    background: Tensor | None = None
 
-    def score(self, labels):
-        return self.soft_score(tf.one_hot(labels, self.num_classes))
-
-    def soft_score(self, choices):
-        return self.function(self._confusion(choices))
+    def of_confusion(self, confusion):
+        return self.function(self.joined(confusion))
 
     def effects(self, labels):
-        return self._weighted_effects(labels) if self.weighted else self._counted_effects(labels)
+        K = self.num_classes
+        counts = confusion_counts(self.y_true, labels, self.weight, K)
+        confusion = over_replicas(counts[:, 0])  # [S, K, K]
+        change = self._weighted_change if self.weighted else self._counted_change
+        gain = change(labels, confusion)
+        return tf.cast(gain, tf.float32)[:, :, None, :]
 
-    def _confusion(self, choices):
-        truth = tf.one_hot(self.y_true[:, 0], self.num_classes) * self.weight
-        return over_replicas(tf.einsum("nt,sna->sta", truth, choices[:, :, 0]))
-
-    def _counted_effects(self, labels):
+    def _counted_change(self, labels, confusion):
         # A flip moves one count from cell (t, a) to cell (t, c): K^3 flips, whatever N is.
         K = self.num_classes
         self._check_budget(labels.shape[0], K**5)
-        eye = tf.eye(K)
+        eye = tf.eye(K, dtype=tf.float64)
         leave = -tf.einsum("tu,av->tauv", eye, eye)
         move = leave[:, :, None] + tf.einsum("tu,cv->tcuv", eye, eye)[:, None]
-        confusion = self._confusion(tf.one_hot(labels, K))
-        table = self.function(confusion[:, None, None, None] + move)
+        table = self.of_confusion(confusion[:, None, None, None] + move)
+        gain = table - self.of_confusion(confusion)[:, None, None, None]
         cell = self.y_true[:, 0] * K + labels[..., 0]
-        flips = tf.gather(tf.reshape(table, [-1, K * K, K]), cell, axis=1, batch_dims=1)
-        return flips[:, :, None, :]
+        return tf.gather(tf.reshape(gain, [-1, K * K, K]), cell, axis=1, batch_dims=1)
 
-    def _weighted_effects(self, labels):
+    def _weighted_change(self, labels, confusion):
         K = self.num_classes
         self._check_budget(labels.shape[0], K**3, self.y_true.shape[0])
-        truth = tf.one_hot(self.y_true[:, 0], K) * self.weight
-        chosen = tf.one_hot(labels[..., 0], K)
-        change = tf.eye(K)[None, None] - chosen[:, :, None, :]  # [S, N, K(c), K(a)]
+        weight = tf.cast(self.weight, tf.float64)
+        truth = tf.one_hot(self.y_true[:, 0], K, dtype=tf.float64) * weight
+        chosen = tf.one_hot(labels[..., 0], K, dtype=tf.float64)
+        change = tf.eye(K, dtype=tf.float64) - chosen[:, :, None, :]  # [S, N, K(c), K(a)]
         move = truth[None, :, None, :, None] * change[:, :, :, None, :]
-        # Taking a weight back out may leave rounding below zero where zero is meant.
-        confusion = self._confusion(chosen[:, :, None, :])
-        flipped = tf.maximum(confusion[:, None, None] + move, 0.0)
-        return self.function(flipped)[:, :, None, :]
+        flipped = self.of_confusion(confusion[:, None, None] + move)
+        return flipped - self.of_confusion(confusion)[:, None, None]
 
     def _check_budget(self, samples, per_sample, sites=1):
         if (
@@ -85,17 +118,31 @@ class Counts(StructuredForm):
             )
 
 
+def terms_of_sums(terms: Callable, hits: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
+    """Terms `[..., K, F]` of class sums `[..., K]`, which become shares of all truths."""
+    # Counted first and divided last: a class that is everything has a share of exactly 1.
+    total = tf.reduce_sum(true, axis=-1, keepdims=True)
+    sums = [tf.broadcast_to(x, tf.shape(hits)) for x in (hits, predicted, true)]
+    return terms(*(ratio(x, total) for x in sums))
+
+
+def score_class_terms(terms: Callable, combine: Callable, confusion: Tensor) -> Tensor:
+    """`combine(sum_k terms(hits_k, predicted_k, true_k))` of the shares in `[..., K, K]`."""
+    return combine(tf.reduce_sum(terms_of_sums(terms, *class_sums(confusion)), axis=-2))
+
+
 @dataclasses.dataclass(frozen=True)
-class ClassCounts(StructuredForm):
+class ClassCounts(ConfusionForm):
     """R = combine(sum_k terms(hits_k, predicted_k, true_k)): B * K memory, any number of classes.
 
     Args:
-        terms: `(hits, predicted, true)`, each `[..., K]` and a share of the total weight, to
-            `[..., K, F]`.
+        terms: `(hits, predicted, true)`, each float64 `[..., K]` and a share of the total weight,
+            to `[..., K, F]`.
         combine: sums `[..., F]` to rewards `[...]`.
         y_true: int32 `[N, 1]`; weight: `[N, 1]`; num_classes: K.
         weighted: whether weights were given.
         additive: whether `combine` is linear, so that R is a sum over classes.
+        background: counts `[K, K]` of examples beside the batch.
     """
 
     terms: Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -105,42 +152,96 @@ class ClassCounts(StructuredForm):
     num_classes: int
     weighted: bool = False
     additive: bool = False
+    background: Tensor | None = None
+
+    def of_confusion(self, confusion):
+        return score_class_terms(self.terms, self.combine, self.joined(confusion))
 
     def score(self, labels):
-        return self.soft_score(tf.one_hot(labels, self.num_classes))
+        return self.soft_score(tf.one_hot(labels, self.num_classes, dtype=self._dtype))
 
     def soft_score(self, choices):
-        counts = self._counts(choices[:, :, 0])[:3]
-        return self.combine(tf.reduce_sum(self.terms(*counts), axis=-2))
+        # Class sums `[S, K]` instead of confusion matrices: K may be large.
+        terms = terms_of_sums(self.terms, *self._sums(choices[:, :, 0]))
+        return tf.cast(self.combine(tf.reduce_sum(terms, axis=-2)), tf.float32)
 
     def effects(self, labels):
-        chosen = tf.one_hot(labels[..., 0], self.num_classes)  # [S, N, K]
-        hits, predicted, true, truth, share = self._counts(chosen)
-        terms = self.terms(hits, predicted, true)  # [S, K, F]
-        total = tf.reduce_sum(terms, axis=1)[:, None, None, :]  # [S, 1, 1, F]
-        hits, predicted, true = (
-            tf.broadcast_to(x[:, None, :], tf.shape(chosen)) for x in (hits, predicted, true)
-        )
-        # Taking a weight back out may leave rounding below zero where zero is meant.
-        without = self.terms(
-            tf.maximum(hits - share * truth, 0.0), tf.maximum(predicted - share, 0.0), true
-        )
-        added = self.terms(hits + share * truth, predicted + share, true)
-        now = terms[:, None]  # [S, 1, K, F]
-        leave = tf.reduce_sum(chosen[..., None] * (without - now), axis=2, keepdims=True)
-        arrive = added - now
-        moved = 1.0 - chosen[..., None]
-        return self.combine(total + moved * (leave + arrive))[:, :, None, :]
+        before = labels[..., 0]
+        sums = self._sums(tf.one_hot(before, self.num_classes, dtype=self._dtype))
+        gains = self._weighted_gains if self.weighted else self._counted_gains
+        return gains(before, *sums)[:, :, None, :]
 
-    def _counts(self, chosen):
-        truth = tf.one_hot(self.y_true[:, 0], self.num_classes)  # [N, K]
-        true = tf.reduce_sum(truth * self.weight, axis=0)
-        predicted = chosen * self.weight
-        hits = tf.reduce_sum(predicted * truth, axis=1)
-        true, predicted, hits = over_replicas([true, tf.reduce_sum(predicted, axis=1), hits])
-        # Counted first and divided last: a class that is everything has a share of exactly 1.
-        total = tf.reduce_sum(true)
-        hits, predicted = (tf.math.divide_no_nan(x, total) for x in (hits, predicted))
-        true = tf.broadcast_to(tf.math.divide_no_nan(true, total), tf.shape(hits))
-        share = tf.math.divide_no_nan(self.weight, total)
-        return hits, predicted, true, truth, share
+    @property
+    def _dtype(self):
+        # A float32 sum of weights would lose the small ones; counts it adds up exactly.
+        few = self.y_true.shape[0] is None or self.y_true.shape[0] <= EXACT
+        return tf.float32 if few and not self.weighted else tf.float64
+
+    def _sums(self, chosen):
+        """Hits and predictions `[S, K]` of choices `[S, N, K]`, and truths `[K]`, float64."""
+        weight = tf.cast(self.weight, chosen.dtype)
+        truth = tf.one_hot(self.y_true[:, 0], self.num_classes, dtype=chosen.dtype) * weight
+        sums = [
+            tf.reduce_sum(chosen * truth, axis=1),
+            tf.reduce_sum(chosen * weight, axis=1),
+            tf.reduce_sum(truth, axis=0),
+        ]
+        sums = [tf.cast(x, tf.float64) for x in over_replicas(sums)]
+        if self.background is None:
+            return sums
+        beside = class_sums(tf.cast(self.background, tf.float64))
+        return [x + other for x, other in zip(sums, beside, strict=True)]
+
+    def _counted_gains(self, before, *sums):
+        """What label c instead is worth, `[S, N, K]`, to examples labelled `before [S, N]`."""
+        K, N = self.num_classes, self.y_true.shape[0]
+        cell = self.y_true[:, 0] * K + before
+        if N is None or N < K * K:
+            return self._gains(cell, *sums)
+        # All examples of one truth and label gain alike.
+        cells = tf.broadcast_to(tf.range(K * K), [tf.shape(before)[0], K * K])
+        return tf.gather(self._gains(cells, *sums), cell, axis=1, batch_dims=1)
+
+    def _gains(self, cell, hits, predicted, true):
+        """The same `[S, M, K]` for one example of each cell t K + a, `[S, M]`."""
+        K = self.num_classes
+        now = terms_of_sums(self.terms, hits, predicted, true)  # [S, K, F]
+        # How an example of another truth, and one of truth k, changes the terms of class k.
+        own = tf.constant([[0.0], [1.0]], tf.float64)
+        hits, predicted = hits[:, None], predicted[:, None]
+        more = terms_of_sums(self.terms, hits + own, predicted + 1.0, true) - now[:, None]
+        less = terms_of_sums(
+            self.terms, tf.maximum(hits - own, 0.0), tf.maximum(predicted - 1.0, 0.0), true
+        )
+        less = _joined_kinds(less - now[:, None])  # [S, 2 K, F]
+        truth, before = cell // K, cell % K
+        kind = tf.where(truth == before, K, 0) + before
+        leave = tf.gather(less, kind, axis=1, batch_dims=1)  # [S, M, F]
+        here = tf.one_hot(truth, K, True, False, dtype=tf.bool)[..., None]
+        arrive = tf.where(here, more[:, 1:], more[:, :1])  # [S, M, K, F]
+        return self._worth(now, leave[:, :, None] + arrive, before)
+
+    def _weighted_gains(self, before, hits, predicted, true):
+        K, weight = self.num_classes, tf.cast(self.weight, tf.float64)
+        now = terms_of_sums(self.terms, hits, predicted, true)  # [S, K, F]
+        truth = tf.one_hot(self.y_true[:, 0], K, dtype=tf.float64) * weight  # [N, K]
+        chosen = tf.one_hot(before, K, dtype=tf.float64)  # [S, N, K]
+        hits, predicted = hits[:, None], predicted[:, None]
+        less = (
+            terms_of_sums(self.terms, hits - chosen * truth, predicted - chosen * weight, true)
+            - now[:, None]
+        )
+        more = terms_of_sums(self.terms, hits + truth, predicted + weight, true) - now[:, None]
+        return self._worth(now, tf.reduce_sum(less, axis=2, keepdims=True) + more, before)
+
+    def _worth(self, now, change, before):
+        """The rewards that changes `[S, M, K, F]` of the sums make, less the present one."""
+        moves = tf.one_hot(before, self.num_classes, False, True, dtype=tf.bool)
+        total = tf.reduce_sum(now, axis=1)  # [S, F]
+        after = self.combine(total[:, None, None] + tf.where(moves[..., None], change, 0.0))
+        return tf.cast(after - self.combine(total)[:, None, None], tf.float32)
+
+
+def _joined_kinds(x):
+    """`[S, 2, K, F]` to `[S, 2 K, F]`."""
+    return tf.reshape(x, [tf.shape(x)[0], 2 * x.shape[2], x.shape[3]])

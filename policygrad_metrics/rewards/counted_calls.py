@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from policygrad_metrics.core.python_calls import Calls
 from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.rewards.confusion import confusion_counts
 from policygrad_metrics.rewards.forms import StructuredForm
 
 #: Most calls for one batch before an error is raised instead.
@@ -40,39 +41,31 @@ class CountedCalls(StructuredForm):
     num_classes: int
 
     def score(self, labels):
-        def evaluate(y, a, w):
-            self._check_promise(y, a, w)
-            return self._of_tables(self._tables(y, a, w)).astype(np.float32)
+        def evaluate(y, a, w, tables):
+            self._check_promise(y, a, w, tables)
+            return self._of_tables(tables).astype(np.float32)
 
         scores = tf.numpy_function(evaluate, self._inputs(labels), tf.float32)
         return tf.ensure_shape(scores, labels.shape[:1])
 
     def effects(self, labels):
-        def evaluate(y, a, w):
-            self._check_promise(y, a, w)
-            return self._effects(y, a, w).astype(np.float32)
+        def evaluate(y, a, w, tables):
+            self._check_promise(y, a, w, tables)
+            return self._effects(y, a, w, tables).astype(np.float32)
 
         effects = tf.numpy_function(evaluate, self._inputs(labels), tf.float32)
         return tf.ensure_shape(effects, [*labels.shape, self.num_classes])
 
     def _inputs(self, labels):
-        return [self.y_true[:, 0], labels[..., 0], self.weight[:, 0]]
-
-    def _tables(self, y, a, w):
-        """Confusion matrices `[S, K, K]` of labels `[S, N]`."""
-        K = self.num_classes
-        cell = (np.arange(len(a))[:, None] * K + y) * K + a
-        weights = np.broadcast_to(w.astype(np.float64), a.shape)
-        counts = np.bincount(cell.ravel(), weights.ravel(), minlength=len(a) * K * K)
-        return counts.reshape(-1, K, K)
+        tables = confusion_counts(self.y_true, labels, self.weight, self.num_classes)[:, 0]
+        return [self.y_true[:, 0], labels[..., 0], self.weight[:, 0], tables]
 
     def _of_tables(self, tables):
         """Rewards `[M]` of confusion matrices `[M, K, K]`."""
         return self.calls([self._cells(table) for table in tables])
 
     def _cells(self, table):
-        # Taking a weight back out may leave rounding where zero is meant.
-        truth, labels = np.nonzero(table > 1e-9 * table.sum())
+        truth, labels = np.nonzero(table)
         return self._arguments(
             truth.astype(np.int32), labels.astype(np.int32), table[truth, labels]
         )
@@ -90,9 +83,8 @@ class CountedCalls(StructuredForm):
             )
         return np.repeat(y, times), np.repeat(a, times)
 
-    def _effects(self, y, a, w):
+    def _effects(self, y, a, w, tables):
         S, N, K = *a.shape, self.num_classes
-        tables = self._tables(y, a, w)
         # Examples that a change treats alike: the same truth, label and weight.
         members, groups = [], []
         for s in range(S):
@@ -106,6 +98,7 @@ class CountedCalls(StructuredForm):
             flipped = np.repeat(table[None], len(different) * K, axis=0)
             flipped = flipped.reshape(len(different), K, K, K)
             g, (t, was) = np.arange(len(different)), different[:, :2].astype(int).T
+            # What is left of a sum of weights is zero where the others are zero, to the last bit.
             flipped[g, :, t, was] -= different[:, 2:]
             flipped[g[:, None], np.arange(K), t[:, None], np.arange(K)] += different[:, 2:]
             flipped[g, was] = table  # no change, to the last bit
@@ -128,7 +121,7 @@ class CountedCalls(StructuredForm):
                 "whatever reward resembles yours."
             )
 
-    def _check_promise(self, y, a, w):
+    def _check_promise(self, y, a, w, tables):
         """Score rearrangements of the first label sets: equal matrices must be equal rewards.
 
         Raises:
@@ -137,8 +130,7 @@ class CountedCalls(StructuredForm):
         if "counts" in self.calls.known:
             return
         rng = np.random.default_rng(0)
-        for labels in a[:2]:
-            of_cells = self._of_tables(self._tables(y, labels[None], w))[0]
+        for labels, of_cells in zip(a[:2], self._of_tables(tables[:2]), strict=True):
             for rearranged in (labels, *(self._exchanged(rng, y, labels, w) for _ in range(2))):
                 order = np.arange(len(y)) if rearranged is labels else rng.permutation(len(y))
                 example = tuple(x[order] for x in (y, rearranged, w))

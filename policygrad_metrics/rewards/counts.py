@@ -11,13 +11,17 @@ import dataclasses
 import tensorflow as tf
 
 from policygrad_metrics.core.global_batch import over_replicas
-from policygrad_metrics.rewards.base import Reward
-from policygrad_metrics.rewards.count_forms import ClassCounts, Counts
+from policygrad_metrics.rewards.base import ConfusionReward
+from policygrad_metrics.rewards.confusion import class_sums, ratio
+from policygrad_metrics.rewards.count_forms import ClassCounts, Counts, score_class_terms
 from policygrad_metrics.rewards.forms import Linear
+
+#: Sums of shares in float64 differ from 1 by less than this where they mean 1.
+ROUNDING = 1e-14
 
 
 @dataclasses.dataclass(frozen=True)
-class BalancedAccuracy(Reward):
+class BalancedAccuracy(ConfusionReward):
     """The mean recall of the classes that occur.
 
     >>> import policygrad_metrics as pgm
@@ -40,9 +44,15 @@ class BalancedAccuracy(Reward):
             tf.math.divide_no_nan(tf.math.divide_no_nan(truth, total), present)[:, None, :]
         )
 
+    def of_counts(self, confusion):
+        self.refuse_multilabel()
+        hits, _, true = class_sums(confusion)
+        present = tf.reduce_sum(tf.cast(true > 0.0, true.dtype), axis=-1)
+        return ratio(tf.reduce_sum(ratio(hits, true), axis=-1), present)
+
 
 @dataclasses.dataclass(frozen=True)
-class MatthewsCorrelation(Reward):
+class MatthewsCorrelation(ConfusionReward):
     """Matthews' correlation of truth and labels, for any number of classes (Gorodkin 2004).
 
         MCC = (c s - sum_k t_k p_k) / sqrt((s^2 - sum_k p_k^2) (s^2 - sum_k t_k^2))
@@ -65,6 +75,10 @@ class MatthewsCorrelation(Reward):
         self.refuse_multilabel()
         return ClassCounts(_products, _correlation, y_true, weight, num_classes, weighted)
 
+    def of_counts(self, confusion):
+        self.refuse_multilabel()
+        return score_class_terms(_products, _correlation, confusion)
+
 
 def _products(hits, predicted, true):
     return tf.stack([hits, predicted * true, predicted * predicted, true * true], axis=-1)
@@ -72,15 +86,15 @@ def _products(hits, predicted, true):
 
 def _correlation(sums):
     hits, cross, predicted, true = tf.unstack(sums, axis=-1)
-    # Shares are float32: what rounding leaves of s^2 - sum p^2 = 0 must read as zero.
-    spread = tf.where(1.0 - predicted > 1e-6, 1.0 - predicted, 0.0) * tf.where(
-        1.0 - true > 1e-6, 1.0 - true, 0.0
-    )
-    return tf.math.divide_no_nan(hits - cross, tf.sqrt(spread))
+    predicted, true = 1.0 - predicted, 1.0 - true
+    # Of weights that add up to s their rounding may be left of s^2 - sum p^2 = 0.
+    defined = tf.minimum(predicted, true) > ROUNDING
+    root = tf.sqrt(tf.where(defined, predicted * true, 1.0))
+    return tf.where(defined, (hits - cross) / root, 0.0)
 
 
 @dataclasses.dataclass(frozen=True)
-class GeometricMean(Reward):
+class GeometricMean(ConfusionReward):
     """The geometric mean of the recalls of the classes that occur (Kubat & Matwin 1997).
 
     >>> import policygrad_metrics as pgm
@@ -98,22 +112,26 @@ class GeometricMean(Reward):
         self.refuse_multilabel()
         return ClassCounts(_log_recalls, _exponential_mean, y_true, weight, num_classes, weighted)
 
+    def of_counts(self, confusion):
+        self.refuse_multilabel()
+        return score_class_terms(_log_recalls, _exponential_mean, confusion)
+
 
 def _log_recalls(hits, predicted, true):
     present = true > 0.0
-    found = present & (hits > 1e-6 * true)
+    found = present & (hits > 0.0)
     log_recall = tf.math.log(tf.where(found, hits, 1.0) / tf.where(found, true, 1.0))
-    missed = tf.cast(present & ~found, tf.float32)
-    return tf.stack([log_recall, missed, tf.cast(present, tf.float32)], axis=-1)
+    missed = tf.cast(present & ~found, true.dtype)
+    return tf.stack([log_recall, missed, tf.cast(present, true.dtype)], axis=-1)
 
 
 def _exponential_mean(sums):
     log_recall, missed, present = tf.unstack(sums, axis=-1)
-    return tf.where(missed > 0.5, 0.0, tf.exp(tf.math.divide_no_nan(log_recall, present)))
+    return tf.where(missed < 0.5, tf.exp(ratio(log_recall, present)), 0.0)
 
 
 @dataclasses.dataclass(frozen=True)
-class WorstClassRecall(Reward):
+class WorstClassRecall(ConfusionReward):
     """The smallest recall of the classes that occur.
 
     >>> import policygrad_metrics as pgm
@@ -131,8 +149,11 @@ class WorstClassRecall(Reward):
         self.refuse_multilabel()
         return Counts(_smallest_recall, y_true, weight, weighted, num_classes, self.name)
 
+    def of_counts(self, confusion):
+        self.refuse_multilabel()
+        return _smallest_recall(confusion)
+
 
 def _smallest_recall(confusion):
-    true = tf.reduce_sum(confusion, axis=-1)
-    recall = tf.linalg.diag_part(confusion) / tf.where(true > 0.0, true, 1.0)
-    return tf.reduce_min(tf.where(true > 0.0, recall, 1.0), axis=-1)
+    hits, _, true = class_sums(confusion)
+    return tf.reduce_min(ratio(hits, true, 1.0), axis=-1)

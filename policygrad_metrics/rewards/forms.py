@@ -9,7 +9,7 @@ What a form can do decides which estimator serves it:
     Linear, Matches, IndicatorRatios, ChoiceRatio
                       score, effects, and tables   -> exact expectation (`expectation.py`)
 
-`score(labels [S, N, C]) -> [S]`.
+`score(labels [S, N, C]) -> [S]`, from sums in float64.
 `effects(labels [S, N, C]) -> [S, N, C, K]`: the reward if only this site's label were c, up to
 a constant per site (a policy gradient is blind to such a constant).
 """
@@ -26,6 +26,10 @@ import tensorflow as tf
 from policygrad_metrics.core.blocks import slice_rows
 from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.rewards.confusion import ratio
+
+#: Counts of so many sites are exact in float32.
+EXACT = 2**24
 
 Layout = Literal["classes", "columns", "pooled", "rows"]
 
@@ -46,7 +50,10 @@ class StructuredForm(Form):
         """Rewards `[S, N, C, K]` with one site relabelled, up to a constant per site."""
 
     def soft_score(self, choices: Tensor) -> Tensor:
-        """The score `[S]` of soft labels `[S, N, C, K]`: at one-hot choices it is `score`."""
+        """The float32 score `[S]` of soft labels `[S, N, C, K]`: at one-hot choices it is `score`.
+
+        It is computed in the type of the choices.
+        """
         raise TypeError(f"{type(self).__name__} has no score of soft labels.")
 
 
@@ -63,10 +70,12 @@ class Linear(StructuredForm):
     constant: Tensor | float = 0.0
 
     def score(self, labels):
-        return self.soft_score(tf.one_hot(labels, self.gains.shape[-1]))
+        return self.soft_score(tf.one_hot(labels, self.gains.shape[-1], dtype=tf.float64))
 
     def soft_score(self, choices):
-        return self.constant + over_replicas(tf.reduce_sum(choices * self.gains, axis=[1, 2, 3]))
+        gains = tf.cast(self.gains, choices.dtype)
+        total = over_replicas(tf.reduce_sum(choices * gains, axis=[1, 2, 3]))
+        return self.constant + tf.cast(total, tf.float32)
 
     def effects(self, labels):
         return tf.broadcast_to(
@@ -87,12 +96,13 @@ class Matches(StructuredForm):
     share: Tensor
 
     def score(self, labels):
-        right = tf.reduce_all(labels == self.y_true, axis=2)
-        return over_replicas(tf.reduce_sum(tf.where(right, self.share, 0.0), axis=1))
+        return self.soft_score(tf.one_hot(labels, 2, dtype=tf.float64))
 
     def soft_score(self, choices):
-        right = tf.reduce_sum(choices * tf.one_hot(self.y_true, 2), axis=-1)
-        return over_replicas(tf.reduce_sum(self.share * tf.reduce_prod(right, axis=2), axis=1))
+        share = tf.cast(self.share, choices.dtype)
+        right = tf.reduce_sum(choices * tf.one_hot(self.y_true, 2, dtype=choices.dtype), axis=-1)
+        total = over_replicas(tf.reduce_sum(share * tf.reduce_prod(right, axis=2), axis=1))
+        return tf.cast(total, tf.float32)
 
     def effects(self, labels):
         wrong = tf.cast(labels != self.y_true, tf.float32)
@@ -182,29 +192,36 @@ class IndicatorRatios(StructuredForm):
         return tf.stack([tf.zeros_like(x), x], axis=-1)
 
     def score(self, labels):
-        return self.soft_score(tf.one_hot(labels, self.num_classes))
+        return self.soft_score(tf.one_hot(labels, self.num_classes, dtype=self._dtype(labels)))
 
     def soft_score(self, choices):
         n, d = self._sums(self.positive(choices))
-        return self.constant + self.over_ratios(self.coefficient * self._ratio(n, d))
+        scores = tf.cast(ratio(n, d, self.zero_division), tf.float32)
+        return self.constant + self.over_ratios(self.coefficient * scores)
 
     def effects(self, labels):
-        b = self.positive(tf.one_hot(labels, self.num_classes))
-        n, d = (x[:, None, :] for x in self._sums(b))
-        on = self._ratio(n + self.n * (1.0 - b), d + self.d * (1.0 - b))
-        off = self._ratio(n - self.n * b, d - self.d * b)
-        return self.spread(self.coefficient * (on - off), labels.shape[-1])
+        dtype = self._dtype(labels)
+        b = self.positive(tf.one_hot(labels, self.num_classes, dtype=dtype))
+        n, d = (tf.cast(x, dtype) for x in (self.n, self.d))
+        N, D = (x[:, None, :] for x in self._sums(b))
+        N, D = N - n * b, D - d * b  # of all other sites
+        # (N + n) / (D + d) - N / D, as one fraction.
+        effect = (n * D - d * N) / tf.where(D > 0.0, D * (D + d), 1.0)
+        if not self.offset or self.zero_division:
+            first = tf.where(d > 0.0, ratio(n, d) - self.zero_division, 0.0)
+            effect = tf.where(D > 0.0, effect, first)
+        effect = tf.cast(effect, tf.float32)
+        return self.spread(self.coefficient * effect, labels.shape[-1])
+
+    def _dtype(self, labels):
+        # A float32 sum of weights would lose the small ones; whole numbers it adds up exactly.
+        few = labels.shape[1] is None or labels.shape[1] * labels.shape[2] <= EXACT
+        return tf.float32 if self.lattice and few else tf.float64
 
     def _sums(self, b):
-        sums = [tf.reduce_sum(self.n * b, axis=1), tf.reduce_sum(self.d * b, axis=1)]
-        n, d = self.over_sites(sums)
-        return n, self.d0 + d
-
-    def _ratio(self, n, d):
-        # Taking a weight back out of a sum leaves rounding behind where zero is meant.
-        everything = tf.reduce_sum(self.d + 0 * self.n, axis=0)
-        empty = d <= (0.0 if self.lattice else 1e-6 * (self.d0 + self.over_sites(everything)))
-        return tf.where(empty, self.zero_division, n / tf.where(empty, 1.0, d))
+        n, d = (tf.reduce_sum(tf.cast(x, b.dtype) * b, axis=1) for x in (self.n, self.d))
+        n, d = self.over_sites([n, d])
+        return n, tf.cast(self.d0, b.dtype) + d
 
 
 def block_of(form: IndicatorRatios | ChoiceRatio, start: Tensor, size: int):
@@ -249,29 +266,30 @@ class ChoiceRatio(StructuredForm):
 
     def soft_score(self, choices):
         n, d = self._sums(tf.reshape(choices, [tf.shape(choices)[0], -1, choices.shape[-1]]))
-        return self.constant + self.coefficient * self._ratio(n, d)
+        score = tf.cast(ratio(n, d, self.zero_division), tf.float32)
+        return self.constant + self.coefficient * score
 
     def effects(self, labels):
         choices = self._choices(labels)
-        n, d = (x[:, None, None] for x in self._sums(choices))
-        own_n = tf.reduce_sum(self.n * choices, axis=-1, keepdims=True)
-        own_d = tf.reduce_sum(self.d * choices, axis=-1, keepdims=True)
-        effect = self.coefficient * self._ratio(n - own_n + self.n, d - own_d + self.d)
-        return tf.reshape(effect, tf.concat([tf.shape(labels), [tf.shape(effect)[-1]]], axis=0))
+        N, D = (x[:, None, None] for x in self._sums(choices))
+        now = ratio(N, D, self.zero_division)
+        n, d = (tf.cast(x, choices.dtype) for x in (self.n, self.d))
+        N -= tf.reduce_sum(n * choices, axis=-1, keepdims=True)  # of all other sites
+        D -= tf.reduce_sum(d * choices, axis=-1, keepdims=True)
+        gain = tf.cast(ratio(N + n, D + d, self.zero_division) - now, tf.float32)
+        return tf.reshape(
+            self.coefficient * gain, tf.concat([tf.shape(labels), [gain.shape[-1]]], axis=0)
+        )
 
     def _choices(self, labels):
         flat = tf.reshape(labels, [tf.shape(labels)[0], -1])
-        return tf.one_hot(flat, max(self.n.shape[-1], self.d.shape[-1]))
+        return tf.one_hot(flat, max(self.n.shape[-1], self.d.shape[-1]), dtype=tf.float64)
 
     def _sums(self, choices):
-        sums = [tf.reduce_sum(x * choices, axis=[1, 2]) for x in (self.n, self.d)]
-        n, d = over_replicas(sums)
-        return self.n0 + n, self.d0 + d
-
-    def _ratio(self, n, d):
-        largest = tf.reduce_sum(tf.reduce_max(self.d + 0 * self.n, axis=-1))
-        empty = d <= (0.0 if self.lattice else 1e-6 * (self.d0 + over_replicas(largest)))
-        return tf.where(empty, self.zero_division, n / tf.where(empty, 1.0, d))
+        n, d = over_replicas(
+            [tf.reduce_sum(tf.cast(x, choices.dtype) * choices, [1, 2]) for x in (self.n, self.d)]
+        )
+        return tf.cast(self.n0, choices.dtype) + n, tf.cast(self.d0, choices.dtype) + d
 
 
 @dataclasses.dataclass(frozen=True)

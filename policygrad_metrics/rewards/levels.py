@@ -5,6 +5,7 @@ All but kappa are plain means of a gain per example; weighted kappa is a ratio o
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 
 import numpy as np
@@ -15,7 +16,8 @@ from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.core.sums import total
-from policygrad_metrics.rewards.base import Reward
+from policygrad_metrics.rewards.base import ConfusionReward
+from policygrad_metrics.rewards.confusion import class_sums, ratio
 from policygrad_metrics.rewards.forms import ChoiceRatio, Linear, Matches
 
 
@@ -31,14 +33,34 @@ def share_of_total(weight: Tensor) -> Tensor:
     return tf.math.divide_no_nan(weight, whole)
 
 
-def level_distance(num_classes: int) -> Tensor:
-    """`|t - a|`, float32 `[K, K]`."""
-    level = tf.range(num_classes, dtype=tf.float32)
+def level_distance(num_classes: int, dtype: tf.DType = tf.float32) -> Tensor:
+    """`|t - a|`, `[K, K]`."""
+    level = tf.range(num_classes, dtype=dtype)
     return tf.abs(level[:, None] - level[None, :])
 
 
+class MeanGain(ConfusionReward):
+    """The weighted mean of what each label is worth, given its truth."""
+
+    @abc.abstractmethod
+    def gain_table(self, num_classes: int) -> Tensor:
+        """Gains `[K, K]`; rows are the truth."""
+
+    def form(self, y_true, weight, num_classes, weighted=False):
+        self.refuse_multilabel()
+        return mean_gain(self.gain_table(num_classes), y_true, weight)
+
+    def of_counts(self, confusion):
+        self.refuse_multilabel()
+        gains = tf.cast(self.gain_table(confusion.shape[-1]), confusion.dtype)
+        if self.multilabel:
+            confusion = tf.reduce_sum(confusion, axis=-3)
+        gained = tf.einsum("...ta,ta->...", confusion, gains)
+        return ratio(gained, tf.reduce_sum(confusion, axis=[-2, -1]))
+
+
 @dataclasses.dataclass(frozen=True)
-class Accuracy(Reward):
+class Accuracy(MeanGain):
     """The share of examples labelled exactly right: exact match, exact bin.
 
     For multi-label data a whole row must be right, as in scikit-learn's `accuracy_score`.
@@ -60,11 +82,14 @@ class Accuracy(Reward):
         if self.multilabel:
             row_weight = tf.reduce_mean(weight, axis=1)
             return Matches(y_true, share_of_total(row_weight))
-        return mean_gain(tf.eye(num_classes), y_true, weight)
+        return super().form(y_true, weight, num_classes, weighted)
+
+    def gain_table(self, num_classes):
+        return tf.eye(num_classes)
 
 
 @dataclasses.dataclass(frozen=True)
-class Hamming(Reward):
+class Hamming(MeanGain):
     """The share of single labels that are right (1 - Hamming loss).
 
     >>> import policygrad_metrics as pgm
@@ -76,12 +101,15 @@ class Hamming(Reward):
     def name(self):
         return "hamming"
 
-    def form(self, y_true, weight, num_classes, weighted=False):
-        return mean_gain(tf.eye(num_classes), y_true, weight)
+    def refuse_multilabel(self):
+        """Label columns are what it is for."""
+
+    def gain_table(self, num_classes):
+        return tf.eye(num_classes)
 
 
 @dataclasses.dataclass(frozen=True)
-class WithinBins(Reward):
+class WithinBins(MeanGain):
     """The share of examples whose level is at most `bins` levels off.
 
     Args:
@@ -102,14 +130,12 @@ class WithinBins(Reward):
     def name(self):
         return f"within_{self.bins}"
 
-    def form(self, y_true, weight, num_classes, weighted=False):
-        self.refuse_multilabel()
-        near = tf.cast(level_distance(num_classes) <= self.bins, tf.float32)
-        return mean_gain(near, y_true, weight)
+    def gain_table(self, num_classes):
+        return tf.cast(level_distance(num_classes) <= self.bins, tf.float32)
 
 
 @dataclasses.dataclass(frozen=True)
-class NegMeanLevelError(Reward):
+class NegMeanLevelError(MeanGain):
     """Minus the mean number of levels that labels are off (scikit-learn's sign for errors).
 
     >>> import policygrad_metrics as pgm
@@ -121,13 +147,12 @@ class NegMeanLevelError(Reward):
     def name(self):
         return "neg_mean_level_error"
 
-    def form(self, y_true, weight, num_classes, weighted=False):
-        self.refuse_multilabel()
-        return mean_gain(-level_distance(num_classes), y_true, weight)
+    def gain_table(self, num_classes):
+        return -level_distance(num_classes)
 
 
 @dataclasses.dataclass(frozen=True)
-class GainMatrix(Reward):
+class GainMatrix(MeanGain):
     """The mean gain of your own table: `gains[t][a]` for truth t labelled a.
 
     Args:
@@ -156,14 +181,13 @@ class GainMatrix(Reward):
     def name(self):
         return "gain_matrix"
 
-    def form(self, y_true, weight, num_classes, weighted=False):
-        self.refuse_multilabel()
+    def gain_table(self, num_classes):
         if len(self.gains) != num_classes:
             raise ValueError(
                 f"the table of {self.name!r} has {len(self.gains)} classes but the network has "
                 f"{num_classes}."
             )
-        return mean_gain(tf.constant(self.gains, tf.float32), y_true, weight)
+        return tf.constant(self.gains, tf.float64)
 
 
 def cost_matrix(costs: object) -> GainMatrix:
@@ -176,7 +200,7 @@ def cost_matrix(costs: object) -> GainMatrix:
 
 
 @dataclasses.dataclass(frozen=True)
-class CohenKappa(Reward):
+class CohenKappa(ConfusionReward):
     """Cohen's kappa: agreement beyond chance, plain or with linear or quadratic weights.
 
         kappa = 1 - sum_i w(y_i, a_i) / sum_i v(a_i) = sum_i (v(a_i) - w(y_i, a_i)) / sum_i v(a_i)
@@ -211,12 +235,21 @@ class CohenKappa(Reward):
     def name(self):
         return "cohen_kappa" if self.weights is None else f"cohen_kappa_{self.weights}"
 
-    def disagreement(self, num_classes: int) -> Tensor:
+    def disagreement(self, num_classes: int, dtype: tf.DType = tf.float32) -> Tensor:
         """The table w(t, a), scaled to at most 1."""
         if self.weights is None:
-            return 1.0 - tf.eye(num_classes)
-        distance = level_distance(num_classes) / float(num_classes - 1)
+            return 1.0 - tf.eye(num_classes, dtype=dtype)
+        distance = level_distance(num_classes, dtype) / float(num_classes - 1)
         return distance if self.weights == "linear" else distance**2
+
+    def of_counts(self, confusion):
+        self.refuse_multilabel()
+        disagreement = self.disagreement(confusion.shape[-1], confusion.dtype)
+        _, predicted, true = class_sums(confusion)
+        total = tf.reduce_sum(true, axis=-1)
+        chance = tf.reduce_sum(true * tf.linalg.matvec(disagreement, predicted), axis=-1)
+        observed = total * tf.einsum("...ta,ta->...", confusion, disagreement)
+        return 1.0 - ratio(observed, chance, 1.0 - self.zero_division)
 
     def form(self, y_true, weight, num_classes, weighted=False):
         self.refuse_multilabel()

@@ -23,7 +23,8 @@ from policygrad_metrics.core.blocks import class_totals, slice_rows
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.core.sites import Tensor
-from policygrad_metrics.rewards.base import Reward
+from policygrad_metrics.rewards.base import ConfusionReward
+from policygrad_metrics.rewards.confusion import class_sums, ratio
 from policygrad_metrics.rewards.forms import (
     ChoiceRatio,
     IndicatorRatios,
@@ -37,7 +38,7 @@ _LAYOUTS: dict[str, Layout] = {"micro": "pooled", "samples": "rows"}
 
 
 @dataclasses.dataclass(frozen=True)
-class AveragedReward(Reward):
+class AveragedReward(ConfusionReward):
     """A score per class (or column, or example), averaged as scikit-learn does.
 
     Args:
@@ -94,6 +95,16 @@ class AveragedReward(Reward):
                 f'multi-label data [B, L]. Use "{self.stem}_macro" or "{self.stem}_micro".'
             )
 
+    def counted(self, confusion: Tensor, *sums: Tensor) -> list[Tensor]:
+        """Of sums `[..., K]` of each class those that count, `[..., R]`: of classes or columns."""
+        self.check_average(confusion.shape[-1])
+        if self.multilabel:
+            columns = self.chosen(confusion.shape[-3], "columns")
+            return [tf.gather(x[..., 1], columns, axis=-1) for x in sums]
+        binary = self.average == "binary"
+        classes = (1,) if binary else self.chosen(confusion.shape[-1], "classes")
+        return [tf.gather(x, classes, axis=-1) for x in sums]
+
 
 @dataclasses.dataclass(frozen=True)
 class PositiveRatio(AveragedReward):
@@ -113,6 +124,18 @@ class PositiveRatio(AveragedReward):
             if all(float(c / unit).is_integer() for c in self.coefficients()):
                 return unit
         return None
+
+    def of_counts(self, confusion):
+        sums = self.counted(confusion, *class_sums(confusion))
+        if self.average == "micro":
+            sums = [tf.reduce_sum(x, axis=-1, keepdims=True) for x in sums]
+        hits, predicted, true = sums
+        hit, kept, called, both = self.coefficients()
+        d = kept * true + called * predicted + both * hits
+        scores = ratio(hit * hits, d, self.zero_division)
+        if self.average == "weighted":
+            return ratio(tf.reduce_sum(true * scores, axis=-1), tf.reduce_sum(true, axis=-1))
+        return tf.reduce_mean(scores, axis=-1)
 
     def form(self, y_true, weight, num_classes, weighted=False):
         self.check_average(num_classes)
@@ -319,6 +342,14 @@ class Specificity(AveragedReward):
             raise ValueError(
                 f'average must be "binary" or "macro" for specificity; it is {self.average!r}.'
             )
+
+    def of_counts(self, confusion):
+        _, _, true = class_sums(confusion)
+        # Added up, not taken from the total: beside large weights nothing would be left of small.
+        negative = tf.cumsum(true, -1, exclusive=True) + tf.cumsum(true, -1, True, reverse=True)
+        wrong = tf.linalg.set_diag(confusion, tf.zeros_like(true))
+        negative, alarms = self.counted(confusion, negative, tf.reduce_sum(wrong, axis=-2))
+        return tf.reduce_mean(1.0 - ratio(alarms, negative, 1.0 - self.zero_division), axis=-1)
 
     def form(self, y_true, weight, num_classes, weighted=False):
         self.check_average(num_classes)
