@@ -56,6 +56,7 @@ class MatthewsCorrelation(ConfusionReward):
     """Matthews' correlation of truth and labels, for any number of classes (Gorodkin 2004).
 
         MCC = (c s - sum_k t_k p_k) / sqrt((s^2 - sum_k p_k^2) (s^2 - sum_k t_k^2))
+            = sum_k (TP TN - FN FP) / sqrt(sum_k p_k (s - p_k) sum_k t_k (s - t_k))
 
     with c the weight of right labels, s of all, t_k of truths and p_k of labels of class k; 0
     where the denominator is 0, as in scikit-learn.
@@ -77,20 +78,26 @@ class MatthewsCorrelation(ConfusionReward):
 
     def of_counts(self, confusion):
         self.refuse_multilabel()
-        return score_class_terms(_products, _correlation, confusion)
+        # Of the counts themselves, which are exact: shares of a total would round.
+        hits, predicted, true = class_sums(confusion)
+        total = tf.reduce_sum(true, axis=-1, keepdims=True)
+        terms = _products(hits, predicted, true, total)
+        return _correlation(tf.reduce_sum(terms, axis=-2), ROUNDING * total[..., 0] ** 2)
 
 
-def _products(hits, predicted, true):
-    return tf.stack([hits, predicted * true, predicted * predicted, true * true], axis=-1)
+def _products(hits, predicted, true, total=1.0):
+    """TP TN - FN FP, p (s - p) and t (s - t) of each class: their sums hold no cancellation."""
+    missed, false = true - hits, predicted - hits
+    covariance = hits * (total - true - false) - missed * false
+    return tf.stack([covariance, predicted * (total - predicted), true * (total - true)], axis=-1)
 
 
-def _correlation(sums):
-    hits, cross, predicted, true = tf.unstack(sums, axis=-1)
-    predicted, true = 1.0 - predicted, 1.0 - true
+def _correlation(sums, least=ROUNDING):
+    covariance, predicted, true = tf.unstack(sums, axis=-1)
     # Of weights that add up to s their rounding may be left of s^2 - sum p^2 = 0.
-    defined = tf.minimum(predicted, true) > ROUNDING
-    root = tf.sqrt(tf.where(defined, predicted * true, 1.0))
-    return tf.where(defined, (hits - cross) / root, 0.0)
+    defined = tf.minimum(predicted, true) > least
+    root = tf.sqrt(tf.where(defined, predicted, 1.0)) * tf.sqrt(tf.where(defined, true, 1.0))
+    return tf.where(defined, covariance / root, 0.0)
 
 
 @dataclasses.dataclass(frozen=True)
