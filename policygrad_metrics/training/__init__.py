@@ -10,7 +10,7 @@ from policygrad_metrics.training.distributed import DistributedModel
 from policygrad_metrics.training.finetune import finetune
 from policygrad_metrics.training.finetune_validation import FineTuned
 from policygrad_metrics.training.network import Network
-from policygrad_metrics.training.records import Replica, Trained
+from policygrad_metrics.training.records import Replica, Trained, TrainingSettings
 from policygrad_metrics.training.refit import refit_replicas
 from policygrad_metrics.training.replicas import train_replicas
 from policygrad_metrics.training.shuffling import shuffled_batches
@@ -21,6 +21,7 @@ __all__ = [
     "Network",
     "Replica",
     "Trained",
+    "TrainingSettings",
     "balanced_batches",
     "finetune",
     "refit_replicas",
