@@ -1,7 +1,10 @@
 """Training networks: many replicas as one compiled program, fine-tuning, and batches.
 
-Read `records.py` (what goes in and comes out), then `program.py` (one replica's step, stacked),
-then `replicas.py` (epochs, early stopping, the way back); `refit.py` trains on validation data too.
+Every training shares `step.py` (one step of one network), `optimizer.py` (Keras's optimizers as
+functions), `weights.py` (a row of numbers and back), `stopping.py` (the best epoch, and when to
+end) and `order.py` (the order of examples, held-out rows).
+For replicas read `records.py` (what goes in and comes out), `program.py` (the step stacked), then
+`run.py` and `replicas.py` (epochs and the way back); `refit.py` trains on validation data too.
 `finetune.py` tunes a trained Keras model; `shuffling.py` and `balanced.py` feed Keras's own `fit`.
 """
 

@@ -158,15 +158,17 @@ class Program:
 
         def alone(setting, state, order):
             return take_steps(
-                lambda state, i: step(setting, state, order[i]), state, batches, tf.zeros([])
+                lambda state, i: step(setting, state, order[i]), state, tf.zeros([]), batches
             )
 
         def together(state, i):
             return self._over_replicas(step, settings, state, tf.gather(order, i, axis=1))
 
         if self.stacked:
-            return take_steps(together, state, batches, tf.zeros(order.shape[0]))
-        return self._over_replicas(alone, settings, state, order)
+            state, total = take_steps(together, state, tf.zeros(order.shape[0]), batches)
+        else:
+            state, total = self._over_replicas(alone, settings, state, order)
+        return state, total / tf.cast(batches, tf.float32)
 
     def _score(self, outputs, which):
         labels = self.task.policy.predict(outputs)

@@ -103,22 +103,22 @@ class Step:
 
 
 def take_steps(
-    step: Callable[[State, Tensor], tuple[State, Tensor]], state: State, batches: Tensor, like: Any
+    step: Callable[[State, Tensor], tuple[State, Tensor]], state: State, total: Any, batches: Tensor
 ) -> tuple[State, Tensor]:
-    """The state after so many steps, and the mean loss.
+    """The state after so many steps, and the sum of their losses.
 
     Args:
         step: (state, number of the batch) -> (state, loss).
         state: before the first.
+        total: the sum so far.
         batches: how many.
-        like: zeros of the loss's shape.
     """
 
     def body(number, state, total):
         state, loss = step(state, number)
         return number + 1, state, total + loss
 
-    start = (tf.constant(0), state, like)
+    start = (tf.constant(0), state, total)
     _, state, total = tf.while_loop(
         lambda number, *_: number < batches,
         body,
@@ -127,7 +127,7 @@ def take_steps(
         # What the loss remembers may take its size from the first batch.
         shape_invariants=tf.nest.map_structure(lambda tensor: tensor.shape, start),
     )
-    return state, total / tf.cast(batches, tf.float32)
+    return state, total
 
 
 def _notices_bad_outputs(loss):
