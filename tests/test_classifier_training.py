@@ -19,6 +19,7 @@ from sklearn.datasets import load_iris, make_multilabel_classification
 import policygrad_metrics as pgm
 from policygrad_metrics.tabular import fitting
 from policygrad_metrics.tabular import rows as rows_module
+from policygrad_metrics.training import order
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +45,9 @@ def test_sparse_and_dense_rows_give_the_same_bits(cancer, monkeypatch):
 def test_weight_two_is_the_row_twice_and_weight_zero_no_row(iris):
     X, y = iris
     weight = np.random.default_rng(0).integers(0, 4, len(y))
-    order = np.random.default_rng(1).permutation(len(y))
+    mixed = np.random.default_rng(1).permutation(len(y))
     weighted = quick("accuracy", batch_size=None).fit(
-        X[order], y[order], sample_weight=weight[order]
+        X[mixed], y[mixed], sample_weight=weight[mixed]
     )
     repeated = quick("accuracy", batch_size=None).fit(X.repeat(weight, axis=0), y.repeat(weight))
     np.testing.assert_array_equal(weighted.predict_proba(X), repeated.predict_proba(X))
@@ -89,14 +90,14 @@ def test_batches_and_held_out_rows_hold_each_class_in_its_share(seed):
     rng = np.random.default_rng(seed)
     N, batch_size = int(rng.integers(20, 500)), int(rng.integers(5, 60))
     y = rng.choice(3, N, p=[0.7, 0.2, 0.1]).astype(np.float32)
-    batches = rows_module.deal(y, batch_size, rng)
+    batches = order.stratified_batches(y, batch_size, seed, epoch=3)
     steps = -(-N // batch_size)
     assert batches.shape == (steps, N // steps)
     assert len(np.unique(batches)) == batches.size > N - steps
     for k in range(3):
         counts = (y[batches] == k).sum(axis=1)
         assert counts.max() - counts.min() <= 1
-    held_out = rows_module.hold_out(y, 0.2, rng)
+    held_out = order.hold_out(y, 0.2, seed)
     assert len(np.unique(held_out)) == len(held_out)
     for k, n in zip(*np.unique(y, return_counts=True), strict=True):
         assert abs((y[held_out] == k).sum() - 0.2 * n * (n > 1)) < 1.5
@@ -115,7 +116,7 @@ def test_early_stopping_returns_to_the_best_epoch(cancer):
     model = quick("f1", epochs=300, patience=5, **arguments).fit(X, y)
     rewards, surprises = model.history_["val_f1"], model.history_["val_cross_entropy"]
     assert len(rewards) == model.n_iter_ < 300
-    best = max(range(model.n_iter_), key=lambda i: (rewards[i], -surprises[i]))
+    best = max(range(model.n_iter_), key=lambda i: (rewards[i], i))  # of equal ones the last
     assert min(max(best, int(np.argmin(surprises))) + 6, 300) >= model.n_iter_
     again = quick("f1", epochs=best + 1, **arguments).fit(X, y)
     np.testing.assert_array_equal(model.predict_proba(X), again.predict_proba(X))
@@ -220,12 +221,57 @@ def test_a_step_is_a_step_of_keras_adam(cancer):
     network.compile(
         keras.optimizers.Adam(0.01), pgm.PolicyGradientLoss("f1", "sigmoid"), jit_compile=False
     )
-    order = rows_module.as_rows(X, (y == "well"), None, merge=True)
-    network.fit(order.x, order.y, batch_size=300, epochs=7, shuffle=False, verbose=0)
+    merged = rows_module.as_rows(X, (y == "well"), None, merge=True)
+    network.fit(merged.x, merged.y, batch_size=300, epochs=7, shuffle=False, verbose=0)
     for ours, theirs in zip(
         trained.keras_network().get_weights(), network.get_weights(), strict=True
     ):
         np.testing.assert_allclose(ours, theirs, atol=2e-5)
+
+
+def decay():
+    return keras.optimizers.schedules.ExponentialDecay(0.02, decay_steps=5, decay_rate=0.5)
+
+
+OPTIMIZERS = {
+    "adamw": ("adamw", 0.01, lambda: keras.optimizers.AdamW(0.01)),
+    "schedule": ("adam", decay(), lambda: keras.optimizers.Adam(decay())),
+    "instance": (keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=0.2), None,
+                 lambda: keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=0.2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_step_is_a_step_of_any_keras_optimizer(cancer, name):
+    """Seven full batches; cloned, pickled and fitted anew it gives the same bits."""
+    X, y = cancer
+    optimizer, learning_rate, keras_one = OPTIMIZERS[name]
+    model = quick("f1", batch_size=None, epochs=7, optimizer=optimizer, learning_rate=learning_rate)
+    trained = model.fit(X, y)._network
+    network = fitting.Network(trained.recipe, trained._seed).keras_network()
+    network.compile(keras_one(), pgm.PolicyGradientLoss("f1", "sigmoid"), jit_compile=False)
+    merged = rows_module.as_rows(X, (y == "well"), None, merge=True)
+    network.fit(merged.x, merged.y, batch_size=300, epochs=7, shuffle=False, verbose=0)
+    ours, theirs = trained.keras_network().get_weights(), network.get_weights()
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
+    again = pickle.loads(pickle.dumps(sklearn.base.clone(model))).fit(X, y)
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert again._network.program is trained.program
+
+
+def test_learning_rates_share_a_program_and_schedules_stay(cancer):
+    X, y = cancer
+    one, two = (quick("f1", epochs=2, learning_rate=rate).fit(X, y) for rate in (0.001, 0.01))
+    assert one._network.program is two._network.program
+    assert abs(one.predict_proba(X) - two.predict_proba(X)).max() > 1e-4
+    own = quick("f1", epochs=2).fit(X, y)  # Adam's own rate is .001
+    np.testing.assert_array_equal(own.predict_proba(X), one.predict_proba(X))
+    fixed = quick(epochs=1, warm_start=True, learning_rate=decay()).fit(X, y)
+    with pytest.raises(ValueError, match="cannot replace the optimizer's schedule"):
+        fixed.set_params(learning_rate=0.1).fit(X, y)
+    with pytest.raises(ValueError, match="optimizer='adamm' is not known; did you mean 'adam'"):
+        quick(optimizer="adamm").fit(X, y)
 
 
 def own_network(n_features, n_outputs):

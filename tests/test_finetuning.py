@@ -174,3 +174,22 @@ def test_what_is_refused():
     odd(VALID[0])
     with pytest.raises(ValueError, match="look like probabilities"):
         pgm.finetune(odd, *TRAIN, reward="f1")
+
+
+def test_optimizers_of_keras_and_their_schedules():
+    """By name or as an instance, the schedule decides."""
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay([0], [0.5, 0.0])
+    options = {**FAST, "epochs": 2, "cautious": False}
+    found = []
+    for how in (
+        {"optimizer": keras.optimizers.SGD(schedule), "learning_rate": None},
+        {"optimizer": "sgd", "learning_rate": schedule},
+    ):
+        model = trained()
+        result = pgm.finetune(model, *TRAIN, reward="f1", **{**options, **how})
+        found.append(model.get_weights())
+        assert result.kept == (result.best_epoch > 0)
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(ValueError, match="did you mean 'adam'"):
+        pgm.finetune(trained(), *TRAIN, reward="f1", **{**FAST, "optimizer": "adamm"})

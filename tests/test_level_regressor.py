@@ -2,6 +2,7 @@
 
 import pickle
 
+import keras
 import numpy as np
 import pytest
 import scipy.sparse
@@ -156,6 +157,16 @@ def test_frames_sparse_rows_pipelines_and_grid_search(rows):
     # Both folds and the refit have nearly the same targets, and share one compiled program.
     program = search.best_estimator_[-1]._network.program
     assert program is clone(model).fit(X, y)._network.program
+
+
+def test_optimizers_of_keras(rows):
+    X, y = rows
+    model = quick_levels(optimizer=keras.optimizers.AdamW(weight_decay=0.1), epochs=10)
+    by_name = quick_levels(optimizer="adamw", epochs=10).fit(X, y)
+    assert abs(clone(model).fit(X, y).predict(X) - by_name.predict(X)).max() > 1e-3
+    schedule = keras.optimizers.schedules.CosineDecay(0.02, 40)
+    decayed = quick_levels(learning_rate=schedule).fit(X, y)
+    assert decayed.reward_score(X, y) > 0.8
 
 
 def test_a_function_of_levels(rows):

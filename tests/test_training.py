@@ -15,7 +15,7 @@ from sklearn.metrics import cohen_kappa_score, f1_score
 import policygrad_metrics as pgm
 from policygrad_metrics.training import Network, Replica, train_replicas
 from policygrad_metrics.training.inputs import build_models
-from policygrad_metrics.training.run import epoch_order
+from policygrad_metrics.training.order import filled_batches
 
 SMALL = Network((16,))
 
@@ -325,11 +325,11 @@ def test_what_cannot_be_stacked_or_compiled_says_so_and_is_trained(layer, messag
 def test_an_epoch_visits_every_row_and_few_of_them_twice():
     for count, batches in ((203, 4), (257, 2), (5, 1), (1000, 7)):
         rows = -(-count // batches)
-        order = epoch_order(7, 1, count, batches, rows)
+        order = filled_batches(7, 1, count, batches, rows)
         visits = np.bincount(order.ravel(), minlength=count)
         assert visits.min() == 1
         assert (visits - 1).sum() < batches
-    assert not np.array_equal(epoch_order(7, 1, 50, 1, 50), epoch_order(7, 2, 50, 1, 50))
+    assert not np.array_equal(filled_batches(7, 1, 50, 1, 50), filled_batches(7, 2, 50, 1, 50))
 
 
 def test_networks_follow_their_seed_and_leave_global_state_alone():
@@ -391,3 +391,67 @@ def test_first_weights_are_those_that_each_seed_builds(network):
         for found, variable in zip(others, built.non_trainable_variables, strict=True):
             np.testing.assert_array_equal(found, variable.numpy())
     assert [v.shape for v in model.variables] == [v.shape for v in built.variables]
+
+
+# --- optimizers ---------------------------------------------------------------------------------
+
+
+def decay():
+    return keras.optimizers.schedules.ExponentialDecay(0.02, decay_steps=6, decay_rate=0.5)
+
+
+OPTIMIZERS = {
+    "adamw": lambda: "adamw",
+    "sgd": lambda: keras.optimizers.SGD(momentum=0.9, nesterov=True, weight_decay=0.1),
+    "schedule": lambda: keras.optimizers.Adam(decay()),
+    "norms of layers": lambda: keras.optimizers.AdamW(weight_decay=0.1, clipnorm=0.01),
+    "matrices": lambda: keras.optimizers.Adafactor(),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_takes_keras_steps_in_the_stack(name):
+    """Against Keras's own fit on full batches: six steps, rounding of sums of 203 rows."""
+    rates = (None, None) if name == "schedule" else (0.02, 0.005)
+    replicas = [Replica(5, rates[0]), Replica(6, rates[1])]
+    runs = fit(replicas=replicas, optimizer=OPTIMIZERS[name](), epochs=6, batch_size=1000,
+               lengths=[6, 6])  # fmt: skip
+    data = parts()
+    for replica, run in zip(replicas, runs, strict=True):
+        assert run.stacked
+        model = SMALL.build(5, 1, seed=replica.seed)
+        optimizer = keras.optimizers.get(OPTIMIZERS[name]())
+        if replica.learning_rate is not None:
+            optimizer.learning_rate = replica.learning_rate
+        model.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True))
+        model.fit(data.x_train, data.y_train, batch_size=203, epochs=6, verbose=0)
+        for ours, theirs in zip(run.weights, model.get_weights(), strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=2e-5)
+    assert np.abs(runs[0].weights[0] - SMALL.build(5, 1, seed=5).get_weights()[0]).max() > 1e-3
+
+
+def test_constraints_of_weights_are_kept():
+    class Bounded:
+        def build(self, features, outputs, seed):
+            start, bound = keras.initializers.GlorotUniform(seed), keras.constraints.UnitNorm()
+            inputs = keras.Input((features,))
+            dense = keras.layers.Dense(outputs, kernel_initializer=start, kernel_constraint=bound)
+            return keras.Model(inputs, dense(inputs))
+
+    for run in fit(network=Bounded(), replicas=[Replica(0, 0.1), Replica(1, 0.1)]):
+        assert np.linalg.norm(run.weights[0]) == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": "adamv"}, "did you mean 'adam'"),
+        ({"optimizer": keras.optimizers.Adam(gradient_accumulation_steps=2)}, "batch_size larger"),
+        ({"optimizer": keras.optimizers.Adam(use_ema=True)}, "ema_overwrite_frequency"),
+        ({"optimizer": keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam())}, "scales"),
+        ({"optimizer": keras.optimizers.Adam(decay())}, "cannot replace the optimizer's schedule"),
+    ],
+)
+def test_optimizers_that_cannot_be_used_say_why(options, message):
+    with pytest.raises(ValueError, match=message):
+        fit(**options)

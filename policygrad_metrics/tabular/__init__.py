@@ -2,9 +2,9 @@
 
 `classifier` and `level_regressor` are the estimators, `base` what they share. Under them:
 `arguments` (what may be passed), `targets` and `level_target` (targets to label numbers and back),
-`rows` (merging, splitting and batching of examples), `program` (one network and its training as
-compiled functions), `fitting` (epochs and early stopping), `scoring` (a reward as a scikit-learn
-scorer).
+`rows` (merging of examples), `networks` (those of a user's function), `program` (the step of
+`training` and what is predicted, compiled), `fitting` (epochs), `scoring` (a reward as a
+scikit-learn scorer).
 """
 
 from policygrad_metrics.tabular.classifier import PolicyGradientClassifier

@@ -26,10 +26,13 @@ from policygrad_metrics.tabular.arguments import (
     full_class_weight,
 )
 from policygrad_metrics.tabular.fitting import Network, train
+from policygrad_metrics.tabular.networks import OwnNetwork
 from policygrad_metrics.tabular.program import Recipe
-from policygrad_metrics.tabular.rows import Rows, as_rows, hold_out
+from policygrad_metrics.tabular.rows import Rows, as_rows
 from policygrad_metrics.tabular.scoring import reward_for
 from policygrad_metrics.tabular.targets import output_columns
+from policygrad_metrics.training.network import Network as DenseNetwork
+from policygrad_metrics.training.optimizer import Rule, read_optimizer
 
 #: Fewer held-out rows than this say too little of when to stop, and are better trained on.
 LEAST_HELD_OUT = 50
@@ -50,7 +53,8 @@ class TabularEstimator(BaseEstimator, abc.ABC):
     hidden: Any
     epochs: int
     batch_size: int | None
-    learning_rate: float
+    optimizer: Any
+    learning_rate: Any
     early_stopping: bool
     validation_fraction: float
     patience: int
@@ -81,12 +85,10 @@ class TabularEstimator(BaseEstimator, abc.ABC):
         rows = self._rows(target, X, y, weight)
         if not again:
             self._start(target, rows)
-        self._network.state = self._network.state.rested()
+        self._network.set_optimizer(self._optimizer()[1], anew=True)
         held_out = None
         if self.early_stopping or self.tune_decision:
-            chosen = hold_out(
-                self._network.strata(rows), self.validation_fraction, self._network.rng
-            )
+            chosen = self._network.held_out(rows, self.validation_fraction)
             if len(chosen) >= LEAST_HELD_OUT:
                 held_out = rows.take(chosen)
                 rows = rows.take(np.setdiff1d(np.arange(len(rows)), chosen))
@@ -114,6 +116,7 @@ class TabularEstimator(BaseEstimator, abc.ABC):
         if first:
             self._start(target, rows)
             self.history_, self.n_iter_ = {"loss": []}, 0
+        self._network.set_optimizer(self._optimizer()[1], anew=False)
         self.history_["loss"].extend(self._train(rows, None, epochs=1)["loss"])
         self.n_iter_ += 1
         return self
@@ -157,13 +160,16 @@ class TabularEstimator(BaseEstimator, abc.ABC):
             check_truth(name, getattr(self, name))
         if not isinstance(self.verbose, (bool, np.bool_)):
             check_whole("verbose", self.verbose, 0)
-        check_number("learning_rate", self.learning_rate)
+        self._optimizer()
         check_number("cross_entropy", self.cross_entropy, zero=True)
         check_number("log_likelihood", self.log_likelihood, zero=True)
         check_number("validation_fraction", self.validation_fraction, most=0.5)
         window_of(self.background)
         if self.estimator != "auto":
             get_estimator(self.estimator)
+
+    def _optimizer(self) -> tuple[Rule, float | None]:
+        return read_optimizer(self.optimizer, self.learning_rate)
 
     def _validated(self, X, y, sample_weight, reset, least_rows=1):
         X, y = self._numbers(
@@ -196,8 +202,11 @@ class TabularEstimator(BaseEstimator, abc.ABC):
     def _start(self, target, rows):
         policy = self._policy_for(target, rows)
         reward = reward_for(self.reward, target)
+        hidden = check_hidden(self.hidden)
+        rule, learning_rate = self._optimizer()
         recipe = Recipe(
-            hidden=check_hidden(self.hidden),
+            network=OwnNetwork(hidden) if callable(hidden) else DenseNetwork(hidden),
+            optimizer=rule,
             features=rows.x.shape[1],
             outputs=output_columns(policy, target),
             num_classes=target.num_classes,
@@ -210,7 +219,7 @@ class TabularEstimator(BaseEstimator, abc.ABC):
             background=self.background,
         )
         seed = check_random_state(self.random_state).randint(2**31 - 1)
-        self._network = Network(recipe, seed)
+        self._network = Network(recipe, seed, learning_rate)
         self._target = target
         self.reward_, self.policy_, self.tuner_ = reward, policy, None
 
@@ -231,7 +240,6 @@ class TabularEstimator(BaseEstimator, abc.ABC):
             held_out,
             epochs=epochs,
             batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
             patience=patience,
             verbose=self.verbose,
         )

@@ -19,6 +19,7 @@ from policygrad_metrics.tabular.base import TabularEstimator, probabilities
 from policygrad_metrics.tabular.rows import Rows
 from policygrad_metrics.tabular.scoring import reward_of_labels, serves
 from policygrad_metrics.tabular.targets import Target, choose_policy
+from policygrad_metrics.training.optimizer import Schedule
 
 
 class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
@@ -26,7 +27,7 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
 
         loss = 1 - E[R(y, a)] + cross_entropy * CE,   labels a drawn from the network's policy
 
-    as `PolicyGradientLoss` has it, by Adam. Like scikit-learn's `MLPClassifier` it does not scale
+    as `PolicyGradientLoss` has it. Like scikit-learn's `MLPClassifier` it does not scale
     the features: put a `StandardScaler` before it.
 
     Args:
@@ -44,12 +45,15 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
         epochs: at most so many passes over the rows.
         batch_size: rows of a step; None for all rows in every step. The reward is scored on the
             rows of a step: with a handful and very uneven classes or weights give a `background`.
-        learning_rate: Adam's.
-        early_stopping: hold out some rows, return to the epoch of the highest reward on them, and
-            stop when neither that reward nor the cross-entropy on them has come to a new best
-            for `patience` epochs. Where fewer than 50 rows would be held out, none are: all are
-            trained on, for all epochs. False, as for `MLPClassifier`: the reward of few held-out
-            rows of a rare class moves by luck, and the best of many such epochs is a lucky one.
+        optimizer: a name such as "adam" or "adamw", or a Keras optimizer, of which the
+            configuration counts and not the state.
+        learning_rate: a number or a Keras schedule; None for the optimizer's own, .001 for Adam.
+        early_stopping: hold out some rows, return to the epoch of the highest reward on them (of
+            several, the last), and stop when neither that reward has risen nor the cross-entropy
+            on them fallen to a new best for `patience` epochs. Where fewer than 50 rows would be
+            held out, none are: all are trained on, for all epochs. False, as for `MLPClassifier`:
+            the reward of few held-out rows of a rare class moves by luck, and the best of many such
+            epochs is a lucky one.
         validation_fraction: share of the rows that is held out, at most .5; each class in its
             share.
         patience: in epochs.
@@ -102,7 +106,8 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
         hidden: tuple[int, ...] | Callable[[int, int], keras.Model] = (64, 64),
         epochs: int = 200,
         batch_size: int | None = 256,
-        learning_rate: float = 1e-3,
+        optimizer: str | keras.optimizers.Optimizer = "adam",
+        learning_rate: float | Schedule | None = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         patience: int = 20,
@@ -121,6 +126,7 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
         self.hidden = hidden
         self.epochs = epochs
         self.batch_size = batch_size
+        self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction

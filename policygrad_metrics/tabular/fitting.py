@@ -13,8 +13,12 @@ import scipy.sparse
 import tensorflow as tf
 
 from policygrad_metrics.rewards import BlackBox
-from policygrad_metrics.tabular.program import Program, Recipe, State, get_program
-from policygrad_metrics.tabular.rows import BLOCK, Rows, as_dense, deal
+from policygrad_metrics.tabular.networks import OwnNetwork
+from policygrad_metrics.tabular.program import Program, Recipe, get_program
+from policygrad_metrics.tabular.rows import BLOCK, Rows, as_dense
+from policygrad_metrics.training.order import hold_out, stratified_batches
+from policygrad_metrics.training.step import State
+from policygrad_metrics.training.stopping import EarlyStopping
 
 #: Planned steps from which compiling with XLA pays: 1 to 2 s for .1 to .8 ms a step (measured).
 STEPS_FOR_XLA = 10_000
@@ -32,15 +36,16 @@ class Network:
 
     Args:
         recipe: what to build.
-        seed: of the weights, the batches and the sampling estimators.
+        seed: of the weights, the held-out rows, the batches and the sampling estimators.
+        learning_rate: None for a schedule.
     """
 
-    def __init__(self, recipe: Recipe, seed: int):
+    def __init__(self, recipe: Recipe, seed: int, learning_rate: float | None = None):
         self.recipe = recipe
         self._program = get_program(recipe)
-        self._rng = np.random.default_rng(seed)
-        self.state: State = self._program.initial_state(self._draw())
-        self._seed = self._draw()
+        self._seed = seed
+        self._epochs = 0
+        self.state: State = self._program.initial_state(seed, learning_rate)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_program"}
@@ -54,10 +59,19 @@ class Network:
         """The compiled functions."""
         return self._program
 
-    @property
-    def rng(self) -> np.random.Generator:
-        """Where the randomness of this network comes from."""
-        return self._rng
+    def set_optimizer(self, learning_rate: float | None, *, anew: bool) -> None:
+        """Set the learning rate; `anew` also forgets what the optimizer remembers.
+
+        Raises:
+            ValueError: a number is given and the network is trained by a schedule.
+        """
+        update = self._program.update
+        start = update.initial(None) if anew else self.state.optimizer
+        self.state = self.state._replace(optimizer=update.with_rate(start, learning_rate))
+
+    def held_out(self, rows: Rows, share: float) -> np.ndarray:
+        """Row numbers of a stratified validation part."""
+        return hold_out(self.strata(rows), share, [self._seed, self._epochs, 1])
 
     def keras_network(self) -> keras.Model:
         """A Keras model of its own with these weights."""
@@ -80,36 +94,21 @@ class Network:
         """What every batch and held-out part should hold in its share: the labels."""
         return np.asarray(self.recipe.labels(rows.y))
 
-    def epoch(
-        self, rows: Rows, batch_size: int | None, learning_rate: float, use_xla: bool = False
-    ) -> float:
-        """Train on all rows once; the mean loss.
-
-        Raises:
-            ValueError: the outputs are no longer finite.
-        """
-        losses: list[np.ndarray] = []
-        for block, batches in _blocks(rows, deal(self.strata(rows), batch_size, self._rng)):
-            self.state, values = self._program.train(
-                self.state,
-                block.x,
-                block.y,
-                block.weight,
-                batches,
-                learning_rate,
-                self._seed,
-                use_xla=use_xla,
+    def epoch(self, rows: Rows, batch_size: int | None, use_xla: bool = False) -> float:
+        """Train on all rows once; the mean loss, which is NaN if the outputs are not finite."""
+        batches = stratified_batches(self.strata(rows), batch_size, self._seed, self._epochs)
+        total: Any = 0.0
+        for block, some in _blocks(rows, batches):
+            self.state, total = self._program.train(
+                self.state, block, some, self._seed, total, use_xla=use_xla
             )
-            losses.append(np.asarray(values))
-        return float(np.concatenate(losses).mean())
+        self._epochs += 1
+        return float(total) / len(batches)
 
     def judge(self, rows: Rows) -> tuple[float, float]:
         """The reward of the likeliest labels and the mean cross-entropy."""
         reward, cross_entropy = self._program.judge(self.outputs(rows.x), rows.y, rows.weight)
         return float(reward), float(cross_entropy)
-
-    def _draw(self):
-        return int(self._rng.integers(2**31 - 1))
 
 
 def train(
@@ -119,16 +118,14 @@ def train(
     *,
     epochs: int,
     batch_size: int | None,
-    learning_rate: float,
     patience: int | None,
     verbose: int = 0,
 ) -> dict[str, list[float]]:
     """Train for some epochs; with patience, return to the best epoch and stop after it.
 
-    The best epoch has the highest reward of the decisions on the held-out part; of equal ones,
-    the one of lower cross-entropy. Training stops when neither the reward nor the cross-entropy
-    has come to a new best for some epochs: on a small held-out part the reward moves in jumps,
-    between which only the cross-entropy shows that the network still learns.
+    The rule is that of `EarlyStopping`, with the reward of the decisions on the held-out part and,
+    for patience, the cross-entropy: on a small held-out part the reward moves in jumps, between
+    which only the cross-entropy shows that the network still learns.
 
     Args:
         network: trained in place.
@@ -136,7 +133,6 @@ def train(
         held_out: to judge on, or None.
         epochs: at most.
         batch_size: None for all rows at once.
-        learning_rate: Adam's.
         patience: epochs without a new best before training stops, which needs a held-out part;
             None to train all epochs and stay at the last.
         verbose: 1 prints a line each epoch.
@@ -148,57 +144,49 @@ def train(
     Raises:
         ValueError: training has diverged.
     """
-    reward = network.recipe.reward
-    history: dict[str, list[float]] = {"loss": []}
-    judged = (f"val_{reward.name}", "val_cross_entropy")
-    if held_out is not None:
-        history.update({name: [] for name in judged})
-    steps = 1 if batch_size is None else -(-len(rows) // batch_size)
-    use_xla = (
-        epochs * steps >= STEPS_FOR_XLA
-        and not isinstance(reward, BlackBox)
-        and not callable(network.recipe.hidden)
-    )
-    best, best_state = (-math.inf, -math.inf), network.state
-    lowest, last_progress = math.inf, 0
+    use_xla = _pays_to_compile(network.recipe, len(rows), epochs, batch_size)
+    judged = (f"val_{network.recipe.reward.name}", "val_cross_entropy")
+    names = ("loss",) if held_out is None else ("loss", *judged)
+    history: dict[str, list[float]] = {name: [] for name in names}
+    stopping, best_state = EarlyStopping(patience=patience), network.state
     for epoch in range(epochs):
-        loss = _finite_epoch(network, rows, batch_size, learning_rate, use_xla, epoch)
-        history["loss"].append(loss)
-        line = f"epoch {epoch + 1}/{epochs} - loss {loss:.4f}"
+        values = [_finite_epoch(network, rows, batch_size, use_xla, epoch)]
         if held_out is not None:
             score, cross_entropy = network.judge(held_out)
-            for name, value in zip(judged, (score, cross_entropy), strict=True):
-                history[name].append(value)
-                line += f" - {name} {value:.4f}"
-            if (score, -cross_entropy) > best:
-                best, best_state, last_progress = (score, -cross_entropy), network.state, epoch
-            if cross_entropy < lowest:
-                lowest, last_progress = cross_entropy, epoch
+            values += [score, cross_entropy]
+            if stopping.update([score], cross_entropy=[cross_entropy]).all():
+                best_state = network.state
+        for name, value in zip(names, values, strict=True):
+            history[name].append(value)
         if verbose:
-            print(line)
-        if patience is not None and epoch - last_progress >= patience:
+            told = (f"{name} {value:.4f}" for name, value in zip(names, values, strict=True))
+            print(" - ".join([f"epoch {epoch + 1}/{epochs}", *told]))
+        if not stopping.active.all():
             break
-    if patience is not None:
-        network.state = best_state
-    network.state = network.state.arrays()
+    state = network.state if patience is None else best_state
+    network.state = tf.nest.map_structure(np.asarray, state)
     return history
 
 
-def _finite_epoch(network, rows, batch_size, learning_rate, use_xla, epoch):
+def _pays_to_compile(recipe, rows, epochs, batch_size):
+    steps = 1 if batch_size is None else -(-rows // batch_size)
+    own = isinstance(recipe.reward, BlackBox) or isinstance(recipe.network, OwnNetwork)
+    return epochs * steps >= STEPS_FOR_XLA and not own
+
+
+def _finite_epoch(network, rows, batch_size, use_xla, epoch):
     try:
-        loss = network.epoch(rows, batch_size, learning_rate, use_xla)
-    except tf.errors.OpError as error:  # what the loss and Python functions raise in a graph
+        loss = network.epoch(rows, batch_size, use_xla)
+    except tf.errors.OpError as error:  # what Python functions raise in a graph
         own = _OF_A_FUNCTION.search(str(error))
-        if own is not None:
-            kind = RuntimeError if own["kind"] == "RuntimeError" else ValueError
-            raise kind(own["message"].strip()) from error
-        if "NaN or infinite" not in str(error):
+        if own is None:
             raise
-        loss = math.nan
+        kind = RuntimeError if own["kind"] == "RuntimeError" else ValueError
+        raise kind(own["message"].strip()) from error
     if not math.isfinite(loss):
         raise ValueError(
             f"training diverged in epoch {epoch + 1}: outputs are NaN or infinite. Scale X (for "
-            f"example with StandardScaler), or lower learning_rate={learning_rate}."
+            "example with StandardScaler), or give a smaller learning_rate."
         )
     return loss
 

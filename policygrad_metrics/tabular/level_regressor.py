@@ -19,6 +19,7 @@ from policygrad_metrics.rewards import Reward
 from policygrad_metrics.tabular.base import TabularEstimator, probabilities
 from policygrad_metrics.tabular.level_target import LevelTarget
 from policygrad_metrics.tabular.rows import Rows
+from policygrad_metrics.training.optimizer import Schedule
 
 
 class PolicyGradientLevelRegressor(RegressorMixin, TabularEstimator):
@@ -44,7 +45,7 @@ class PolicyGradientLevelRegressor(RegressorMixin, TabularEstimator):
         cross_entropy: weight of the levels' cross-entropy that is mixed in.
         log_likelihood: weight of the values' likelihood that is mixed in. It is what keeps the
             value itself good: with 0 nothing says where within a level it lies.
-        background, hidden, epochs, batch_size, learning_rate, early_stopping, \
+        background, hidden, epochs, batch_size, optimizer, learning_rate, early_stopping, \
 validation_fraction, patience: as for the classifier; each level has its share of a batch.
         tune_decision: choose cut-points for `predict_level` by the reward on the held-out rows.
         class_weight: None, "balanced", or weights by level.
@@ -85,7 +86,8 @@ validation_fraction, patience: as for the classifier; each level has its share o
         hidden: tuple[int, ...] | Callable[[int, int], keras.Model] = (64, 64),
         epochs: int = 200,
         batch_size: int | None = 256,
-        learning_rate: float = 1e-3,
+        optimizer: str | keras.optimizers.Optimizer = "adam",
+        learning_rate: float | Schedule | None = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         patience: int = 20,
@@ -108,6 +110,7 @@ validation_fraction, patience: as for the classifier; each level has its share o
         self.hidden = hidden
         self.epochs = epochs
         self.batch_size = batch_size
+        self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction

@@ -3,6 +3,7 @@
 Everything that changes while training is one `State` of arrays that goes in and comes out, as
 scikit-learn's estimators hold arrays. So a traced program has no memory: all fits of the same
 shape share it (the folds of a grid search trace once), and a fitted model is pickled as arrays.
+The step itself is that of `training.step`.
 
 Shape legend: N rows, F features, P trainable numbers, K classes, L label columns.
 """
@@ -11,8 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,10 +23,14 @@ from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
 from policygrad_metrics.policies import BinnedRegression, Policy
 from policygrad_metrics.rewards import BlackBox, Reward
-from policygrad_metrics.tabular.networks import build_network
+from policygrad_metrics.tabular.networks import OwnNetwork
+from policygrad_metrics.tabular.rows import Rows
+from policygrad_metrics.training.inputs import first_weights
+from policygrad_metrics.training.network import Network
+from policygrad_metrics.training.optimizer import Rule, Update
+from policygrad_metrics.training.step import State, Step, take_steps
+from policygrad_metrics.training.weights import Layout
 
-#: Adam (Kingma & Ba 2015), as in Keras.
-FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-7
 #: Programs kept for later fits.
 KEPT_PROGRAMS = 16
 
@@ -36,7 +40,8 @@ class Recipe:
     """What a program depends on.
 
     Args:
-        hidden: sizes of dense layers, or a function `(n_features, n_outputs) -> keras.Model`.
+        network: builds the network.
+        optimizer: updates it.
         features: F.
         outputs: columns of the network's output.
         num_classes: K, 2 for label columns.
@@ -45,7 +50,8 @@ class Recipe:
             `PolicyGradientLoss`; a reward of multi-label targets is already the multi-label one.
     """
 
-    hidden: tuple[int, ...] | Callable[[int, int], keras.Model]
+    network: Network | OwnNetwork
+    optimizer: Rule
     features: int
     outputs: int
     num_classes: int
@@ -57,14 +63,13 @@ class Recipe:
     log_likelihood: float = 0.0
     background: str | float | None = None
 
-    def loss(self, seed: Any = 0) -> PolicyGradientLoss:
+    def loss(self) -> PolicyGradientLoss:
         """The loss, for `stateless_call`."""
         return PolicyGradientLoss(
             self.reward,
             self.policy,
             self.estimator,
             self.cross_entropy,
-            seed=seed,
             log_likelihood=self.log_likelihood,
             background=self.background,
         )
@@ -76,34 +81,6 @@ class Recipe:
         return y
 
 
-class State(NamedTuple):
-    """All that training changes.
-
-    Args:
-        weights: float32 `[P]`, the trainable variables one after the other.
-        first, second: float32 `[P]`, Adam's running moments.
-        steps: float32 scalar, Adam's step count.
-        others: the variables that are not trained (batch statistics, states of dropout).
-        memory: what the loss remembers (a moving average, running counts).
-    """
-
-    weights: Any
-    first: Any
-    second: Any
-    steps: Any
-    others: tuple[Any, ...]
-    memory: tuple[Any, ...]
-
-    def rested(self) -> State:
-        """The same network with a fresh optimiser."""
-        nothing = np.zeros_like(self.weights)
-        return self._replace(first=nothing, second=nothing, steps=np.float32(0.0))
-
-    def arrays(self) -> State:
-        """The same with numpy arrays."""
-        return tf.nest.map_structure(np.asarray, self)
-
-
 class Program:
     """Compiled functions of one recipe; holds no weights and no data.
 
@@ -113,75 +90,57 @@ class Program:
 
     def __init__(self, recipe: Recipe):
         self.recipe = recipe
-        shape = recipe.hidden, recipe.features, recipe.outputs
-        self._network: Any = build_network(*shape, seed=0)
+        shape = recipe.features, recipe.outputs
+        self._network: Any = recipe.network.build(*shape, seed=0)
         # A function's network predicts as it trains.
         self._predictor: Any = self._network
         self._predicts_in = "float32"
-        if not callable(recipe.hidden):
+        if isinstance(recipe.network, Network):
             self._predicts_in = "float64"
-            self._predictor = build_network(*shape, seed=0, dtype=self._predicts_in)
-        self._shapes = [tuple(v.shape) for v in self._network.trainable_variables]
-        initial = recipe.loss().initial_state(recipe.num_classes, recipe.label_columns or 1)
-        self._memory = tuple(np.asarray(value, np.float32) for value in initial)
+            self._predictor = recipe.network.build(*shape, seed=0, dtype=self._predicts_in)
+        self.update = Update(recipe.optimizer, self._network)
+        self._layout = Layout(self._network)
+        self._memory = recipe.loss().initial_state(recipe.num_classes, recipe.label_columns or 1)
         self._functions: dict[tuple[str, bool, bool], Any] = {}
 
-    def initial_state(self, seed: int) -> State:
-        """A freshly initialised network and optimiser.
+    def initial_state(self, seed: int, learning_rate: float | None) -> State:
+        """A freshly initialised network and optimizer.
 
         Args:
             seed: of the initial weights.
+            learning_rate: None for a schedule.
         """
         recipe = self.recipe
-        network = build_network(recipe.hidden, recipe.features, recipe.outputs, seed)
-        flat = [np.asarray(v.value).ravel() for v in network.trainable_variables]
-        others = tuple(np.asarray(v.value) for v in network.non_trainable_variables)
-        weights = np.concatenate([*flat, np.zeros(0, np.float32)])
-        return State(weights, weights, weights, np.float32(0.0), others, self._memory).rested()
+        weights, others = first_weights(
+            recipe.network, self._network, recipe.features, recipe.outputs, seed
+        )
+        return State.first(weights, self.update.initial(learning_rate), others, self._memory)
 
     def keras_network(self, state: State) -> keras.Model:
         """A Keras model of its own with the weights of `state`."""
-        recipe = self.recipe
-        network = build_network(recipe.hidden, recipe.features, recipe.outputs, seed=0)
-        for variable, value in zip(
-            network.trainable_variables, self._unflatten(tf.constant(state.weights)), strict=True
-        ):
-            variable.assign(value)
-        for variable, value in zip(network.non_trainable_variables, state.others, strict=True):
-            variable.assign(value)
+        network = self.recipe.network.build(self.recipe.features, self.recipe.outputs, seed=0)
+        network.set_weights(self._layout.for_model(state.weights, state.others))
         return network
 
     def train(
-        self,
-        state: State,
-        x: Any,
-        y: Any,
-        weight: Any,
-        batches: Any,
-        learning_rate: float,
-        seed: int,
-        *,
-        use_xla: bool = False,
+        self, state: State, rows: Rows, batches: Any, seed: int, total: Any, *, use_xla: bool
     ) -> tuple[State, Tensor]:
         """Take one step for each batch.
 
         Args:
             state: where to start.
-            x: float32 `[N, F]`.
-            y: labels as float32, `[N]` or `[N, L]`.
-            weight: float32 `[N]`, or None.
+            rows: dense.
             batches: int32 `[steps, B]`, row numbers.
-            learning_rate: Adam's.
             seed: of the sampling estimators.
+            total: float32, the sum of losses so far.
             use_xla: compile with XLA: slow to compile, fast to run.
 
         Returns:
-            The state afterwards and the loss of each step `[steps]`.
+            The state afterwards and the sum of losses.
         """
-        weighted = weight is not None
-        train = self._function("train", weighted, use_xla)
-        weight = weight if weighted else np.zeros(0, np.float32)
-        return train(state, x, y, weight, batches, np.float32(learning_rate), np.int32(seed))
+        train = self._function("train", rows.weight is not None, use_xla)
+        weight = np.zeros(0, np.float32) if rows.weight is None else rows.weight
+        return train(state, rows.x, rows.y, weight, batches, np.int32(seed), np.float32(total))
 
     def outputs(self, state: State, x: Any) -> Tensor:
         """The network's outputs `[N, columns]` without training, in float32.
@@ -209,69 +168,38 @@ class Program:
             weight = tf.TensorSpec([None], tf.float32)
             batches = tf.TensorSpec([None, None], tf.int32)
             function, signature = {
-                "train": (self._train, [state, x, y, weight, batches, number, whole]),
+                "train": (self._train, [state, x, y, weight, batches, whole, number]),
                 "outputs": (self._outputs, [state, x]),
                 "judge": (self._judge, [outputs, y, weight]),
             }[name]
             # As partials: of methods, TensorFlow would count the traces of all programs together,
             # and warn of one function that is traced too often.
-            function = functools.partial(function, *([] if name == "outputs" else [weighted]))
+            own = {"train": [weighted, use_xla], "outputs": [], "judge": [weighted]}[name]
+            function = functools.partial(function, *own)
             self._functions[key] = tf.function(
                 function, input_signature=signature, autograph=False, jit_compile=use_xla
             )
         return self._functions[key]
 
     def _state_spec(self):
-        flat = tf.TensorSpec([sum(map(np.prod, self._shapes))], tf.float32)
-        others = (tf.TensorSpec(v.shape, v.dtype) for v in self._network.non_trainable_variables)
+        state = self.initial_state(0, None)
         # What is empty at first takes its size from the first batch.
-        memory = (
-            tf.TensorSpec(m.shape if m.size else [None] * m.ndim, tf.float32) for m in self._memory
+        return tf.nest.map_structure(
+            lambda v: tf.TensorSpec(v.shape if v.size else [None] * v.ndim, v.dtype), state
         )
-        number = tf.TensorSpec([], tf.float32)
-        return State(flat, flat, flat, number, tuple(others), tuple(memory))
 
-    def _train(self, weighted, state, x, y, weight, batches, learning_rate, seed):
-        loss = self.recipe.loss(seed)
-        steps = tf.shape(batches)[0]
+    def _train(self, weighted, use_xla, state, x, y, weight, batches, seed, total):
+        loss, take = self.recipe.loss(), Step(self._network, self.update, compiled=use_xla)
 
-        def step(index, state, values):
-            rows = batches[index]
-            inputs, truth = tf.gather(x, rows), tf.gather(y, rows)
+        def step(state, number):
+            rows = batches[number]
             row_weight = tf.gather(weight, rows) if weighted else None
-            with tf.GradientTape() as tape:
-                tape.watch(state.weights)
-                outputs, others, penalties = self._network.stateless_call(
-                    self._unflatten(state.weights),
-                    state.others,
-                    inputs,
-                    training=True,
-                    return_losses=True,
-                )
-                value, memory = loss.stateless_call(truth, outputs, state.memory, row_weight)
-                value += sum(penalties)
-            after = _adam(state, tape.gradient(value, state.weights), learning_rate)
-            return (
-                index + 1,
-                after._replace(others=tuple(map(tf.convert_to_tensor, others)), memory=memory),
-                tf.tensor_scatter_nd_update(values, [[index]], [value]),
-            )
+            return take(loss, seed, state, tf.gather(x, rows), tf.gather(y, rows), row_weight)
 
-        _, state, values = tf.while_loop(
-            lambda index, *_: index < steps,
-            step,
-            (tf.constant(0), state, tf.zeros([steps])),
-            parallel_iterations=1,
-            shape_invariants=(
-                tf.TensorShape([]),
-                tf.nest.map_structure(lambda spec: spec.shape, self._state_spec()),
-                tf.TensorShape([None]),
-            ),
-        )
-        return state, values
+        return take_steps(step, state, total, tf.shape(batches)[0])
 
     def _outputs(self, state, x):
-        weights = self._unflatten(tf.cast(state.weights, self._predicts_in))
+        weights = self._layout.split(tf.cast(state.weights, self._predicts_in))
         outputs, _ = self._predictor.stateless_call(
             weights, state.others, tf.cast(x, self._predicts_in), training=False
         )
@@ -292,19 +220,6 @@ class Program:
         total = tf.reduce_sum(row_weight)
         return reward, -tf.reduce_sum(log_probs * row_weight) / total
 
-    def _unflatten(self, weights):
-        parts = tf.split(weights, [int(np.prod(shape)) for shape in self._shapes])
-        return [tf.reshape(part, s) for part, s in zip(parts, self._shapes, strict=True)]
-
-
-def _adam(state, gradient, learning_rate):
-    steps = state.steps + 1.0
-    first = state.first + (1.0 - FIRST_DECAY) * (gradient - state.first)
-    second = state.second + (1.0 - SECOND_DECAY) * (gradient * gradient - state.second)
-    rate = learning_rate * tf.sqrt(1.0 - SECOND_DECAY**steps) / (1.0 - FIRST_DECAY**steps)
-    weights = state.weights - rate * first / (tf.sqrt(second) + EPSILON)
-    return State(weights, first, second, steps, state.others, state.memory)
-
 
 @functools.lru_cache(maxsize=KEPT_PROGRAMS)
 def _kept_program(recipe: Recipe) -> Program:
@@ -316,7 +231,7 @@ def get_program(recipe: Recipe) -> Program:
 
     Functions of your own may close over anything: their programs are made anew.
     """
-    if callable(recipe.hidden) or isinstance(recipe.reward, BlackBox):
+    if isinstance(recipe.network, OwnNetwork) or isinstance(recipe.reward, BlackBox):
         return Program(recipe)
     try:
         hash(recipe)

@@ -1,4 +1,4 @@
-"""Examples: merged, split and dealt into batches."""
+"""Examples: merged, and without weights where all weigh the same."""
 
 from __future__ import annotations
 
@@ -77,51 +77,3 @@ def _merged(x, y, weight):
     weight = np.bincount(inverse.ravel(), weight).astype(np.float64)
     features = x.shape[1]
     return unique[:, :features], unique[:, features:].reshape(-1, *y.shape[1:]), weight
-
-
-def hold_out(y: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Row numbers of a validation part that holds each class in its share, to within one.
-
-    Classes of a single row, and so of none to spare, stay where they are.
-
-    Args:
-        y: labels `[N]`, or `[N, L]` (then plainly at random).
-        fraction: share of the rows, at most one half.
-        rng: where the randomness comes from.
-
-    >>> y = np.repeat([0, 1, 2], [80, 19, 1])
-    >>> rows = hold_out(y, 0.1, np.random.default_rng(0))
-    >>> len(rows), 2 in y[rows]
-    (10, False)
-    """
-    order = rng.permutation(len(y))
-    if y.ndim == 1:
-        _, inverse, counts = np.unique(y, return_inverse=True, return_counts=True)
-        order = order[counts[inverse[order]] > 1]
-        order = order[np.argsort(inverse[order], kind="stable")]
-    # Every (1 / fraction)-th of the rows sorted by class.
-    number = round(fraction * len(order))
-    places = (np.arange(number) + rng.uniform()) * (len(order) / max(number, 1))
-    return np.sort(order[places.astype(int)])
-
-
-def deal(y: np.ndarray, batch_size: int | None, rng: np.random.Generator) -> np.ndarray:
-    """Row numbers of one epoch's batches, int32 `[steps, B]`, all of one size.
-
-    N rows make ceil(N / batch_size) equal batches; fewer rows than there are batches are left
-    out, others each time. A batch holds each class in its share, to within one, because a reward
-    is scored on the batch. A single batch holds all rows in order.
-
-    >>> deal(np.repeat([0.0, 1.0], [7, 3]), 5, np.random.default_rng(0)).shape
-    (2, 5)
-    >>> deal(np.zeros(3), None, np.random.default_rng(0)).tolist()
-    [[0, 1, 2]]
-    """
-    N = len(y)
-    steps = 1 if batch_size is None else -(-N // batch_size)
-    if steps == 1:
-        return np.arange(N, dtype=np.int32)[None]
-    order = rng.permutation(N)[: steps * (N // steps)]
-    if y.ndim == 1:
-        order = order[np.argsort(y[order], kind="stable")]
-    return order.reshape(-1, steps).T.astype(np.int32)

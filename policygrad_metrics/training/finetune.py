@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,8 +15,14 @@ from policygrad_metrics.losses.heads import last_layer, model_policy, squashing_
 from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY, PolicyGradientLoss
 from policygrad_metrics.policies import Policy, Sigmoid, Softmax
 from policygrad_metrics.rewards import BlackBox, Reward, get_reward
-from policygrad_metrics.training.finetune_validation import FineTuned, Validation, stratified_rows
+from policygrad_metrics.training.finetune_validation import FineTuned, Validation
+from policygrad_metrics.training.optimizer import Schedule, configured
+from policygrad_metrics.training.order import hold_out
 from policygrad_metrics.training.shuffling import shuffled_batches
+from policygrad_metrics.training.stopping import EarlyStopping
+
+#: A third of Adam's own: the model is trained already.
+LEARNING_RATE = 3e-4
 
 
 def finetune(
@@ -31,7 +36,8 @@ def finetune(
     sample_weight: Any = None,
     epochs: int = 20,
     batch_size: int = 256,
-    learning_rate: float = 3e-4,
+    optimizer: str | keras.optimizers.Optimizer = "adam",
+    learning_rate: float | Schedule | None = None,
     policy: str | Policy = "auto",
     estimator: str | Estimator = "auto",
     cross_entropy: float = DEFAULT_CROSS_ENTROPY,
@@ -43,11 +49,12 @@ def finetune(
 ) -> FineTuned:
     """Tune a model that was trained with cross-entropy, say, on the metric itself.
 
-    Trains the model's trainable weights with `PolicyGradientLoss(reward)` and Adam. After every
-    epoch the reward of the decisions on validation data is taken; epoch 0 is the model as given.
-    In the end the model holds the weights of the best epoch, or bit for bit those it came with.
-    How the model was compiled, its optimizer's state and its final softmax or sigmoid (left out
-    while training) stay as they were; frozen layers stay frozen.
+    Trains the model's trainable weights with `PolicyGradientLoss(reward)`. After every epoch the
+    reward of the decisions on validation data is taken; epoch 0 is the model as given. In the end
+    the model holds the weights of the epoch with the highest reward (of several, of the last), or
+    bit for bit those it came with if no epoch has a higher reward than those. How the model was
+    compiled, its optimizer's state and its final softmax or sigmoid (left out while training) stay
+    as they were; frozen layers stay frozen.
 
     The best of many epochs looks better than it is, on the data that chose it. So the gain is
     also measured where one half of the validation data chooses the epoch and the other half
@@ -68,11 +75,13 @@ def finetune(
         sample_weight: as for `fit`.
         epochs: most epochs.
         batch_size: examples per batch of arrays; a batch should hold some of each class.
-        learning_rate: Adam's; smaller than what the model was trained with.
+        optimizer: a name, or a Keras optimizer, of which the configuration counts.
+        learning_rate: a number or a Keras schedule; smaller than what the model was trained with.
+            None: 0.0003 for an optimizer by name, else the optimizer's own.
         policy: as for `PolicyGradientLoss`; "auto" asks the model's compiled loss first.
         estimator: as for `PolicyGradientLoss`.
         cross_entropy: as for `PolicyGradientLoss`.
-        patience: epochs without a better validation reward after which to stop; None for none.
+        patience: epochs without a rise of the validation reward after which to stop; None for none.
         cautious: see above.
         seed: of the order of the examples, the validation rows, their halves, and the loss.
         jit_compile: as for `compile`; a reward in Python is never compiled by XLA.
@@ -92,23 +101,20 @@ def finetune(
     >>> len(result.validation_rewards)  # as given, and after one epoch
     2
     """
-    _check_numbers(epochs, batch_size, learning_rate, validation_split, patience)
+    _check_numbers(epochs, batch_size, validation_split, patience)
+    if learning_rate is None and isinstance(optimizer, str):
+        learning_rate = LEARNING_RATE
+    adapts = configured(optimizer, learning_rate)
     if not isinstance(model, keras.Model):
         raise TypeError(f"model must be a keras.Model; it is {type(model).__name__}.")
     if not model.built or not model.trainable_variables:
         raise ValueError("the model must be built and have weights that are not frozen.")
+    parts = x if y is None else (x, y) if sample_weight is None else (x, y, sample_weight)
     if validation_data is None:
-        if y is None:
-            raise ValueError("validation_data must be given where x is a dataset.")
-        held = stratified_rows(np.asarray(y), validation_split, seed)
-        parts = (x, y) if sample_weight is None else (x, y, sample_weight)
-        _check_lengths(parts)
-        validation_data = _rows(parts, held)
-        x, y, *weights = _rows(parts, ~held)  # pyright: ignore[reportGeneralTypeIssues]
-        sample_weight = weights[0] if weights else None
-    training: Any = x
+        parts, validation_data = _divided(parts, validation_split, seed)
+    training: Any = parts
     if y is not None:
-        training = shuffled_batches(x, y, sample_weight, batch_size=batch_size, seed=seed)
+        training = shuffled_batches(*parts, batch_size=batch_size, seed=seed)
     reward = get_reward(reward)
     with _without_squashing(model) as squashed:
         tuned = SameWeights(model)
@@ -121,20 +127,12 @@ def finetune(
         )
         loss(first[1], outputs)  # says in Python what does not fit
         jit: Any = False if isinstance(reward, BlackBox) else jit_compile
-        tuned.compile(keras.optimizers.Adam(learning_rate), loss=loss, jit_compile=jit)
+        tuned.compile(adapts, loss=loss, jit_compile=jit)
         validation = Validation(
             reward, policy, validation_data, outputs, batch_size=batch_size, seed=seed
         )
-        watch = _KeepBest(model, validation, patience)
-        try:
-            watch.take(tuned)
-            tuned.fit(training, epochs=epochs, callbacks=[watch], shuffle=False, verbose=verbose)
-        except tf.errors.InvalidArgumentError as error:  # without XLA, NaN is an error of the loss
-            if "NaN or infinite" not in str(error):
-                raise
-            watch.diverged = True
-        finally:  # even if someone interrupts
-            model.set_weights(watch.best_weights)
+        watch = _KeepBest(model, validation, patience, tuned)
+        watch.fit(tuned, training, epochs=epochs, shuffle=False, verbose=verbose)
         result = watch.result(reward.name, cautious)
         if not result.kept:
             model.set_weights(watch.given_weights)
@@ -155,39 +153,45 @@ class SameWeights(keras.Model):
 class _KeepBest(keras.callbacks.Callback):
     """Takes the validation reward of every epoch and keeps the weights of the best."""
 
-    def __init__(self, network, validation, patience):
+    def __init__(self, network, validation, patience, tuned):
         super().__init__()
         self.network = network
         self.validation = validation
-        self.patience = math.inf if patience is None else patience
         self.given_weights = self.best_weights = network.get_weights()
-        self.rewards: list[float] = []
-        self.decisions: list[np.ndarray] = []
-        self.diverged = False
+        self.decisions = [validation.decisions(tuned)]
+        self.diverged = self.decisions[0] is None
+        if self.diverged:
+            raise ValueError("the model's outputs on the validation data are not all finite.")
+        self.rewards = [validation.score(self.decisions[0])]
+        self.stopping = EarlyStopping(patience=patience, to_beat=self.rewards[0])
 
-    def take(self, model):
-        """Book the model as it is; returns False if its outputs are not finite."""
-        labels = self.validation.decisions(model)
-        if labels is None:
-            return False
-        reward = self.validation.score(labels)
-        if self.rewards and reward > max(self.rewards):
-            self.best_weights = self.network.get_weights()
-        self.rewards.append(reward)
-        self.decisions.append(labels)
-        return True
+    def fit(self, tuned, training, **how):
+        """Train, and leave the network with the weights of the best epoch."""
+        try:
+            tuned.fit(training, callbacks=[self], **how)
+        except tf.errors.InvalidArgumentError as error:  # without XLA, NaN is an error of the loss
+            if "NaN or infinite" not in str(error):
+                raise
+            self.diverged = True
+        finally:  # even if someone interrupts
+            self.network.set_weights(self.best_weights)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Take the reward; stop if it is long since there was a better one."""
+        """Take the reward; stop if it has not risen for long, or outputs are not finite."""
         model: Any = self.model
-        self.diverged = not self.take(model)
-        since = len(self.rewards) - 1 - int(np.argmax(self.rewards))
-        if self.diverged or since >= self.patience:
-            model.stop_training = True
+        labels = self.validation.decisions(model)
+        if labels is None:
+            self.diverged = model.stop_training = True
+            return
+        self.rewards.append(self.validation.score(labels))
+        self.decisions.append(labels)
+        if self.stopping.update(self.rewards[-1:]).all():
+            self.best_weights = self.network.get_weights()
+        model.stop_training = not self.stopping.active.any()
 
     def result(self, name, cautious):
         """What was gained."""
-        best = int(np.argmax(self.rewards))
+        best = int(self.stopping.best_epoch[0]) + 1
         return FineTuned(
             reward=name,
             validation_rewards=tuple(self.rewards),
@@ -230,20 +234,29 @@ def _check_logits(model, policy, outputs, squashed):
         )
 
 
-def _rows(parts, kept):
-    rows = np.flatnonzero(kept)
-    return keras.tree.map_structure(lambda array: np.asarray(array)[rows], tuple(parts))
-
-
-def _check_lengths(parts):
+def _divided(parts, share, seed):
+    """Examples to train on and examples to validate on."""
+    if not isinstance(parts, tuple):
+        raise ValueError("validation_data must be given where x is a dataset.")
     sizes = [len(np.asarray(array)) for array in keras.tree.flatten(parts)]
     if len(set(sizes)) > 1:
         raise ValueError(
             f"x, y and sample_weight must hold the same number of examples; they hold {sizes}."
         )
+    held = hold_out(np.asarray(parts[1]), share, seed)
+    if not 0 < len(held) < sizes[0]:
+        raise ValueError(
+            f"validation_split={share} of {sizes[0]} examples leaves one part empty: give "
+            "validation_data, or more examples."
+        )
+    rest = np.setdiff1d(np.arange(sizes[0]), held)
+    return tuple(
+        keras.tree.map_structure(lambda array, rows=rows: np.asarray(array)[rows], parts)
+        for rows in (rest, held)
+    )
 
 
-def _check_numbers(epochs, batch_size, learning_rate, validation_split, patience):
+def _check_numbers(epochs, batch_size, validation_split, patience):
     whole = {
         "epochs": epochs,
         "batch_size": batch_size,
@@ -252,8 +265,6 @@ def _check_numbers(epochs, batch_size, learning_rate, validation_split, patience
     for name, value in whole.items():
         if isinstance(value, bool) or int(value) != value or value < 1:
             raise ValueError(f"{name} must be a whole number, 1 or more; it is {value!r}.")
-    if not 0.0 < learning_rate < math.inf:
-        raise ValueError(f"learning_rate must be a positive number; it is {learning_rate!r}.")
     if not 0.0 < validation_split < 1.0:
         raise ValueError(
             f"validation_split must lie between 0 and 1; it is {validation_split!r}. Give "

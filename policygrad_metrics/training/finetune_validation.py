@@ -12,6 +12,7 @@ import tensorflow as tf
 from policygrad_metrics.decision.scorer import Scorer
 from policygrad_metrics.policies import Policy
 from policygrad_metrics.rewards import Reward
+from policygrad_metrics.training.stopping import best_epoch
 
 #: Divisions into halves over which the cross-fitted gain is averaged.
 DIVISIONS = 10
@@ -24,7 +25,8 @@ class FineTuned:
     Args:
         reward: its name.
         validation_rewards: of the model as given, and after each epoch.
-        best_epoch: of the best of them; 0 is the model as given.
+        best_epoch: the last of those with the highest reward; 0, the model as given, if no epoch
+            has a higher reward than it.
         cross_fitted_gain: the mean gain where one half of the validation data chooses the epoch
             and the other measures it; 0 if the model as given is the best.
         examples: of validation.
@@ -164,7 +166,7 @@ class Validation:
             halves = np.array_split(draw.permutation(len(self.truth)), 2)
             rewards = [self._scores(rows, decisions) for rows in halves]
             for chooser, judge in (rewards, rewards[::-1]):
-                gains.append(judge[int(np.argmax(chooser))] - judge[0])
+                gains.append(judge[best_epoch(chooser)] - judge[0])
         return float(np.mean(gains))
 
     def _scores(self, rows, decisions):
@@ -178,24 +180,3 @@ class Validation:
 
 def _flat(x):
     return x.reshape(-1, x.shape[-1])
-
-
-def stratified_rows(y: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """True for a share of the examples that is spread evenly over the values of `y` `[N, ...]`.
-
-    >>> held = stratified_rows(np.array([0] * 8 + [1] * 4), 0.25, seed=0)
-    >>> int(held[:8].sum()), int(held[8:].sum())
-    (2, 1)
-    """
-    chance = np.random.default_rng(seed).uniform(size=len(y))
-    keys = y.reshape(len(y), -1)[:, :16].T
-    order = np.lexsort((chance, *keys))
-    steps = np.floor(np.arange(len(y) + 1) * share)
-    held = np.zeros(len(y), bool)
-    held[order[np.diff(steps) > 0]] = True
-    if not held.any() or held.all():
-        raise ValueError(
-            f"validation_split={share} of {len(y)} examples leaves one part empty: give "
-            "validation_data, or more examples."
-        )
-    return held

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import numbers
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +13,11 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core.checks import choose
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.policies import BinnedRegression, Policy, Sigmoid, Softmax
 from policygrad_metrics.training.network import Network
 from policygrad_metrics.training.records import Buildable, Parts, Replica
+from policygrad_metrics.training.weights import as_row
 
 #: task -> the policy of its networks: one output column, K columns, or one per label.
 POLICIES: dict[str, Policy] = {
@@ -41,18 +44,6 @@ def task_policy(task: str) -> Policy:
     return POLICIES[choose("task", task, POLICIES)]
 
 
-def check_numbers(epochs: int, batch_size: int, patience: int | None, warm_start: float) -> None:
-    """Raise a ValueError if one of the numbers is out of range."""
-    for argument, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
-        optional = value is None and argument == "patience"
-        if not optional and (not isinstance(value, numbers.Integral) or value < 1):
-            raise ValueError(f"{argument} must be a whole number, 1 or more; it is {value!r}.")
-    if not 0.0 <= warm_start < 1.0:
-        raise ValueError(
-            f"warm_start must be a share of the epochs, from 0 to below 1; it is {warm_start!r}."
-        )
-
-
 def check_lengths(lengths: Sequence[int] | None, replicas: int, epochs: int) -> None:
     """Raise a ValueError unless there are none, or one from 1 to `epochs` for each replica."""
     if lengths is not None and (
@@ -61,6 +52,44 @@ def check_lengths(lengths: Sequence[int] | None, replicas: int, epochs: int) -> 
         raise ValueError(
             f"lengths must be a number of epochs from 1 to {epochs} for each of the {replicas} "
             f"replicas; they are {list(lengths)}."
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Examples:
+    """The S different data sets of the replicas, one below the other.
+
+    Args:
+        x_train, y_train: replica r's rows start at `which[r] * train_rows`.
+        x_rest: validation parts one below the other, then test parts.
+        rest: of "valid" and "test", where the first data set's rows start in `x_rest` and how many
+            rows each data set has.
+        y_valid: `[S, N]`, multi-label `[S, N, L]`.
+        train_rows: rows of each data set's training part.
+        which: the data set of each replica.
+    """
+
+    x_train: Tensor
+    y_train: Tensor
+    x_rest: Tensor
+    rest: Mapping[str, tuple[int, int]]
+    y_valid: Tensor
+    train_rows: int
+    which: tuple[int, ...]
+
+    @classmethod
+    def of(cls, found: Mapping[str, np.ndarray], which: tuple[int, ...]) -> Examples:
+        """From what `arrays` returns."""
+        sets, rows = found["x_valid"].shape[:2]
+        below = {name: np.concatenate(found[name]) for name in found}
+        return cls(
+            x_train=tf.constant(below["x_train"]),
+            y_train=tf.constant(below["y_train"]),
+            x_rest=tf.constant(np.concatenate([below["x_valid"], below["x_test"]])),
+            rest={"valid": (0, rows), "test": (sets * rows, found["x_test"].shape[1])},
+            y_valid=tf.constant(found["y_valid"]),
+            train_rows=found["x_train"].shape[1],
+            which=which,
         )
 
 
@@ -209,35 +238,38 @@ def build_models(
         raise ValueError(
             f"network must give outputs of shape [N, {columns}]; it gives {shape} for N=1."
         )
-    seeds = {replica.seed for replica in replicas}
-    # Dropout keeps a state that depends on the seed.
-    if isinstance(network, Network) and not network.dropout:
-        own, other = _values(model)
-        return model, {
-            seed: (_row(own, _kept_kernels(network, features, columns, seed)), other)
-            for seed in seeds
-        }
-    initial = {}
-    for seed in seeds:
-        built = network.build(features, columns, seed)
-        if [v.shape for v in built.variables] != [v.shape for v in model.variables]:
-            raise ValueError("network must build the same layers for every seed; they differ.")
-        own, other = _values(built)
-        initial[seed] = _row(own), other
+    initial = {
+        replica.seed: first_weights(network, model, features, columns, replica.seed)
+        for replica in replicas
+    }
     return model, initial
 
 
-def _values(model):
-    """The trainable weights, and the other variables."""
-    own, other = model.trainable_variables, model.non_trainable_variables
-    return [v.numpy() for v in own], [v.numpy() for v in other]
+def first_weights(
+    network: Buildable, model: keras.Model, features: int, columns: int, seed: int
+) -> Initial:
+    """The weights and other variables that the network starts with for a seed.
 
+    Args:
+        network: builds models.
+        model: one that it has built.
+        features: columns of the input.
+        columns: of the output.
+        seed: of the weights.
 
-def _row(weights, kernels=()):
-    """The weights as one row, with other kernels if they are given."""
-    given = iter(kernels)
-    chosen = (next(given, w) if w.ndim == 2 else w for w in weights)
-    return np.concatenate([w.ravel() for w in chosen])
+    Raises:
+        ValueError: the model of this seed differs in shape from the given one.
+    """
+    # Dropout keeps a state that depends on the seed.
+    if isinstance(network, Network) and not network.dropout:
+        kernels = iter(_kept_kernels(network, features, columns, seed))
+        own = [next(kernels) if v.ndim == 2 else v.numpy() for v in model.trainable_variables]
+        return as_row(own), [v.numpy() for v in model.non_trainable_variables]
+    built = network.build(features, columns, seed)
+    if [v.shape for v in built.variables] != [v.shape for v in model.variables]:
+        raise ValueError("network must build the same layers for every seed; they differ.")
+    own, other = built.trainable_variables, built.non_trainable_variables
+    return as_row([v.numpy() for v in own]), [v.numpy() for v in other]
 
 
 @functools.lru_cache(maxsize=64)

@@ -49,25 +49,27 @@ class Network:
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout must lie in [0, 1); it is {self.dropout!r}.")
 
-    def build(self, features: int, outputs: int, seed: int) -> keras.Model:
+    def build(self, features: int, outputs: int, seed: int, dtype: str = "float32") -> keras.Model:
         """Build the model; equal seeds give equal weights and equal dropout.
 
         Args:
             features: columns of the input.
             outputs: columns of the output, log-odds without an activation.
             seed: not negative. Global random state is neither read nor changed.
+            dtype: of the weights and of what is computed.
         """
         seeds = self._seeds(seed)
-        inputs = keras.Input((features,))
+        inputs = keras.Input((features,), dtype=dtype)
         values = inputs
         for layer, width in enumerate(self.hidden):
-            values = _dense(width, seeds[2 * layer])(values)
+            values = _dense(width, seeds[2 * layer], dtype)(values)
             if self.batch_norm:
-                values = keras.layers.BatchNormalization()(values)
-            values = keras.layers.Activation(self.activation)(values)
+                values = keras.layers.BatchNormalization(dtype=dtype)(values)
+            values = keras.layers.Activation(self.activation, dtype=dtype)(values)
             if self.dropout:
-                values = keras.layers.Dropout(self.dropout, seed=seeds[2 * layer + 1])(values)
-        values = _dense(outputs - self.cumulative, seeds[-1])(values)
+                dropout = keras.layers.Dropout(self.dropout, seed=seeds[2 * layer + 1], dtype=dtype)
+                values = dropout(values)
+        values = _dense(outputs - self.cumulative, seeds[-1], dtype)(values)
         if self.cumulative:
             values = LevelLogProbabilities()(values)
         return keras.Model(inputs, values)
@@ -88,8 +90,8 @@ class Network:
         return np.random.SeedSequence(seed).generate_state(2 * len(self.hidden) + 1).tolist()
 
 
-def _dense(width, seed):
-    return keras.layers.Dense(width, kernel_initializer=_initializer(seed))
+def _dense(width, seed, dtype):
+    return keras.layers.Dense(width, kernel_initializer=_initializer(seed), dtype=dtype)
 
 
 def _initializer(seed) -> Any:

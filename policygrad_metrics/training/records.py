@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import keras
 import numpy as np
+
+from policygrad_metrics.policies import BinnedRegression
 
 
 class Buildable(Protocol):
@@ -41,7 +44,7 @@ class Replica:
     Args:
         seed: of the initial weights, the data order, dropout and a sampling loss; from 0 to
             2^31 - 1.
-        learning_rate: Adam's, positive.
+        learning_rate: positive; None for the optimizer's own, Adam's .001 or a schedule.
         hyper: the loss's hyper-parameters by name. A value on which all replicas of a call agree
             may be anything and reaches the loss as it is; where they differ it must be a number
             or an array of numbers and reaches the loss as a tensor.
@@ -55,17 +58,69 @@ class Replica:
     """
 
     seed: int
-    learning_rate: float = 1e-3
+    learning_rate: float | None = None
     hyper: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         object.__setattr__(self, "hyper", types.MappingProxyType(dict(self.hyper)))
         if int(self.seed) != self.seed or not 0 <= self.seed < 2**31:
             raise ValueError(f"seed must be a whole number from 0 to 2^31 - 1; it is {self.seed}.")
-        if not 0.0 < self.learning_rate < float("inf"):
+        if self.learning_rate is not None and not 0.0 < self.learning_rate < float("inf"):
             raise ValueError(
                 f"learning_rate must be a positive finite number; it is {self.learning_rate!r}."
             )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """How all replicas of a call are trained.
+
+    Args:
+        epochs: most epochs to train.
+        batch_size: most examples per batch.
+        optimizer: a name such as "adam" or "adamw", or a Keras optimizer, of which the
+            configuration counts: schedules and weight decay included.
+        patience: epochs without a rise of the validation reward after which a replica ends; None
+            trains all epochs. It ends on its own: the others go on.
+        lengths: epochs after which each replica ends and keeps its last weights, whatever their
+            validation reward; None keeps those of the best epoch.
+        warm_start: share of the epochs that are first spent on cross-entropy, in [0, 1), at most
+            all but one; no replica ends before they are over.
+        num_classes: K; the largest label plus one if not given.
+        policy: reads levels off a network that predicts values; the task is then "ordinal", the
+            truths are values in the policy's units, and the network has its output columns.
+        stacked: False trains one replica after the other.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+
+    epochs: int
+    batch_size: int = 256
+    optimizer: str | keras.optimizers.Optimizer = "adam"
+    patience: int | None = None
+    lengths: Sequence[int] | None = None
+    warm_start: float = 0.0
+    num_classes: int | None = None
+    policy: BinnedRegression | None = None
+    stacked: bool = True
+
+    def __post_init__(self):
+        for argument in ("epochs", "batch_size", "patience"):
+            value = getattr(self, argument)
+            optional = value is None and argument == "patience"
+            if not optional and (not isinstance(value, numbers.Integral) or value < 1):
+                raise ValueError(f"{argument} must be a whole number, 1 or more; it is {value!r}.")
+        if not 0.0 <= self.warm_start < 1.0:
+            raise ValueError(
+                "warm_start must be a share of the epochs, from 0 to below 1; it is "
+                f"{self.warm_start!r}."
+            )
+
+    @property
+    def warm_epochs(self) -> int:
+        """Epochs on cross-entropy."""
+        return min(round(self.warm_start * self.epochs), self.epochs - 1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -14,12 +14,19 @@ import tensorflow as tf
 from policygrad_metrics.estimators import LocalExpectation, Reinforce, strongest_estimator
 from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
 from policygrad_metrics.losses.surrogate import SurrogateLoss
-from policygrad_metrics.policies import BinnedRegression
 from policygrad_metrics.rewards import BlackBox, Reward, get_reward
 from policygrad_metrics.training import inputs
-from policygrad_metrics.training.program import Loss, Program, Task
-from policygrad_metrics.training.records import Buildable, Parts, Replica, Trained
+from policygrad_metrics.training.optimizer import Update, read_optimizer
+from policygrad_metrics.training.program import Program, Task
+from policygrad_metrics.training.records import (
+    Buildable,
+    Parts,
+    Replica,
+    Trained,
+    TrainingSettings,
+)
 from policygrad_metrics.training.run import Plan, Run
+from policygrad_metrics.training.step import Loss
 
 
 def train_replicas(
@@ -30,21 +37,15 @@ def train_replicas(
     data: Parts | Sequence[Parts],
     replicas: Sequence[Replica],
     *,
-    epochs: int,
-    batch_size: int = 256,
-    patience: int | None = None,
-    lengths: Sequence[int] | None = None,
-    warm_start: float = 0.0,
-    num_classes: int | None = None,
-    policy: BinnedRegression | None = None,
     on_epoch: Callable[[int, dict[int, float]], None] | None = None,
-    stacked: bool = True,
+    **settings: Any,
 ) -> list[Trained]:
     """Train replicas of one network, all in one compiled program.
 
     Each replica has its own initial weights, data order, dropout, learning rate and
-    hyper-parameters, and Adam with Keras's defaults. Replica r equals the same replica trained
-    alone, to float32 rounding: everything random is keyed by its seed and its step.
+    hyper-parameters. Replica r equals the same replica trained alone, to float32 rounding:
+    everything random is keyed by its seed and its step. It keeps the weights of the epoch with the
+    highest validation reward; of several such epochs, of the last.
 
     An epoch is `ceil(N / batch_size)` batches of equal size, so that no batch is too small to score
     a reward on: 257 examples with `batch_size=256` make two batches of 129. Nothing is dropped;
@@ -60,20 +61,10 @@ def train_replicas(
             such for each replica, all of the same shapes. One that several replicas have in
             common should be the same object: it is then kept once.
         replicas: what differs between the replicas.
-        epochs: most epochs to train.
-        batch_size: most examples per batch.
-        patience: epochs without a better validation reward after which a replica ends; None
-            trains all epochs. It ends on its own: the others go on.
-        lengths: epochs after which each replica ends and keeps its last weights, whatever their
-            validation reward; None keeps those of the best epoch.
-        warm_start: share of the epochs that are first spent on cross-entropy, in [0, 1), at most
-            all but one; no replica ends before they are over.
-        num_classes: K; the largest label plus one if not given.
-        policy: reads levels off a network that predicts values; `task` is then "ordinal", the
-            truths are values in the policy's units, and the network has its output columns.
         on_epoch: called as `on_epoch(epoch, val_reward)` after each, with the rewards of the
             replicas in training, by their place in `replicas`.
-        stacked: False trains one replica after the other.
+        settings: the fields of `TrainingSettings` by name: `epochs`, `batch_size`, `optimizer`,
+            `patience` and so on.
 
     Returns:
         One `Trained` per replica, in their order.
@@ -99,58 +90,11 @@ def train_replicas(
     [1.0, 1.0]
     """
     started = time.perf_counter()
-    reads = inputs.task_policy(task) if policy is None else policy
-    inputs.check_numbers(epochs, batch_size, patience, warm_start)
-    inputs.check_lengths(lengths, len(replicas), epochs)
-    shared, single = inputs.split_hyperparameters(replicas)
-    arrays, which = inputs.arrays(data, task, len(replicas), values=policy)
-    columns = (
-        inputs.output_columns(task, arrays, num_classes)
-        if policy is None
-        else policy.output_columns
+    plan, losses = _plan(
+        network, build_loss, reward, task, data, tuple(replicas), TrainingSettings(**settings)
     )
-    model, initial = inputs.build_models(network, arrays["x_train"].shape[-1], columns, replicas)
-    train_rows = arrays["x_train"].shape[1]
-    batches = -(-train_rows // batch_size)
-    rows = -(-train_rows // batches)
-    losses = [build_loss(dict(replica.hyper)) for replica in replicas]
-    inputs.check_loss(losses[0], model, arrays["x_train"][0, :rows], arrays["y_train"][0, :rows])
-    metric = get_reward(reward)
-    y_valid = tf.constant(arrays.pop("y_valid"))
-    if policy is not None:
-        y_valid = policy.level_of(y_valid)
-    below = {name: tf.constant(np.concatenate(array)) for name, array in arrays.items()}
-    plan = Plan(
-        task=Task(
-            model=model,
-            policy=reads,
-            reward=metric.for_multilabel() if columns > 1 and task == "multilabel" else metric,
-            x_train=below["x_train"],
-            y_train=below["y_train"],
-            x_rest=tf.concat([below["x_valid"], below["x_test"]], axis=0),
-            rest={
-                "valid": (0, arrays["x_valid"].shape[1]),
-                "test": (len(below["x_valid"]), arrays["x_test"].shape[1]),
-            },
-            y_valid=y_valid,
-            rows=rows,
-            columns=columns,
-            shared=shared,
-        ),
-        replicas=tuple(replicas),
-        which=which,
-        train_rows=train_rows,
-        initial=initial,
-        single=single,
-        loss_state=_loss_state(losses[0], reads, tf.zeros([1, columns])),
-        label_sets=_label_sets(losses[0], reads, tf.zeros([1, columns])),
-        epochs=epochs,
-        warm_epochs=min(round(warm_start * epochs), epochs - 1),
-        batches=batches,
-        patience=patience,
-        lengths=lengths,
-    )
-    run, others = _start(plan, build_loss, stacked and len(replicas) > 1, _compiles(losses[0]))
+    together = plan.settings.stacked and len(replicas) > 1
+    run, others = _start(plan, build_loss, together, _compiles(losses[0]))
     run.train(on_epoch)
     trained = run.results()
     for place in others:
@@ -158,6 +102,52 @@ def train_replicas(
         run.train(on_epoch)
         trained += run.results()
     return _with_seconds(trained, time.perf_counter() - started)
+
+
+def _plan(network, build_loss, reward, task, data, replicas, settings):
+    """Check everything, and what is to be trained; and the replicas' losses."""
+    values = settings.policy is not None
+    policy = settings.policy if values else inputs.task_policy(task)
+    inputs.check_lengths(settings.lengths, len(replicas), settings.epochs)
+    shared, single = inputs.split_hyperparameters(replicas)
+    arrays, which = inputs.arrays(data, task, len(replicas), values=settings.policy)
+    columns = (
+        policy.output_columns
+        if values
+        else inputs.output_columns(task, arrays, settings.num_classes)
+    )
+    model, initial = inputs.build_models(network, arrays["x_train"].shape[-1], columns, replicas)
+    rule, learning_rate = read_optimizer(settings.optimizer)
+    train_rows = arrays["x_train"].shape[1]
+    batches = -(-train_rows // settings.batch_size)
+    rows = -(-train_rows // batches)
+    losses = [build_loss(dict(replica.hyper)) for replica in replicas]
+    inputs.check_loss(losses[0], model, arrays["x_train"][0, :rows], arrays["y_train"][0, :rows])
+    metric = get_reward(reward)
+    if values:
+        arrays["y_valid"] = policy.level_of(tf.constant(arrays["y_valid"])).numpy()
+    task_of_all = Task(
+        model=model,
+        update=Update(rule, model),
+        policy=policy,
+        reward=metric.for_multilabel() if columns > 1 and task == "multilabel" else metric,
+        examples=inputs.Examples.of(arrays, which),
+        rows=rows,
+        columns=columns,
+        shared=shared,
+    )
+    plan = Plan(
+        task=task_of_all,
+        replicas=replicas,
+        settings=settings,
+        initial=initial,
+        learning_rate=learning_rate,
+        single=single,
+        loss_state=_loss_state(losses[0], policy, tf.zeros([1, columns])),
+        label_sets=_label_sets(losses[0], policy, tf.zeros([1, columns])),
+        batches=batches,
+    )
+    return plan, losses
 
 
 def _start(plan, build_loss, stacked, compiled):

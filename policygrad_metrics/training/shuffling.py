@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.training.order import permutation
+
 
 class EpochOrder:
     """Which epoch's order comes next, and that order.
@@ -27,7 +29,7 @@ class EpochOrder:
 
     def take(self) -> np.ndarray:
         """The order of the present epoch, int64 `[N]`; the next call gives the next epoch's."""
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.examples)
+        order = permutation(self.seed, self.epoch, self.examples)
         self.epoch += 1
         return order
 
