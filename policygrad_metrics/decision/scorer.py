@@ -72,8 +72,8 @@ class Scorer:
 
     def tables(self, labels: np.ndarray) -> np.ndarray:
         """Return the confusion tables `[C, K, K]` of labels `[N, C]`; rows are the truth."""
-        truth, labels = (tf.constant(x, tf.int32) for x in (self.truth, labels[None]))
-        return confusion_counts(truth, labels, self.weight, self.num_classes).numpy()[0]
+        truth, given = (tf.constant(x, tf.int32) for x in (self.truth, labels[None]))
+        return confusion_counts(truth, given, self.weight, self.num_classes).numpy()[0]
 
     def of_tables(self, tables: np.ndarray) -> np.ndarray:
         """Return the rewards `[M]` of confusion tables `[M, C, K, K]`."""

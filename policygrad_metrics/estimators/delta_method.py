@@ -61,7 +61,8 @@ class DeltaMethod(Estimator):
             )
 
     def estimate(self, problem, *, seed, state):
-        form, probs = problem.form, problem.probs[:, 0]
+        form: Any = problem.form
+        probs = problem.probs[:, 0]
         weight = tf.cast(form.weight, tf.float64)
         truth = tf.one_hot(form.y_true[:, 0], form.num_classes, dtype=tf.float64) * weight
         with tf.GradientTape() as tape:
