@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+
+# Numbers held at once while resampling: 32 MB of float64.
+_MOST_NUMBERS = 2**22
 
 
 def numbers(
@@ -102,3 +107,35 @@ def check_level(level: float) -> float:
             "Write .95 for a significance of .05."
         )
     return float(level)
+
+
+def check_resampling(resamples: int, seed: int) -> np.random.Generator:
+    """Return the generator for `seed` after checking it and the number of resamples.
+
+    Raises:
+        ValueError: `resamples` is not an integer of at least 100, or `seed` not one of at least 0.
+
+    >>> check_resampling(10, seed=0)
+    Traceback (most recent call last):
+    ValueError: resamples must be an integer of at least 100; got 10. 2000 or more are usual.
+    """
+    if not isinstance(resamples, Integral) or resamples < 100:
+        raise ValueError(
+            f"resamples must be an integer of at least 100; got {resamples!r}. "
+            "2000 or more are usual."
+        )
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(
+            f"seed must be an integer of at least 0; got {seed!r}. "
+            "The study's own seed makes the report reproducible."
+        )
+    return np.random.default_rng(int(seed))
+
+
+def batch_of(numbers_each: int) -> int:
+    """Return how many resamples of `numbers_each` numbers may be held at once.
+
+    >>> batch_of(1024)
+    4096
+    """
+    return max(1, _MOST_NUMBERS // numbers_each)
