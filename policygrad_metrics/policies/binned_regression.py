@@ -14,7 +14,11 @@ import tensorflow as tf
 from policygrad_metrics import aqi
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.policies.base import Policy, as_float32, columns
-from policygrad_metrics.policies.intervals import NOISES, log_density, log_level_probabilities
+from policygrad_metrics.policies.intervals import (
+    NOISES,
+    log_level_probabilities,
+    standard_noise,
+)
 from policygrad_metrics.policies.truth import numeric
 
 # In units of `unit`: a learned scale cannot reach zero, where gradients overflow float32.
@@ -244,8 +248,9 @@ class BinnedRegression(Policy):
         location, scale = outputs[..., 0], self._scale_in_units(outputs)
         scale = scale if self.scale is not None else scale[..., 0]
         units = self.outputs_at(values)
+        # Standardised here: TFP's Normal(location, scale) would subtract two large quotients.
         away = (tf.where(tf.math.is_finite(units), units, location) - location) / scale
-        return log_density(away, self.noise) - tf.math.log(scale)
+        return standard_noise(self.noise).log_prob(away) - tf.math.log(scale)
 
     def _scale_in_units(self, outputs: Any) -> Any:
         """The noise's scale in units of `unit`: `[*sites, 1]`, or a scalar if it is fixed."""
