@@ -10,7 +10,11 @@ from policygrad_metrics.aqi.tables import Column, Document, Scale
 
 
 def _read() -> dict[str, Scale]:
-    text = resources.files("policygrad_metrics.aqi").joinpath("standards.toml").read_text(encoding="utf-8")
+    text = (
+        resources.files("policygrad_metrics.aqi")
+        .joinpath("standards.toml")
+        .read_text(encoding="utf-8")
+    )
     return {key: _scale(key, entry) for key, entry in tomllib.loads(text).items()}
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from policygrad_metrics.data.dataset import Dataset, check_seed
+from policygrad_metrics.core.checks import check_whole
+from policygrad_metrics.data.dataset import Dataset
 
 PARTS = ("training", "validation", "test")
 #: Multi-label rows are stratified by their whole label set where it occurs at least so often.
@@ -54,7 +55,8 @@ def split(dataset: Dataset, seed: int, *, fractions: Sequence[float] = (0.6, 0.2
             "fractions must be three positive shares (training, validation, test) that sum to 1, "
             f"such as (0.6, 0.2, 0.2); got {fractions!r}."
         )
-    rng = np.random.default_rng(check_seed(seed))
+    check_whole("seed", seed, 0)
+    rng = np.random.default_rng(seed)
     N = len(dataset)
     ends = np.cumsum(shares)[:2]
     if dataset.time_ordered:
@@ -88,8 +90,8 @@ def folds(dataset: Dataset, k: int, seed: int, *, valid: float = 0.2) -> tuple[S
         )
     if not 0 < valid < 1:
         raise ValueError(f"valid must be a share between 0 and 1, got {valid!r}.")
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 2:
-        raise ValueError(f"k must be a whole number of folds, 2 or more, got {k!r}.")
+    check_whole("k", k, 2)
+    check_whole("seed", seed, 0)
     multilabel = dataset.task == "multilabel"
     most = len(dataset) if multilabel else min(count for count in dataset.counts if count)
     if k > most:
@@ -99,12 +101,12 @@ def folds(dataset: Dataset, k: int, seed: int, *, valid: float = 0.2) -> tuple[S
             f"most {most} folds, or a random split for each seed."
         )
     folder = (KFold if multilabel else StratifiedKFold)(
-        n_splits=int(k), shuffle=True, random_state=check_seed(seed)
+        n_splits=int(k), shuffle=True, random_state=seed
     )
     strata = _strata(dataset)
     made = []
     for fold, (rest, test) in enumerate(folder.split(strata, strata)):
-        rng = np.random.default_rng([check_seed(seed), fold])
+        rng = np.random.default_rng([seed, fold])
         ends = np.array([1 - valid, 1.0])
         train, inner, _ = _stratified(strata[rest], ends, rng, not multilabel)
         made.append(_checked(dataset, [rest[train], rest[inner], test], f"fold {fold + 1}"))

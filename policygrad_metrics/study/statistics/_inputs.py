@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from policygrad_metrics.core.checks import check_whole
 
 Floats = NDArray[np.float64]
 
@@ -113,22 +113,14 @@ def check_resampling(resamples: int, seed: int) -> np.random.Generator:
     """Return the generator for `seed` after checking it and the number of resamples.
 
     Raises:
-        ValueError: `resamples` is not an integer of at least 100, or `seed` not one of at least 0.
+        ValueError: `resamples` is no whole number, 100 or more, or `seed` none, 0 or more.
 
     >>> check_resampling(10, seed=0)
     Traceback (most recent call last):
-    ValueError: resamples must be an integer of at least 100; got 10. 2000 or more are usual.
+    ValueError: resamples must be a whole number, 100 or more; it is 10.
     """
-    if not isinstance(resamples, Integral) or resamples < 100:
-        raise ValueError(
-            f"resamples must be an integer of at least 100; got {resamples!r}. "
-            "2000 or more are usual."
-        )
-    if not isinstance(seed, Integral) or seed < 0:
-        raise ValueError(
-            f"seed must be an integer of at least 0; got {seed!r}. "
-            "The study's own seed makes the report reproducible."
-        )
+    check_whole("resamples", resamples, 100)
+    check_whole("seed", seed, 0)
     return np.random.default_rng(int(seed))
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from policygrad_metrics.core.checks import check_whole
 from policygrad_metrics.study.statistics._inputs import (
     Floats,
     batch_of,
@@ -140,7 +140,7 @@ def critical_difference(n_methods: int, n_datasets: int, level: float = 0.95) ->
         The difference, in ranks.
 
     Raises:
-        ValueError: a number is not an integer or too small, or `level` is out of range.
+        ValueError: a number is not whole or too small, or `level` is out of range.
 
     >>> round(critical_difference(4, 14), 2)
     1.25
@@ -148,12 +148,8 @@ def critical_difference(n_methods: int, n_datasets: int, level: float = 0.95) ->
     from scipy import stats
 
     level = check_level(level)
-    for argument, value, least in (("n_methods", n_methods, 2), ("n_datasets", n_datasets, 1)):
-        if not isinstance(value, Integral) or value < least:
-            raise ValueError(
-                f"{argument} must be an integer of at least {least}; got {value!r}. "
-                "Count the columns and the rows of the table of scores."
-            )
+    check_whole("n_methods", n_methods, 2)
+    check_whole("n_datasets", n_datasets, 1)
     quantile = float(stats.studentized_range.ppf(level, n_methods, np.inf))
     return quantile / math.sqrt(2) * math.sqrt(n_methods * (n_methods + 1) / (6 * n_datasets))
 
