@@ -160,8 +160,6 @@ def test_folds_refuse():
         folds(toy(time_ordered=True), 3, 0)
     with pytest.raises(ValueError, match="k must be a whole number, 2 or more; it is 1"):
         folds(toy(), 1, 0)
-    with pytest.raises(ValueError, match="valid must be a share"):
-        folds(toy(), 3, 0, valid=1)
 
 
 # ---- prepare ---------------------------------------------------------------------------------

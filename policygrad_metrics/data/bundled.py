@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from policygrad_metrics.core.checks import check_whole, choose
 from policygrad_metrics.data.dataset import Dataset, numeric_dataset
 from policygrad_metrics.data.target import cut
 
@@ -36,14 +35,9 @@ def load(name: str, seed: int = 0) -> Dataset:
         name: A key of `TITLES`.
         seed: Chooses the 36 malignant rows of "breast_cancer_36" and nothing else.
 
-    Raises:
-        ValueError: The name is not known; the nearest known one is offered; or a bad seed.
-
     >>> load("breast_cancer").counts
     (357, 212)
     """
-    choose("name", name, TITLES)
-    check_whole("seed", seed, 0)
     return _breast_cancer_36(seed) if name == "breast_cancer_36" else _LOADERS[name]()
 
 

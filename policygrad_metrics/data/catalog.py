@@ -44,4 +44,4 @@ def load(name: str, *, seed: int = 0, folder: str | os.PathLike[str] | None = No
         return bundled.load(name, seed)
     if name in synthetic.TITLES:
         return synthetic.load(name, seed)
-    return real.load(name, folder, seed=seed)
+    return real.load(name, folder, seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics import aqi
-from policygrad_metrics.core.checks import check_whole, choose
 from policygrad_metrics.data.cells import read_cells, to_numbers
 from policygrad_metrics.data.dataset import Dataset, numeric_dataset
 from policygrad_metrics.data.table import read_table
@@ -114,34 +113,21 @@ TITLES = {
 }
 
 
-def load(
-    name: str,
-    folder: str | os.PathLike[str] | None,
-    *,
-    seed: int = 0,
-    lags: Sequence[int] = (),
-) -> Dataset:
+def load(name: str, folder: str | os.PathLike[str] | None, seed: int = 0) -> Dataset:
     """Return one of the thirteen sets ("car_levels" is a second reading of the car file).
 
     Args:
         name: A key of `TITLES`.
         folder: Where the files are.
         seed: Chooses the images of "mnist" and nothing else.
-        lags: For "beijing_pm25": hours, 1 or more, whose earlier PM2.5 become features. Without,
-            the level must be told from the weather and the time alone.
 
     Raises:
-        ValueError: The name is not known, or `lags` are not for it.
         FileNotFoundError: No folder was given, or the file is not there.
     """
-    choose("name", name, TITLES)
-    if len(lags) and name != "beijing_pm25":
-        raise ValueError(f"lags={lags!r} are for 'beijing_pm25' only, not for {name!r}.")
     if name == "mnist":
-        check_whole("seed", seed, 0)
         return _mnist(_file(name, folder, "mnist.npz"), seed)
     if name == "beijing_pm25":
-        return _beijing(_file(name, folder, "beijing_pm25.csv.gz"), lags)
+        return _beijing(_file(name, folder, "beijing_pm25.csv.gz"))
     return _table(name, _file(name, folder, _TABLES[name]["file"]), _TABLES[name])
 
 
@@ -172,9 +158,7 @@ def _file(name: str, folder: str | os.PathLike[str] | None, file: str) -> Path:
     return path
 
 
-def _beijing(path: Path, lags: Sequence[int]) -> Dataset:
-    if not all(isinstance(lag, (int, np.integer)) and lag >= 1 for lag in lags):
-        raise ValueError(f"lags must be whole hours, 1 or more, got {lags!r}.")
+def _beijing(path: Path) -> Dataset:
     columns = read_cells(path)
 
     def numbers(name: str) -> np.ndarray:
@@ -192,10 +176,6 @@ def _beijing(path: Path, lags: Sequence[int]) -> Dataset:
         "hour_sin": np.sin(hour),
         "hour_cos": np.cos(hour),
     }
-    for lag in lags:
-        # The file leaves no hour out, so that a row is an hour; before the first it is unknown.
-        earlier = np.concatenate([np.full(lag, np.nan), pm25])[: len(pm25)]
-        features[f"log_pm25_{lag}h_ago"] = np.log1p(earlier)
     known = np.isfinite(pm25)
     scale = "china_hj633_2012"
     labels = cut("pm2.5", pm25[known], aqi.edges(scale), aqi.names(scale))
@@ -210,8 +190,7 @@ def _beijing(path: Path, lags: Sequence[int]) -> Dataset:
         time_ordered=True,
         notes=(
             f"{int((~known).sum())} of {len(known)} rows were dropped: their PM2.5 is missing.",
-            "weather of the hour itself is known; "
-            + (f"PM2.5 of {tuple(lags)} hours ago too." if len(lags) else "no earlier PM2.5 is."),
+            "weather of the hour itself is known; no earlier PM2.5 is.",
             "the bands are meant for 24-hour means; on hourly values they serve as labels only.",
         ),
     )

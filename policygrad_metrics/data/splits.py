@@ -67,17 +67,16 @@ def split(dataset: Dataset, seed: int, *, fractions: Sequence[float] = (0.6, 0.2
     return _checked(dataset, parts, f"seed={seed}")
 
 
-def folds(dataset: Dataset, k: int, seed: int, *, valid: float = 0.2) -> tuple[Split, ...]:
+def folds(dataset: Dataset, k: int, seed: int) -> tuple[Split, ...]:
     """Return k splits whose test parts are the folds of a shuffled, stratified k-fold.
 
     The folds are those of `sklearn.model_selection.StratifiedKFold(k, shuffle=True,
-    random_state=seed)` (multi-label: `KFold`); of the other rows a stratified part validates.
+    random_state=seed)` (multi-label: `KFold`); of the other rows a stratified fifth validates.
 
     Args:
         dataset: What to split; not one ordered by time.
         k: Number of folds, from 2 to the rows of the rarest class.
         seed: Whole number >= 0.
-        valid: Share of the rows outside the test fold that validates.
 
     Raises:
         ValueError: One of these does not hold, or a class is missing in a training part.
@@ -88,8 +87,6 @@ def folds(dataset: Dataset, k: int, seed: int, *, valid: float = 0.2) -> tuple[S
         raise ValueError(
             f"folds shuffle the rows, but {dataset.name!r} is ordered by time; use split."
         )
-    if not 0 < valid < 1:
-        raise ValueError(f"valid must be a share between 0 and 1, got {valid!r}.")
     check_whole("k", k, 2)
     check_whole("seed", seed, 0)
     multilabel = dataset.task == "multilabel"
@@ -107,7 +104,7 @@ def folds(dataset: Dataset, k: int, seed: int, *, valid: float = 0.2) -> tuple[S
     made = []
     for fold, (rest, test) in enumerate(folder.split(strata, strata)):
         rng = np.random.default_rng([seed, fold])
-        ends = np.array([1 - valid, 1.0])
+        ends = np.array([0.8, 1.0])
         train, inner, _ = _stratified(strata[rest], ends, rng, not multilabel)
         made.append(_checked(dataset, [rest[train], rest[inner], test], f"fold {fold + 1}"))
     return tuple(made)
