@@ -20,7 +20,6 @@ from sklearn.preprocessing import StandardScaler
 
 from policygrad_metrics import data
 from policygrad_metrics.data import folds, prepare, split
-from policygrad_metrics.data.real import load as load_real
 
 COUNTS = {
     "breast_cancer": (357, 212),
@@ -180,16 +179,11 @@ def test_pima_zeros_are_missing():
 
 
 @needs_files
-def test_beijing_lags_are_the_past_and_years_stay_in_order():
-    dataset = load_real("beijing_pm25", FOLDER, lags=(1, 24))
+def test_beijing_values_are_the_file_and_years_stay_in_order():
+    dataset = load_set("beijing_pm25")
     with gzip.open(FOLDER / "beijing_pm25.csv.gz", "rt", encoding="utf-8") as file:
         pm25 = [row["pm2.5"] for row in csv.DictReader(file)]
     known = [hour for hour, cell in enumerate(pm25) if cell != "NA"]
-    for lag in (1, 24):
-        earlier = [pm25[hour - lag] if hour >= lag else "NA" for hour in known]
-        column = dataset.numeric[:, dataset.numeric_names.index(f"log_pm25_{lag}h_ago")]
-        slow = np.array([np.nan if cell == "NA" else np.log1p(float(cell)) for cell in earlier])
-        assert np.array_equal(column, slow, equal_nan=True)
     assert dataset.values.tolist() == [float(pm25[hour]) for hour in known]
     assert round(dataset.values.mean(), 1) == 98.6
     assert np.median(dataset.values) == 72
@@ -240,8 +234,6 @@ def test_names_are_checked():
         data.load("mamography")
     with pytest.raises(ValueError, match="seed must be a whole number"):
         data.load("pm25", seed=-1)
-    with pytest.raises(ValueError, match=r"lags=.*'beijing_pm25' only"):
-        load_real("car", None, lags=(1,))
 
 
 def test_import_is_light():

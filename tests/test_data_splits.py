@@ -129,7 +129,7 @@ def test_fractions_are_checked(fractions):
 def test_empty_part_and_bad_seed():
     with pytest.raises(ValueError, match=r"seed=0: the validation part of the 60 rows"):
         split(toy(time_ordered=True), 0, fractions=(0.98, 0.001, 0.019))
-    with pytest.raises(ValueError, match=r"seed must be a whole number >= 0, got 1\.5"):
+    with pytest.raises(ValueError, match=r"seed must be a whole number, 0 or more; it is 1\.5"):
         split(toy(), cast(int, 1.5))
 
 
@@ -158,10 +158,8 @@ def test_folds_refuse():
         folds(toy(), 7, 0)
     with pytest.raises(ValueError, match="ordered by time; use split"):
         folds(toy(time_ordered=True), 3, 0)
-    with pytest.raises(ValueError, match="k must be a whole number of folds, 2 or more, got 1"):
+    with pytest.raises(ValueError, match="k must be a whole number, 2 or more; it is 1"):
         folds(toy(), 1, 0)
-    with pytest.raises(ValueError, match="valid must be a share"):
-        folds(toy(), 3, 0, valid=1)
 
 
 # ---- prepare ---------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from policygrad_metrics.policies import BinnedRegression, CumulativeLink
+from policygrad_metrics.core import tfp
+from policygrad_metrics.policies import BinnedRegression, CumulativeLink, intervals
 
 EPSILON = float(np.finfo(np.float32).eps)
 NOISES = {"normal": stats.norm, "logistic": stats.logistic}
@@ -176,3 +177,57 @@ def test_probabilities_sum_to_one_without_normalising(noise, steps, start):
     # An error in log P weighs with P: a few roundings for each of the K levels.
     total = np.exp(log_p.numpy().astype(np.float64)).sum()
     assert total == pytest.approx(1.0, abs=8 * EPSILON * log_p.shape[-1])
+
+
+@pytest.mark.parametrize("first", [1.0, 6.0, -90.0])
+def test_tfp_has_no_logistic_interval_as_exact(first):
+    """A level of width 2^-10: OrderedLogistic is off by 16 roundings or more, and -inf at -90."""
+    thresholds = first + np.array([0.0, 2.0**-10])
+    expected = reference(thresholds, "logistic")
+    cut = tfp.distributions().OrderedLogistic(tf.constant(thresholds, tf.float32), 0.0)
+    error = abs(cut.categorical_log_probs()[1] - expected[1])
+    assert error > 16 * EPSILON * abs(expected[1])
+    policy = BinnedRegression(thresholds, "logistic", scale=1.0)
+    assert_close(policy.logits(np.zeros((1, 1)))[0], expected, units=2)
+
+
+@pytest.mark.parametrize("first", [1.0, 3.0, 20.0])
+def test_tfp_has_no_normal_interval_as_exact(first):
+    """QuantizedDistribution on a level of width 2^-10 deviations, which is its unit."""
+    location, scale = -first * 1024.0, 1024.0
+    expected = reference(first + np.array([0.0, 2.0**-10]), "normal")
+    tfd = tfp.distributions()
+    cut = tfd.QuantizedDistribution(tfd.Normal(location, scale))
+    assert abs(cut.log_prob(1.0) - expected[1]) > 16 * EPSILON * abs(expected[1])
+    policy = BinnedRegression([0.0, 1.0], scale=scale)
+    assert_close(policy.logits(np.full((1, 1), location))[0], expected, units=2)
+
+
+def test_tfp_log1mexp_has_no_gradient_at_a_vanishing_width():
+    width = tf.constant(2e-22)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(width)
+        theirs, ours = tfp.math().log1mexp(width), tf.math.log(-tf.math.expm1(-width))
+    assert theirs == ours
+    assert np.isnan(tape.gradient(theirs, width))
+    np.testing.assert_allclose(tape.gradient(ours, width), 1.0 / width, rtol=4 * EPSILON)
+
+
+def test_tfp_normal_tail_is_as_exact_as_float32():
+    """log(Q(x) / density(x)) by TFP's erfcx, and its derivative, compiled too."""
+    x = np.concatenate([[0.0], np.geomspace(1e-6, 60.0, 4001)]).astype(np.float32)
+    expected = stats.norm.logsf(x.astype(np.float64)) - stats.norm.logpdf(x.astype(np.float64))
+
+    def ratio(value):
+        with tf.GradientTape() as tape:
+            tape.watch(value)
+            result = intervals._log_mills_ratio(value)
+        return result, tape.gradient(result, value)
+
+    for compiled in (False, True):
+        function = tf.function(ratio, autograph=False, jit_compile=compiled)
+        value, slope = function(tf.constant(x))
+        assert_close(value, expected, units=4)
+        # A subtraction of x: a few roundings of numbers of its size.
+        error = np.abs(slope - (x - np.exp(-expected))) / np.maximum(1.0, x)
+        assert error.max() <= 4 * EPSILON

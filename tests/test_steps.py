@@ -13,13 +13,15 @@ from policygrad_metrics.losses.steps import StaircaseStepsLoss, TanhStepsLoss
 from policygrad_metrics.surrogates.activations import SigmoidStaircase
 from policygrad_metrics.surrogates.steps import (
     SMOOTH_LEVELS,
-    STEP_SURROGATES,
     sigmoid_staircase,
     staircase_level,
+    staircase_steps,
     tanh_level,
+    tanh_steps,
 )
 
 EDGES = [15.45, 35.45, 54.45, 150.45]
+STEP_SURROGATES = {"tanh_steps": tanh_steps, "staircase_steps": staircase_steps}
 every_surrogate = pytest.mark.parametrize("name", STEP_SURROGATES)
 every_loss = pytest.mark.parametrize("loss_class", [TanhStepsLoss, StaircaseStepsLoss])
 

@@ -3,7 +3,14 @@
     index = index_lo + (index_hi - index_lo) / (c_hi - c_lo) * (c - c_lo)        within one band
 
 NaN stays NaN, so every result is float64, levels too (they hold whole numbers, 0 is the best).
-Negative or infinite values raise. Any array shape is taken and kept.
+Any array shape is taken and kept. Arguments that the functions share:
+
+    scale             a key of `scales()`, or a `Scale` of your own
+    pollutant         one of the scale's pollutants
+    concentration     in the unit of that pollutant's column, meant for its averaging time
+
+All raise a ValueError for an unknown scale or pollutant, for negative or infinite values, and for
+index values of a scale that has levels only; and a TypeError for values that are not numbers.
 """
 
 from __future__ import annotations
@@ -31,11 +38,7 @@ def scales() -> list[str]:
 def get_scale(scale: str | Scale) -> Scale:
     """Return the record of a scale: its document, columns, names, colours and notes.
 
-    Args:
-        scale: a key of `scales()`, or a `Scale` of your own, which is returned as it is.
-
-    Raises:
-        ValueError: the key is not known; the message offers the nearest one.
+    Of an unknown key the message offers the nearest one; a `Scale` is returned as it is.
 
     >>> get_scale("taiwan").document.year
     2016
@@ -108,17 +111,8 @@ def level(
     The concentration is first truncated or rounded as the standard does it (`get_scale(...)`
     tells), then compared with `edges`. All above the last edge is the last level.
 
-    Args:
-        concentration: any shape, in the column's unit and meant for its averaging time.
-        scale: a key of `scales()`.
-        pollutant: one of the scale's pollutants.
-
     Returns:
         float64 of the same shape, holding whole numbers or NaN; `.astype(int)` once NaN is gone.
-
-    Raises:
-        ValueError: a negative or infinite concentration, an unknown scale or pollutant.
-        TypeError: values that are not numbers.
 
     >>> level([12.04, 12.1, float("nan")], scale="us_epa_2012")
     array([ 0.,  1., nan])
@@ -142,17 +136,8 @@ def index(
     carries it on to 500; Taiwan, China and Korea stay at 500. 8-hour ozone stays at 300 and
     1-hour sulphur dioxide at 200 where the standard goes over to another averaging time.
 
-    Args:
-        concentration: any shape, in the column's unit and meant for its averaging time.
-        scale: a key of `scales()` whose scale has index values.
-        pollutant: one of the scale's pollutants.
-
     Returns:
         float64 of the same shape, holding whole numbers or NaN.
-
-    Raises:
-        ValueError: a scale with levels only; otherwise as for `level`.
-        TypeError: values that are not numbers.
 
     The worked example of EPA's technical assistance document, 8-hour ozone in ppm:
 
@@ -181,18 +166,11 @@ def concentration(
     values are never taken, and the concentration nearest to the line is returned. At a capped end
     it is the last breakpoint, the lowest concentration with that value.
 
-    Args:
-        index: any shape, whole numbers or not, 0 or more.
-        scale: a key of `scales()` whose scale has index values.
-        pollutant: one of the scale's pollutants.
-
     Returns:
         float64 of the same shape, in the column's unit.
 
     Raises:
-        ValueError: an index value above the column's limit, negative or infinite; a scale with
-            levels only; an unknown scale or pollutant.
-        TypeError: values that are not numbers.
+        ValueError: as for all; or an index value above the column's limit.
 
     >>> concentration([50, 51, 100], scale="us_epa_2012")
     array([12. , 12.1, 35.4])
@@ -220,16 +198,8 @@ def index_level(index: npt.ArrayLike, scale: str | Scale = _DEFAULT) -> np.ndarr
 
     A value between two whole numbers is first rounded as the scale rounds its index.
 
-    Args:
-        index: any shape, 0 or more.
-        scale: a key of `scales()` whose scale has index values.
-
     Returns:
         float64 of the same shape, holding whole numbers or NaN.
-
-    Raises:
-        ValueError: a scale with levels only, an unknown scale, a negative or infinite value.
-        TypeError: values that are not numbers.
 
     >>> index_level([50, 51, 500], scale="us_epa_2024")
     array([0., 1., 5.])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import numbers
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -28,6 +29,25 @@ def choose(argument: str, name: object, allowed: Iterable[str]) -> str:
     hint = f"; did you mean {near[0]!r}?" if near else "."
     listing = ", ".join(repr(k) for k in known)
     raise ValueError(f"{argument}={name!r} is not known{hint} Allowed: {listing}.")
+
+
+def check_whole(argument: str, value: Any, least: int, or_none: bool = False) -> None:
+    """Raise unless `value` is a whole number of at least `least`.
+
+    Raises:
+        ValueError: it is not.
+
+    >>> check_whole("epochs", 0, 1)
+    Traceback (most recent call last):
+    ValueError: epochs must be a whole number, 1 or more; it is 0.
+    """
+    if or_none and value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        none = " (or None)" if or_none else ""
+        raise ValueError(
+            f"{argument} must be a whole number, {least} or more{none}; it is {value!r}."
+        )
 
 
 def differing_setting(old: Any, new: Any, name: str = "") -> str | None:

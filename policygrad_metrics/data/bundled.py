@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from policygrad_metrics.core.checks import choose
-from policygrad_metrics.data.dataset import Dataset, check_seed
+from policygrad_metrics.data.dataset import Dataset, numeric_dataset
 from policygrad_metrics.data.target import cut
 
 RARE_DIGIT = 8
@@ -35,52 +35,44 @@ def load(name: str, seed: int = 0) -> Dataset:
         name: A key of `TITLES`.
         seed: Chooses the 36 malignant rows of "breast_cancer_36" and nothing else.
 
-    Raises:
-        ValueError: The name is not known; the nearest known one is offered; or a bad seed.
-
     >>> load("breast_cancer").counts
     (357, 212)
     """
-    choose("name", name, TITLES)
-    return _LOADERS[name](check_seed(seed))
+    return _breast_cancer_36(seed) if name == "breast_cancer_36" else _LOADERS[name]()
+
+
+def _bunch(name: str, **options: Any) -> Any:
+    from sklearn import datasets
+
+    return getattr(datasets, f"load_{name}")(**options)
 
 
 def _from(
-    name: str,
-    bunch: Any,
-    y: np.ndarray,
-    class_names: Sequence[str],
-    task: str,
-    reward: str,
-    *notes: str,
+    name: str, bunch: Any, y: np.ndarray, class_names: Sequence[str], **others: Any
 ) -> Dataset:
-    return Dataset(
-        name=name,
-        title=TITLES[name],
-        numeric=bunch.data,
-        categorical=None,
-        numeric_names=[str(feature) for feature in bunch.feature_names],
-        categorical_names=(),
-        y=y,
-        class_names=class_names,
-        task=task,
-        reward=reward,
-        notes=notes,
+    features = [str(feature) for feature in bunch.feature_names]
+    return numeric_dataset(
+        name, TITLES[name], bunch.data, y, class_names, numeric_names=features, **others
     )
 
 
-def _breast_cancer(seed: int) -> Dataset:
-    from sklearn.datasets import load_breast_cancer
+def _as_it_is(name: str) -> Dataset:
+    bunch = _bunch(name)
+    classes = [str(target) for target in bunch.target_names]
+    return _from(name, bunch, bunch.target, classes, task="multiclass", reward="f1_macro")
 
-    bunch: Any = load_breast_cancer()
+
+def _breast_cancer() -> Dataset:
+    bunch = _bunch("breast_cancer")
     # scikit-learn codes malignant as 0; what one wants to find is the positive class here.
     y = 1 - bunch.target
-    note = "the positive class is 'malignant', 212 of 569 rows."
-    return _from("breast_cancer", bunch, y, ("benign", "malignant"), "binary", "f1", note)
+    notes = ("the positive class is 'malignant', 212 of 569 rows.",)
+    classes = ("benign", "malignant")
+    return _from("breast_cancer", bunch, y, classes, task="binary", reward="f1", notes=notes)
 
 
 def _breast_cancer_36(seed: int) -> Dataset:
-    full = _breast_cancer(seed)
+    full = _breast_cancer()
     malignant = np.flatnonzero(full.y == 1)
     chosen = np.random.default_rng(seed).choice(malignant, FEW_MALIGNANT, replace=False)
     rows = np.sort(np.concatenate([np.flatnonzero(full.y == 0), chosen]))
@@ -90,62 +82,26 @@ def _breast_cancer_36(seed: int) -> Dataset:
     )
 
 
-def _wine(seed: int) -> Dataset:
-    from sklearn.datasets import load_wine
-
-    bunch: Any = load_wine()
-    names = [str(name) for name in bunch.target_names]
-    return _from("wine", bunch, bunch.target, names, "multiclass", "f1_macro")
-
-
-def _iris(seed: int) -> Dataset:
-    from sklearn.datasets import load_iris
-
-    bunch: Any = load_iris()
-    names = [str(name) for name in bunch.target_names]
-    return _from("iris", bunch, bunch.target, names, "multiclass", "f1_macro")
-
-
-def _digits(seed: int) -> Dataset:
-    from sklearn.datasets import load_digits
-
-    bunch: Any = load_digits()
-    names = [str(digit) for digit in range(10)]
-    return _from("digits", bunch, bunch.target, names, "multiclass", "f1_macro")
-
-
-def _digits_rare(seed: int) -> Dataset:
-    from sklearn.datasets import load_digits
-
-    bunch: Any = load_digits()
+def _digits_rare() -> Dataset:
+    bunch = _bunch("digits")
     y = (bunch.target == RARE_DIGIT).astype(np.int64)
-    note = f"the positive class is the digit {RARE_DIGIT}, {y.sum()} of {len(y)} rows."
-    return _from("digits_rare", bunch, y, ("rest", str(RARE_DIGIT)), "binary", "f1", note)
+    notes = (f"the positive class is the digit {RARE_DIGIT}, {y.sum()} of {len(y)} rows.",)
+    classes = ("rest", str(RARE_DIGIT))
+    return _from("digits_rare", bunch, y, classes, task="binary", reward="f1", notes=notes)
 
 
-def _diabetes_levels(seed: int) -> Dataset:
-    from sklearn.datasets import load_diabetes
-
-    bunch: Any = load_diabetes(scaled=False)
+def _diabetes_levels() -> Dataset:
+    bunch = _bunch("diabetes", scaled=False)
     labels = cut("progression", bunch.target, len(_CUT_LEVELS), _CUT_LEVELS)
-    dataset = _from(
-        "diabetes_levels",
-        bunch,
-        labels.y,
-        labels.class_names,
-        "ordinal",
-        "cohen_kappa_quadratic",
-        *labels.notes,
-    )
-    return dataclasses.replace(dataset, edges=labels.edges, values=labels.values)
+    fields = {**labels.fields(), "reward": "cohen_kappa_quadratic", "notes": labels.notes}
+    return _from("diabetes_levels", bunch, **fields)
 
 
-_LOADERS: dict[str, Callable[[int], Dataset]] = {
+_LOADERS: dict[str, Callable[[], Dataset]] = {
     "breast_cancer": _breast_cancer,
-    "breast_cancer_36": _breast_cancer_36,
-    "wine": _wine,
+    "wine": partial(_as_it_is, "wine"),
     "digits_rare": _digits_rare,
-    "digits": _digits,
-    "iris": _iris,
+    "digits": partial(_as_it_is, "digits"),
+    "iris": partial(_as_it_is, "iris"),
     "diabetes_levels": _diabetes_levels,
 }

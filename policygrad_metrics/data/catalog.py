@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from policygrad_metrics.core.checks import choose
+from policygrad_metrics.core.checks import check_whole, choose
 from policygrad_metrics.data import bundled, real, synthetic
-from policygrad_metrics.data.dataset import Dataset, check_seed
+from policygrad_metrics.data.dataset import Dataset
 
 
 def available() -> dict[str, str]:
@@ -39,9 +39,9 @@ def load(name: str, *, seed: int = 0, folder: str | os.PathLike[str] | None = No
     ValueError: name='breast_cancer36' is not known; did you mean 'breast_cancer_36'? ...
     """
     choose("name", name, available())
-    check_seed(seed)
+    check_whole("seed", seed, 0)
     if name in bundled.TITLES:
         return bundled.load(name, seed)
     if name in synthetic.TITLES:
         return synthetic.load(name, seed)
-    return real.load(name, folder, seed=seed)
+    return real.load(name, folder, seed)

@@ -130,15 +130,26 @@ class Dataset:
         )
 
 
-def check_seed(seed: int) -> int:
-    """Return `seed` as an int.
+def numeric_dataset(
+    name: str, title: str, features: Any, y: Any, class_names: Sequence[str], **others: Any
+) -> Dataset:
+    """Return a data set whose features are all numbers, named x1, x2, ... unless told otherwise.
 
-    Raises:
-        ValueError: It is not a whole number >= 0.
+    Args:
+        name: As for `Dataset`.
+        title: As for `Dataset`.
+        features: `[N, F]`.
+        y: As for `Dataset`.
+        class_names: As for `Dataset`.
+        **others: Other fields of `Dataset`: `task`, `reward`, `notes` and so on.
     """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed must be a whole number >= 0, got {seed!r}.")
-    return int(seed)
+    fields = {
+        "numeric_names": [f"x{i}" for i in range(1, np.shape(features)[1] + 1)],
+        "categorical": None,
+        "categorical_names": (),
+        **others,
+    }
+    return Dataset(name=name, title=title, numeric=features, y=y, class_names=class_names, **fields)
 
 
 def _texts(field: str, names: Sequence[str]) -> tuple[str, ...]:

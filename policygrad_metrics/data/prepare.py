@@ -109,16 +109,14 @@ def _categorical(
 
 
 def _is_heavy(column: np.ndarray) -> bool:
+    from scipy import stats
+
     known = column[~np.isnan(column)]
     size = np.abs(known).max(initial=0.0)
     if not size:
         return False
     unit = known / size  # so that the third power cannot overflow
-    deviation = unit - unit.mean()
-    spread = np.sqrt(np.mean(deviation**2))
-    if spread < 1e-12:
-        return False
-    return bool(abs(np.mean((deviation / spread) ** 3)) > HEAVY)
+    return bool(unit.std() >= 1e-12 and abs(stats.skew(unit)) > HEAVY)
 
 
 def _typical_size(column: np.ndarray) -> float:

@@ -4,36 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+import tomllib
+from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from policygrad_metrics import aqi
-from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data.cells import read_cells, to_numbers
-from policygrad_metrics.data.dataset import Dataset, check_seed
+from policygrad_metrics.data.dataset import Dataset, numeric_dataset
 from policygrad_metrics.data.table import read_table
 from policygrad_metrics.data.target import cut
 
 MIN_CLASS = 10
 IMAGES = 10_000
-_KAPPA = "cohen_kappa_quadratic"
-
-
-@dataclasses.dataclass(frozen=True)
-class _Table:
-    """A file that `read_table` reads as it is, and what to say about it."""
-
-    file: str
-    title: str
-    target: str | tuple[str, ...] = "class"
-    positive: str | None = None
-    bins: int | None = None
-    task: str | None = None
-    reward: str | None = None
-    notes: tuple[str, ...] = ()
-    then: Callable[[Dataset], Dataset] = dataclasses.field(default=lambda dataset: dataset)
 
 
 def _without_rare_classes(dataset: Dataset) -> Dataset:
@@ -104,113 +90,58 @@ def _car_as_numbers(dataset: Dataset) -> Dataset:
     )
 
 
-_EMOTIONS = (
-    "amazed-suprised",
-    "happy-pleased",
-    "relaxing-calm",
-    "quiet-still",
-    "sad-lonely",
-    "angry-aggresive",
-)
-
-_TABLES: dict[str, _Table] = {
-    "mammography": _Table(
-        "mammography.csv.gz", "Mammography, microcalcifications, 2.3 % positive", positive="1"
-    ),
-    "pima": _Table(
-        "pima_diabetes.csv",
-        "Pima diabetes, 35 % positive",
-        positive="1",
-        then=_zeros_as_missing,
-    ),
-    "german_credit": _Table(
-        "german_credit.csv",
-        "German credit, 30 % bad risks",
-        positive="2",
-        notes=(
-            "class 2 is a bad risk; the donor's costs are 5 for a bad risk taken as good, 1 for "
-            "the reverse.",
-            "it holds sex, age and foreign worker: for benchmarks only.",
-        ),
-    ),
-    "ecoli": _Table("ecoli.csv", "E. coli protein sites, 5 classes", then=_without_rare_classes),
-    "page_blocks": _Table("page_blocks.csv", "Page blocks, 5 classes, 90 % in one"),
-    "car": _Table("car_evaluation.csv", "Car evaluation, 4 classes", then=_car_in_order),
-    "car_levels": _Table(
-        "car_evaluation.csv",
-        "Car evaluation, 4 levels, features as numbers",
-        task="ordinal",
-        reward=_KAPPA,
-        then=_car_as_numbers,
-    ),
-    "winequality_red": _Table(
-        "winequality_red.csv",
-        "Red wine quality, 6 levels",
-        target="quality",
-        task="ordinal",
-        reward=_KAPPA,
-    ),
-    "esl": _Table("esl.csv", "Employee selection, 9 levels", task="ordinal", reward=_KAPPA),
-    "lev": _Table("lev.csv", "Lecturer evaluation, 5 levels", task="ordinal", reward=_KAPPA),
-    "machine_cpu": _Table(
-        "machine_cpu.csv",
-        "CPU performance, 5 quantile levels",
-        target="PRP",
-        bins=5,
-        reward=_KAPPA,
-    ),
-    "emotions": _Table("emotions.csv.gz", "Emotions in music, 6 labels", target=_EMOTIONS),
+_THEN: dict[str, Callable[[Dataset], Dataset]] = {
+    "without_rare_classes": _without_rare_classes,
+    "zeros_as_missing": _zeros_as_missing,
+    "car_in_order": _car_in_order,
+    "car_as_numbers": _car_as_numbers,
 }
+
+
+def _read_tables() -> dict[str, dict[str, Any]]:
+    file = resources.files("policygrad_metrics.data").joinpath("real.toml")
+    return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+_TABLES = _read_tables()
 
 #: name -> one line.
 TITLES = {
-    **{name: table.title for name, table in _TABLES.items()},
+    **{name: table["title"] for name, table in _TABLES.items()},
     "beijing_pm25": "Hourly PM2.5 in Beijing 2010-2014, six levels of China's HJ 633-2012",
     "mnist": "MNIST digits 28x28, 10 classes, a sample of the training images",
 }
 
 
-def load(
-    name: str,
-    folder: str | os.PathLike[str] | None,
-    *,
-    seed: int = 0,
-    lags: Sequence[int] = (),
-) -> Dataset:
+def load(name: str, folder: str | os.PathLike[str] | None, seed: int = 0) -> Dataset:
     """Return one of the thirteen sets ("car_levels" is a second reading of the car file).
 
     Args:
         name: A key of `TITLES`.
         folder: Where the files are.
         seed: Chooses the images of "mnist" and nothing else.
-        lags: For "beijing_pm25": hours, 1 or more, whose earlier PM2.5 become features. Without,
-            the level must be told from the weather and the time alone.
 
     Raises:
-        ValueError: The name is not known, or `lags` are not for it.
         FileNotFoundError: No folder was given, or the file is not there.
     """
-    choose("name", name, TITLES)
-    if len(lags) and name != "beijing_pm25":
-        raise ValueError(f"lags={lags!r} are for 'beijing_pm25' only, not for {name!r}.")
     if name == "mnist":
-        return _mnist(_file(name, folder, "mnist.npz"), check_seed(seed))
+        return _mnist(_file(name, folder, "mnist.npz"), seed)
     if name == "beijing_pm25":
-        return _beijing(_file(name, folder, "beijing_pm25.csv.gz"), lags)
-    table = _TABLES[name]
+        return _beijing(_file(name, folder, "beijing_pm25.csv.gz"))
+    return _table(name, _file(name, folder, _TABLES[name]["file"]), _TABLES[name])
+
+
+def _table(name: str, path: Path, entry: dict[str, Any]) -> Dataset:
     read = read_table(
-        _file(name, folder, table.file), table.target, bins=table.bins, positive=table.positive
+        path,
+        entry.get("target", "class"),
+        bins=entry.get("bins"),
+        positive=entry.get("positive"),
     )
-    return table.then(
-        dataclasses.replace(
-            read,
-            name=name,
-            title=table.title,
-            task=table.task or read.task,
-            reward=table.reward or read.reward,
-            notes=(*read.notes, *table.notes),
-        )
-    )
+    changed = {field: entry[field] for field in ("title", "task", "reward") if field in entry}
+    notes = (*read.notes, *entry.get("notes", ()))
+    dataset = dataclasses.replace(read, name=name, notes=notes, **changed)
+    return _THEN[entry["then"]](dataset) if "then" in entry else dataset
 
 
 def _file(name: str, folder: str | os.PathLike[str] | None, file: str) -> Path:
@@ -227,9 +158,7 @@ def _file(name: str, folder: str | os.PathLike[str] | None, file: str) -> Path:
     return path
 
 
-def _beijing(path: Path, lags: Sequence[int]) -> Dataset:
-    if not all(isinstance(lag, (int, np.integer)) and lag >= 1 for lag in lags):
-        raise ValueError(f"lags must be whole hours, 1 or more, got {lags!r}.")
+def _beijing(path: Path) -> Dataset:
     columns = read_cells(path)
 
     def numbers(name: str) -> np.ndarray:
@@ -247,10 +176,6 @@ def _beijing(path: Path, lags: Sequence[int]) -> Dataset:
         "hour_sin": np.sin(hour),
         "hour_cos": np.cos(hour),
     }
-    for lag in lags:
-        # The file leaves no hour out, so that a row is an hour; before the first it is unknown.
-        earlier = np.concatenate([np.full(lag, np.nan), pm25])[: len(pm25)]
-        features[f"log_pm25_{lag}h_ago"] = np.log1p(earlier)
     known = np.isfinite(pm25)
     scale = "china_hj633_2012"
     labels = cut("pm2.5", pm25[known], aqi.edges(scale), aqi.names(scale))
@@ -261,17 +186,11 @@ def _beijing(path: Path, lags: Sequence[int]) -> Dataset:
         categorical=np.array(columns["cbwd"], dtype=object)[known, None],
         numeric_names=tuple(features),
         categorical_names=("cbwd",),
-        y=labels.y,
-        class_names=labels.class_names,
-        task="ordinal",
-        reward="f1_macro",
-        edges=labels.edges,
-        values=labels.values,
+        **labels.fields(),
         time_ordered=True,
         notes=(
             f"{int((~known).sum())} of {len(known)} rows were dropped: their PM2.5 is missing.",
-            "weather of the hour itself is known; "
-            + (f"PM2.5 of {tuple(lags)} hours ago too." if len(lags) else "no earlier PM2.5 is."),
+            "weather of the hour itself is known; no earlier PM2.5 is.",
             "the bands are meant for 24-hour means; on hourly values they serve as labels only.",
         ),
     )
@@ -282,15 +201,13 @@ def _mnist(path: Path, seed: int) -> Dataset:
         images, digits = arrays["x_train"], arrays["y_train"]
     rows = np.sort(np.random.default_rng(seed).choice(len(images), IMAGES, replace=False))
     side = images.shape[1]
-    return Dataset(
-        name="mnist",
-        title=TITLES["mnist"],
-        numeric=images[rows].reshape(IMAGES, -1) / 255,
-        categorical=None,
+    return numeric_dataset(
+        "mnist",
+        TITLES["mnist"],
+        images[rows].reshape(IMAGES, -1) / 255,
+        digits[rows].astype(np.int64),
+        [str(digit) for digit in range(10)],
         numeric_names=[f"pixel {r},{c}" for r in range(side) for c in range(side)],
-        categorical_names=(),
-        y=digits[rows].astype(np.int64),
-        class_names=[str(digit) for digit in range(10)],
         task="multiclass",
         reward="f1_macro",
         notes=(

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from policygrad_metrics.data.dataset import Dataset, check_seed
+from policygrad_metrics.core.checks import check_whole
+from policygrad_metrics.data.dataset import Dataset
 
 PARTS = ("training", "validation", "test")
 #: Multi-label rows are stratified by their whole label set where it occurs at least so often.
@@ -54,7 +55,8 @@ def split(dataset: Dataset, seed: int, *, fractions: Sequence[float] = (0.6, 0.2
             "fractions must be three positive shares (training, validation, test) that sum to 1, "
             f"such as (0.6, 0.2, 0.2); got {fractions!r}."
         )
-    rng = np.random.default_rng(check_seed(seed))
+    check_whole("seed", seed, 0)
+    rng = np.random.default_rng(seed)
     N = len(dataset)
     ends = np.cumsum(shares)[:2]
     if dataset.time_ordered:
@@ -65,17 +67,16 @@ def split(dataset: Dataset, seed: int, *, fractions: Sequence[float] = (0.6, 0.2
     return _checked(dataset, parts, f"seed={seed}")
 
 
-def folds(dataset: Dataset, k: int, seed: int, *, valid: float = 0.2) -> tuple[Split, ...]:
+def folds(dataset: Dataset, k: int, seed: int) -> tuple[Split, ...]:
     """Return k splits whose test parts are the folds of a shuffled, stratified k-fold.
 
     The folds are those of `sklearn.model_selection.StratifiedKFold(k, shuffle=True,
-    random_state=seed)` (multi-label: `KFold`); of the other rows a stratified part validates.
+    random_state=seed)` (multi-label: `KFold`); of the other rows a stratified fifth validates.
 
     Args:
         dataset: What to split; not one ordered by time.
         k: Number of folds, from 2 to the rows of the rarest class.
         seed: Whole number >= 0.
-        valid: Share of the rows outside the test fold that validates.
 
     Raises:
         ValueError: One of these does not hold, or a class is missing in a training part.
@@ -86,10 +87,8 @@ def folds(dataset: Dataset, k: int, seed: int, *, valid: float = 0.2) -> tuple[S
         raise ValueError(
             f"folds shuffle the rows, but {dataset.name!r} is ordered by time; use split."
         )
-    if not 0 < valid < 1:
-        raise ValueError(f"valid must be a share between 0 and 1, got {valid!r}.")
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 2:
-        raise ValueError(f"k must be a whole number of folds, 2 or more, got {k!r}.")
+    check_whole("k", k, 2)
+    check_whole("seed", seed, 0)
     multilabel = dataset.task == "multilabel"
     most = len(dataset) if multilabel else min(count for count in dataset.counts if count)
     if k > most:
@@ -99,13 +98,13 @@ def folds(dataset: Dataset, k: int, seed: int, *, valid: float = 0.2) -> tuple[S
             f"most {most} folds, or a random split for each seed."
         )
     folder = (KFold if multilabel else StratifiedKFold)(
-        n_splits=int(k), shuffle=True, random_state=check_seed(seed)
+        n_splits=int(k), shuffle=True, random_state=seed
     )
     strata = _strata(dataset)
     made = []
     for fold, (rest, test) in enumerate(folder.split(strata, strata)):
-        rng = np.random.default_rng([check_seed(seed), fold])
-        ends = np.array([1 - valid, 1.0])
+        rng = np.random.default_rng([seed, fold])
+        ends = np.array([0.8, 1.0])
         train, inner, _ = _stratified(strata[rest], ends, rng, not multilabel)
         made.append(_checked(dataset, [rest[train], rest[inner], test], f"fold {fold + 1}"))
     return tuple(made)

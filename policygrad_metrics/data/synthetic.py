@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
 from policygrad_metrics import aqi
-from policygrad_metrics.core.checks import choose
-from policygrad_metrics.data.dataset import Dataset, check_seed
+from policygrad_metrics.data.dataset import Dataset, numeric_dataset
 from policygrad_metrics.data.target import cut
 
 HOURS = 8000
@@ -32,14 +30,10 @@ def load(name: str, seed: int = 0) -> Dataset:
         name: A key of `TITLES`.
         seed: Whole number >= 0. "random" with seed 0 is the published set.
 
-    Raises:
-        ValueError: The name is not known; the nearest known one is offered; or a bad seed.
-
     >>> load("random").counts
     (8953, 1047)
     """
-    choose("name", name, TITLES)
-    return _MAKERS[name](check_seed(seed))
+    return _MAKERS[name](seed)
 
 
 def _autoregressive(rng: np.random.Generator, N: int, memory: float) -> np.ndarray:
@@ -61,15 +55,13 @@ def _sectors(rng: np.random.Generator, N: int) -> np.ndarray:
     return drawn[np.maximum.accumulate(np.where(starts, np.arange(N), 0))]
 
 
-def _pm25(seed: int) -> Dataset:
-    """Log PM2.5 = season + time of day + wind + humidity + mixing height + a slow residual.
+def _weather(rng: np.random.Generator, hour: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the features of each hour, its wind sector, and the log PM2.5 made of them.
 
-    The residual and the mixing height cannot be seen; the lags tell something of both.
+    Log PM2.5 = season + time of day + wind + humidity + mixing height + a slow residual. The
+    residual and the mixing height cannot be seen; the lags tell something of both.
     """
-    rng = np.random.default_rng(seed)
-    oldest = max(LAGS)
-    N = HOURS + oldest
-    hour = np.arange(N)
+    N = len(hour)
     day, year = 2 * np.pi * hour / 24, 2 * np.pi * hour / (24 * 365.25)
 
     def peak(of_day: float) -> np.ndarray:
@@ -82,46 +74,45 @@ def _pm25(seed: int) -> Dataset:
     winter = np.cos(year)
     temperature = 13 - 15 * winter + 5 * peak(15) + 3.5 * air
     humidity = 1 / (1 + np.exp(0.1 + 0.5 * winter + 0.35 * peak(15) - 0.9 * moisture - 0.3 * air))
-    dew_point = temperature - 22 * (1 - humidity)
-    pressure = 1016 + 9 * winter - 4 * air - 2 * mixing + 0.8 * fast
     wind = np.exp(0.9 + 0.2 * peak(14) - 0.25 * moisture + 0.55 * gusts)
-    log_pm25 = (
-        4.25
+    return {
+        "temperature": temperature,
+        "dew_point": temperature - 22 * (1 - humidity),
+        "pressure": 1016 + 9 * winter - 4 * air - 2 * mixing + 0.8 * fast,
+        "wind_speed": wind,
+        "hour_sin": np.sin(day),
+        "hour_cos": np.cos(day),
+        "season_sin": np.sin(year),
+        "season_cos": np.cos(year),
+        "sector": sector,
+        "log_pm25": 4.25
         + 0.4 * winter
         + 0.16 * peak(22)
         - 0.42 * np.log(wind / 2.5)
         + 1.5 * (humidity - 0.45)
         + np.array([-0.3, 0.1, 0.25, -0.05])[sector]
         + 0.22 * mixing
-        + 0.42 * residual
-    )
-    pm25 = np.round(np.exp(log_pm25), 1)
-    features = {
-        "temperature": temperature,
-        "dew_point": dew_point,
-        "pressure": pressure,
-        "wind_speed": wind,
-        "hour_sin": np.sin(day),
-        "hour_cos": np.cos(day),
-        "season_sin": np.sin(year),
-        "season_cos": np.cos(year),
-        **{f"log_pm25_{lag}h_ago": np.log1p(np.roll(pm25, lag)) for lag in LAGS},
+        + 0.42 * residual,
     }
+
+
+def _pm25(seed: int) -> Dataset:
+    oldest = max(LAGS)
+    weather = _weather(np.random.default_rng(seed), np.arange(HOURS + oldest))
+    sector = weather.pop("sector")
+    pm25 = np.round(np.exp(weather.pop("log_pm25")), 1)
+    lagged = {f"log_pm25_{lag}h_ago": np.log1p(np.roll(pm25, lag)) for lag in LAGS}
+    features = {**weather, **lagged}
     scale = "china_hj633_2012"
     labels = cut("PM2.5", pm25[oldest:], aqi.edges(scale), aqi.names(scale))
-    return Dataset(
-        name="pm25",
-        title=TITLES["pm25"],
-        numeric=np.stack([*features.values()], axis=1)[oldest:],
-        categorical=np.array(SECTORS, dtype=object)[sector[oldest:], None],
+    return numeric_dataset(
+        "pm25",
+        TITLES["pm25"],
+        np.stack([*features.values()], axis=1)[oldest:],
         numeric_names=tuple(features),
+        categorical=np.array(SECTORS, dtype=object)[sector[oldest:], None],
         categorical_names=("wind_sector",),
-        y=labels.y,
-        class_names=labels.class_names,
-        task="ordinal",
-        reward="f1_macro",
-        edges=labels.edges,
-        values=labels.values,
+        **labels.fields(),
         time_ordered=True,
         horizon=min(LAGS),
         notes=(
@@ -148,15 +139,16 @@ def _random(seed: int) -> Dataset:
         n_clusters_per_class=1,
         random_state=seed,
     )
-    return _clouds(
+    published = " (the published set)" if seed == 0 else ""
+    return numeric_dataset(
         "random",
+        TITLES["random"],
         PCA(2).fit_transform(features),
         y,
         ("negative", "positive"),
-        "binary",
-        "f1",
-        f"synthetic: make_classification and PCA of 2 components, seed {seed}"
-        + (" (the published set)." if seed == 0 else "."),
+        task="binary",
+        reward="f1",
+        notes=(f"synthetic: make_classification and PCA of 2 components, seed {seed}{published}.",),
     )
 
 
@@ -167,14 +159,17 @@ def _imbalanced5(seed: int) -> Dataset:
     y = rng.permutation(np.repeat(np.arange(5), counts))
     centres = rng.normal(scale=1.3, size=[5, 2, 6])
     cloud = rng.integers(2, size=len(y))
-    return _clouds(
+    return numeric_dataset(
         "imbalanced5",
+        TITLES["imbalanced5"],
         centres[y, cloud] + rng.normal(size=[len(y), 6]),
         y,
         [f"class {k}" for k in range(5)],
-        "multiclass",
-        "f1_macro",
-        f"synthetic: two Gaussian clouds per class, priors .6 .2 .12 .05 .03, seed {seed}.",
+        task="multiclass",
+        reward="f1_macro",
+        notes=(
+            f"synthetic: two Gaussian clouds per class, priors .6 .2 .12 .05 .03, seed {seed}.",
+        ),
     )
 
 
@@ -184,38 +179,15 @@ def _multilabel(seed: int) -> Dataset:
     features, y = make_multilabel_classification(
         n_samples=2000, n_features=20, n_classes=6, n_labels=2, random_state=seed
     )[:2]
-    return _clouds(
+    return numeric_dataset(
         "multilabel",
+        TITLES["multilabel"],
         features,
         y,
         [f"label {k}" for k in range(6)],
-        "multilabel",
-        "f1_samples",
-        f"synthetic: make_multilabel_classification, seed {seed}.",
-    )
-
-
-def _clouds(
-    name: str,
-    features: Any,
-    y: Any,
-    class_names: Sequence[str],
-    task: str,
-    reward: str,
-    note: str,
-) -> Dataset:
-    return Dataset(
-        name=name,
-        title=TITLES[name],
-        numeric=features,
-        categorical=None,
-        numeric_names=[f"x{i}" for i in range(1, features.shape[1] + 1)],
-        categorical_names=(),
-        y=y,
-        class_names=class_names,
-        task=task,
-        reward=reward,
-        notes=(note,),
+        task="multilabel",
+        reward="f1_samples",
+        notes=(f"synthetic: make_multilabel_classification, seed {seed}.",),
     )
 
 

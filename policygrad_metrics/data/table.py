@@ -117,12 +117,7 @@ def _dataset(
         categorical=np.stack([*categorical.values()], axis=1) if categorical else None,
         numeric_names=tuple(numeric),
         categorical_names=tuple(categorical),
-        y=labels.y,
-        class_names=labels.class_names,
-        task=labels.task,
-        reward=labels.reward,
-        edges=labels.edges,
-        values=labels.values,
+        **labels.fields(),
         time_ordered=time_order is not None,
         notes=(*notes, *_repeats(numeric, categorical, N)),
     )

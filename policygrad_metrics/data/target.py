@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,10 @@ class Labels:
     edges: np.ndarray | None = None
     values: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+
+    def fields(self) -> dict[str, Any]:
+        """Return all but the notes, as arguments of a `Dataset`."""
+        return {name: value for name, value in vars(self).items() if name != "notes"}
 
 
 def number_text(number: float) -> str:

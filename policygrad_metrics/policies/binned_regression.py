@@ -14,7 +14,11 @@ import tensorflow as tf
 from policygrad_metrics import aqi
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.policies.base import Policy, as_float32, columns
-from policygrad_metrics.policies.intervals import NOISES, log_density, log_level_probabilities
+from policygrad_metrics.policies.intervals import (
+    NOISES,
+    log_level_probabilities,
+    standard_noise,
+)
 from policygrad_metrics.policies.truth import numeric
 
 # In units of `unit`: a learned scale cannot reach zero, where gradients overflow float32.
@@ -249,8 +253,9 @@ class BinnedRegression(Policy):
         location, scale = outputs[..., 0], self._scale_in_units(outputs)
         scale = scale if self.scale is not None else scale[..., 0]
         units, invalid = self.outputs_at(values), self.invalid_values(values)
+        # Standardised here: TFP's Normal(location, scale) would subtract two large quotients.
         away = (tf.where(invalid, location, units) - location) / scale
-        density = log_density(away, self.noise) - tf.math.log(scale)
+        density = standard_noise(self.noise).log_prob(away) - tf.math.log(scale)
         return tf.where(invalid, float("nan"), density)
 
     def _scale_in_units(self, outputs: Any) -> Any:

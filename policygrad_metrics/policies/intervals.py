@@ -18,24 +18,31 @@ gradient. Nothing below ever subtracts two values of F:
 The width of an interval comes as an argument of its own: the callers know it exactly, while
 `b - a` far out in a tail would be rounding error.
 
+The densities, the logistic log F and the normal tail (`erfcx`) are TensorFlow Probability's. Its
+intervals are not exact enough: `OrderedLogistic` and `QuantizedDistribution` subtract logarithms of
+F, which in float32 costs a narrow level its digits and is -inf in the logistic's lower tail; and
+`log1mexp` has a NaN gradient at widths that vanish. tests/test_policies_tails.py shows each.
+
 Shapes: thresholds `[..., K-1]`, widths `[..., K-2]`, result `[..., K]`; float32, no units.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from scipy.special import erfcx
+
+from policygrad_metrics.core import tfp
 
 Tensor = Any  # TensorFlow ships no static types; the docstrings give the shapes.
 
 NOISES = ("logistic", "normal")
 
 _LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
+_SQRT_HALF = math.sqrt(0.5)
+_SQRT_HALF_PI = math.sqrt(0.5 * math.pi)
 # Stands for infinity in the outer levels: finite, so that nothing becomes inf - inf or 0 * inf, and
 # its square is still a float32.
 _FAR = 1e15
@@ -44,20 +51,14 @@ _FAR = 1e15
 _NODES, _WEIGHTS = (values.tolist() for values in np.polynomial.legendre.leggauss(4))
 
 
-def log_density(values: Tensor, noise: str) -> Tensor:
-    """Return the log density of standard noise at `values`, any shape.
+def standard_noise(noise: str) -> Any:
+    """Return the TFP distribution of `noise`, "normal" or "logistic", of mean 0 and scale 1.
 
-    Args:
-        values: In standard units.
-        noise: "normal" or "logistic", with mean 0 and scale 1.
-
-    >>> log_density(tf.constant([0.0]), "logistic").numpy()  # a quarter
-    array([-1.3862944], dtype=float32)
+    >>> round(float(standard_noise("logistic").log_prob(0.0)), 4)  # log 1/4
+    -1.3863
     """
-    if noise == "normal":
-        return -0.5 * tf.square(values) - _LOG_SQRT_2PI
-    size = tf.abs(values)
-    return -size - 2.0 * tf.math.softplus(-size)
+    tfd = tfp.distributions()
+    return {"normal": tfd.Normal, "logistic": tfd.Logistic}[noise](0.0, 1.0)
 
 
 def log_level_probabilities(thresholds: Tensor, widths: Tensor, noise: str) -> Tensor:
@@ -72,7 +73,7 @@ def log_level_probabilities(thresholds: Tensor, widths: Tensor, noise: str) -> T
         noise: "normal" or "logistic", with mean 0 and scale 1.
 
     >>> log_p = log_level_probabilities(tf.constant([0.0]), tf.zeros([0]), "normal")
-    >>> tf.exp(log_p).numpy().tolist()
+    >>> tf.exp(log_p).numpy().round(6).tolist()
     [0.5, 0.5]
     """
     ends = tf.zeros_like(thresholds[..., :1])
@@ -85,11 +86,8 @@ def log_level_probabilities(thresholds: Tensor, widths: Tensor, noise: str) -> T
 
 
 def _log_logistic_interval(lower: Tensor, upper: Tensor, width: Tensor) -> Tensor:
-    return (
-        tf.math.log_sigmoid(upper)
-        + tf.math.log_sigmoid(-lower)
-        + tf.math.log(-tf.math.expm1(-width))
-    )
+    F = standard_noise("logistic")
+    return F.log_cdf(upper) + F.log_survival_function(lower) + tf.math.log(-tf.math.expm1(-width))
 
 
 def _log_normal_interval(lower: Tensor, upper: Tensor, width: Tensor) -> Tensor:
@@ -128,38 +126,15 @@ def _log_narrow(middle: Tensor, width: Tensor) -> Tensor:
     return tf.math.log(width * mean) - 0.5 * tf.square(middle) - _LOG_SQRT_2PI
 
 
-_MILLS_SCALE = 3.0
-
-
 @tf.custom_gradient
 def _log_mills_ratio(value: Tensor) -> Any:
-    """Return m(x) = log(Q(x) / density(x)) of the standard normal for x >= 0, to 6e-9 in float64.
+    """Return m(x) = log(Q(x) / density(x)) of the standard normal for x >= 0; it falls like -log x.
 
-    It falls from 0.23 at 0 like -log x. With w = 3 / (3 + x) in (0, 1] the difference to log w is a
-    smooth bounded function of w, here a polynomial: no branches, no cancellation, and the same
-    operations in eager mode, graphs and XLA. Its derivative needs no polynomial: x - exp(-m(x)).
+    Its derivative is x - exp(-m(x)), which spares a second `erfcx`.
     """
-    fraction = _MILLS_SCALE / (_MILLS_SCALE + value)
-    centred = 2.0 * fraction - 1.0
-    polynomial = tf.zeros_like(centred)
-    for coefficient in reversed(_mills_coefficients()):
-        polynomial = polynomial * centred + coefficient
-    result = tf.math.log(fraction) + polynomial
+    result = tf.math.log(_SQRT_HALF_PI * tfp.math().erfcx(_SQRT_HALF * value))
 
     def gradient(upstream: Tensor) -> Tensor:
         return upstream * (value - tf.exp(-result))
 
     return result, gradient
-
-
-@functools.cache
-def _mills_coefficients() -> tuple[float, ...]:
-    """Interpolate at Chebyshev points with SciPy's scaled complementary error function."""
-
-    def bounded_part(centred: np.ndarray) -> np.ndarray:
-        fraction = 0.5 * (centred + 1.0)
-        value = _MILLS_SCALE / fraction - _MILLS_SCALE
-        return np.log(erfcx(value / math.sqrt(2.0)) * math.sqrt(0.5 * math.pi)) - np.log(fraction)
-
-    series = np.polynomial.Chebyshev.interpolate(bounded_part, deg=12)
-    return tuple(float(c) for c in series.convert(kind=np.polynomial.Polynomial).coef)

@@ -8,6 +8,10 @@ One signature: `surrogate(logits, y_true, weight, **hyperparameters) -> scalar l
 | `y_true` | int `[N, C]` | labels in [0, K), not checked for their range here |
 | `weight` | float `[N, C]` | all ones if there are none; 0 removes a row, 2 is the row twice |
 
+All return the scalar, and raise a ValueError or a TypeError where shapes, dtypes or
+hyper-parameters are not allowed. `average` is "binary", class 1 of one column of two classes, or
+"macro", the mean over the classes of one column, or over class 1 of several columns.
+
 All start from `log_softmax` of the logits, never from the logarithm of a softmax; gradients are
 finite at logits of +-1e4. Hyper-parameters that are numbers may be tensors.
 """

@@ -21,16 +21,8 @@ def cross_entropy(logits: Any, y_true: Any, weight: Any) -> tf.Tensor:
 
     `sum_i w_i (-log p_i[y_i]) / sum_i w_i` (Good 1952, "Rational decisions").
 
-    Args:
-        logits: float `[N, C, K]`.
-        y_true: int `[N, C]`.
-        weight: float `[N, C]`.
-
     Returns:
         Scalar loss, in nats.
-
-    Raises:
-        ValueError, TypeError: bad shapes or dtypes.
 
     >>> import tensorflow as tf
     >>> loss = cross_entropy(tf.zeros([1, 1, 4]), [[1]], [[1.0]])
@@ -53,17 +45,11 @@ def weighted_cross_entropy(
     classes of the classes' mean cross-entropies.
 
     Args:
-        logits: float `[N, C, K]`.
-        y_true: int `[N, C]`.
-        weight: float `[N, C]`.
         class_weight: K numbers >= 0 (or `[C, K]`) to use as v; None counts the batch. Small
             batches give noisy counts: give the data set's.
 
     Returns:
         Scalar loss, in nats.
-
-    Raises:
-        ValueError, TypeError: bad shapes or dtypes, or a bad class_weight.
 
     >>> import tensorflow as tf
     >>> logits = tf.constant([[[0.0, 0.0]], [[0.0, 0.0]], [[0.0, 5.0]]])
@@ -92,18 +78,12 @@ def focal(
     a hopelessly wrong example keeps cross-entropy's full gradient.
 
     Args:
-        logits: float `[N, C, K]`.
-        y_true: int `[N, C]`.
-        weight: float `[N, C]`.
         gamma: focus, >= 0; 0 is cross-entropy.
         alpha: None for 1 throughout; K numbers >= 0 (or `[C, K]`); or, for K = 2, one number in
             [0, 1], the paper's alpha_t: alpha for class 1 and 1 - alpha for class 0.
 
     Returns:
         Scalar loss, in nats.
-
-    Raises:
-        ValueError, TypeError: bad shapes or dtypes, a negative gamma or a bad alpha.
 
     >>> import tensorflow as tf
     >>> loss = focal(tf.zeros([1, 1, 2]), [[1]], [[1.0]], gamma=2.0)

@@ -36,17 +36,11 @@ def lovasz_softmax(logits: Any, y_true: Any, weight: Any, *, average: str = "mac
     the gradient is one of the subgradients.
 
     Args:
-        logits: float `[N, C, K]`.
-        y_true: int `[N, C]`.
-        weight: float `[N, C]`.
         average: "binary", class 1 of one column of two classes; or "macro", over the classes of
             one column, or over class 1 of several columns.
 
     Returns:
         Scalar loss in [0, 1].
-
-    Raises:
-        ValueError, TypeError: bad shapes, dtypes or average.
 
     >>> import tensorflow as tf
     >>> logits = tf.constant([[[0.0, 9e3]], [[0.0, 9e3]], [[9e3, 0.0]]])
@@ -69,17 +63,10 @@ def lovasz_hinge(logits: Any, y_true: Any, weight: Any) -> tf.Tensor:
     `sum_i max(0, e_(i)) dDelta_i`, `e_i = 1 - s_i z_i`, z the log-odds of class 1 and s = +-1 the
     truth; mean over the columns with a true example (Yu, Blaschko 2015, "Learning submodular
     losses with the Lovasz hinge"; Berman 2018). Its gradient does not fade for hopeless examples.
-
-    Args:
-        logits: float `[N, C, 2]`.
-        y_true: int `[N, C]`.
-        weight: float `[N, C]`.
+    For two classes only.
 
     Returns:
         Scalar loss, >= 0.
-
-    Raises:
-        ValueError, TypeError: bad shapes or dtypes, or more than two classes.
 
     >>> import tensorflow as tf
     >>> logits = tf.constant([[[0.0, 2.0]], [[0.0, 0.5]]])

@@ -122,17 +122,11 @@ def soft_fbeta(
     (Jansche 2005, "Maximum expected F-measure training of logistic regression models").
 
     Args:
-        logits: float `[N, C, K]`.
-        y_true: int `[N, C]`.
-        weight: float `[N, C]`.
         beta: weight of recall against precision, > 0.
         average: "binary" or "macro" (see the module).
 
     Returns:
         Scalar loss in [0, 1].
-
-    Raises:
-        ValueError, TypeError: bad shapes, dtypes, average or beta.
 
     >>> import tensorflow as tf
     >>> logits = tf.constant([[[0.0, 0.0]], [[0.0, 0.0]]])
@@ -153,16 +147,10 @@ def soft_f1(logits: Any, y_true: Any, weight: Any, *, average: str = "macro") ->
     also Marchetti 2022's score-oriented loss with a uniform threshold).
 
     Args:
-        logits: float `[N, C, K]`.
-        y_true: int `[N, C]`.
-        weight: float `[N, C]`.
         average: "binary" or "macro" (see the module).
 
     Returns:
         Scalar loss in [0, 1].
-
-    Raises:
-        ValueError, TypeError: bad shapes, dtypes or average.
 
     >>> import tensorflow as tf
     >>> logits = tf.constant([[[0.0, 9e3]], [[0.0, 9e3]], [[9e3, 0.0]]])
@@ -180,16 +168,8 @@ def double_soft_f1(logits: Any, y_true: Any, weight: Any) -> tf.Tensor:
     "The unknown benefits of using a soft-F1 loss"): true negatives count too. For one column it
     is `soft_f1` with average="macro".
 
-    Args:
-        logits: float `[N, C, K]`.
-        y_true: int `[N, C]`.
-        weight: float `[N, C]`.
-
     Returns:
         Scalar loss in [0, 1].
-
-    Raises:
-        ValueError, TypeError: bad shapes or dtypes.
 
     >>> import tensorflow as tf
     >>> logits = tf.constant([[[0.0, 9e3]], [[0.0, 9e3]], [[9e3, 0.0]]])
@@ -213,16 +193,10 @@ def soft_jaccard(logits: Any, y_true: Any, weight: Any, *, average: str = "macro
     neural networks for image segmentation").
 
     Args:
-        logits: float `[N, C, K]`.
-        y_true: int `[N, C]`.
-        weight: float `[N, C]`.
         average: "binary" or "macro" (see the module).
 
     Returns:
         Scalar loss in [0, 1].
-
-    Raises:
-        ValueError, TypeError: bad shapes, dtypes or average.
 
     >>> import tensorflow as tf
     >>> logits = tf.constant([[[0.0, 9e3]], [[0.0, 9e3]], [[9e3, 0.0]]])

@@ -19,21 +19,15 @@ def soft_kappa(logits: Any, y_true: Any, weight: Any, *, weights: str = "quadrat
     `O / E`, with `O = sum_i w_i sum_a p_i[a] c(y_i, a)` and
     `E = sum_{t, a} c(t, a) n_t m_a / sum_i w_i`, n and m the weighted counts of truth and of soft
     labels (de la Torre, Puig, Valls 2018, "Weighted kappa loss function for multi-class
-    classification of ordinal data in deep learning", without its logarithm). Mean over columns.
-    A column with a single class in its truth has kappa 0/0: it counts as 0 (a loss of 1) and has
-    no gradient.
+    classification of ordinal data in deep learning", without its logarithm). The classes are in
+    their order. Mean over columns. A column with a single class in its truth has kappa 0/0: it
+    counts as 0 (a loss of 1) and has no gradient.
 
     Args:
-        logits: float `[N, C, K]`, the classes in their order.
-        y_true: int `[N, C]`.
-        weight: float `[N, C]`.
         weights: the disagreement c(t, a): "quadratic" (t - a)^2, "linear" |t - a|, "none" t != a.
 
     Returns:
         Scalar loss, 0 for agreement, 1 for chance, more if worse than chance.
-
-    Raises:
-        ValueError, TypeError: bad shapes, dtypes or weights.
 
     >>> import tensorflow as tf
     >>> print(float(soft_kappa(tf.zeros([2, 1, 3]), [[0], [2]], tf.ones([2, 1]))))

@@ -33,18 +33,12 @@ def sol(
     gradient is zero: that is the method.
 
     Args:
-        logits: float `[N, C, K]`.
-        y_true: int `[N, C]`.
-        weight: float `[N, C]`.
         delta: half the width of the threshold's distribution, > 0 (the paper tries .1, .3, .5).
         score: "f1", "jaccard", "accuracy" or "balanced_accuracy".
         average: "binary" or "macro" (see the module).
 
     Returns:
         Scalar loss in [0, 1].
-
-    Raises:
-        ValueError, TypeError: bad shapes, dtypes, delta, score or average.
 
     >>> import tensorflow as tf
     >>> logits = tf.constant([[[0.0, 2.0]], [[0.0, -2.0]]])  # p = .88 and .12
@@ -79,18 +73,12 @@ def anyloss(
     number of examples, it is the batch's, in weights.
 
     Args:
-        logits: float `[N, C, K]`.
-        y_true: int `[N, C]`.
-        weight: float `[N, C]`.
         L: the paper's amplifying scale, > 0 (it tries 5 to 73).
         score: "f1", "jaccard", "accuracy" or "balanced_accuracy".
         average: "binary" or "macro" (see the module).
 
     Returns:
         Scalar loss in [0, 1].
-
-    Raises:
-        ValueError, TypeError: bad shapes, dtypes, L, score or average.
 
     >>> import tensorflow as tf
     >>> logits = tf.constant([[[0.0, 0.0]], [[0.0, 0.0]]])
@@ -124,18 +112,12 @@ def sigmoid_f1(
     With beta = 1 and eta = 0 this is `soft_f1`.
 
     Args:
-        logits: float `[N, C, K]`.
-        y_true: int `[N, C]`.
-        weight: float `[N, C]`.
         beta: slope, > 0.
         eta: shift of the log-odds, in nats; above 0 it favours predicting the class.
         average: "binary" or "macro" (see the module).
 
     Returns:
         Scalar loss in [0, 1].
-
-    Raises:
-        ValueError, TypeError: bad shapes, dtypes, beta or average.
 
     >>> import tensorflow as tf
     >>> logits = tf.constant([[[0.0, 3.0]]])

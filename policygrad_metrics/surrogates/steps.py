@@ -5,9 +5,10 @@ wherever it is defined. Each member here puts a smooth step for the hard one:
 
     S(x) = sum_j step_j(x)        loss = sum_i w_i |S(y_i) - S(x_i)| / sum_i w_i
 
-so that the loss is about the mean number of levels the network is off. Where two edges lie further
-apart than a step is wide the gradient still vanishes, in float32 to exactly zero: that is what
-these surrogates are compared for. Values are in the target's units; any shape.
+with `y_true`, `y_pred` and `weight` float `[N]`, so that the loss is about the mean number of
+levels the network is off. Where two edges lie further apart than a step is wide the gradient still
+vanishes, in float32 to exactly zero: that is what these surrogates are compared for. Values are in
+the target's units; any shape. A bad shape or argument is a ValueError, a bad dtype a TypeError.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core.checks import check_whole
 from policygrad_metrics.surrogates._canonical import as_dtype, check_positive, weighted_mean
 
 
@@ -34,9 +36,6 @@ def tanh_level(values: Any, *, edges: Sequence[float], sharpness: Any = 1.0) -> 
 
     Returns:
         Levels between 0 and `len(edges)`, of the shape and dtype of `values`.
-
-    Raises:
-        ValueError, TypeError: bad dtype, edges or sharpness.
 
     >>> import tensorflow as tf
     >>> tanh_level(tf.constant([10.0, 15.45, 25.0]), edges=[15.45, 35.45]).numpy().round(2).tolist()
@@ -65,9 +64,6 @@ def staircase_level(values: Any, *, edges: Sequence[float], sharpness: Any = 10.
     Returns:
         Levels between 0 and `len(edges)`, of the shape and dtype of `values`.
 
-    Raises:
-        ValueError, TypeError: bad dtype, edges or sharpness.
-
     >>> import tensorflow as tf
     >>> edges = [15.45, 35.45, 54.45]
     >>> staircase_level(tf.constant([15.45, 25.45, 45.0]), edges=edges).numpy().round(2).tolist()
@@ -94,15 +90,11 @@ def sigmoid_staircase(values: Any, *, steps: int = 4, sharpness: Any = 10.0) -> 
     Returns:
         Of the shape and dtype of `values`.
 
-    Raises:
-        ValueError, TypeError: bad steps, sharpness or dtype.
-
     >>> import tensorflow as tf
     >>> sigmoid_staircase(tf.constant([0.0, 0.125, 0.25, 0.5, 1.0])).numpy().round(2)
     array([0.  , 0.13, 0.25, 0.5 , 1.  ], dtype=float32)
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"steps must be a whole number, 1 or more, got {steps!r}.")
+    check_whole("steps", steps, 1)
     check_positive("sharpness", sharpness)
     height = 1.0 / steps
     centres = (np.arange(steps) + 0.5) * height
@@ -116,17 +108,11 @@ def tanh_steps(
     """Mean absolute difference of `tanh_level`: the hand-made remedy for a step in a loss.
 
     Args:
-        y_true: float `[N]`, target values.
-        y_pred: float `[N]`, predicted values.
-        weight: float `[N]`.
         edges: increasing numbers, in the values' units.
         sharpness: as for `tanh_level`.
 
     Returns:
         Scalar loss, in levels.
-
-    Raises:
-        ValueError, TypeError: bad shapes or dtypes, edges or sharpness.
 
     >>> import tensorflow as tf
     >>> loss = tanh_steps([10.0, 40.0], tf.constant([10.0, 25.0]), [1.0, 1.0], edges=[15.45, 35.45])
@@ -142,17 +128,11 @@ def staircase_steps(
     """Mean absolute difference of `staircase_level`.
 
     Args:
-        y_true: float `[N]`, target values.
-        y_pred: float `[N]`, predicted values.
-        weight: float `[N]`.
         edges: increasing numbers, in the values' units.
         sharpness: as for `staircase_level`.
 
     Returns:
         Scalar loss, in levels.
-
-    Raises:
-        ValueError, TypeError: bad shapes or dtypes, edges or sharpness.
 
     >>> import tensorflow as tf
     >>> edges = [15.45, 35.45, 54.45]
@@ -164,16 +144,10 @@ def staircase_steps(
 
 
 #: name -> the smooth level that the loss of that name compares. To add a member: its two functions
-#: and a line in each of these.
+#: and a line here.
 SMOOTH_LEVELS: dict[str, Callable[..., Any]] = {
     "tanh_steps": tanh_level,
     "staircase_steps": staircase_level,
-}
-
-#: name -> loss `(y_true, y_pred, weight, *, edges, sharpness)`.
-STEP_SURROGATES: dict[str, Callable[..., Any]] = {
-    "tanh_steps": tanh_steps,
-    "staircase_steps": staircase_steps,
 }
 
 

@@ -31,7 +31,7 @@ def lineup(
         samples: S of those given by name.
 
     Raises:
-        ValueError: a name is not known, or S does not suit the estimator.
+        ValueError: as for `named`.
 
     >>> lineup(["reinforce_greedy"], 8)["reinforce_greedy"].samples
     8
@@ -39,17 +39,22 @@ def lineup(
     if isinstance(estimators, Mapping):
         return dict(estimators)
     if estimators is not None:
-        return {name: _named(name, samples) for name in estimators}
+        return {name: named(name, samples) for name in estimators}
     found = {}
     for name in estimator_names():
         try:
-            found[name] = _named(name, samples)
+            found[name] = named(name, samples)
         except TypeError:  # it needs arguments of its own
             continue
     return found
 
 
-def _named(name: str, samples: int) -> Estimator:
+def named(name: str, samples: int) -> Estimator:
+    """The estimator of a name out of `estimator_names`, or "reinforce".
+
+    Raises:
+        ValueError: the name is not known, or S does not suit the estimator.
+    """
     choose("estimator", name, [*estimator_names(), "reinforce"])
     if name in _REINFORCE:
         return Reinforce(samples, name.removeprefix("reinforce_"))  # type: ignore[arg-type]

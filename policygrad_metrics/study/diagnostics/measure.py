@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.policies import Policy
-from policygrad_metrics.policies.site_batch import SiteBatch, read_batch
+from policygrad_metrics.policies.site_batch import read_batch
 from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.study.diagnostics.calls import Calls, CountedReward
 from policygrad_metrics.study.diagnostics.lineup import lineup
@@ -22,6 +22,30 @@ from policygrad_metrics.study.diagnostics.truth import find_truth
 
 #: Timed calls of an estimator that draws nothing.
 _TIMED = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """How much is drawn.
+
+    Args:
+        samples: S of the estimators that are given by name.
+        draws: gradients drawn of each.
+        warm_up: unmeasured draws for those that learn (moving averages, REBAR, RELAX).
+        seed: of all draws.
+
+    Raises:
+        ValueError: `draws` is not a whole number, at least 2.
+    """
+
+    samples: int = 16
+    draws: int = 256
+    warm_up: int = 256
+    seed: int = 0
+
+    def __post_init__(self):
+        if int(self.draws) != self.draws or self.draws < 2:
+            raise ValueError(f"draws must be a whole number, at least 2; it is {self.draws}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +75,10 @@ def measure_gradients(
     *,
     policy: str | Policy = "auto",
     estimators: Iterable[str] | Mapping[str, Estimator] | None = None,
-    samples: int = 16,
-    draws: int = 256,
-    warm_up: int = 256,
     truth: str | Estimator | Any = "auto",
     sample_weight: Any = None,
-    seed: int = 0,
     progress: Callable[[str], None] | None = None,
+    **sampling: int,
 ) -> GradientReport:
     """Set estimators of the policy gradient side by side on one batch.
 
@@ -78,15 +99,12 @@ def measure_gradients(
         policy: as for `PolicyGradientLoss`.
         estimators: names, or a dictionary of name to `Estimator`; None for all that can serve
             the reward. "reinforce_none", "reinforce_greedy" and so on name its baselines.
-        samples: S of the estimators that are given by name.
-        draws: gradients drawn of each.
-        warm_up: unmeasured draws for those that learn (moving averages, REBAR, RELAX).
         truth: "auto" (the exact gradient, else enumeration, else local expectation with so many
             samples that its own error, `truth_error`, is small), an `Estimator`, or the gradient
             itself, shaped like the logits.
         sample_weight: as in Keras.
-        seed: of all draws.
         progress: called with each estimator's name before it is measured.
+        **sampling: `samples`, `draws`, `warm_up` and `seed`, see `Sampling`.
 
     Returns:
         A `GradientReport`.
@@ -105,8 +123,7 @@ def measure_gradients(
     >>> report.records[0]["error"] < 1e-9 < report.records[1]["error"]
     True
     """
-    if int(draws) != draws or draws < 2:
-        raise ValueError(f"draws must be a whole number, at least 2; it is {draws}.")
+    drawn = Sampling(**sampling)
     reward = get_reward(reward)
     read = read_batch(policy, y_true, outputs, sample_weight)
     batch = _Batch(
@@ -115,10 +132,9 @@ def measure_gradients(
         read.labels,
         read.weight,
     )
-    chosen = lineup(estimators, samples)
-    known = find_truth(truth, batch, seed)
-    norm = float(np.linalg.norm(known.gradient))
-    if norm == 0.0:
+    chosen = lineup(estimators, drawn.samples)
+    known = find_truth(truth, batch, drawn.seed)
+    if not np.any(known.gradient):
         raise ValueError(
             "the true gradient is zero, so nothing can be measured relative to it: the policy "
             "is already certain everywhere, or the reward does not depend on the labels."
@@ -128,58 +144,56 @@ def measure_gradients(
         if progress:
             progress(name)
         try:
-            calls = Calls()
-            counted = CountedReward(batch.reward, calls, multilabel=batch.reward.multilabel)
-            batch.estimate(estimator, [seed, 0], estimator.initial_state(), counted)
+            calls = _count_calls(batch, estimator, drawn.seed)
         except (TypeError, ValueError) as error:
             if estimators is not None:
                 raise
             skipped[name] = str(error)
             continue
-        numbers = _measure(estimator, batch, known.gradient, draws, warm_up, seed)
         records.append(
             {
                 "estimator": name,
                 "samples": getattr(estimator, "samples", None),
                 "unbiased": estimator.unbiased,
-                **numbers,
+                **_measure(estimator, batch, known.gradient, drawn),
                 "reward_calls": calls.scored,
                 "flipped_sets": calls.flipped,
                 "soft_scores": calls.soft,
             }
         )
-    return GradientReport(
-        records=records,
-        skipped=skipped,
-        setting={
-            "reward": reward.name,
-            **_shape(read),
-            "draws": draws,
-            "seed": seed,
-            "expected_reward": known.value,
-            "truth": known.name,
-            "truth_error": known.error,
-        },
-    )
+    setting = {
+        "reward": reward.name,
+        "sites": int(np.prod(read.labels.shape)),
+        "classes": read.num_classes,
+        "draws": drawn.draws,
+        "seed": drawn.seed,
+        "expected_reward": known.value,
+        "truth": known.name,
+        "truth_error": known.error,
+    }
+    return GradientReport(records, skipped, setting)
 
 
-def _shape(read: SiteBatch) -> dict[str, Any]:
-    return {"sites": int(np.prod(read.labels.shape)), "classes": read.num_classes}
+def _count_calls(batch, estimator, seed):
+    calls = Calls()
+    counted = CountedReward(batch.reward, calls, multilabel=batch.reward.multilabel)
+    batch.estimate(estimator, [seed, 0], estimator.initial_state(), counted)
+    return calls
 
 
-def _measure(estimator, batch, truth, draws, warm_up, seed):
+def _measure(estimator, batch, truth, drawn):
     """The numbers of one estimator."""
     run = tf.function(
         lambda key, state: _gradient_and_state(batch, estimator, key, state), autograph=False
     )
     state = tuple(tf.constant(x, tf.float32) for x in estimator.initial_state())
-    for step in range(warm_up if state else 1):
-        _, state = run(tf.constant([seed + 1, step]), state)
-    count = draws if estimator.stochastic else 1
+    for step in range(drawn.warm_up if state else 1):
+        _, state = run(tf.constant([drawn.seed + 1, step]), state)
+    count = drawn.draws if estimator.stochastic else 1
     mean, squares, cosines, seconds = np.zeros_like(truth), 0.0, 0.0, []
     norm = float(np.linalg.norm(truth))
     for draw in range(count if estimator.stochastic else _TIMED):
-        key = tf.constant([seed + 2, draw])
+        key = tf.constant([drawn.seed + 2, draw])
         start = time.perf_counter()
         gradient, state = run(key, state)
         gradient = gradient.numpy().astype(np.float64)

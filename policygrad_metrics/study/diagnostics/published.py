@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.estimators import Enumerate, Estimator, Reinforce, get_estimator
+from policygrad_metrics.estimators import Enumerate
 from policygrad_metrics.rewards import CountReward, RatioReward, Reward
+from policygrad_metrics.study.diagnostics.lineup import named
 
 _KOOL_P = (0.6, 0.51, 0.48)
 _TOY_T = 0.499
@@ -101,7 +102,7 @@ def kool_records(
         for (name, where), references in _KOOL.items():
             for size, reference in zip((2, 4, 8), references, strict=True):
                 if where == eta and size in sizes:
-                    variance, error = _variance(problem, _estimator(name, size), (), draws, seed)
+                    variance, error = _variance(problem, named(name, size), (), draws, seed)
                     place = at | {"at": f"{at['at']}, k = {size}"}
                     records.append(_record(place, name, "variance", variance, error, reference))
     return records
@@ -127,7 +128,7 @@ def toy_records(
         for theta, reference in zip(_TOY_THETAS, references, strict=True):
             problem = _Bernoullis(CountReward(_toy_score), 1, math.log(theta / (1 - theta)))
             learned = _learned(problem, name, seed)
-            estimator = _estimator(name, samples)
+            estimator = named(name, samples)
             variance, error = _variance(problem, estimator, learned, draws, seed)
             place = {
                 "experiment": "E[(b - 0.499)^2] (REBAR, RELAX)",
@@ -135,12 +136,6 @@ def toy_records(
             }
             records.append(_record(place, name, "variance", variance, error, reference))
     return records
-
-
-def _estimator(name: str, samples: int, **arguments: Any) -> Estimator:
-    if name.startswith("reinforce_"):
-        return Reinforce(samples, name.removeprefix("reinforce_"))  # type: ignore[arg-type]
-    return get_estimator(name, samples=samples, **arguments)
 
 
 def _record(place, estimator, quantity, ours, error, reference):
@@ -158,7 +153,7 @@ def _learned(problem, name, seed):
     """What REBAR or RELAX has learned after many steps; () for those that do not learn."""
     if name not in ("rebar", "relax"):
         return ()
-    estimator = _estimator(name, _LEARN_SAMPLES)
+    estimator = named(name, _LEARN_SAMPLES)
     step = tf.function(
         lambda key, state: problem.gradient(estimator, key, state)[1], autograph=False
     )

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from policygrad_metrics.core.checks import check_whole
+
 Floats = NDArray[np.float64]
+
+# Numbers held at once while resampling: 32 MB of float64.
+_MOST_NUMBERS = 2**22
 
 
 def numbers(
@@ -102,3 +107,27 @@ def check_level(level: float) -> float:
             "Write .95 for a significance of .05."
         )
     return float(level)
+
+
+def check_resampling(resamples: int, seed: int) -> np.random.Generator:
+    """Return the generator for `seed` after checking it and the number of resamples.
+
+    Raises:
+        ValueError: `resamples` is no whole number, 100 or more, or `seed` none, 0 or more.
+
+    >>> check_resampling(10, seed=0)
+    Traceback (most recent call last):
+    ValueError: resamples must be a whole number, 100 or more; it is 10.
+    """
+    check_whole("resamples", resamples, 100)
+    check_whole("seed", seed, 0)
+    return np.random.default_rng(int(seed))
+
+
+def batch_of(numbers_each: int) -> int:
+    """Return how many resamples of `numbers_each` numbers may be held at once.
+
+    >>> batch_of(1024)
+    4096
+    """
+    return max(1, _MOST_NUMBERS // numbers_each)

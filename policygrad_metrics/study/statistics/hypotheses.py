@@ -10,12 +10,13 @@ from numpy.typing import ArrayLike
 
 from policygrad_metrics.study.statistics._inputs import (
     Floats,
+    batch_of,
     check_level,
+    check_resampling,
     clean_differences,
     numbers,
     pairs,
 )
-from policygrad_metrics.study.statistics._resampling import blocks, check_resampling
 from policygrad_metrics.study.statistics.intervals import Interval
 
 _MOST_FLIPS_ENUMERATED = 2**16
@@ -51,10 +52,11 @@ def sign_flip(
 
         p = P(|sum_i s_i d_i| >= |sum_i d_i|),    s_i = +-1 with equal chances
 
-    All flips are enumerated up to 2^16 (differences of zero need no flip). Beyond that `resamples`
-    flips are drawn, and p = (1 + hits) / (1 + resamples), which keeps the test valid. Sources:
-    Fisher (1935), "The design of experiments", section 21; Phipson and Smyth (2010), "Permutation
-    P-values should never be zero".
+    All flips are enumerated up to 2^16, differences of zero left out; by hand, as
+    `scipy.stats.permutation_test` takes a second for 2^16. Beyond that SciPy draws `resamples`
+    flips, and p = (1 + hits) / (1 + resamples), which keeps the test valid. Sources: Fisher (1935),
+    "The design of experiments", section 21; Phipson and Smyth (2010), "Permutation P-values should
+    never be zero".
 
     Args:
         a: `[N]` scores.
@@ -65,29 +67,37 @@ def sign_flip(
     Returns:
         The p-value and True, or its Monte Carlo estimate and False.
 
-    Raises:
-        ValueError: the lengths differ, or an argument is empty, not finite or out of range.
-
     >>> sign_flip([0.9, 0.8, 0.7], [0.8, 0.7, 0.5], seed=0)
     (0.25, True)
     """
+    from scipy import stats
+
     left, right = pairs(a, b)
     generator = check_resampling(resamples, seed)
     differences = clean_differences(left, right)
     differences = differences[differences != 0]
-    # The sums come in different orders of rounding; equal ones must count as equal.
-    observed = abs(differences.sum()) - 1e-12 * np.abs(differences).sum()
+    total = np.abs(differences).sum()
+
+    def size(sums: Floats) -> Floats:
+        # The sums come in different orders of rounding; equal ones must count as equal.
+        return np.round(np.abs(sums) / total, 12) if total else sums
+
     if 2.0**differences.size <= _MOST_FLIPS_ENUMERATED:
         sums = np.zeros(1)
         for difference in differences:
             sums = np.concatenate([sums + difference, sums - difference])
-        return float(np.mean(np.abs(sums) >= observed)), True
-    hits = 0
-    for block in blocks(resamples, differences.size):
-        size = (block.stop - block.start, differences.size)
-        signs = 2.0 * generator.integers(2, size=size) - 1.0
-        hits += int(np.count_nonzero(np.abs(signs @ differences) >= observed))
-    return (1 + hits) / (1 + resamples), False
+        return float(np.mean(size(sums) >= size(differences.sum()))), True
+    found = stats.permutation_test(
+        (differences,),
+        lambda flipped, axis: size(flipped.sum(axis=axis)),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=int(resamples),
+        batch=batch_of(differences.size),
+        alternative="greater",
+        rng=generator,
+    )
+    return float(found.pvalue), False
 
 
 def wilcoxon(a: ArrayLike, b: ArrayLike) -> SignedRankTest:
@@ -97,9 +107,9 @@ def wilcoxon(a: ArrayLike, b: ArrayLike) -> SignedRankTest:
     the ranks where `a` is larger. Differences of zero take part in the ranking and are then left
     out (Pratt 1959, "Remarks on zeros and ties in the Wilcoxon signed rank procedures"). Given the
     ranks, both signs are equally likely, and the distribution of the rank sum follows exactly, with
-    ties too, by adding one rank after the other; above 500 differences the normal approximation is
-    used. Source: Wilcoxon (1945); for classifiers Demsar (2006), section 3.1.3, who instead shares
-    the ranks of zeros among both sums.
+    ties too (which `scipy.stats.wilcoxon` has not), by adding one rank after the other; above 500
+    differences SciPy's normal approximation is used. Source: Wilcoxon (1945); for classifiers
+    Demsar (2006), section 3.1.3, who instead shares the ranks of zeros among both sums.
 
     Args:
         a: `[data sets]` one score per data set, the mean over its seeds.
@@ -107,9 +117,6 @@ def wilcoxon(a: ArrayLike, b: ArrayLike) -> SignedRankTest:
 
     Returns:
         The rank sums and the p-value, which is 1 when no data set tells the methods apart.
-
-    Raises:
-        ValueError: the lengths differ; an argument is empty, not finite, or a table of seeds.
 
     >>> wilcoxon([0.9, 0.8, 0.7, 0.6], [0.8, 0.6, 0.4, 0.6])
     SignedRankTest(rank_sum_a=9.0, rank_sum_b=0.0, p_value=0.25, exact=True)
@@ -128,8 +135,10 @@ def wilcoxon(a: ArrayLike, b: ArrayLike) -> SignedRankTest:
         tail = float(_rank_sum_distribution(kept)[: round(2 * smaller) + 1].sum())
         p_value = min(1.0, 2 * tail)
     else:
-        z = (kept.sum() / 2 - smaller) / math.sqrt(float(np.square(kept).sum()) / 4)
-        p_value = math.erfc(z / math.sqrt(2))
+        approximate = stats.wilcoxon(
+            differences, zero_method="pratt", correction=False, method="asymptotic"
+        )
+        p_value = float(np.asarray(approximate)[1])
     return SignedRankTest(sum_a, sum_b, p_value, exact)
 
 
@@ -206,16 +215,14 @@ def holm(p_values: ArrayLike) -> Floats:
     With `p_(1) <= ... <= p_(M)`:    adjusted_(i) = max_{j <= i} min(1, (M - j + 1) p_(j))
 
     Rejecting what is at most alpha keeps the chance of any false rejection at alpha, whatever the
-    dependence. Source: Holm (1979), "A simple sequentially rejective multiple test procedure".
+    dependence. Source: Holm (1979), "A simple sequentially rejective multiple test procedure". By
+    hand: SciPy has the false discovery rate only.
 
     Args:
         p_values: `[M]` numbers from 0 to 1.
 
     Returns:
         `[M]` adjusted p-values, none smaller than it was.
-
-    Raises:
-        ValueError: `p_values` is empty, not a vector, or has a number outside 0 to 1.
 
     >>> holm([0.01, 0.04, 0.03]).tolist()
     [0.03, 0.06, 0.06]

@@ -1,25 +1,21 @@
-"""Confidence intervals: Student's t, the bootstrap, and the interquartile mean's stratified one."""
+"""Confidence intervals: Student's t, and the bootstrap within data sets."""
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from policygrad_metrics.core.checks import choose
-from policygrad_metrics.study.statistics._inputs import Floats, check_level, numbers
-from policygrad_metrics.study.statistics._resampling import (
-    block_size,
-    blocks,
+from policygrad_metrics.study.statistics._inputs import (
+    Floats,
+    batch_of,
+    check_level,
     check_resampling,
-    percentiles,
+    numbers,
 )
-
-_BOOTSTRAPS = {"bca": "BCa", "percentile": "percentile"}
 
 
 @dataclass(frozen=True)
@@ -59,13 +55,10 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
 
     Args:
         values: `[N]` independent numbers, for example one score per seed.
-        level: confidence, in (.5, 1).
+        level: confidence.
 
     Returns:
         The interval; its bounds are NaN for a single value.
-
-    Raises:
-        ValueError: `values` is empty, not a vector, or not finite; `level` is out of range.
 
     >>> mean_interval([1.0, 2.0, 3.0]).format(3)
     '2.000 [-0.484, 4.484]'
@@ -81,127 +74,111 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half, level)
 
 
-def bootstrap_interval(
-    values: ArrayLike,
-    statistic: Callable[..., ArrayLike] = np.mean,
-    *,
-    level: float = 0.95,
-    resamples: int = 9999,
-    seed: int,
-    method: str = "bca",
-) -> Interval:
-    """Return a statistic of one sample with its bootstrap interval (`scipy.stats.bootstrap`).
-
-    `"percentile"` takes the quantiles `(1 -+ level) / 2` of the statistic over resamples drawn with
-    replacement; `"bca"` shifts them for bias and skewness. Source: Efron (1987), "Better bootstrap
-    confidence intervals". Where BCa is not defined (the statistic does not change when any one
-    value is left out), the percentile interval is given. Both are too narrow for a handful of
-    values.
-
-    Args:
-        values: `[N]` independent numbers.
-        statistic: `f(sample, axis)`, or `f(sample)`, which is slower: one call per resample.
-        level: confidence, in (.5, 1).
-        resamples: number of bootstrap samples.
-        seed: of the resampling.
-        method: `"bca"` or `"percentile"`.
-
-    Returns:
-        The interval; its bounds are NaN for a single value, and equal when all values are equal.
-
-    Raises:
-        ValueError: `values`, `level`, `resamples`, `seed` or `method` is not allowed.
-
-    >>> bootstrap_interval([1.0, 2.0, 3.0, 4.0, 9.0], seed=0).estimate
-    3.8
-    """
-    from scipy import stats
-
-    sample, level = numbers("values", values, 1), check_level(level)
-    generator = check_resampling(resamples, seed)
-    method = choose("method", method, _BOOTSTRAPS)
-    estimate = float(np.asarray(statistic(sample)))
-    if sample.size == 1:
-        return Interval(estimate, math.nan, math.nan, level)
-    if np.ptp(sample) == 0:
-        return Interval(estimate, estimate, estimate, level)
-    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-        # Announces the NaN bounds that are dealt with below.
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        result = stats.bootstrap(
-            (sample,),
-            statistic,
-            n_resamples=resamples,
-            batch=block_size(sample.size),
-            confidence_level=level,
-            method=_BOOTSTRAPS[method],
-            rng=generator,
-        )
-    low, high = (float(bound) for bound in result.confidence_interval)
-    if math.isnan(low) or math.isnan(high):
-        low, high = percentiles(result.bootstrap_distribution, level)
-    return Interval(estimate, low, high, level)
-
-
-def interquartile_mean(values: ArrayLike, axis: int | None = None) -> Floats:
-    """Return the mean of the middle half of the values.
-
-    The `floor(N / 4)` smallest and as many of the largest are left out; more robust than the mean,
-    and uses more of the data than the median. Source: Agarwal et al. (2021), "Deep reinforcement
-    learning at the edge of the statistical precipice".
-
-    Args:
-        values: any shape, `[runs, data sets]` for a study.
-        axis: the axis that is averaged; all numbers together when None.
-
-    Returns:
-        An array without that axis; of no dimensions when `axis` is None.
-
-    Raises:
-        ValueError: `values` is empty or not finite.
-
-    >>> float(interquartile_mean([0.0, 1.0, 2.0, 100.0]))
-    1.5
-    """
-    array = numbers("values", values, np.ndim(values))
-    flat = array.reshape(-1) if axis is None else np.moveaxis(array, axis, -1)
-    cut = flat.shape[-1] // 4
-    return np.sort(flat, axis=-1)[..., cut : flat.shape[-1] - cut].mean(axis=-1)
-
-
 def interquartile_mean_interval(
     values: ArrayLike, *, level: float = 0.95, resamples: int = 9999, seed: int
 ) -> Interval:
     """Return the interquartile mean of a study with its stratified bootstrap interval.
 
-    Runs are drawn with replacement within each data set, never across: the data sets are fixed,
-    and the interval speaks of other seeds on the same data sets. Percentile interval, source:
-    Agarwal et al. (2021).
+    The interquartile mean leaves out the `floor(N / 4)` smallest and as many of the largest of all
+    N scores. Runs are drawn with replacement within each data set, never across: the data sets are
+    fixed, and the interval speaks of other seeds on the same data sets. Percentile interval,
+    source: Agarwal et al. (2021), "Deep reinforcement learning at the edge of the statistical
+    precipice".
 
     Args:
         values: `[runs, data sets]`, scores on a common scale.
-        level: confidence, in (.5, 1).
+        level: confidence.
         resamples: number of bootstrap samples.
         seed: of the resampling.
 
     Returns:
         The interval; its bounds are NaN for a single run.
 
-    Raises:
-        ValueError: `values` is not a finite table, or another argument is out of range.
-
     >>> interquartile_mean_interval([[0.5, 0.9], [0.7, 0.9]], seed=0).format(2)
     '0.80 [0.70, 0.80]'
     """
-    table, level = numbers("values", values, 2), check_level(level)
-    generator = check_resampling(resamples, seed)
-    estimate = float(interquartile_mean(table))
-    if table.shape[0] == 1:
+    from scipy import stats
+
+    table = numbers("values", values, 2)
+
+    def middle(*sets: Floats, axis: int = -1) -> Floats:
+        return np.asarray(stats.trim_mean(np.concatenate(sets, axis), 0.25, axis))
+
+    return _bootstrap(table.T, middle, table.size, level, resamples, seed)
+
+
+def probability_of_improvement(
+    a: ArrayLike, b: ArrayLike, *, level: float = 0.95, resamples: int = 9999, seed: int
+) -> Interval:
+    """Return the chance that a run of `a` beats a run of `b`, unpaired, averaged over data sets.
+
+        P = mean_d mean_ij ([a_id > b_jd] + [a_id = b_jd] / 2)
+
+    Per data set this is the Mann-Whitney statistic over the number of pairs. The interval is the
+    percentile interval of a bootstrap that draws runs within each data set and method; it has no
+    width where every run of one beats every run of the other. Source: Agarwal et al. (2021).
+
+    Args:
+        a: `[runs of a]` or `[runs of a, data sets]` scores.
+        b: `[runs of b]` or `[runs of b, data sets]` scores, the same data sets.
+        level: confidence.
+        resamples: number of bootstrap samples.
+        seed: of the resampling.
+
+    Returns:
+        The interval; its bounds are NaN when both methods have a single run.
+
+    >>> probability_of_improvement([3, 4], [1, 3], seed=0).estimate
+    0.875
+    """
+    left, right = _runs_by_sets("a", a), _runs_by_sets("b", b)
+    sets = left.shape[1]
+    if sets != right.shape[1]:
+        raise ValueError(
+            f"a and b must have the same data sets (columns); got {sets} and {right.shape[1]}. "
+            "Leave out those that only one method has."
+        )
+
+    def wins(*samples: Floats, axis: int = -1) -> Floats:
+        ours = np.stack(samples[:sets], axis=-2)[..., :, np.newaxis]
+        theirs = np.stack(samples[sets:], axis=-2)[..., np.newaxis, :]
+        return ((ours > theirs) + 0.5 * (ours == theirs)).mean(axis=(-3, -2, -1))
+
+    each = sets * left.shape[0] * right.shape[0]
+    return _bootstrap([*left.T, *right.T], wins, each, level, resamples, seed)
+
+
+def _bootstrap(
+    samples: Sequence[Floats] | Floats,
+    statistic: Callable[..., Floats],
+    numbers_each: int,
+    level: float,
+    resamples: int,
+    seed: int,
+) -> Interval:
+    """The percentile interval of a statistic of samples that are resampled one by one."""
+    from scipy import stats
+
+    level, generator = check_level(level), check_resampling(resamples, seed)
+    estimate = float(statistic(*samples))
+    if all(sample.size == 1 for sample in samples):
         return Interval(estimate, math.nan, math.nan, level)
-    draws = np.empty(resamples)
-    for block in blocks(resamples, table.size):
-        size = block.stop - block.start
-        rows = generator.integers(table.shape[0], size=(size, *table.shape))
-        sampled = np.take_along_axis(table[np.newaxis], rows, axis=1)
-        draws[block] = interquartile_mean(sampled.reshape(size, -1), axis=1)
-    return Interval(estimate, *percentiles(draws, level), level)
+    result = stats.bootstrap(
+        # SciPy wants two values: a value twice is resampled to itself, as one would be.
+        tuple(np.repeat(sample, 2) if sample.size == 1 else sample for sample in samples),
+        statistic,
+        n_resamples=int(resamples),
+        batch=batch_of(numbers_each),
+        vectorized=True,
+        confidence_level=level,
+        method="percentile",
+        rng=generator,
+    )
+    low, high = result.confidence_interval
+    return Interval(estimate, float(low), float(high), level)
+
+
+def _runs_by_sets(argument: str, values: ArrayLike) -> Floats:
+    if np.ndim(values) == 1:
+        return numbers(argument, values, 1)[:, np.newaxis]
+    return numbers(argument, values, 2)

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from policygrad_metrics.study.statistics._inputs import Floats, check_level, numbers
-from policygrad_metrics.study.statistics._resampling import blocks, check_resampling
-
-
-@dataclass(frozen=True)
-class FriedmanTest:
-    """Friedman's chi-square and Iman and Davenport's F, each with its p-value.
-
-    `f_statistic` is infinite when all data sets rank the methods alike.
-    """
-
-    chi_square: float
-    p_value: float
-    f_statistic: float
-    f_p_value: float
+from policygrad_metrics.core.checks import check_whole
+from policygrad_metrics.study.statistics._inputs import (
+    Floats,
+    batch_of,
+    check_level,
+    check_resampling,
+    numbers,
+)
 
 
 def ranks(scores: ArrayLike) -> Floats:
@@ -72,87 +63,43 @@ def average_ranks(scores: ArrayLike) -> Floats:
     return ranks(scores).mean(axis=0)
 
 
-def friedman(ranks: ArrayLike, *, tie_correction: bool = True) -> FriedmanTest:
-    """Return Friedman's test of the hypothesis that all methods are alike.
-
-        chi2 = 12 N / (K (K + 1)) * sum_j (R_j - (K + 1) / 2)^2 / C,    K - 1 degrees of freedom
-        F    = (N - 1) chi2 / (N (K - 1) - chi2),    K - 1 and (K - 1) (N - 1) degrees of freedom
-
-    R_j is the average rank of method j over N data sets. C = 1 - sum (t^3 - t) / (N (K^3 - K)) over
-    groups of t tied methods makes up for ties; Demsar's book-keeping leaves it out (C = 1). F is
-    the less conservative and the usual choice. Sources: Friedman (1937); Iman and Davenport (1980);
-    Demsar (2006), section 3.2.2.
-
-    Args:
-        ranks: `[N data sets, K methods]` as the function `ranks` gives them, both at least 2.
-        tie_correction: whether to divide by C.
-
-    Returns:
-        Both statistics with their p-values; 0 and 1 when every method is tied everywhere.
-
-    Raises:
-        ValueError: fewer than two rows or columns, or a row is not a ranking of K methods.
-
-    >>> result = friedman([[1, 2, 3], [1, 3, 2], [1, 2, 3], [2, 1, 3]])
-    >>> round(result.chi_square, 3), round(result.p_value, 3)
-    (4.5, 0.105)
-    """
-    from scipy import stats
-
-    table = _checked_ranks(ranks)
-    N, K = table.shape
-    centred = table.mean(axis=0) - (K + 1) / 2
-    # The variance of untied ranks within a row is (K^2 - 1) / 12; ties make it smaller.
-    correction = table.var(axis=1).mean() * 12 / (K**2 - 1) if tie_correction else 1.0
-    if correction == 0:
-        return FriedmanTest(0.0, 1.0, 0.0, 1.0)
-    chi_square = float(12 * N / (K * (K + 1)) * np.square(centred).sum() / correction)
-    rest = N * (K - 1) - chi_square
-    # Full agreement leaves only rounding of the sums in the denominator.
-    f_statistic = (N - 1) * chi_square / rest if rest > 1e-12 * N * K else math.inf
-    return FriedmanTest(
-        chi_square,
-        float(stats.chi2.sf(chi_square, K - 1)),
-        f_statistic,
-        float(stats.f.sf(f_statistic, K - 1, (K - 1) * (N - 1))),
-    )
-
-
 def friedman_permutation(ranks: ArrayLike, *, resamples: int = 9999, seed: int) -> float:
     """Return the p-value of Friedman's statistic by permutation, valid for few data sets too.
 
-    If all methods are alike, every order of the ranks within a data set is as likely. Of so many
-    random orders as `resamples` says, those count whose average ranks spread at least as much:
-    p = (1 + hits) / (1 + resamples). Chi-square and F are limits of many data sets: two that rank
-    two methods alike, a coin's chance, have an F of infinity. Sources: Friedman (1937); Phipson
-    and Smyth (2010), "Permutation P-values should never be zero".
+    If all methods are alike, every order of the ranks within a data set is as likely. The p-value
+    is the share of orders whose average ranks spread at least as much: of all orders where there
+    are at most `resamples`, else p = (1 + hits) / (1 + resamples) of so many random ones.
+    Chi-square and F are limits of many data sets: two that rank two methods alike, a coin's chance,
+    have an F of infinity. Sources: Friedman (1937); Phipson and Smyth (2010), "Permutation P-values
+    should never be zero".
 
     Args:
-        ranks: as for `friedman`.
+        ranks: `[N data sets, K methods]` as the function `ranks` gives them, both at least 2.
         resamples: number of random orders.
         seed: of those draws.
 
-    Returns:
-        The p-value.
-
-    Raises:
-        ValueError: as for `friedman`; or `resamples` or `seed` is out of range.
-
-    >>> round(friedman_permutation([[1, 2], [1, 2]], seed=0), 1)
+    >>> friedman_permutation([[1, 2], [1, 2]], seed=0)
     0.5
     """
+    from scipy import stats
+
     table, generator = _checked_ranks(ranks), check_resampling(resamples, seed)
 
-    def spread(tables: Floats) -> Floats:
-        return np.square(tables.sum(axis=-2)).sum(axis=-1)
-
-    observed, hits = spread(table), 0
-    for block in blocks(resamples, table.size):
-        size = block.stop - block.start
-        orders = generator.permuted(np.broadcast_to(table, (size, *table.shape)), axis=2)
+    def spread(*rows: Floats, axis: int) -> Floats:
         # Ranks are multiples of one half, so that these sums are exact.
-        hits += int(np.count_nonzero(spread(orders) >= observed))
-    return (1 + hits) / (1 + resamples)
+        return np.square(np.sum(rows, axis=0)).sum(axis=axis)
+
+    found = stats.permutation_test(
+        tuple(table),
+        spread,
+        permutation_type="pairings",
+        vectorized=True,
+        n_resamples=int(resamples),
+        batch=batch_of(table.size),
+        alternative="greater",
+        rng=generator,
+    )
+    return float(found.pvalue)
 
 
 def _checked_ranks(ranks: ArrayLike) -> Floats:
@@ -163,7 +110,7 @@ def _checked_ranks(ranks: ArrayLike) -> Floats:
     if N < 2 or K < 2:
         raise ValueError(
             f"ranks must have at least 2 data sets and 2 methods; got {N} and {K}. "
-            "With one data set compare by paired_difference."
+            "With one data set compare by sign_flip or nadeau_bengio."
         )
     wrong = np.any(stats.rankdata(table, axis=1) != table, axis=1)
     if wrong.any():
@@ -193,7 +140,7 @@ def critical_difference(n_methods: int, n_datasets: int, level: float = 0.95) ->
         The difference, in ranks.
 
     Raises:
-        ValueError: a number is not an integer or too small, or `level` is out of range.
+        ValueError: a number is not whole or too small, or `level` is out of range.
 
     >>> round(critical_difference(4, 14), 2)
     1.25
@@ -201,12 +148,8 @@ def critical_difference(n_methods: int, n_datasets: int, level: float = 0.95) ->
     from scipy import stats
 
     level = check_level(level)
-    for argument, value, least in (("n_methods", n_methods, 2), ("n_datasets", n_datasets, 1)):
-        if not isinstance(value, Integral) or value < least:
-            raise ValueError(
-                f"{argument} must be an integer of at least {least}; got {value!r}. "
-                "Count the columns and the rows of the table of scores."
-            )
+    check_whole("n_methods", n_methods, 2)
+    check_whole("n_datasets", n_datasets, 1)
     quantile = float(stats.studentized_range.ppf(level, n_methods, np.inf))
     return quantile / math.sqrt(2) * math.sqrt(n_methods * (n_methods + 1) / (6 * n_datasets))
 
