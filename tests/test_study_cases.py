@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import types
 
 import numpy as np
 import pytest
@@ -14,11 +13,10 @@ from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.study.cases import Cases, split_of
 from policygrad_metrics.study.evaluate import Outcome, Scorer, evaluate_trials
 from policygrad_metrics.study.plan import plan
-from policygrad_metrics.study.records import StudyError
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.suites import MOST_NUMBERS, load_word, thinned, words_of
 from policygrad_metrics.study.table import part_shares
-from policygrad_metrics.study.workers import Todo, _Process, longest_first
+from policygrad_metrics.study.workers import Todo, longest_first
 
 
 def test_folds_are_those_of_scikit_learn_and_test_every_row_once():
@@ -131,29 +129,6 @@ def test_every_word_of_the_bundled_suites_is_a_data_set_and_large_ones_are_thinn
     assert "rows were kept" in thin.notes[-1]
     with pytest.raises(ValueError, match="did you mean 'standard'"):
         words_of("standart", None)
-
-
-@pytest.mark.parametrize(
-    ("code", "told"),
-    [
-        (-9, "was ended by signal 9, as a system does that is short of memory: try --workers 1."),
-        (1, "ended with exit code 1; what it wrote is above."),
-    ],
-)
-def test_a_process_that_ended_is_told_with_the_way_out(code, told):
-    class Ended:
-        def recv(self):
-            raise EOFError
-
-    process = object.__new__(_Process)
-    process.connection = Ended()
-    process._process = types.SimpleNamespace(join=lambda: None, exitcode=code)
-    iris = load("iris")
-    (job,) = plan(StudySettings(data=("iris",), methods=("focal",)), [iris])
-    with pytest.raises(StudyError) as raised:
-        process.take(Todo(job, (0,), 1.0))
-    assert str(raised.value).startswith(f"the process that trained iris: focal {told} Finished")
-    assert raised.value.running
 
 
 def test_what_takes_long_is_begun_first_and_each_data_set_in_one_piece():

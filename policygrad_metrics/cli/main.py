@@ -8,13 +8,14 @@ with 130.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import difflib
 import json
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -151,18 +152,33 @@ def _compare(options: argparse.Namespace) -> int:
     with bad_input():
         jobs = study.plan(settings, datasets)
     directory = Path(options.out or Path(_OUT, directory_name(settings, datasets)))
-    return _finish(
-        options,
-        notes,
-        lambda progress: study.compare(
-            settings,
-            jobs,
-            directory,
-            resume=options.resume,
-            progress=progress,
-            workers=options.workers,
-        ),
-    )
+    with _executor(options) as executor:
+        return _finish(
+            options,
+            notes,
+            lambda progress: study.compare(
+                settings,
+                jobs,
+                directory,
+                resume=options.resume,
+                progress=progress,
+                workers=options.workers,
+                executor=executor,
+            ),
+        )
+
+
+@contextlib.contextmanager
+def _executor(options: argparse.Namespace) -> Iterator[Any]:
+    """The cluster that was asked for, or None."""
+    with contextlib.ExitStack() as stack:
+        executor = None
+        if options.scheduler is not None:
+            from policygrad_metrics.study.workers import cluster
+
+            with bad_input():
+                executor = stack.enter_context(cluster(options.scheduler))
+        yield executor
 
 
 def _aqi(options: argparse.Namespace) -> int:

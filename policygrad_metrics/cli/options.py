@@ -123,6 +123,10 @@ def _add_run_options(group: Any) -> None:
         "--workers", type=int, metavar="N", help="processes to train in, 0 for this one alone "
         "(default: as many as there are cores, if there is much to do)"
     )  # fmt: skip
+    group.add_argument(
+        "--scheduler", metavar="ADDRESS", help="train on the Dask cluster of this scheduler, "
+        "tcp://HOST:8786; --workers is then how many jobs it gets at a time (default: all)"
+    )  # fmt: skip
     group.add_argument("--quick", action="store_true", help="a first look: fewer seeds and methods")
 
 

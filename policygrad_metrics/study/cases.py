@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from policygrad_metrics.data import Dataset, Prepared, Split, folds, prepare, split
-from policygrad_metrics.study.settings import StudySettings
+from policygrad_metrics.study.settings import StudySettings, fingerprint
 
 
 class Cases(Mapping[int, Prepared]):
@@ -40,6 +42,25 @@ class Cases(Mapping[int, Prepared]):
                 parts = split_of(self.dataset, self.settings, seed)
                 self._made[seed] = prepare(self.dataset, parts)
         return self._made[seed]
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Hexadecimal digits that change with anything a run depends on."""
+        return fingerprint(self.dataset)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal where the parts of all seeds are equal."""
+        asked = self.settings
+        return self.dataset.name, self.fingerprint, asked.seed, asked.seeds, asked.folds
+
+    def forget(self) -> None:
+        """Let go of the prepared parts, which are made again when they are asked for."""
+        self._made = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process: the data set, not what is prepared of it."""
+        return {**self.__dict__, "_made": {}}
 
     def __iter__(self):
         return iter(self.settings.run_seeds)

@@ -9,22 +9,35 @@ from typing import Any
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data import Dataset
 from policygrad_metrics.decision import can_tune
-from policygrad_metrics.study.cases import split_of
+from policygrad_metrics.study.cases import Cases, split_of
 from policygrad_metrics.study.evaluate import Scorer
 from policygrad_metrics.study.methods import METHODS, Method
 from policygrad_metrics.study.published import PUBLISHED
-from policygrad_metrics.study.settings import PRINCIPAL, StudySettings, fingerprint
+from policygrad_metrics.study.settings import PRINCIPAL, StudySettings
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Job:
-    """One method on one data set, all seeds."""
+    """One method on one data set, all seeds; it can travel to another process.
 
-    dataset: Dataset
+    Args:
+        cases: The data set and its parts for every seed, shared by the jobs of a data set.
+        scorer: How its labels are scored.
+        method: The method.
+        reward: Name of what is maximised.
+        epochs: How long every network trains.
+    """
+
+    cases: Cases
     scorer: Scorer
     method: Method
     reward: str
     epochs: int
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set."""
+        return self.cases.dataset
 
     @property
     def label(self) -> str:
@@ -129,10 +142,10 @@ def plan(settings: StudySettings, datasets: Sequence[Dataset]) -> list[Job]:
         except ValueError as error:
             raise ValueError(f"data {dataset.name!r} ({dataset.task}): {error}") from error
         split_of(dataset, settings, settings.seed)  # says now what would stop the training
-        epochs = settings.epochs_for(dataset)
+        epochs, cases = settings.epochs_for(dataset), Cases(dataset, settings)
         for name in names:
             if _suits(METHODS[name], dataset, scorer):
-                jobs.append(Job(dataset, scorer, METHODS[name], reward, epochs))
+                jobs.append(Job(cases, scorer, METHODS[name], reward, epochs))
     named = () if settings.methods == PRINCIPAL else settings.methods  # nobody asked for those
     for kind, asked, found in (
         ("method", named, {*METHOD_GROUPS, *(job.method.name for job in jobs)}),
@@ -190,5 +203,5 @@ def _describe(job: Job, jobs: Sequence[Job], settings: StudySettings) -> dict[st
         "time_ordered": dataset.time_ordered,
         "horizon": dataset.horizon,
         "notes": notes,
-        "fingerprint": fingerprint(dataset),
+        "fingerprint": job.cases.fingerprint,
     }

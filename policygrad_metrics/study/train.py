@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics.data import Prepared
-from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.evaluate import Outcome, evaluate_trials, probabilities
 from policygrad_metrics.study.methods import LEARNING_RATE, TaskInfo, trial_hyperparameters
 from policygrad_metrics.study.plan import Job
@@ -32,7 +31,6 @@ _CLASS_WEIGHT = "class_weight"
 def train_job(
     job: Job,
     settings: StudySettings,
-    cases: Cases,
     missing: Sequence[int],
     progress: Progress,
     share: float,
@@ -42,12 +40,12 @@ def train_job(
     Args:
         job: Method and data set.
         settings: Network, seeds and the like.
-        cases: The data set's parts for every seed.
         missing: The seeds that have no run yet.
         progress: Is told how far it is.
         share: What one run counts for in it.
     """
-    if job.method.build is None:
+    cases = job.cases
+    if not job.method.trains_network:
         parts_of = cases.last_labels if job.method.reads == "last_label" else cases.__getitem__
         for seed in missing:
             yield _fit_predictor(job, settings, parts_of(seed), seed)

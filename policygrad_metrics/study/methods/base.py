@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any, Self
 
 import numpy as np
@@ -188,6 +189,7 @@ class Method:
         tuning: how it is tuned, a method of `DecisionTuner`.
         reads: "features", or "last_label": the label last known at each row, `[N, 1]`, instead of
             features; for series only.
+        table: The module whose `METHODS` holds it; by that it travels to other processes.
     """
 
     name: str
@@ -203,10 +205,21 @@ class Method:
     decision: str = "arg_max"
     tuning: str = "auto"
     reads: str = "features"
+    table: str = "policygrad_metrics.study.methods.registry"
 
     def __post_init__(self) -> None:
         if (self.build is None) == (self.predictor is None):
             raise ValueError(f"method {self.name!r} must have either build= or predictor=.")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if getattr(import_module(self.table), "METHODS", {}).get(self.name) is self:
+            return _of_table, (self.table, self.name)
+        return super().__reduce_ex__(protocol)
+
+    @property
+    def trains_network(self) -> bool:
+        """Whether there is something to compile and to train for epochs."""
+        return self.predictor is None
 
     @property
     def defaults(self) -> dict[str, float]:
@@ -246,6 +259,10 @@ class Method:
                 f"hyper-parameter of {self.name!r}", name, [*self.hyperparameters, LEARNING_RATE]
             )
         return {**self.defaults, **(hyper or {})}
+
+
+def _of_table(table: str, name: str) -> Method:
+    return import_module(table).METHODS[name]
 
 
 #: Name of the hyper-parameter that every network has and its trainer reads.
