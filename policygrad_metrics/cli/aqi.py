@@ -6,19 +6,24 @@ Nothing heavy is imported before the file is read.
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from policygrad_metrics.cli.options import add_output_options, read_names, read_widths
+from policygrad_metrics.cli.options import (
+    add_output_options,
+    add_study_options,
+    given,
+    read_study,
+)
 
 if TYPE_CHECKING:
-    from policygrad_metrics.air.settings import AirSettings
+    from policygrad_metrics.study.settings import StudySettings
 
 EPILOG = """examples:
   policygrad aqi beijing.csv.gz --scale us_epa_2024 --horizon 24 --reward exact_bin
   policygrad aqi station.csv --time datetime --pollutant-column "PM2.5 (ug/m3)" --horizon 1
 """
-#: Options that are settings of the same name, of the forecast and of the study.
-_FORECAST = (
+#: Options that are settings of the same name.
+_STATION = (
     "scale",
     "horizon",
     "pollutant",
@@ -27,10 +32,7 @@ _FORECAST = (
     "time",
     "valid_from",
     "test_from",
-    "dropout",
-    "refit",
 )
-_STUDY = ("reward", "seeds", "seed", "epochs", "batch_size", "learning_rate")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -65,62 +67,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     station.add_argument(
         "--test-from", metavar="DATE", help="start of the test part (default: the last fifth)"
     )
-    _add_training_options(parser.add_argument_group("training"))
+    add_study_options(
+        parser.add_argument_group("training"),
+        methods="a,b, or principal (default), or all; persistence, and those of policygrad methods",
+        reward="what to maximise (default: exact_bin), see policygrad rewards",
+        dropout=0.3,
+    )
     add_output_options(parser.add_argument_group("output"))
 
 
-def _add_training_options(group: Any) -> None:
-    group.add_argument(
-        "--reward", metavar="NAME", help="what to maximise (default: exact_bin), see policygrad "
-        "rewards"
-    )  # fmt: skip
-    group.add_argument(
-        "--methods", metavar="NAMES", help="a,b, or principal (default), or all; persistence, and "
-        "those of policygrad methods"
-    )  # fmt: skip
-    group.add_argument("--seeds", type=int, metavar="N", help="runs of each method (default: 5)")
-    group.add_argument("--seed", type=int, metavar="S", help="the first seed (default: 0)")
-    group.add_argument(
-        "--epochs", type=int, metavar="N", help="epochs of every network (default: 40 or more)"
-    )
-    group.add_argument("--batch-size", type=int, metavar="B", help="hours per step (default: 256)")
-    group.add_argument("--hidden", metavar="WIDTHS", help="hidden layers, 64,64 (default), or none")
-    group.add_argument(
-        "--dropout",
-        type=float,
-        metavar="SHARE",
-        help="of the hidden units, while training (default: 0.3)",
-    )
-    group.add_argument(
-        "--refit",
-        action=argparse.BooleanOptionalAction,
-        help="train every method anew on training and validation part together, for the number "
-        "of epochs that validation chose (default: no)",
-    )
-    group.add_argument(
-        "--learning-rate", type=float, metavar="RATE", help="of Adam (default: 0.001)"
-    )
-
-
-def read_settings(options: argparse.Namespace) -> AirSettings:
+def read_settings(options: argparse.Namespace) -> StudySettings:
     """Return the settings that the options ask for.
 
     Raises:
         ValueError: An option is out of range.
     """
-    from policygrad_metrics.air.settings import AirSettings
+    from policygrad_metrics.air.settings import StationFile, forecast_settings
     from policygrad_metrics.study.settings import split_names
 
-    chosen: dict[str, Any] = {
-        name: getattr(options, name) for name in _FORECAST if getattr(options, name) is not None
-    }
-    if options.drop is not None:
-        chosen["drop"] = split_names(options.drop)
-    study: dict[str, Any] = {
-        name: getattr(options, name) for name in _STUDY if getattr(options, name) is not None
-    }
-    if options.methods is not None:
-        study["methods"] = read_names("--methods", options.methods)
-    if options.hidden is not None:
-        study["hidden"] = read_widths(options.hidden)
-    return AirSettings.of(options.file, study, **chosen)
+    drop = () if options.drop is None else split_names(options.drop)
+    station = StationFile(options.file, drop=drop, **given(options, _STATION))
+    return forecast_settings(station, **read_study(options))

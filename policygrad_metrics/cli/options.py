@@ -6,6 +6,7 @@ Nothing heavy is imported before the settings are made.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,19 +25,20 @@ QUICK: dict[str, Any] = {
 }
 
 
-#: Options that are settings of the same name.
-_AS_THEY_ARE = (
-    "suite",
-    "data_dir",
+#: Options that are settings of the same name, of every study.
+_STUDY = (
     "reward",
     "seeds",
     "seed",
-    "folds",
     "trials",
     "epochs",
     "batch_size",
     "learning_rate",
+    "dropout",
+    "refit",
 )
+#: And of a comparison.
+_COMPARE = ("suite", "data_dir", "folds", "predictions")
 
 
 #: And with a suite, where there is much to look at.
@@ -50,7 +52,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a comparison to a parser."""
     _add_data_options(parser.add_argument_group("data"))
     _add_run_options(parser.add_argument_group("training"))
-    add_output_options(parser.add_argument_group("output"))
+    output = parser.add_argument_group("output")
+    add_output_options(output)
+    output.add_argument(
+        "--predictions",
+        action="store_true",
+        help="keep probabilities and decisions of the test rows beside the runs",
+    )
 
 
 def _add_data_options(group: Any) -> None:
@@ -91,43 +99,71 @@ def _add_data_options(group: Any) -> None:
 
 
 def _add_run_options(group: Any) -> None:
-    group.add_argument(
-        "--methods", metavar="NAMES", help="a,b, or principal (default), or all; see policygrad "
-        "methods"
-    )  # fmt: skip
-    group.add_argument(
-        "--reward", metavar="NAME", help="reward for all data sets (default: each set's own)"
+    add_study_options(
+        group,
+        methods="a,b, or principal (default), or all; see policygrad methods",
+        reward="reward for all data sets (default: each set's own)",
+        dropout=0,
     )
-    group.add_argument("--seeds", type=int, metavar="N", help="runs of each method (default: 5)")
-    group.add_argument("--seed", type=int, metavar="S", help="the first seed (default: 0)")
     group.add_argument(
         "--folds", type=int, metavar="K", help="cross-validate: a run for each fold, --seeds a "
         "multiple of K (default: a random split for each seed)"
     )  # fmt: skip
-    group.add_argument(
-        "--trials", type=int, metavar="N", help="hyper-parameter settings that each method tries, "
-        "its defaults first; the validation part chooses (default: 1)"
-    )  # fmt: skip
-    group.add_argument(
-        "--epochs",
-        type=int,
-        metavar="N",
-        help="epochs of every network (default: at least 40, and enough for 600 steps)",
-    )
-    group.add_argument("--batch-size", type=int, metavar="B", help="rows per step (default: 256)")
-    group.add_argument("--hidden", metavar="WIDTHS", help="hidden layers, 64,64 (default), or none")
-    group.add_argument(
-        "--learning-rate", type=float, metavar="RATE", help="of Adam (default: 0.001)"
-    )
-    group.add_argument(
-        "--workers", type=int, metavar="N", help="processes to train in, 0 for this one alone "
-        "(default: as many as there are cores, if there is much to do)"
-    )  # fmt: skip
-    group.add_argument(
-        "--scheduler", metavar="ADDRESS", help="train on the Dask cluster of this scheduler, "
-        "tcp://HOST:8786; --workers is then how many jobs it gets at a time (default: all)"
-    )  # fmt: skip
     group.add_argument("--quick", action="store_true", help="a first look: fewer seeds and methods")
+
+
+def add_study_options(group: Any, *, methods: str, reward: str, dropout: float) -> None:
+    """Add the options of every study: what is trained, how, and where.
+
+    Args:
+        group: Of a parser.
+        methods: The help of `--methods`.
+        reward: That of `--reward`.
+        dropout: The default of `--dropout`.
+    """
+    whole = {"type": int}
+    for name, options in {
+        "--methods": {"metavar": "NAMES", "help": methods},
+        "--reward": {"metavar": "NAME", "help": reward},
+        "--seeds": {**whole, "metavar": "N", "help": "runs of each method (default: 5)"},
+        "--seed": {**whole, "metavar": "S", "help": "the first seed (default: 0)"},
+        "--trials": {
+            **whole,
+            "metavar": "N",
+            "help": "hyper-parameter settings that each method tries, its defaults first; the "
+            "validation part chooses (default: 1)",
+        },
+        "--epochs": {
+            **whole,
+            "metavar": "N",
+            "help": "epochs of every network (default: at least 40, and enough for 600 steps)",
+        },
+        "--batch-size": {**whole, "metavar": "B", "help": "rows per step (default: 256)"},
+        "--hidden": {"metavar": "WIDTHS", "help": "hidden layers, 64,64 (default), or none"},
+        "--learning-rate": {"type": float, "metavar": "RATE", "help": "of Adam (default: 0.001)"},
+        "--dropout": {
+            "type": float,
+            "metavar": "SHARE",
+            "help": f"of the hidden units, while training (default: {dropout})",
+        },
+        "--refit": {
+            "action": argparse.BooleanOptionalAction,
+            "help": "of a series: train every method anew on training and validation part "
+            "together, for the number of epochs that validation chose (default: no)",
+        },
+        "--workers": {
+            **whole,
+            "metavar": "N",
+            "help": "processes to train in, 0 for this one alone (default: as many as there are "
+            "cores, if there is much to do)",
+        },
+        "--scheduler": {
+            "metavar": "ADDRESS",
+            "help": "train on the Dask cluster of this scheduler, tcp://HOST:8786; --workers is "
+            "then how many jobs it gets at a time (default: all)",
+        },
+    }.items():
+        group.add_argument(name, **options)
 
 
 def add_output_options(group: Any) -> None:
@@ -146,6 +182,28 @@ def add_output_options(group: Any) -> None:
     group.add_argument("--json", action="store_true", help="print the tables as JSON")
 
 
+def read_study(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of every study that the options of `add_study_options` ask for.
+
+    Raises:
+        ValueError: An option is out of range.
+    """
+    if options.workers is not None and options.workers < 0:
+        raise ValueError(f"--workers must be a whole number, 0 or more, got {options.workers}.")
+    chosen = given(options, _STUDY)
+    if options.methods is not None:
+        chosen["methods"] = read_names("--methods", options.methods)
+    if options.hidden is not None:
+        chosen["hidden"] = _widths(options.hidden)
+    return chosen
+
+
+def given(options: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """Return the options that were given, by name."""
+    found = {name: getattr(options, name) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def read_settings(options: argparse.Namespace) -> StudySettings:
     """Return the settings that the options ask for.
 
@@ -154,20 +212,12 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
     """
     from policygrad_metrics.study.settings import StudySettings
 
-    if options.workers is not None and options.workers < 0:
-        raise ValueError(f"--workers must be a whole number, 0 or more, got {options.workers}.")
     chosen: dict[str, Any] = dict(QUICK) if options.quick else {}
     if options.suite is not None:
         chosen.update(_suite_settings(options))
-    for name in _AS_THEY_ARE:
-        if getattr(options, name) is not None:
-            chosen[name] = getattr(options, name)
+    chosen |= given(options, _COMPARE) | read_study(options)
     if options.folds is not None and options.seeds is None:
         chosen["seeds"] = options.folds
-    if options.methods is not None:
-        chosen["methods"] = read_names("--methods", options.methods)
-    if options.hidden is not None:
-        chosen["hidden"] = read_widths(options.hidden)
     if options.csv is not None:
         chosen["table"], chosen["data"] = _table(options), ()
     else:
@@ -226,8 +276,7 @@ def _bins(text: str) -> tuple[float, ...] | int:
         ) from None
 
 
-def read_widths(text: str) -> tuple[int, ...]:
-    """Return the widths of hidden layers; "none" is none."""
+def _widths(text: str) -> tuple[int, ...]:
     if text == "none":
         return ()
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from policygrad_metrics.study.cases import Cases
-from policygrad_metrics.study.content import published_grids
+from policygrad_metrics.study.content import Extras, published_grids
 from policygrad_metrics.study.grid import Grid
 from policygrad_metrics.study.overall import Overall
 from policygrad_metrics.study.overview import overall_grid
@@ -71,6 +71,7 @@ def compare(
     progress: Progress | None = None,
     workers: int | None = 0,
     executor: Executor | None = None,
+    extras: Extras | None = None,
 ) -> Study:
     """Train what is missing, and report.
 
@@ -86,6 +87,7 @@ def compare(
         executor: Trains instead, such as that of `study.workers.cluster`; `workers` is then how
             many jobs it is given at a time, None or 0 for all. Its processes need nothing but this
             package.
+        extras: What the reports say of such data beside the usual.
 
     Raises:
         StudyError: The directory is in use, cannot be written, or was made with other settings; a
@@ -95,7 +97,10 @@ def compare(
     ran = tuple(dict.fromkeys(job.method.name for job in jobs))
     settings = dataclasses.replace(settings, methods=ran)
     record = settings_record(settings, jobs)
-    with RunStore.open(directory, record, resume=resume) as store:
+    if extras is not None:
+        record |= {"title": extras.title, "protocol": [*extras.protocol]}
+    keeps = settings.keeps_predictions
+    with RunStore.open(directory, record, resume=resume, predictions=keeps) as store:
         if store.repaired:
             progress.say(f"a torn last line of {store.repaired} bytes was removed from the runs.")
         todos = [_todo(job, settings, store, 1 / len(jobs)) for job in jobs]
@@ -104,9 +109,9 @@ def compare(
         for run in _train(todos, settings, progress, workers, executor):
             store.append(run)
         keys = {(job.dataset.name, job.method.name) for job in jobs}
-        runs = tuple(run for run in store.runs.values() if (run.data, run.method) in keys)
+        runs = tuple(run for run in store.runs.values() if run.key[:2] in keys)
         results = sum_up(record, runs)
-        html, markdown = write_reports(directory, record, runs, results)
+        html, markdown = write_reports(directory, record, runs, results, extras)
     more = (*published_grids(record, results.tables), *map(overall_grid, results.overall))
     return Study(directory, results.tables, runs, record, html, markdown, results.overall, more)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from policygrad_metrics.study.content import chosen_data, content, summaries
+from policygrad_metrics.study.content import Extras, chosen_data, content, summaries
 from policygrad_metrics.study.markdown import OVERALL, render_markdown
 from policygrad_metrics.study.overall import Overall, all_overall
 from policygrad_metrics.study.overview import ranks_name
@@ -49,6 +49,7 @@ def write_reports(
     settings: Mapping[str, Any],
     runs: Sequence[Run],
     results: Results | None = None,
+    extras: Extras | None = None,
 ) -> tuple[Path, Path]:
     """Write `report.html`, `report.md` and the pictures; return the paths of the two reports.
 
@@ -57,6 +58,7 @@ def write_reports(
         settings: What `settings.json` holds.
         runs: All runs.
         results: What `sum_up` gives, if it is known already.
+        extras: What is said beside the usual.
 
     Raises:
         StudyError: The disk is full or the directory cannot be written.
@@ -68,12 +70,19 @@ def write_reports(
         )
         for summary, (_, about) in zip(results.tables, chosen_data(settings), strict=True)
     }
+    more = {}
+    for summary in results.tables if extras else ():
+        more[summary.data] = extras.tables(summary, runs)
+        own = extras.pictures(summary, runs)
+        names = {one.name for one in own}
+        usual = [one for one in pictures[summary.data] if one.name not in names]
+        pictures[summary.data] = [*own, *usual]
     pictures[OVERALL] = [
         picture(ranks_name(found), _rank_words(found), draw_ranks(found))
         for found in results.overall
         if found.critical is not None
     ]
-    shown = content(settings, results.tables, results.overall)
+    shown = content(settings, results.tables, results.overall, more)
     return write_pages(directory, shown, pictures)
 
 
