@@ -123,8 +123,7 @@ def test_refitting_changes_what_is_forecast_and_not_what_was_chosen(done, file, 
         assert (run.best_epoch, run.decision) == (once.best_epoch, once.decision)
         assert run.steps > once.steps
         chances = [
-            predictions.load(predictions.path_of(folder, run.key)).chances
-            for folder in (done, out)
+            predictions.load(predictions.path_of(folder, run.key)).chances for folder in (done, out)
         ]
         assert np.abs(chances[0] - chances[1]).max() > 1e-3
     text = (out / "report.md").read_text()

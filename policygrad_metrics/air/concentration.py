@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.air import ForecastTask
+from policygrad_metrics.air.cases import task_of
 from policygrad_metrics.data import Prepared
 from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY, PolicyGradientLoss
 from policygrad_metrics.losses.surrogate import SurrogateLoss
@@ -190,7 +191,7 @@ def concentration_head(record: ConcentrationMethod, job: Job, settings: StudySet
         job: A job whose cases are `ForecastCases`.
         settings: Width of the network and the like.
     """
-    task = job.cases.task
+    task = task_of(job)
     policy = concentration_policy(task, record)
     start = np.zeros(len(task.hours), np.float32)
     if task.horizon:
@@ -210,7 +211,7 @@ def concentration_head(record: ConcentrationMethod, job: Job, settings: StudySet
             y_valid = task.concentration[task.parts.valid]
             reads = with_measured_noise(policy, one.valid_outputs, y_valid)
         valid, test = (
-            probabilities(reads.logits(outputs), "ordinal")
+            probabilities(reads.logits(outputs).numpy(), "ordinal")
             for outputs in (one.valid_outputs, one.test_outputs)
         )
         return Outcome(valid, test, np.maximum(reads.location(one.test_outputs).numpy(), 0.0))

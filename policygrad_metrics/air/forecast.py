@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from policygrad_metrics.air import ForecastTask
-from policygrad_metrics.air.cases import ForecastCases
+from policygrad_metrics.air.cases import ForecastCases, task_of
 from policygrad_metrics.air.content import forecast_grids, protocol
 from policygrad_metrics.air.forecasters import MENU, forecaster_names
 from policygrad_metrics.air.plots import draw_forecasts
@@ -47,7 +47,7 @@ def forecast(settings: StudySettings, jobs: Sequence[Job], directory: Path, **ho
         directory: Where to write.
         how: As for `study.compare.compare`, and its errors.
     """
-    task = jobs[0].cases.task
+    task = task_of(jobs[0])
     extras = Extras(
         title=f"Forecasts of {task.dataset.title}, {task.dataset.name}",
         protocol=protocol(refit=settings.refit),

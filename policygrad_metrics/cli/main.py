@@ -154,8 +154,8 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _aqi(options: argparse.Namespace) -> int:
     with bad_input():
-        settings = cli_aqi.read_settings(options)
-        task = settings.table.task()
+        settings, station = cli_aqi.read_settings(options)
+        task = station.task()
 
     def prepare() -> tuple[Any, Any]:
         from policygrad_metrics.air.forecast import forecast, plan

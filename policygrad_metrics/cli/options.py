@@ -6,7 +6,7 @@ Nothing heavy is imported before the settings are made.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,10 +48,66 @@ QUICK_SUITE: dict[str, Any] = {
 }
 
 
+#: An option's name, type, placeholder and help.
+Row = tuple[str, Any, str, str]
+_DATA: tuple[Row, ...] = (
+    ("--data", str, "NAMES", "data sets, see policygrad datasets; name:reward for another reward "
+     "than the set's own (default: digits_rare and the synthetic series pm25)"),
+    ("--suite", str, "NAME", "standard: 11 data sets, 24 with the files of --data-dir, each with "
+     "the reward it is made for; published: three sets, linear, 10 folds, published figures beside "
+     "ours"),
+    ("--data-dir", str, "FOLDER", "where the data sets are that are read from files"),
+    ("--csv", str, "FILE", "a table of your own, .csv or .csv.gz"),
+    ("--target", str, "COLUMN", "its column to predict; several, a,b, for 0/1 labels"),
+    ("--bins", str, "ENDS", "cut a numeric target into levels at these upper ends, 35,75,115, or "
+     "into N quantiles with quantiles:N (ends below zero: --bins=-5,0,5)"),
+    ("--horizon", int, "N", "of a series: its label is known up to N rows before; adds persistence "
+     "to the methods"),
+    ("--drop", str, "COLUMNS", "columns to leave out, a,b"),
+    ("--positive", str, "LABEL", "the positive one of two classes"),
+)  # fmt: skip
+#: Of every study: what is trained, how, and where.
+_TRAINING: tuple[Row, ...] = (
+    ("--seeds", int, "N", "runs of each method (default: 5)"),
+    ("--seed", int, "S", "the first seed (default: 0)"),
+    ("--trials", int, "N", "hyper-parameter settings that each method tries, its defaults first; "
+     "the validation part chooses (default: 1)"),
+    ("--epochs", int, "N", "epochs of every network (default: at least 40, and enough for 600 "
+     "steps)"),
+    ("--batch-size", int, "B", "rows per step (default: 256)"),
+    ("--hidden", str, "WIDTHS", "hidden layers, 64,64 (default), or none"),
+    ("--learning-rate", float, "RATE", "of Adam (default: 0.001)"),
+    ("--workers", int, "N", "processes to train in, 0 for this one alone (default: as many as "
+     "there are cores, if there is much to do)"),
+    ("--scheduler", str, "ADDRESS", "train on the Dask cluster of this scheduler, tcp://HOST:8786; "
+     "--workers is then how many jobs it gets at a time (default: all)"),
+)  # fmt: skip
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a comparison to a parser."""
-    _add_data_options(parser.add_argument_group("data"))
-    _add_run_options(parser.add_argument_group("training"))
+    data = parser.add_argument_group("data")
+    add_rows(data, _DATA)
+    data.add_argument(
+        "--time-split",
+        metavar="COLUMN",
+        nargs="?",
+        const=True,
+        default=False,
+        help="the rows are a series: train on the first, test on the last; sort by COLUMN, if "
+        "given",
+    )
+    training = parser.add_argument_group("training")
+    add_training_options(training, dropout="0")
+    add_rows(training, [
+        ("--methods", str, "NAMES", "a,b, or principal (default), or all; see policygrad methods"),
+        ("--reward", str, "NAME", "reward for all data sets (default: each set's own)"),
+        ("--folds", int, "K", "cross-validate: a run for each fold, --seeds a multiple of K "
+         "(default: a random split for each seed)"),
+    ])  # fmt: skip
+    training.add_argument(
+        "--quick", action="store_true", help="a first look: fewer seeds and methods"
+    )
     output = parser.add_argument_group("output")
     add_output_options(output)
     output.add_argument(
@@ -61,109 +117,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_data_options(group: Any) -> None:
-    group.add_argument("--data", metavar="NAMES", help="data sets, see policygrad datasets; "
-                       "name:reward for another reward than the set's own (default: digits_rare "
-                       "and the synthetic series pm25)")  # fmt: skip
-    group.add_argument("--suite", metavar="NAME", help="standard: 11 data sets, 24 with the files "
-                       "of --data-dir, each with the reward it is made for; published: three sets, "
-                       "linear, 10 folds, published figures beside ours")  # fmt: skip
-    group.add_argument(
-        "--data-dir", metavar="FOLDER", help="where the data sets are that are read from files"
-    )
-    group.add_argument("--csv", metavar="FILE", help="a table of your own, .csv or .csv.gz")
-    group.add_argument(
-        "--target", metavar="COLUMN", help="its column to predict; several, a,b, for 0/1 labels"
-    )
-    group.add_argument(
-        "--bins",
-        metavar="ENDS",
-        help="cut a numeric target into levels at these upper ends, 35,75,115, or into N "
-        "quantiles with quantiles:N (ends below zero: --bins=-5,0,5)",
-    )
-    group.add_argument(
-        "--time-split",
-        metavar="COLUMN",
-        nargs="?",
-        const=True,
-        default=False,
-        help="the rows are a series: train on the first, test on the last; sort by COLUMN, if "
-        "given",
-    )
-    group.add_argument(
-        "--horizon", type=int, metavar="N", help="of a series: its label is known up to N rows "
-        "before; adds persistence to the methods"
-    )  # fmt: skip
-    group.add_argument("--drop", metavar="COLUMNS", help="columns to leave out, a,b")
-    group.add_argument("--positive", metavar="LABEL", help="the positive one of two classes")
+def add_rows(group: Any, rows: Iterable[Row]) -> None:
+    """Add options to a group of a parser."""
+    for name, kind, placeholder, text in rows:
+        group.add_argument(name, type=kind, metavar=placeholder, help=text)
 
 
-def _add_run_options(group: Any) -> None:
-    add_study_options(
-        group,
-        methods="a,b, or principal (default), or all; see policygrad methods",
-        reward="reward for all data sets (default: each set's own)",
-        dropout=0,
-    )
+def add_training_options(group: Any, dropout: str) -> None:
+    """Add the options of every study but methods and reward, with the default of `--dropout`."""
+    text = f"of the hidden units, while training (default: {dropout})"
+    add_rows(group, [*_TRAINING, ("--dropout", float, "SHARE", text)])
     group.add_argument(
-        "--folds", type=int, metavar="K", help="cross-validate: a run for each fold, --seeds a "
-        "multiple of K (default: a random split for each seed)"
-    )  # fmt: skip
-    group.add_argument("--quick", action="store_true", help="a first look: fewer seeds and methods")
-
-
-def add_study_options(group: Any, *, methods: str, reward: str, dropout: float) -> None:
-    """Add the options of every study: what is trained, how, and where.
-
-    Args:
-        group: Of a parser.
-        methods: The help of `--methods`.
-        reward: That of `--reward`.
-        dropout: The default of `--dropout`.
-    """
-    whole = {"type": int}
-    for name, options in {
-        "--methods": {"metavar": "NAMES", "help": methods},
-        "--reward": {"metavar": "NAME", "help": reward},
-        "--seeds": {**whole, "metavar": "N", "help": "runs of each method (default: 5)"},
-        "--seed": {**whole, "metavar": "S", "help": "the first seed (default: 0)"},
-        "--trials": {
-            **whole,
-            "metavar": "N",
-            "help": "hyper-parameter settings that each method tries, its defaults first; the "
-            "validation part chooses (default: 1)",
-        },
-        "--epochs": {
-            **whole,
-            "metavar": "N",
-            "help": "epochs of every network (default: at least 40, and enough for 600 steps)",
-        },
-        "--batch-size": {**whole, "metavar": "B", "help": "rows per step (default: 256)"},
-        "--hidden": {"metavar": "WIDTHS", "help": "hidden layers, 64,64 (default), or none"},
-        "--learning-rate": {"type": float, "metavar": "RATE", "help": "of Adam (default: 0.001)"},
-        "--dropout": {
-            "type": float,
-            "metavar": "SHARE",
-            "help": f"of the hidden units, while training (default: {dropout})",
-        },
-        "--refit": {
-            "action": argparse.BooleanOptionalAction,
-            "help": "of a series: train every method anew on training and validation part "
-            "together, for the number of epochs that validation chose (default: no)",
-        },
-        "--workers": {
-            **whole,
-            "metavar": "N",
-            "help": "processes to train in, 0 for this one alone (default: as many as there are "
-            "cores, if there is much to do)",
-        },
-        "--scheduler": {
-            "metavar": "ADDRESS",
-            "help": "train on the Dask cluster of this scheduler, tcp://HOST:8786; --workers is "
-            "then how many jobs it gets at a time (default: all)",
-        },
-    }.items():
-        group.add_argument(name, **options)
+        "--refit",
+        action=argparse.BooleanOptionalAction,
+        help="of a series: train every method anew on training and validation part together, for "
+        "the number of epochs that validation chose (default: no)",
+    )
 
 
 def add_output_options(group: Any) -> None:

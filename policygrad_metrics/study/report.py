@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from policygrad_metrics.study.content import Extras, chosen_data, content, summaries
+from policygrad_metrics.study.grid import Grid
 from policygrad_metrics.study.markdown import OVERALL, render_markdown
 from policygrad_metrics.study.overall import Overall, all_overall
 from policygrad_metrics.study.overview import ranks_name
@@ -70,13 +71,13 @@ def write_reports(
         )
         for summary, (_, about) in zip(results.tables, chosen_data(settings), strict=True)
     }
-    more = {}
-    for summary in results.tables if extras else ():
-        more[summary.data] = extras.tables(summary, runs)
-        own = extras.pictures(summary, runs)
-        names = {one.name for one in own}
-        usual = [one for one in pictures[summary.data] if one.name not in names]
-        pictures[summary.data] = [*own, *usual]
+    more: dict[str, Sequence[Grid]] = {}
+    if extras is not None:
+        for summary in results.tables:
+            more[summary.data] = extras.tables(summary, runs)
+            own = {one.name: one for one in extras.pictures(summary, runs)}
+            usual = {one.name: one for one in pictures[summary.data]}
+            pictures[summary.data] = [*(own | (usual | own)).values()]
     pictures[OVERALL] = [
         picture(ranks_name(found), _rank_words(found), draw_ranks(found))
         for found in results.overall
