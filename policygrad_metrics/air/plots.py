@@ -18,7 +18,7 @@ from policygrad_metrics.air.forecasters import PERSISTENCE
 from policygrad_metrics.air.scores import reliability
 from policygrad_metrics.air.station import TITLES
 from policygrad_metrics.air.week import choose_week
-from policygrad_metrics.study.plots import Picture, picture
+from policygrad_metrics.study.plots import Picture, best_and_reference, picture, tuned_confusion
 from policygrad_metrics.study.predictions import Predictions
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.style import DARK, FONT, LIGHT, MIDDLE, STYLE, WIDTH
@@ -41,7 +41,7 @@ def draw_forecasts(task: ForecastTask, summary: Summary, runs: Sequence[Run]) ->
         summary: The study's table.
         runs: All runs, with their predictions.
     """
-    shown = _shown(summary, runs)
+    shown = [row.method for row in best_and_reference(summary, runs)]
     if not shown:
         return []
     by_method = {method: _predictions(runs, method) for method in shown}
@@ -57,7 +57,7 @@ def draw_forecasts(task: ForecastTask, summary: Summary, runs: Sequence[Run]) ->
             "confusion",
             f"Test confusion of {names}, decisions tuned, all runs added up; each row sums to one "
             "in shade, in the colour of the level forecast.",
-            draw_confusions(task, {m: _confusion(runs, m) for m in by_method}),
+            draw_confusions(task, {m: tuned_confusion(runs, m) for m in by_method}),
         ),
         picture(
             "week",
@@ -75,23 +75,8 @@ def draw_forecasts(task: ForecastTask, summary: Summary, runs: Sequence[Run]) ->
     ]
 
 
-def _of(run: Run, method: str) -> bool:
-    return run.method == method and not run.diverged
-
-
 def _predictions(runs: Sequence[Run], method: str) -> list[Predictions]:
-    return [run.predictions for run in runs if _of(run, method) and run.predictions is not None]
-
-
-def _shown(summary: Summary, runs: Sequence[Run]) -> list[str]:
-    """The best method of the table and the reference; the next best where they are one."""
-    finished = [row.method for row in summary.rows if any(_of(run, row.method) for run in runs)]
-    chosen = finished[:1] + [name for name in finished[1:] if name == summary.reference]
-    return chosen if len(chosen) > 1 else finished[:2]
-
-
-def _confusion(runs: Sequence[Run], method: str) -> np.ndarray:
-    return np.sum([np.asarray(run.confusion_tuned) for run in runs if _of(run, method)], axis=0)
+    return [run.predictions for run in runs if run.method == method and run.predictions is not None]
 
 
 def draw_confusions(task: ForecastTask, matrices: dict[str, np.ndarray]) -> Figure:

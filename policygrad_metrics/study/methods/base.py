@@ -215,7 +215,9 @@ class Method:
 
     def __post_init__(self) -> None:
         if [self.build, self.predictor, self.head].count(None) != 2:
-            raise ValueError(f"method {self.name!r} must have either build=, predictor= or head=.")
+            raise ValueError(
+                f"method {self.name!r} must have either build= or predictor=, or a head=."
+            )
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if getattr(import_module(self.table), "METHODS", {}).get(self.name) is self:
