@@ -2,16 +2,21 @@
 
 import dataclasses
 import json
+import pickle
 
 import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedKFold
 from study_cases import run_command
 
+from policygrad_metrics.air.forecasters import METHODS as FORECASTERS
 from policygrad_metrics.data import load
 from policygrad_metrics.decision import DecisionTuner
+from policygrad_metrics.study import predictions
 from policygrad_metrics.study.cases import Cases, split_of
+from policygrad_metrics.study.compare import compare
 from policygrad_metrics.study.evaluate import Outcome, Scorer, evaluate_trials
+from policygrad_metrics.study.methods import METHODS
 from policygrad_metrics.study.plan import plan
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.suites import MOST_NUMBERS, load_word, thinned, words_of
@@ -157,3 +162,37 @@ def test_a_process_of_its_own_gives_the_same_runs(tmp_path):
         runs.append([{**line, "seconds": 0} for line in lines])
     assert runs[0] == runs[1]
     assert len(runs[0]) == 4
+
+
+@pytest.mark.parametrize("table", [METHODS, FORECASTERS])
+def test_every_method_travels_to_other_processes_by_name(table):
+    for method in table.values():
+        assert pickle.loads(pickle.dumps(method)) is method
+    other = dataclasses.replace(table["cross_entropy"], build=dict)
+    assert pickle.loads(pickle.dumps(other)) == other  # as it is, not as the table has it
+
+
+def test_predictions_are_kept_beside_the_runs_of_any_data(tmp_path):
+    asked = StudySettings(
+        data=("iris", "multilabel"), methods=("majority", "logistic_regression"), seeds=2,
+        predictions=True,
+    )  # fmt: skip
+    jobs = plan(asked, asked.datasets())
+    study = compare(asked, jobs, tmp_path)
+    for run in study.runs:
+        found = predictions.load(predictions.path_of(tmp_path, run.key))
+        job = next(job for job in jobs if job.dataset.name == run.data)
+        truth = job.cases[run.seed].y_test
+        assert job.scorer.score(truth, found.plain) == run.plain
+        assert job.scorer.score(truth, found.tuned) == run.tuned
+        assert found.chances.shape == (truth.shape if truth.ndim == 2 else (len(truth), 3))
+    lost = study.runs[3]
+    predictions.path_of(tmp_path, lost.key).unlink()
+    again = compare(asked, jobs, tmp_path)
+    assert {run.key: run.plain for run in again.runs} == {r.key: r.plain for r in study.runs}
+    assert predictions.load(predictions.path_of(tmp_path, lost.key)) is not None
+
+
+def test_training_anew_on_all_that_is_known_is_for_series():
+    with pytest.raises(ValueError, match=r"refit=True is for series; 'iris' is none"):
+        plan(StudySettings(data=("iris",), refit=True), [load("iris")])
