@@ -11,13 +11,14 @@ from air_cases import rows_of, write_plain, write_uci
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score
 from study_cases import refusal
 
-from policygrad_metrics.air import concentration, predictions
-from policygrad_metrics.air import forecast as air_forecast
+from policygrad_metrics.air import concentration
 from policygrad_metrics.air.forecasters import forecaster_names
 from policygrad_metrics.air.scores import best_on_validation, level_metrics, reliability
-from policygrad_metrics.air.settings import AirSettings
+from policygrad_metrics.air.settings import StationFile
 from policygrad_metrics.air.week import choose_week
 from policygrad_metrics.cli import main as cli
+from policygrad_metrics.study import compare as study
+from policygrad_metrics.study import predictions
 from policygrad_metrics.study.records import Run
 
 pytestmark = pytest.mark.slow
@@ -55,14 +56,14 @@ def test_every_run_is_kept_with_its_forecasts(done):
     runs = runs_in(done)
     assert len(runs) == 8
     for run in runs:
-        found = predictions.load(predictions.path_of(done, run.method, run.seed))
+        found = predictions.load(predictions.path_of(done, run.key))
         confusion = np.array(run.confusion_plain)
         N = len(found.plain)
         assert confusion.sum() == N
         np.testing.assert_array_equal(confusion.sum(axis=0), np.bincount(found.plain, minlength=4))
         np.testing.assert_allclose(found.chances.sum(axis=1), 1.0, atol=1e-5)
         has_value = run.method.startswith(("persistence", "concentration"))
-        assert (found.concentration is not None) == has_value
+        assert (found.values is not None) == has_value
         assert run.plain == pytest.approx(np.trace(confusion) / N)
 
 
@@ -89,18 +90,18 @@ def test_both_reports_say_it_all(done):
 
 def test_the_same_command_goes_on_from_what_is_there(done, file, monkeypatch, capsys):
     trained = []
-    real = air_forecast.train_job
+    real = study.train_job
 
     def counted(job, settings, missing, *rest):
-        trained.append((job.method, tuple(missing)))
+        trained.append((job.method.name, tuple(missing)))
         return real(job, settings, missing, *rest)
 
-    monkeypatch.setattr(air_forecast, "train_job", counted)
+    monkeypatch.setattr(study, "train_job", counted)
     assert cli.main(words(file, done)) == 0
     assert trained == []
     capsys.readouterr()
     before = runs_in(done)
-    predictions.path_of(done, "persistence", 1).write_bytes(b"torn")
+    predictions.path_of(done, (before[0].data, "persistence", 1)).write_bytes(b"torn")
     assert cli.main([*words(file, done), "--json"]) == 0
     assert trained == [("persistence", (1,))]
     assert {run.key: run.plain for run in runs_in(done)} == {r.key: r.plain for r in before}
@@ -122,8 +123,7 @@ def test_refitting_changes_what_is_forecast_and_not_what_was_chosen(done, file, 
         assert (run.best_epoch, run.decision) == (once.best_epoch, once.decision)
         assert run.steps > once.steps
         chances = [
-            predictions.load(predictions.path_of(folder, run.method, run.seed)).chances
-            for folder in (done, out)
+            predictions.load(predictions.path_of(folder, run.key)).chances for folder in (done, out)
         ]
         assert np.abs(chances[0] - chances[1]).max() > 1e-3
     text = (out / "report.md").read_text()
@@ -185,7 +185,7 @@ def test_honest_probabilities_lie_on_the_diagonal():
 
 
 def test_the_week_is_seven_days_of_the_test_part(file):
-    task = AirSettings.of(str(file), {}, scale="korea", horizon=1).task()
+    task = StationFile(str(file), scale="korea", horizon=1).task()
     week = choose_week(task)
     hours = task.hours[task.parts.test][week]
     assert hours[0] >= task.hours[task.parts.test][0]
@@ -216,7 +216,7 @@ def test_persistence_needs_a_last_value():
 
 @pytest.mark.parametrize("name", concentration.METHODS)
 def test_every_loss_of_the_concentration_has_a_gradient(name, file):
-    task = AirSettings.of(str(file), {}, scale="korea", horizon=1).task()
+    task = StationFile(str(file), scale="korea", horizon=1).task()
     method = concentration.METHODS[name]
     policy = concentration.concentration_policy(task, method)
     values = task.concentration[:50].astype(np.float32)
@@ -235,7 +235,7 @@ def test_every_loss_of_the_concentration_has_a_gradient(name, file):
 
 
 def test_the_noise_is_measured_where_a_loss_knows_none(file):
-    task = AirSettings.of(str(file), {}, scale="korea", horizon=1).task()
+    task = StationFile(str(file), scale="korea", horizon=1).task()
     policy = concentration.concentration_policy(task, concentration.METHODS["concentration_mae"])
     values = np.array([10.0, 20.0, 40.0])
     outputs = policy.outputs_at(values).numpy()[:, None] + np.array([[0.1], [-0.1], [0.1]])
@@ -246,7 +246,7 @@ def test_the_noise_is_measured_where_a_loss_knows_none(file):
 
 def test_the_first_forecast_is_the_last_value(file):
     """Fresh networks add next to nothing: they start as persistence."""
-    task = AirSettings.of(str(file), {}, scale="korea", horizon=1).task()
+    task = StationFile(str(file), scale="korea", horizon=1).task()
     network = concentration.ConcentrationNetwork((8,), dropout=0.5)
     method = concentration.METHODS["concentration_likelihood"]
     policy = concentration.concentration_policy(task, method)

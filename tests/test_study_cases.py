@@ -2,23 +2,26 @@
 
 import dataclasses
 import json
-import types
+import pickle
 
 import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedKFold
 from study_cases import run_command
 
+from policygrad_metrics.air.forecasters import METHODS as FORECASTERS
 from policygrad_metrics.data import load
 from policygrad_metrics.decision import DecisionTuner
+from policygrad_metrics.study import predictions
 from policygrad_metrics.study.cases import Cases, split_of
+from policygrad_metrics.study.compare import compare
 from policygrad_metrics.study.evaluate import Outcome, Scorer, evaluate_trials
+from policygrad_metrics.study.methods import METHODS
 from policygrad_metrics.study.plan import plan
-from policygrad_metrics.study.records import StudyError
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.suites import MOST_NUMBERS, load_word, thinned, words_of
 from policygrad_metrics.study.table import part_shares
-from policygrad_metrics.study.workers import Todo, _Process, longest_first
+from policygrad_metrics.study.workers import Todo, longest_first
 
 
 def test_folds_are_those_of_scikit_learn_and_test_every_row_once():
@@ -133,29 +136,6 @@ def test_every_word_of_the_bundled_suites_is_a_data_set_and_large_ones_are_thinn
         words_of("standart", None)
 
 
-@pytest.mark.parametrize(
-    ("code", "told"),
-    [
-        (-9, "was ended by signal 9, as a system does that is short of memory: try --workers 1."),
-        (1, "ended with exit code 1; what it wrote is above."),
-    ],
-)
-def test_a_process_that_ended_is_told_with_the_way_out(code, told):
-    class Ended:
-        def recv(self):
-            raise EOFError
-
-    process = object.__new__(_Process)
-    process.connection = Ended()
-    process._process = types.SimpleNamespace(join=lambda: None, exitcode=code)
-    iris = load("iris")
-    (job,) = plan(StudySettings(data=("iris",), methods=("focal",)), [iris])
-    with pytest.raises(StudyError) as raised:
-        process.take(Todo(job, (0,), 1.0))
-    assert str(raised.value).startswith(f"the process that trained iris: focal {told} Finished")
-    assert raised.value.running
-
-
 def test_what_takes_long_is_begun_first_and_each_data_set_in_one_piece():
     settings = StudySettings(
         data=("iris", "wine", "digits"), methods=("focal", "cross_entropy", "gradient_boosting")
@@ -182,3 +162,37 @@ def test_a_process_of_its_own_gives_the_same_runs(tmp_path):
         runs.append([{**line, "seconds": 0} for line in lines])
     assert runs[0] == runs[1]
     assert len(runs[0]) == 4
+
+
+@pytest.mark.parametrize("table", [METHODS, FORECASTERS])
+def test_every_method_travels_to_other_processes_by_name(table):
+    for method in table.values():
+        assert pickle.loads(pickle.dumps(method)) is method
+    other = dataclasses.replace(table["cross_entropy"], build=dict)
+    assert pickle.loads(pickle.dumps(other)) == other  # as it is, not as the table has it
+
+
+def test_predictions_are_kept_beside_the_runs_of_any_data(tmp_path):
+    asked = StudySettings(
+        data=("iris", "multilabel"), methods=("majority", "logistic_regression"), seeds=2,
+        predictions=True,
+    )  # fmt: skip
+    jobs = plan(asked, asked.datasets())
+    study = compare(asked, jobs, tmp_path)
+    for run in study.runs:
+        found = predictions.load(predictions.path_of(tmp_path, run.key))
+        job = next(job for job in jobs if job.dataset.name == run.data)
+        truth = job.cases[run.seed].y_test
+        assert job.scorer.score(truth, found.plain) == run.plain
+        assert job.scorer.score(truth, found.tuned) == run.tuned
+        assert found.chances.shape == (truth.shape if truth.ndim == 2 else (len(truth), 3))
+    lost = study.runs[3]
+    predictions.path_of(tmp_path, lost.key).unlink()
+    again = compare(asked, jobs, tmp_path)
+    assert {run.key: run.plain for run in again.runs} == {r.key: r.plain for r in study.runs}
+    assert predictions.load(predictions.path_of(tmp_path, lost.key)) is not None
+
+
+def test_training_anew_on_all_that_is_known_is_for_series():
+    with pytest.raises(ValueError, match=r"refit=True is for series; 'iris' is none"):
+        plan(StudySettings(data=("iris",), refit=True), [load("iris")])

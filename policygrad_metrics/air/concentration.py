@@ -17,11 +17,17 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.air import ForecastTask
+from policygrad_metrics.air.cases import task_of
 from policygrad_metrics.data import Prepared
 from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY, PolicyGradientLoss
 from policygrad_metrics.losses.surrogate import SurrogateLoss
 from policygrad_metrics.policies import BinnedRegression
+from policygrad_metrics.study.evaluate import Outcome, probabilities
+from policygrad_metrics.study.plan import Job
+from policygrad_metrics.study.settings import StudySettings
+from policygrad_metrics.study.train import Head
 from policygrad_metrics.surrogates.steps import staircase_steps, tanh_steps
+from policygrad_metrics.training import Trained
 
 #: Scale of the noise of losses that know no noise, while they train: the most probable level is
 #: then the location's own, a hair's breadth from an edge apart.
@@ -177,17 +183,42 @@ def concentration_policy(task: ForecastTask, method: ConcentrationMethod) -> Bin
     )
 
 
-def with_start(task: ForecastTask, arrays: Prepared, policy: BinnedRegression) -> Any:
-    """Return the parts with concentrations as truths and the start of the location as a column."""
+def concentration_head(record: ConcentrationMethod, job: Job, settings: StudySettings) -> Head:
+    """Return what the study trains: a network that learns concentrations from where each was last.
+
+    Args:
+        record: The method.
+        job: A job whose cases are `ForecastCases`.
+        settings: Width of the network and the like.
+    """
+    task = task_of(job)
+    policy = concentration_policy(task, record)
     start = np.zeros(len(task.hours), np.float32)
     if task.horizon:
         start = policy.outputs_at(task.last_known).numpy()
-    parts = {}
-    for name in ("train", "valid", "test"):
-        rows = getattr(task.parts, name)
-        parts[f"x_{name}"] = np.hstack([getattr(arrays, f"x_{name}"), start[rows, None]])
-        parts[f"y_{name}"] = task.concentration[rows]
-    return types.SimpleNamespace(**parts)
+
+    def parts(arrays: Prepared) -> Any:
+        made = {}
+        for name in ("train", "valid", "test"):
+            rows = getattr(task.parts, name)
+            made[f"x_{name}"] = np.hstack([getattr(arrays, f"x_{name}"), start[rows, None]])
+            made[f"y_{name}"] = task.concentration[rows]
+        return types.SimpleNamespace(**made)
+
+    def read(one: Trained) -> Outcome:
+        reads = policy
+        if not record.learns_noise:
+            y_valid = task.concentration[task.parts.valid]
+            reads = with_measured_noise(policy, one.valid_outputs, y_valid)
+        valid, test = (
+            probabilities(reads.logits(outputs).numpy(), "ordinal")
+            for outputs in (one.valid_outputs, one.test_outputs)
+        )
+        return Outcome(valid, test, np.maximum(reads.location(one.test_outputs).numpy(), 0.0))
+
+    loss = record.loss(job.reward, policy)
+    network = ConcentrationNetwork(settings.hidden, settings.dropout)
+    return Head(network, lambda info, hyper: loss, read, parts, policy)
 
 
 def with_measured_noise(

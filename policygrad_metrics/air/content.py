@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable, Sequence
 
 from policygrad_metrics.air import ForecastTask
-from policygrad_metrics.air.predictions import Predictions
 from policygrad_metrics.air.scores import (
     LEVEL_METRICS,
     best_on_validation,
     level_metrics,
     mean_absolute_error,
 )
-from policygrad_metrics.study.content import Grid, Text
+from policygrad_metrics.study.grid import Grid, Text
+from policygrad_metrics.study.plan import TUNED
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.statistics import Interval, mean_interval
 from policygrad_metrics.study.table import COLUMNS, Summary, method_text, score_text
@@ -30,8 +27,7 @@ _PROTOCOL = (
     "concentration, with the same first weights and the same order of the hours for a seed, for "
     "the same number of epochs with Adam; the weights kept are those of the epoch with the best "
     "validation reward.",
-    'Decisions "as they come" are the most probable level; "tuned" ones were chosen on the '
-    "validation part for the same reward.",
+    f'Decisions "as they come" are the most probable level; {TUNED}',
     "The test part was read once, at the end.",
     "± is half the 95 % interval of the mean over the seeds by Student's t: it tells how much the "
     "first weights and the order of the data matter, not how much another year would.",
@@ -43,8 +39,6 @@ _REFIT = (
     "on training and validation part together."
 )
 
-Forecasts = Mapping[tuple[str, int], Predictions]
-
 
 def protocol(*, refit: bool) -> list[str]:
     """Return what the report says of how it was done, a sentence or two a line.
@@ -55,16 +49,26 @@ def protocol(*, refit: bool) -> list[str]:
     return [*_PROTOCOL, *([_REFIT] * refit)]
 
 
-def level_grid(
-    task: ForecastTask, summary: Summary, runs: Sequence[Run], forecasts: Forecasts, column: str
-) -> Grid:
+def forecast_grids(task: ForecastTask, summary: Summary, runs: Sequence[Run]) -> list[Grid]:
+    """Return the tables that a forecast adds to those of a study.
+
+    Args:
+        task: What was forecast.
+        summary: The study's table.
+        runs: All runs, with their predictions.
+    """
+    levels = [level_grid(task, summary, runs, column) for column in COLUMNS]
+    chosen = chosen_grid(task, runs)
+    return [*levels, chosen] if chosen else levels
+
+
+def level_grid(task: ForecastTask, summary: Summary, runs: Sequence[Run], column: str) -> Grid:
     """Return the table of level metrics, a row per method in the summary's order.
 
     Args:
         task: What was forecast.
         summary: The study's table.
-        runs: All runs.
-        forecasts: (method, seed) -> forecasts of the runs that did not diverge.
+        runs: All runs, with their predictions.
         column: "plain" or "tuned".
     """
     truth = task.concentration[task.parts.test]
@@ -80,7 +84,7 @@ def level_grid(
         for name in LEVEL_METRICS:
             cells.append(Text(_over_runs([one[name] for one in metrics], score_text)))
         if with_error:
-            errors = [mean_absolute_error(forecasts[run.method, run.seed], truth) for run in own]
+            errors = [mean_absolute_error(run.predictions, truth) for run in own]
             known = [error for error in errors if error is not None]
             cells.append(Text(_over_runs(known, _concentration_text)))
         rows.append(tuple(cells))
@@ -139,23 +143,3 @@ def _over_runs(values: Sequence[float], text: Callable[[Interval], str]) -> str:
 def _concentration_text(interval: Interval) -> str:
     half = (interval.high - interval.low) / 2
     return f"{interval.estimate:.1f}" + (f" ± {half:.1f}" if half > 0 else "")
-
-
-def describe(task: ForecastTask, epochs: int, reward: str, fingerprint: str) -> dict[str, Any]:
-    """Return what `study.content` needs to know of the data."""
-    dataset, parts = task.dataset, task.parts
-    counts = np.bincount(dataset.y, minlength=len(dataset.class_names))
-    return {
-        "title": dataset.title,
-        "task": dataset.task,
-        "reward": reward,
-        "rows": len(dataset),
-        "features": len(dataset.numeric_names) + len(dataset.categorical_names),
-        "class_names": list(dataset.class_names),
-        "counts": counts.tolist(),
-        "parts": [len(parts.train), len(parts.valid), len(parts.test)],
-        "epochs": epochs,
-        "time_ordered": True,
-        "notes": list(dataset.notes),
-        "fingerprint": fingerprint,
-    }

@@ -14,13 +14,12 @@ from matplotlib.patches import Rectangle
 
 from policygrad_metrics import aqi
 from policygrad_metrics.air import ForecastTask
-from policygrad_metrics.air.content import Forecasts
 from policygrad_metrics.air.forecasters import PERSISTENCE
-from policygrad_metrics.air.predictions import Predictions
 from policygrad_metrics.air.scores import reliability
 from policygrad_metrics.air.station import TITLES
 from policygrad_metrics.air.week import choose_week
-from policygrad_metrics.study.plots import Picture, picture
+from policygrad_metrics.study.plots import Picture, best_and_reference, picture, tuned_confusion
+from policygrad_metrics.study.predictions import Predictions
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.style import DARK, FONT, LIGHT, MIDDLE, STYLE, WIDTH
 from policygrad_metrics.study.table import Summary
@@ -34,37 +33,31 @@ _STRIP = 0.42
 _LINES = (("--", DARK), (":", MIDDLE), ("-.", "#50565c"))
 
 
-def draw_forecasts(
-    task: ForecastTask, summary: Summary, runs: Sequence[Run], forecasts: Forecasts
-) -> list[Picture]:
+def draw_forecasts(task: ForecastTask, summary: Summary, runs: Sequence[Run]) -> list[Picture]:
     """Return the pictures that a forecast adds to those of a study.
 
     Args:
         task: What was forecast.
         summary: The study's table.
-        runs: All runs.
-        forecasts: (method, seed) -> forecasts.
+        runs: All runs, with their predictions.
     """
-    shown = _shown(summary, runs)
+    shown = [row.method for row in best_and_reference(summary, runs)]
     if not shown:
         return []
-    by_method = {
-        method: [forecasts[run.method, run.seed] for run in runs if _of(run, method)]
-        for method in shown
-    }
+    by_method = {method: _predictions(runs, method) for method in shown}
     week = choose_week(task)
     title = TITLES[task.pollutant]
     names = " and ".join(name.replace("_", " ") for name in by_method)
     lines = dict(by_method)
     if PERSISTENCE not in lines:
-        first = [forecasts[r.method, r.seed] for r in runs if _of(r, PERSISTENCE)]
-        lines = {**lines, PERSISTENCE: first} if first else lines
+        persistence = _predictions(runs, PERSISTENCE)
+        lines = {**lines, PERSISTENCE: persistence} if persistence else lines
     return [
         picture(
             "confusion",
             f"Test confusion of {names}, decisions tuned, all runs added up; each row sums to one "
             "in shade, in the colour of the level forecast.",
-            draw_confusions(task, {m: _confusion(runs, m) for m in by_method}),
+            draw_confusions(task, {m: tuned_confusion(runs, m) for m in by_method}),
         ),
         picture(
             "week",
@@ -82,19 +75,8 @@ def draw_forecasts(
     ]
 
 
-def _of(run: Run, method: str) -> bool:
-    return run.method == method and not run.diverged
-
-
-def _shown(summary: Summary, runs: Sequence[Run]) -> list[str]:
-    """The best method of the table and the reference; the next best where they are one."""
-    finished = [row.method for row in summary.rows if any(_of(run, row.method) for run in runs)]
-    chosen = finished[:1] + [name for name in finished[1:] if name == summary.reference]
-    return chosen if len(chosen) > 1 else finished[:2]
-
-
-def _confusion(runs: Sequence[Run], method: str) -> np.ndarray:
-    return np.sum([np.asarray(run.confusion_tuned) for run in runs if _of(run, method)], axis=0)
+def _predictions(runs: Sequence[Run], method: str) -> list[Predictions]:
+    return [run.predictions for run in runs if run.method == method and run.predictions is not None]
 
 
 def draw_confusions(task: ForecastTask, matrices: dict[str, np.ndarray]) -> Figure:
@@ -169,7 +151,7 @@ def draw_week(task: ForecastTask, forecasts: dict[str, Predictions], week: np.nd
         )
         _bands(top, task, values)
         for method, style in zip(forecasts, _LINES, strict=False):
-            predicted = forecasts[method].concentration
+            predicted = forecasts[method].values
             if predicted is not None and method != PERSISTENCE:
                 line, colour = style
                 name = method.replace("_", " ")

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from policygrad_metrics.air.predictions import Predictions
 from policygrad_metrics.rewards import get_reward
+from policygrad_metrics.study.predictions import Predictions
 from policygrad_metrics.study.records import Run
 
 #: Heading -> the reward, and the sign that turns it into what the heading says.
@@ -47,11 +47,11 @@ def level_metrics(confusion: Sequence[Sequence[int]]) -> dict[str, float]:
     }
 
 
-def mean_absolute_error(predictions: Predictions, concentration: np.ndarray) -> float | None:
+def mean_absolute_error(predictions: Predictions | None, concentration: np.ndarray) -> float | None:
     """Return that of the concentration, in its unit; None of a method without one."""
-    if predictions.concentration is None:
+    if predictions is None or predictions.values is None:
         return None
-    return float(np.abs(predictions.concentration - concentration).mean())
+    return float(np.abs(predictions.values - concentration).mean())
 
 
 def reliability(

@@ -76,33 +76,10 @@ def forecast_task(
             out of range, dates that leave a part empty, or no feature.
     """
     column = aqi.get_scale(scale).column(station.pollutant)
-    whole = isinstance(horizon, int) and not isinstance(horizon, bool)
-    if not whole or not 0 <= horizon <= MOST_HORIZON:
-        raise ValueError(
-            f"horizon must be a whole number of hours from 0 to {MOST_HORIZON}, got {horizon!r}."
-        )
+    _check_horizon(station, horizon)
     values = convert_unit(station.concentration, station.unit, column.unit)
     features = make_features(dataclasses.replace(station, concentration=values), horizon)
-    if not horizon and not station.weather and not station.texts:
-        raise ValueError(
-            "horizon=0 tells the level from the weather, but the file has no weather column; give "
-            "a horizon of 1 hour or more."
-        )
-    known = ~np.isnan(values)
-    notes = list(station.notes)
-    if horizon:
-        stale = known & np.isnan(features.last_known)
-        known &= ~stale
-        if stale.any():
-            notes.append(
-                f"{int(stale.sum())} hours are left out: when they are forecast, no value of the "
-                f"{MOST_AGE} hours before is known."
-            )
-    rows = np.flatnonzero(known)
-    if len(rows) < 10:
-        raise ValueError(
-            f"only {len(rows)} hours can be forecast {horizon} hours ahead; at least 10 are needed."
-        )
+    rows, notes = _rows(values, features.last_known, horizon)
     levels = aqi.level(values[rows], scale, station.pollutant).astype(np.int64)
     names = aqi.names(scale, station.pollutant)
     if levels.min() == levels.max():
@@ -112,19 +89,12 @@ def forecast_task(
         )
     hours = station.hours[rows]
     parts = _parts(hours, valid_from, test_from)
-    notes += [_known_when(horizon), *_absent(levels, names, parts)]
-    if column.averaging != "1 h":
-        notes.append(
-            f"the scale's bands are meant for means of {column.averaging}; on hourly values they "
-            "serve as labels only."
-        )
-    title = TITLES[station.pollutant]
+    notes = [*station.notes, *notes, _known_when(horizon), *_absent(levels, names, parts)]
+    notes += _averaged(column.averaging)
+    ahead = f"{horizon} hour{'s' * (horizon > 1)} ahead" if horizon else "from weather and calendar"
     dataset = Dataset(
         name=station.name,
-        title=f"{title} levels of {scale}, "
-        + (
-            f"{horizon} hour{'s' * (horizon > 1)} ahead" if horizon else "from weather and calendar"
-        ),
+        title=f"{TITLES[station.pollutant]} levels of {scale}, {ahead}",
         numeric=features.numeric[rows],
         categorical=features.categorical[rows],
         numeric_names=features.numeric_names,
@@ -136,17 +106,51 @@ def forecast_task(
         time_ordered=True,
         notes=tuple(notes),
     )
+    last = features.last_known[rows]
     return ForecastTask(
-        dataset=dataset,
-        parts=parts,
-        hours=hours,
-        concentration=values[rows],
-        last_known=features.last_known[rows],
-        scale=scale,
-        pollutant=station.pollutant,
-        unit=column.unit,
-        horizon=horizon,
+        dataset, parts, hours, values[rows], last, scale, station.pollutant, column.unit, horizon
     )
+
+
+def _check_horizon(station: Station, horizon: int) -> None:
+    whole = isinstance(horizon, int) and not isinstance(horizon, bool)
+    if not whole or not 0 <= horizon <= MOST_HORIZON:
+        raise ValueError(
+            f"horizon must be a whole number of hours from 0 to {MOST_HORIZON}, got {horizon!r}."
+        )
+    if not horizon and not station.weather and not station.texts:
+        raise ValueError(
+            "horizon=0 tells the level from the weather, but the file has no weather column; give "
+            "a horizon of 1 hour or more."
+        )
+
+
+def _rows(values: np.ndarray, last_known: np.ndarray, horizon: int) -> tuple[np.ndarray, list[str]]:
+    """The hours that can be forecast, and how many more are known but cannot."""
+    known, notes = ~np.isnan(values), []
+    if horizon:
+        stale = known & np.isnan(last_known)
+        known &= ~stale
+        if stale.any():
+            notes.append(
+                f"{int(stale.sum())} hours are left out: when they are forecast, no value of the "
+                f"{MOST_AGE} hours before is known."
+            )
+    rows = np.flatnonzero(known)
+    if len(rows) < 10:
+        raise ValueError(
+            f"only {len(rows)} hours can be forecast {horizon} hours ahead; at least 10 are needed."
+        )
+    return rows, notes
+
+
+def _averaged(period: str) -> list[str]:
+    if period == "1 h":
+        return []
+    return [
+        f"the scale's bands are meant for means of {period}; on hourly values they serve as labels "
+        "only."
+    ]
 
 
 def _known_when(horizon: int) -> str:

@@ -8,13 +8,14 @@ with 130.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import difflib
 import json
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -142,49 +143,83 @@ def _compare(options: argparse.Namespace) -> int:
     with bad_input():
         settings = read_settings(options)
         datasets = settings.datasets()
-    notes = _say_about(datasets)
-    _start_tensorflow(notes)
-    with quiet_start():
-        from policygrad_metrics.study import compare as study
-    from policygrad_metrics.study.settings import directory_name
 
-    with bad_input():
-        jobs = study.plan(settings, datasets)
-    directory = Path(options.out or Path(_OUT, directory_name(settings, datasets)))
-    return _finish(
-        options,
-        notes,
-        lambda progress: study.compare(
-            settings,
-            jobs,
-            directory,
-            resume=options.resume,
-            progress=progress,
-            workers=options.workers,
-        ),
-    )
+    def prepare() -> tuple[Any, Any]:
+        from policygrad_metrics.study.compare import compare, plan
+
+        return lambda: plan(settings, datasets), compare
+
+    return _train(options, settings, datasets, prepare)
 
 
 def _aqi(options: argparse.Namespace) -> int:
     with bad_input():
-        settings = cli_aqi.read_settings(options)
-        task = settings.task()
-    notes = _say_about([task.dataset])
+        settings, station = cli_aqi.read_settings(options)
+        task = station.task()
+
+    def prepare() -> tuple[Any, Any]:
+        from policygrad_metrics.air.forecast import forecast, plan
+
+        return lambda: plan(settings, task), forecast
+
+    return _train(options, settings, [task.dataset], prepare)
+
+
+def _train(
+    options: argparse.Namespace,
+    settings: Any,
+    datasets: Sequence[Any],
+    prepare: Callable[[], tuple[Any, Any]],
+) -> int:
+    """Run a study, print its tables and say where its reports are.
+
+    Args:
+        options: Where to write, how to train.
+        settings: What was asked.
+        datasets: The data.
+        prepare: Imports what is heavy and returns `plan()`, and `study(settings, jobs, ...)`.
+    """
+    from policygrad_metrics.study.progress import showing
+    from policygrad_metrics.study.records import StudyError
+    from policygrad_metrics.study.settings import directory_name
+
+    notes = _say_about(datasets)
     _start_tensorflow(notes)
     with quiet_start():
-        from policygrad_metrics.air import forecast
-    from policygrad_metrics.air.settings import directory_name
-
+        plan, study = prepare()
     with bad_input():
-        jobs = forecast.plan(settings, task)
-    directory = Path(options.out or Path(_OUT, directory_name(settings, task)))
-    return _finish(
-        options,
-        notes,
-        lambda progress: forecast.forecast(
-            settings, jobs, directory, resume=options.resume, progress=progress
-        ),
-    )
+        jobs = plan()
+    directory = Path(options.out or Path(_OUT, directory_name(settings, datasets)))
+    try:
+        with _executor(options) as executor, showing(notes) as progress:
+            done = study(
+                settings,
+                jobs,
+                directory,
+                resume=options.resume,
+                progress=progress,
+                workers=options.workers,
+                executor=executor,
+            )
+    except StudyError as error:
+        print(f"policygrad: {error}", file=sys.stderr)
+        return 1 if error.running else 2
+    _print_study(done, as_json=options.json)
+    notes.print(f"{done.html}\n{done.markdown}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+@contextlib.contextmanager
+def _executor(options: argparse.Namespace) -> Iterator[Any]:
+    """The cluster that was asked for, or None."""
+    with contextlib.ExitStack() as stack:
+        executor = None
+        if options.scheduler is not None:
+            from policygrad_metrics.study.workers import cluster
+
+            with bad_input():
+                executor = stack.enter_context(cluster(options.scheduler))
+        yield executor
 
 
 def _say_about(datasets: Sequence[Any]) -> Any:
@@ -208,22 +243,6 @@ def _start_tensorflow(notes: Any) -> None:
     if notes.is_terminal:
         notes.print("starting TensorFlow", end="\r")
     start_tensorflow()
-
-
-def _finish(options: argparse.Namespace, notes: Any, study: Callable[[Any], Any]) -> int:
-    """Run a study, print its tables and say where its reports are."""
-    from policygrad_metrics.study.progress import showing
-    from policygrad_metrics.study.records import StudyError
-
-    try:
-        with showing(notes) as progress:
-            done = study(progress)
-    except StudyError as error:
-        print(f"policygrad: {error}", file=sys.stderr)
-        return 1 if error.running else 2
-    _print_study(done, as_json=options.json)
-    notes.print(f"{done.html}\n{done.markdown}", markup=False, highlight=False, soft_wrap=True)
-    return 0
 
 
 def _about(dataset: Any) -> str:

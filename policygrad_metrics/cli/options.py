@@ -6,6 +6,7 @@ Nothing heavy is imported before the settings are made.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,19 +25,20 @@ QUICK: dict[str, Any] = {
 }
 
 
-#: Options that are settings of the same name.
-_AS_THEY_ARE = (
-    "suite",
-    "data_dir",
+#: Options that are settings of the same name, of every study.
+_STUDY = (
     "reward",
     "seeds",
     "seed",
-    "folds",
     "trials",
     "epochs",
     "batch_size",
     "learning_rate",
+    "dropout",
+    "refit",
 )
+#: And of a comparison.
+_COMPARE = ("suite", "data_dir", "folds", "predictions")
 
 
 #: And with a suite, where there is much to look at.
@@ -46,34 +48,47 @@ QUICK_SUITE: dict[str, Any] = {
 }
 
 
+#: An option's name, type, placeholder and help.
+Row = tuple[str, Any, str, str]
+_DATA: tuple[Row, ...] = (
+    ("--data", str, "NAMES", "data sets, see policygrad datasets; name:reward for another reward "
+     "than the set's own (default: digits_rare and the synthetic series pm25)"),
+    ("--suite", str, "NAME", "standard: 11 data sets, 24 with the files of --data-dir, each with "
+     "the reward it is made for; published: three sets, linear, 10 folds, published figures beside "
+     "ours"),
+    ("--data-dir", str, "FOLDER", "where the data sets are that are read from files"),
+    ("--csv", str, "FILE", "a table of your own, .csv or .csv.gz"),
+    ("--target", str, "COLUMN", "its column to predict; several, a,b, for 0/1 labels"),
+    ("--bins", str, "ENDS", "cut a numeric target into levels at these upper ends, 35,75,115, or "
+     "into N quantiles with quantiles:N (ends below zero: --bins=-5,0,5)"),
+    ("--horizon", int, "N", "of a series: its label is known up to N rows before; adds persistence "
+     "to the methods"),
+    ("--drop", str, "COLUMNS", "columns to leave out, a,b"),
+    ("--positive", str, "LABEL", "the positive one of two classes"),
+)  # fmt: skip
+#: Of every study: what is trained, how, and where.
+_TRAINING: tuple[Row, ...] = (
+    ("--seeds", int, "N", "runs of each method (default: 5)"),
+    ("--seed", int, "S", "the first seed (default: 0)"),
+    ("--trials", int, "N", "hyper-parameter settings that each method tries, its defaults first; "
+     "the validation part chooses (default: 1)"),
+    ("--epochs", int, "N", "epochs of every network (default: at least 40, and enough for 600 "
+     "steps)"),
+    ("--batch-size", int, "B", "rows per step (default: 256)"),
+    ("--hidden", str, "WIDTHS", "hidden layers, 64,64 (default), or none"),
+    ("--learning-rate", float, "RATE", "of Adam (default: 0.001)"),
+    ("--workers", int, "N", "processes to train in, 0 for this one alone (default: as many as "
+     "there are cores, if there is much to do)"),
+    ("--scheduler", str, "ADDRESS", "train on the Dask cluster of this scheduler, tcp://HOST:8786; "
+     "--workers is then how many jobs it gets at a time (default: all)"),
+)  # fmt: skip
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a comparison to a parser."""
-    _add_data_options(parser.add_argument_group("data"))
-    _add_run_options(parser.add_argument_group("training"))
-    add_output_options(parser.add_argument_group("output"))
-
-
-def _add_data_options(group: Any) -> None:
-    group.add_argument("--data", metavar="NAMES", help="data sets, see policygrad datasets; "
-                       "name:reward for another reward than the set's own (default: digits_rare "
-                       "and the synthetic series pm25)")  # fmt: skip
-    group.add_argument("--suite", metavar="NAME", help="standard: 11 data sets, 24 with the files "
-                       "of --data-dir, each with the reward it is made for; published: three sets, "
-                       "linear, 10 folds, published figures beside ours")  # fmt: skip
-    group.add_argument(
-        "--data-dir", metavar="FOLDER", help="where the data sets are that are read from files"
-    )
-    group.add_argument("--csv", metavar="FILE", help="a table of your own, .csv or .csv.gz")
-    group.add_argument(
-        "--target", metavar="COLUMN", help="its column to predict; several, a,b, for 0/1 labels"
-    )
-    group.add_argument(
-        "--bins",
-        metavar="ENDS",
-        help="cut a numeric target into levels at these upper ends, 35,75,115, or into N "
-        "quantiles with quantiles:N (ends below zero: --bins=-5,0,5)",
-    )
-    group.add_argument(
+    data = parser.add_argument_group("data")
+    add_rows(data, _DATA)
+    data.add_argument(
         "--time-split",
         metavar="COLUMN",
         nargs="?",
@@ -82,48 +97,42 @@ def _add_data_options(group: Any) -> None:
         help="the rows are a series: train on the first, test on the last; sort by COLUMN, if "
         "given",
     )
-    group.add_argument(
-        "--horizon", type=int, metavar="N", help="of a series: its label is known up to N rows "
-        "before; adds persistence to the methods"
-    )  # fmt: skip
-    group.add_argument("--drop", metavar="COLUMNS", help="columns to leave out, a,b")
-    group.add_argument("--positive", metavar="LABEL", help="the positive one of two classes")
+    training = parser.add_argument_group("training")
+    add_training_options(training, dropout="0")
+    add_rows(training, [
+        ("--methods", str, "NAMES", "a,b, or principal (default), or all; see policygrad methods"),
+        ("--reward", str, "NAME", "reward for all data sets (default: each set's own)"),
+        ("--folds", int, "K", "cross-validate: a run for each fold, --seeds a multiple of K "
+         "(default: a random split for each seed)"),
+    ])  # fmt: skip
+    training.add_argument(
+        "--quick", action="store_true", help="a first look: fewer seeds and methods"
+    )
+    output = parser.add_argument_group("output")
+    add_output_options(output)
+    output.add_argument(
+        "--predictions",
+        action="store_true",
+        help="keep probabilities and decisions of the test rows beside the runs",
+    )
 
 
-def _add_run_options(group: Any) -> None:
+def add_rows(group: Any, rows: Iterable[Row]) -> None:
+    """Add options to a group of a parser."""
+    for name, kind, placeholder, text in rows:
+        group.add_argument(name, type=kind, metavar=placeholder, help=text)
+
+
+def add_training_options(group: Any, dropout: str) -> None:
+    """Add the options of every study but methods and reward, with the default of `--dropout`."""
+    text = f"of the hidden units, while training (default: {dropout})"
+    add_rows(group, [*_TRAINING, ("--dropout", float, "SHARE", text)])
     group.add_argument(
-        "--methods", metavar="NAMES", help="a,b, or principal (default), or all; see policygrad "
-        "methods"
-    )  # fmt: skip
-    group.add_argument(
-        "--reward", metavar="NAME", help="reward for all data sets (default: each set's own)"
+        "--refit",
+        action=argparse.BooleanOptionalAction,
+        help="of a series: train every method anew on training and validation part together, for "
+        "the number of epochs that validation chose (default: no)",
     )
-    group.add_argument("--seeds", type=int, metavar="N", help="runs of each method (default: 5)")
-    group.add_argument("--seed", type=int, metavar="S", help="the first seed (default: 0)")
-    group.add_argument(
-        "--folds", type=int, metavar="K", help="cross-validate: a run for each fold, --seeds a "
-        "multiple of K (default: a random split for each seed)"
-    )  # fmt: skip
-    group.add_argument(
-        "--trials", type=int, metavar="N", help="hyper-parameter settings that each method tries, "
-        "its defaults first; the validation part chooses (default: 1)"
-    )  # fmt: skip
-    group.add_argument(
-        "--epochs",
-        type=int,
-        metavar="N",
-        help="epochs of every network (default: at least 40, and enough for 600 steps)",
-    )
-    group.add_argument("--batch-size", type=int, metavar="B", help="rows per step (default: 256)")
-    group.add_argument("--hidden", metavar="WIDTHS", help="hidden layers, 64,64 (default), or none")
-    group.add_argument(
-        "--learning-rate", type=float, metavar="RATE", help="of Adam (default: 0.001)"
-    )
-    group.add_argument(
-        "--workers", type=int, metavar="N", help="processes to train in, 0 for this one alone "
-        "(default: as many as there are cores, if there is much to do)"
-    )  # fmt: skip
-    group.add_argument("--quick", action="store_true", help="a first look: fewer seeds and methods")
 
 
 def add_output_options(group: Any) -> None:
@@ -142,6 +151,28 @@ def add_output_options(group: Any) -> None:
     group.add_argument("--json", action="store_true", help="print the tables as JSON")
 
 
+def read_study(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of every study that the options of `add_study_options` ask for.
+
+    Raises:
+        ValueError: An option is out of range.
+    """
+    if options.workers is not None and options.workers < 0:
+        raise ValueError(f"--workers must be a whole number, 0 or more, got {options.workers}.")
+    chosen = given(options, _STUDY)
+    if options.methods is not None:
+        chosen["methods"] = read_names("--methods", options.methods)
+    if options.hidden is not None:
+        chosen["hidden"] = _widths(options.hidden)
+    return chosen
+
+
+def given(options: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """Return the options that were given, by name."""
+    found = {name: getattr(options, name) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def read_settings(options: argparse.Namespace) -> StudySettings:
     """Return the settings that the options ask for.
 
@@ -150,20 +181,12 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
     """
     from policygrad_metrics.study.settings import StudySettings
 
-    if options.workers is not None and options.workers < 0:
-        raise ValueError(f"--workers must be a whole number, 0 or more, got {options.workers}.")
     chosen: dict[str, Any] = dict(QUICK) if options.quick else {}
     if options.suite is not None:
         chosen.update(_suite_settings(options))
-    for name in _AS_THEY_ARE:
-        if getattr(options, name) is not None:
-            chosen[name] = getattr(options, name)
+    chosen |= given(options, _COMPARE) | read_study(options)
     if options.folds is not None and options.seeds is None:
         chosen["seeds"] = options.folds
-    if options.methods is not None:
-        chosen["methods"] = read_names("--methods", options.methods)
-    if options.hidden is not None:
-        chosen["hidden"] = read_widths(options.hidden)
     if options.csv is not None:
         chosen["table"], chosen["data"] = _table(options), ()
     else:
@@ -222,8 +245,7 @@ def _bins(text: str) -> tuple[float, ...] | int:
         ) from None
 
 
-def read_widths(text: str) -> tuple[int, ...]:
-    """Return the widths of hidden layers; "none" is none."""
+def _widths(text: str) -> tuple[int, ...]:
     if text == "none":
         return ()
     try:

@@ -23,7 +23,10 @@ def under_xla() -> bool:
 
 def materialized(*tensors: Tensor) -> tuple[Tensor, ...]:
     """The same tensors; XLA computes each once, instead of again wherever it is read."""
-    return tuple(xla.optimization_barrier(*tensors)) if under_xla() else tensors
+    if not under_xla():
+        return tensors
+    barrier: Any = xla.optimization_barrier
+    return tuple(barrier(*tensors))
 
 
 def in_several_steps() -> bool:

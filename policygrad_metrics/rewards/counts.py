@@ -7,10 +7,12 @@ scikit-learn's `balanced_accuracy_score`.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
 
 from policygrad_metrics.core.global_batch import over_replicas
+from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.rewards.base import ConfusionReward
 from policygrad_metrics.rewards.confusion import class_sums, ratio
 from policygrad_metrics.rewards.count_forms import ClassCounts, Counts, score_class_terms
@@ -80,19 +82,19 @@ class MatthewsCorrelation(ConfusionReward):
         self.refuse_multilabel()
         # Of the counts themselves, which are exact: shares of a total would round.
         hits, predicted, true = class_sums(confusion)
-        total = tf.reduce_sum(true, axis=-1, keepdims=True)
+        total: Any = tf.reduce_sum(true, axis=-1, keepdims=True)
         terms = _products(hits, predicted, true, total)
         return _correlation(tf.reduce_sum(terms, axis=-2), ROUNDING * total[..., 0] ** 2)
 
 
-def _products(hits, predicted, true, total=1.0):
+def _products(hits: Tensor, predicted: Tensor, true: Tensor, total: Tensor | float = 1.0):
     """TP TN - FN FP, p (s - p) and t (s - t) of each class: their sums hold no cancellation."""
     missed, false = true - hits, predicted - hits
     covariance = hits * (total - true - false) - missed * false
     return tf.stack([covariance, predicted * (total - predicted), true * (total - true)], axis=-1)
 
 
-def _correlation(sums, least=ROUNDING):
+def _correlation(sums: Tensor, least: Tensor | float = ROUNDING):
     covariance, predicted, true = tf.unstack(sums, axis=-1)
     # Of weights that add up to s their rounding may be left of s^2 - sum p^2 = 0.
     defined = tf.minimum(predicted, true) > least

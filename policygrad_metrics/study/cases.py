@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from policygrad_metrics.data import Dataset, Prepared, Split, folds, prepare, split
-from policygrad_metrics.study.settings import StudySettings
+from policygrad_metrics.study.settings import StudySettings, fingerprint
 
 
 class Cases(Mapping[int, Prepared]):
@@ -31,15 +33,37 @@ class Cases(Mapping[int, Prepared]):
         self.settings = settings
         self._made: dict[int, Prepared] = {}
 
+    def split(self, seed: int) -> Split:
+        """Return the rows of a seed's three parts."""
+        return split_of(self.dataset, self.settings, seed)
+
     def __getitem__(self, seed: int) -> Prepared:
         if seed not in self._made:
             first = self.settings.seed
             if self.dataset.time_ordered and seed != first:
                 self._made[seed] = self[first]
             else:
-                parts = split_of(self.dataset, self.settings, seed)
-                self._made[seed] = prepare(self.dataset, parts)
+                self._made[seed] = prepare(self.dataset, self.split(seed))
         return self._made[seed]
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Hexadecimal digits that change with anything a run depends on."""
+        return fingerprint(self.dataset)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal where the parts of all seeds are equal."""
+        asked = self.settings
+        return self.dataset.name, self.fingerprint, asked.seed, asked.seeds, asked.folds
+
+    def forget(self) -> None:
+        """Let go of the prepared parts, which are made again when they are asked for."""
+        self._made = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process: the data set, not what is prepared of it."""
+        return {**self.__dict__, "_made": {}}
 
     def __iter__(self):
         return iter(self.settings.run_seeds)
@@ -47,14 +71,19 @@ class Cases(Mapping[int, Prepared]):
     def __len__(self) -> int:
         return self.settings.seeds
 
+    @property
+    def last_known(self) -> np.ndarray | None:
+        """What was known last at each row: the label `[N, 1]`; None if nothing is known."""
+        last = self.dataset.last_labels
+        return None if last is None else last[:, None]
+
     def last_labels(self, seed: int) -> Prepared:
-        """The parts of a seed with the label last known at each row instead of features."""
-        parts = split_of(self.dataset, self.settings, seed)
-        known = self.dataset.last_labels
+        """The parts of a seed with what was known last instead of features."""
+        known, parts = self.last_known, self.split(seed)
         if known is None:
             raise ValueError(f"{self.dataset.name!r} has no horizon, so no label is known before.")
         columns = {
-            f"x_{part}": known[getattr(parts, part), None].astype(np.float32)
+            f"x_{part}": known[getattr(parts, part)].astype(np.float32)
             for part in ("train", "valid", "test")
         }
         return dataclasses.replace(self[seed], feature_names=("last label",), **columns)

@@ -10,23 +10,29 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 from policygrad_metrics.study.cases import Cases
-from policygrad_metrics.study.content import published_grids, summaries
+from policygrad_metrics.study.content import Extras, published_grids
 from policygrad_metrics.study.grid import Grid
-from policygrad_metrics.study.overall import Overall, all_overall
+from policygrad_metrics.study.overall import Overall
 from policygrad_metrics.study.overview import overall_grid
 from policygrad_metrics.study.plan import Job, plan, settings_record
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
-from policygrad_metrics.study.report import write_reports
+from policygrad_metrics.study.report import sum_up, write_reports
 from policygrad_metrics.study.runs import RunStore
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table import Summary
 from policygrad_metrics.study.train import train_job
-from policygrad_metrics.study.workers import Todo, processes_for, train_in_processes
+from policygrad_metrics.study.workers import (
+    Todo,
+    processes_for,
+    train_elsewhere,
+    train_in_processes,
+)
 
 __all__ = ["Study", "compare", "plan"]
 
@@ -64,6 +70,8 @@ def compare(
     resume: bool = True,
     progress: Progress | None = None,
     workers: int | None = 0,
+    executor: Executor | None = None,
+    extras: Extras | None = None,
 ) -> Study:
     """Train what is missing, and report.
 
@@ -76,6 +84,10 @@ def compare(
         workers: In how many other processes to train: 0 for none but this one, None for as many as
             there are cores if there is much to do. They start Python anew, so a script that asks
             for them must be importable (`if __name__ == "__main__":`).
+        executor: Trains instead, such as that of `study.workers.cluster`; `workers` is then how
+            many jobs it is given at a time, None or 0 for all. Its processes need nothing but this
+            package.
+        extras: What the reports say of such data beside the usual.
 
     Raises:
         StudyError: The directory is in use, cannot be written, or was made with other settings; a
@@ -85,23 +97,23 @@ def compare(
     ran = tuple(dict.fromkeys(job.method.name for job in jobs))
     settings = dataclasses.replace(settings, methods=ran)
     record = settings_record(settings, jobs)
-    with RunStore.open(directory, record, resume=resume) as store:
+    if extras is not None:
+        record |= {"title": extras.title, "protocol": [*extras.protocol]}
+    keeps = settings.keeps_predictions
+    with RunStore.open(directory, record, resume=resume, predictions=keeps) as store:
         if store.repaired:
             progress.say(f"a torn last line of {store.repaired} bytes was removed from the runs.")
         todos = [_todo(job, settings, store, 1 / len(jobs)) for job in jobs]
         progress.advance(1 - sum(todo.share for todo in todos))
         todos = [todo for todo in todos if todo.missing]
-        processes = processes_for(todos, workers)
-        train = train_in_processes if processes else _train_here
-        for run in train(todos, settings, processes, progress):
+        for run in _train(todos, settings, progress, workers, executor):
             store.append(run)
         keys = {(job.dataset.name, job.method.name) for job in jobs}
-        runs = tuple(run for run in store.runs.values() if (run.data, run.method) in keys)
-        html, markdown = write_reports(directory, record, runs)
-    tables = summaries(record, runs)
-    over = tuple(all_overall(tables, runs))
-    more = (*published_grids(record, tables), *map(overall_grid, over))
-    return Study(directory, tuple(tables), runs, record, html, markdown, over, more)
+        runs = tuple(run for run in store.runs.values() if run.key[:2] in keys)
+        results = sum_up(record, runs)
+        html, markdown = write_reports(directory, record, runs, results, extras)
+    more = (*published_grids(record, results.tables), *map(overall_grid, results.overall))
+    return Study(directory, results.tables, runs, record, html, markdown, results.overall, more)
 
 
 def _todo(job: Job, settings: StudySettings, store: RunStore, share: float) -> Todo:
@@ -113,14 +125,28 @@ def _todo(job: Job, settings: StudySettings, store: RunStore, share: float) -> T
     return Todo(job, missing, share * len(missing) / settings.seeds)
 
 
-def _train_here(
-    todos: Sequence[Todo], settings: StudySettings, processes: int, progress: Progress
+def _train(
+    todos: Sequence[Todo],
+    settings: StudySettings,
+    progress: Progress,
+    workers: int | None,
+    executor: Executor | None,
 ) -> Iterator[Run]:
-    """As `train_in_processes`, in this process."""
-    del processes
-    cases: Cases | None = None
-    for job, missing, share in ((todo.job, todo.missing, todo.share) for todo in todos):
-        if cases is None or cases.dataset is not job.dataset:
-            cases = Cases(job.dataset, settings)
-        progress.working_on(job.label)
-        yield from train_job(job, settings, cases, missing, progress, share / len(missing))
+    if executor is not None:
+        return train_elsewhere(todos, settings, executor, progress, at_once=workers or None)
+    if processes := processes_for(todos, workers):
+        return train_in_processes(todos, settings, processes, progress)
+    return _train_here(todos, settings, progress)
+
+
+def _train_here(
+    todos: Sequence[Todo], settings: StudySettings, progress: Progress
+) -> Iterator[Run]:
+    last: Cases | None = None
+    for todo in todos:
+        if last is not None and last is not todo.job.cases:
+            last.forget()
+        last = todo.job.cases
+        progress.working_on(todo.job.label)
+        share = todo.share / len(todo.missing)
+        yield from train_job(todo.job, settings, todo.missing, progress, share)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from policygrad_metrics.study.grid import Grid, Text, p_text
 from policygrad_metrics.study.overall import Overall
@@ -19,8 +21,29 @@ from policygrad_metrics.study.table import (
     summarise,
 )
 
+if TYPE_CHECKING:
+    from policygrad_metrics.study.plots import Picture
+
 #: A title names so many data sets, and counts more.
 FEW_SETS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Extras:
+    """What a report says of one kind of data, beside what every report says.
+
+    Args:
+        title: Of the report.
+        protocol: How it was done, instead of `plan.protocol`.
+        tables: `(summary, runs) -> grids` of a data set, below its scores.
+        pictures: `(summary, runs) -> pictures`, before the usual ones and instead of those of the
+            same name.
+    """
+
+    title: str
+    protocol: Sequence[str]
+    tables: Callable[[Summary, Sequence[Run]], Sequence[Grid]]
+    pictures: Callable[[Summary, Sequence[Run]], Sequence[Picture]]
 
 
 def summaries(settings: Mapping[str, Any], runs: Iterable[Run]) -> list[Summary]:
@@ -50,7 +73,10 @@ def chosen_data(settings: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any
 
 
 def content(
-    settings: Mapping[str, Any], tables: Sequence[Summary], over: Sequence[Overall] = ()
+    settings: Mapping[str, Any],
+    tables: Sequence[Summary],
+    over: Sequence[Overall] = (),
+    more: Mapping[str, Sequence[Grid]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return everything that the reports say but the pictures, as plain texts and `Grid`s.
 
@@ -58,6 +84,7 @@ def content(
         settings: As for `summaries`.
         tables: What that gives.
         over: Each column over all data sets, if there are several.
+        more: Data set -> what is shown below its scores.
     """
     fixed, chosen = settings["fixed"], settings["chosen_data"]
     sets = []
@@ -73,6 +100,7 @@ def content(
                 "notes": about["notes"],
                 "tables": (
                     _score_grid(summary),
+                    *more.get(name, ()),
                     *published_grids(settings, [summary]),
                 ),
                 "last_tables": (_test_grid(summary), _cost_grid(summary)),
@@ -81,7 +109,8 @@ def content(
     flat = [(key, value) for key, value in fixed.items() if key != "versions"]
     flat += [(f"{name} version", version) for name, version in fixed["versions"].items()]
     return {
-        "title": f"Comparison of {len(settings['methods'])} methods on "
+        "title": settings.get("title")
+        or f"Comparison of {len(settings['methods'])} methods on "
         + (", ".join(chosen) if len(chosen) <= FEW_SETS else f"{len(chosen)} data sets"),
         "lead": f"{fixed['seeds']} runs of every method. In each table the methods are sorted by "
         f'the mean of "{COLUMNS["tuned"]}", the best of each column is bold, and ± gives half the '

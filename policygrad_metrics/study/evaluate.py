@@ -14,6 +14,7 @@ from scipy import special
 
 from policygrad_metrics.decision import DecisionTuner, plain_rule
 from policygrad_metrics.rewards import Reward, get_reward
+from policygrad_metrics.study.predictions import Predictions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +92,17 @@ def decide(chances: np.ndarray, task: str, num_classes: int, decision: str) -> n
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Outcome:
-    """What one trial says of two parts: probabilities as `probabilities` gives them."""
+    """What one trial says of two parts.
+
+    Args:
+        valid: Probabilities as `probabilities` gives them.
+        test: The same of the test part.
+        values: Numbers that the test labels are cut from, `[N]`, of a method that predicts them.
+    """
 
     valid: np.ndarray
     test: np.ndarray
+    values: np.ndarray | None = None
 
 
 def evaluate_trials(
@@ -153,4 +161,14 @@ def evaluate_trials(
         "decision": tuner.rule_.describe(),
         "trial_plain": best_plain,
         "trial_tuned": best_tuned,
+        "predictions": _predictions(known[best_plain], labels, tuned),
     }
+
+
+def _predictions(trial: Outcome, plain: np.ndarray, tuned: np.ndarray) -> Predictions:
+    return Predictions(
+        trial.test.astype(np.float32),
+        plain.astype(np.int16),
+        tuned.astype(np.int16),
+        None if trial.values is None else trial.values.astype(np.float32),
+    )

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data import Dataset
 from policygrad_metrics.decision import can_tune
-from policygrad_metrics.study.cases import split_of
+from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.evaluate import Scorer
 from policygrad_metrics.study.methods import METHODS, Method
 from policygrad_metrics.study.published import PUBLISHED
-from policygrad_metrics.study.settings import PRINCIPAL, StudySettings, fingerprint
+from policygrad_metrics.study.settings import PRINCIPAL, StudySettings
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Job:
-    """One method on one data set, all seeds."""
+    """One method on one data set, all seeds; it can travel to another process.
 
-    dataset: Dataset
+    Args:
+        cases: The data set and its parts for every seed, shared by the jobs of a data set.
+        scorer: How its labels are scored.
+        method: The method.
+        reward: Name of what is maximised.
+        epochs: How long every network trains.
+    """
+
+    cases: Cases
     scorer: Scorer
     method: Method
     reward: str
     epochs: int
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set."""
+        return self.cases.dataset
 
     @property
     def label(self) -> str:
@@ -32,6 +45,11 @@ class Job:
         return f"{self.dataset.name}: {self.method.name}"
 
 
+#: What "decision tuned" means.
+TUNED = (
+    '"tuned" ones were chosen on the validation part for the same reward, and are used where they '
+    "gain more than one standard error there (a jackknife's; else the decision stays as it comes)."
+)
 #: What the reports say of how it was done; see `protocol`.
 _PROTOCOL = (
     "Every method trains the same network (cumulative links: the same hidden layers, thresholds as "
@@ -42,9 +60,7 @@ _PROTOCOL = (
     "The weights kept are those of the epoch with the best validation reward, the last of equal "
     "ones.",
     'Decisions "as they come" are the most probable class, or above one half (of methods that '
-    'train the expected level: its nearest level); "tuned" ones were chosen on the validation part '
-    "for the same reward, and are used where they gain more than one standard error there (a "
-    "jackknife's; else the decision stays as it comes).",
+    f"train the expected level: its nearest level); {TUNED}",
     "The test part was read once, at the end.",
     "On one data set: ± is half the 95 % interval of the mean by Student's t; with random splits "
     "or folds the variance is Nadeau and Bengio's, because the parts share rows. Differences are "
@@ -88,24 +104,44 @@ def protocol(settings: StudySettings) -> list[str]:
     return [line.format(**words) for line in _PROTOCOL]
 
 
-METHOD_GROUPS = {"principal": PRINCIPAL, "all": tuple(METHODS)}
+@dataclasses.dataclass(frozen=True)
+class Menu:
+    """The methods that can be asked for, and which of them "principal" stands for.
 
-
-def method_names(words: Sequence[str]) -> tuple[str, ...]:
-    """Return names of methods, "principal" and "all" spelled out.
-
-    Raises:
-        ValueError: A name is not known; the nearest known one is offered.
-
-    >>> method_names(["focal", "cross_entropy"])
+    >>> MENU.names(["focal", "cross_entropy"])
     ('focal', 'cross_entropy')
     """
-    for word in words:
-        choose("methods", word, [*METHODS, *METHOD_GROUPS])
-    return tuple(dict.fromkeys(name for word in words for name in METHOD_GROUPS.get(word, (word,))))
+
+    methods: Mapping[str, Method]
+    principal: tuple[str, ...]
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """The words that stand for several methods."""
+        return {"principal": self.principal, "all": tuple(self.methods)}
+
+    def names(self, words: Sequence[str]) -> tuple[str, ...]:
+        """Return names of methods, "principal" and "all" spelled out.
+
+        Raises:
+            ValueError: A name is not known; the nearest known one is offered.
+        """
+        groups = self.groups
+        for word in words:
+            choose("methods", word, [*self.methods, *groups])
+        return tuple(dict.fromkeys(name for word in words for name in groups.get(word, (word,))))
 
 
-def plan(settings: StudySettings, datasets: Sequence[Dataset]) -> list[Job]:
+MENU = Menu(METHODS, PRINCIPAL)
+
+
+def plan(
+    settings: StudySettings,
+    datasets: Sequence[Dataset],
+    *,
+    menu: Menu = MENU,
+    cases_of: Callable[[Dataset, StudySettings], Cases] = Cases,
+) -> list[Job]:
     """Return what is to be trained; methods that do not suit a task are left out.
 
     A method that was asked for by name must suit some data set; those of "principal" and "all" need
@@ -114,12 +150,14 @@ def plan(settings: StudySettings, datasets: Sequence[Dataset]) -> list[Job]:
     Args:
         settings: What was asked.
         datasets: `settings.datasets()`.
+        menu: The methods to choose from.
+        cases_of: Makes the parts of a data set.
 
     Raises:
         ValueError: A method or the reward is not known, a method does not suit any data set, or
             the reward cannot score one of them, or its rows cannot be split so.
     """
-    names = method_names(settings.methods)
+    names = menu.names(settings.methods)
     jobs = []
     for dataset in datasets:
         reward = settings.reward or dataset.reward
@@ -128,14 +166,24 @@ def plan(settings: StudySettings, datasets: Sequence[Dataset]) -> list[Job]:
             scorer.score(dataset.y, dataset.y)
         except ValueError as error:
             raise ValueError(f"data {dataset.name!r} ({dataset.task}): {error}") from error
-        split_of(dataset, settings, settings.seed)  # says now what would stop the training
-        epochs = settings.epochs_for(dataset)
+        if settings.refit and not dataset.time_ordered:
+            raise ValueError(f"refit=True is for series; {dataset.name!r} is none: leave it out.")
+        epochs, cases = settings.epochs_for(dataset), cases_of(dataset, settings)
+        cases.split(settings.seed)  # says now what would stop the training
         for name in names:
-            if _suits(METHODS[name], dataset, scorer):
-                jobs.append(Job(dataset, scorer, METHODS[name], reward, epochs))
-    named = () if settings.methods == PRINCIPAL else settings.methods  # nobody asked for those
+            if _suits(menu.methods[name], cases, scorer):
+                jobs.append(Job(cases, scorer, menu.methods[name], reward, epochs))
+    # Nobody asked for the methods of a group.
+    named = () if settings.methods == menu.principal else settings.methods
+    _check_used(settings, datasets, [name for name in named if name not in menu.groups], jobs)
+    return jobs
+
+
+def _check_used(
+    settings: StudySettings, datasets: Sequence[Dataset], named: Sequence[str], jobs: Sequence[Job]
+) -> None:
     for kind, asked, found in (
-        ("method", named, {*METHOD_GROUPS, *(job.method.name for job in jobs)}),
+        ("method", named, {job.method.name for job in jobs}),
         ("data set", [d.name for d in datasets], {job.dataset.name for job in jobs}),
     ):
         lost = [name for name in asked if name not in found]
@@ -146,17 +194,21 @@ def plan(settings: StudySettings, datasets: Sequence[Dataset]) -> list[Job]:
                 f"{kind} {lost[0]!r} has nothing to do: no method that was asked for suits it "
                 f"(tasks of the data: {tasks}); see `policygrad methods`, or leave it out."
             )
-    return jobs
 
 
-def _suits(method: Method, dataset: Dataset, scorer: Scorer) -> bool:
-    known = method.reads == "features" or dataset.horizon is not None
+def _suits(method: Method, cases: Cases, scorer: Scorer) -> bool:
+    known = method.reads == "features" or cases.last_known is not None
     tunable = can_tune(method.tuning, scorer.reward, scorer.num_classes)
-    return known and tunable and dataset.task in method.tasks
+    return known and tunable and scorer.task in method.tasks
 
 
 def settings_record(settings: StudySettings, jobs: Sequence[Job]) -> dict[str, Any]:
-    """Return what `settings.json` says: all that the reports need beside the runs."""
+    """Return what `settings.json` says: all that the reports need beside the runs.
+
+    Args:
+        settings: What was asked, with the methods of the jobs.
+        jobs: What `plan` gives.
+    """
     datasets = {job.dataset.name: job for job in jobs}
     return {
         "command": settings.command(),
@@ -170,10 +222,9 @@ def settings_record(settings: StudySettings, jobs: Sequence[Job]) -> dict[str, A
 
 
 def _describe(job: Job, jobs: Sequence[Job], settings: StudySettings) -> dict[str, Any]:
-    dataset = job.dataset
-    parts = split_of(dataset, settings, settings.seed)
+    dataset, parts = job.dataset, job.cases.split(settings.seed)
     ran = {other.method.name for other in jobs if other.dataset is dataset}
-    left = [name for name in method_names(settings.methods) if name not in ran]
+    left = [name for name in settings.methods if name not in ran]
     notes = [*dataset.notes, *parts.notes]
     if left:
         notes.append(f"left out, as not for such data: {', '.join(left)}.")
@@ -190,5 +241,5 @@ def _describe(job: Job, jobs: Sequence[Job], settings: StudySettings) -> dict[st
         "time_ordered": dataset.time_ordered,
         "horizon": dataset.horizon,
         "notes": notes,
-        "fingerprint": fingerprint(dataset),
+        "fingerprint": job.cases.fingerprint,
     }

@@ -89,7 +89,7 @@ def draw_all(
                 draw_learning(trained, own, summary),
             )
         )
-    shown = _confusions_shown(summary, own)
+    shown = best_and_reference(summary, own)
     if shown:
         pictures.append(
             picture(
@@ -157,12 +157,18 @@ def _reward_limits(bands: Sequence[np.ndarray]) -> tuple[float | None, float | N
     return float(low - margin), float(high + margin)
 
 
-def _confusions_shown(summary: Summary, runs: Sequence[Run]) -> list[Row]:
-    """The best method and the reference; the next best where the reference is the best."""
+def best_and_reference(summary: Summary, runs: Sequence[Run]) -> list[Row]:
+    """Return the best method and the reference; the next best where the reference is the best."""
     counted = {run.method for run in runs if run.confusion_tuned is not None}
     rows = [row for row in summary.rows if row.method in counted]
     chosen = rows[:1] + [row for row in rows[1:] if row.method == summary.reference]
     return chosen if len(chosen) > 1 else rows[:2]
+
+
+def tuned_confusion(runs: Sequence[Run], method: str) -> np.ndarray:
+    """Return the test confusion of the tuned decisions, all runs of a method added up."""
+    own = [run.confusion_tuned for run in runs if run.method == method and run.confusion_tuned]
+    return np.sum(own, axis=0)
 
 
 def draw_confusions(
@@ -179,10 +185,7 @@ def draw_confusions(
         figure = Figure(figsize=(WIDTH, height * len(rows)), layout="constrained")
         panels = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
         for axes, row in zip(panels, rows, strict=True):
-            counts = np.sum(
-                [r.confusion_tuned for r in runs if r.method == row.method and r.confusion_tuned],
-                axis=0,
-            )
+            counts = tuned_confusion(runs, row.method)
             if multilabel:
                 # Per label: not there and not given, wrongly given, missed, found.
                 counts = counts.reshape(K, 2, 2)

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -44,7 +44,9 @@ def start_tensorflow(threads: int | None = None) -> None:
 
         tf.get_logger().setLevel("ERROR")  # it warns of every program that is compiled
         if threads is not None:
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(threads)
+            # Too late where something else has computed with it before.
+            with suppress(RuntimeError):
+                tf.config.threading.set_intra_op_parallelism_threads(threads)
+                tf.config.threading.set_inter_op_parallelism_threads(threads)
         # The first compiled function logs as well.
         tf.function(lambda: tf.zeros([]), jit_compile=True)()

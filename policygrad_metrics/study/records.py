@@ -6,7 +6,10 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from policygrad_metrics.study.predictions import Predictions
 
 
 class StudyError(Exception):
@@ -46,6 +49,7 @@ class Run:
         steps: Optimizer steps of all trials.
         seconds: Its share of the wall-clock time.
         reward_evaluations: Label sets that were scored while training.
+        predictions: Of the test rows; not in its line but in a file of its own, if they are kept.
     """
 
     data: str
@@ -66,6 +70,7 @@ class Run:
     steps: int = 0
     seconds: float = 0.0
     reward_evaluations: int = 0
+    predictions: Predictions | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -78,7 +83,8 @@ class Run:
         >>> Run("air", "focal", 0, plain=0.5).to_line()[:43]
         b'{"data": "air", "method": "focal", "seed": '
         """
-        text = json.dumps(finite(dataclasses.asdict(self)), allow_nan=False)
+        fields = {name: getattr(self, name) for name in _in_line()}
+        text = json.dumps(finite(fields), allow_nan=False)
         return text.encode() + b"\n"
 
     @classmethod
@@ -89,10 +95,13 @@ class Run:
             ValueError: It is no JSON object with the fields of a run.
         """
         fields = json.loads(line)
-        names = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(fields, dict) or set(fields) != names:
+        if not isinstance(fields, dict) or set(fields) != set(_in_line()):
             raise ValueError("it does not have the fields of a run")
         return cls(**fields)
+
+
+def _in_line() -> list[str]:
+    return [field.name for field in dataclasses.fields(Run) if field.name != "predictions"]
 
 
 def finite(value: Any) -> Any:

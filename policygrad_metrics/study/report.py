@@ -7,6 +7,7 @@ show the same content; every text is escaped where it is put in.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from policygrad_metrics.study.content import chosen_data, content, summaries
+from policygrad_metrics.study.content import Extras, chosen_data, content, summaries
+from policygrad_metrics.study.grid import Grid
 from policygrad_metrics.study.markdown import OVERALL, render_markdown
 from policygrad_metrics.study.overall import Overall, all_overall
 from policygrad_metrics.study.overview import ranks_name
@@ -22,35 +24,67 @@ from policygrad_metrics.study.plots import Picture, draw_all, picture
 from policygrad_metrics.study.rank_plot import draw_ranks
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.runs import make_directory, write_atomically
-from policygrad_metrics.study.table import COLUMNS
+from policygrad_metrics.study.table import COLUMNS, Summary
 
 PLOTS = "plots"
 #: What needs no escape in the address of a picture, beside letters and digits.
 _PLAIN = " /:;=,()+-.!*@?"
 
 
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """All runs summed up: a table for each data set, and each column over several data sets."""
+
+    tables: tuple[Summary, ...]
+    overall: tuple[Overall, ...]
+
+
+def sum_up(settings: Mapping[str, Any], runs: Sequence[Run]) -> Results:
+    """Return what the runs of a study say; arguments as for `write_reports`."""
+    tables = summaries(settings, runs)
+    return Results(tuple(tables), tuple(all_overall(tables, runs)))
+
+
 def write_reports(
-    directory: Path, settings: Mapping[str, Any], runs: Sequence[Run]
+    directory: Path,
+    settings: Mapping[str, Any],
+    runs: Sequence[Run],
+    results: Results | None = None,
+    extras: Extras | None = None,
 ) -> tuple[Path, Path]:
     """Write `report.html`, `report.md` and the pictures; return the paths of the two reports.
+
+    Args:
+        directory: Where to write.
+        settings: What `settings.json` holds.
+        runs: All runs.
+        results: What `sum_up` gives, if it is known already.
+        extras: What is said beside the usual.
 
     Raises:
         StudyError: The disk is full or the directory cannot be written.
     """
-    tables = summaries(settings, runs)
+    results = results or sum_up(settings, runs)
     pictures = {
         summary.data: draw_all(
             summary, runs, about["class_names"], multilabel=about["task"] == "multilabel"
         )
-        for summary, (_, about) in zip(tables, chosen_data(settings), strict=True)
+        for summary, (_, about) in zip(results.tables, chosen_data(settings), strict=True)
     }
-    over = all_overall(tables, runs)
+    more: dict[str, Sequence[Grid]] = {}
+    if extras is not None:
+        for summary in results.tables:
+            more[summary.data] = extras.tables(summary, runs)
+            own = {one.name: one for one in extras.pictures(summary, runs)}
+            usual = {one.name: one for one in pictures[summary.data]}
+            pictures[summary.data] = [*(own | (usual | own)).values()]
     pictures[OVERALL] = [
         picture(ranks_name(found), _rank_words(found), draw_ranks(found))
-        for found in over
+        for found in results.overall
         if found.critical is not None
     ]
-    return write_pages(directory, content(settings, tables, over), pictures)
+    shown = content(settings, results.tables, results.overall, more)
+    return write_pages(directory, shown, pictures)
 
 
 def _rank_words(found: Overall) -> str:

@@ -8,6 +8,7 @@ system drops it when a process ends, however it ends.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from typing import Any
 
 from policygrad_metrics.core import durable
 from policygrad_metrics.core.checks import differing_setting
+from policygrad_metrics.study.predictions import load, path_of
 from policygrad_metrics.study.records import Run, StudyError, finite
 
 SETTINGS, RUNS, LOCK = "settings.json", "runs.jsonl", "lock"
@@ -45,6 +47,7 @@ class RunStore:
         settings: Mapping[str, Any],
         *,
         resume: bool = True,
+        predictions: bool = False,
     ) -> Iterator[RunStore]:
         """Lock the directory, compare and write the settings, and read the runs.
 
@@ -53,6 +56,7 @@ class RunStore:
             settings: Plain JSON values. All under "fixed" must be as in the earlier sitting; under
                 "data" the "fingerprint" and "horizon" of each data set that both name.
             resume: Keep the earlier runs; else they are moved aside (`runs.1.jsonl`), not deleted.
+            predictions: Runs have their predictions: one that lacks them is not done.
 
         Raises:
             StudyError: The directory is in use, cannot be written, or holds runs that were made
@@ -69,17 +73,24 @@ class RunStore:
                     settings = _agree(directory, settings)
                 repaired = _repair(path)
                 runs = _read(path)
+            if predictions:
+                runs = _with_predictions(directory, runs)
             text = json.dumps(finite(settings), indent=2, allow_nan=False)
             write_atomically(directory / SETTINGS, text + "\n")
             yield cls(directory, runs, repaired)
 
     def append(self, run: Run) -> None:
-        """Add a run; when this returns it is on the disk.
+        """Add a run; when this returns it is on the disk, its predictions before its line.
 
         Raises:
             StudyError: The disk is full or the file cannot be written. A partly written line is
                 taken back; everything before it stays.
         """
+        if run.predictions is not None:
+            file_of_run = path_of(self.directory, run.key)
+            make_directory(file_of_run.parent, running=True)
+            with _explained(file_of_run, "be written", running=True):
+                durable.write_atomically(file_of_run, run.predictions.to_bytes())
         path = self.directory / RUNS
         new = not path.exists()
         with _explained(path, "be written", running=True):
@@ -194,6 +205,17 @@ def _read(path: Path) -> dict[tuple[str, str, int], Run]:
             ) from error
         runs[run.key] = run
     return runs
+
+
+def _with_predictions(
+    directory: Path, runs: Mapping[tuple[str, str, int], Run]
+) -> dict[tuple[str, str, int], Run]:
+    """The runs that have predictions, or diverged and have none."""
+    found = {
+        key: dataclasses.replace(run, predictions=load(path_of(directory, key)))
+        for key, run in runs.items()
+    }
+    return {k: run for k, run in found.items() if run.diverged or run.predictions is not None}
 
 
 def _move_aside(path: Path) -> None:

@@ -13,7 +13,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from importlib import metadata
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -47,6 +47,24 @@ MIN_EPOCHS, MIN_STEPS = 40, 600
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "tensorflow", "keras", "tensorflow-probability")
 
 
+class Source(Protocol):
+    """A file of a person's own to compare on."""
+
+    keeps_predictions: ClassVar[bool]
+
+    def read(self) -> Dataset:
+        """Return the data set."""
+        ...
+
+    def words(self) -> list[str]:
+        """Return how the command that reads it begins."""
+        ...
+
+    def fixed(self) -> dict[str, Any]:
+        """Return what all runs of one directory must share, beside the study's settings."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class TableFile:
     """A CSV file to compare on; the fields are arguments of `data.read_table`.
@@ -71,6 +89,7 @@ class TableFile:
     drop: tuple[str, ...] = ()
     positive: str | None = None
     horizon: int | None = None
+    keeps_predictions: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.horizon is not None:
@@ -97,6 +116,28 @@ class TableFile:
             return dataclasses.replace(dataset, time_ordered=True, notes=(*dataset.notes, note))
         return dataset
 
+    def words(self) -> list[str]:
+        words = ["policygrad", "compare", *option("--csv", self.path)]
+        words += option("--target", join_names(self.target))
+        if isinstance(self.bins, int):
+            words += ["--bins", f"quantiles:{self.bins}"]
+        elif self.bins is not None:
+            words += option("--bins", ",".join(map(number_text, self.bins)))
+        if self.time_split is True:
+            words += ["--time-split"]
+        elif self.time_split:
+            words += option("--time-split", self.time_split)
+        if self.horizon is not None:
+            words += ["--horizon", str(self.horizon)]
+        if self.drop:
+            words += option("--drop", join_names(self.drop))
+        if self.positive is not None:
+            words += option("--positive", self.positive)
+        return words
+
+    def fixed(self) -> dict[str, Any]:
+        return {}
+
 
 @dataclasses.dataclass(frozen=True)
 class StudySettings:
@@ -106,7 +147,7 @@ class StudySettings:
         data: Names of data sets, see `policygrad_metrics.data.available`, or "name:reward" for
             another reward than the set's own; may be empty with a `table` or a `suite`.
         suite: A list of data sets, a key of `study.suites.SUITES`, before those of `data`.
-        table: A CSV file.
+        table: A CSV file, or another `Source`.
         data_dir: Folder of the data sets that are read from files.
         methods: Names of methods.
         reward: Name of the reward for all data sets; None for each set's own.
@@ -122,6 +163,10 @@ class StudySettings:
         batch_size: Rows per optimizer step.
         hidden: Widths of the hidden layers.
         learning_rate: Of Adam.
+        dropout: Share of the hidden units that are dropped while training.
+        refit: Whether every method, once its epochs and its decision are chosen, is trained anew on
+            training and validation part together; for series only.
+        predictions: Whether probabilities and decisions of the test rows are kept beside the runs.
 
     Raises:
         ValueError: An argument is out of range; the message names it.
@@ -133,7 +178,7 @@ class StudySettings:
 
     data: tuple[str, ...] = DEFAULT_DATA
     suite: str | None = None
-    table: TableFile | None = None
+    table: Source | None = None
     data_dir: str | None = None
     methods: tuple[str, ...] = PRINCIPAL
     reward: str | None = None
@@ -145,6 +190,9 @@ class StudySettings:
     batch_size: int = 256
     hidden: tuple[int, ...] = (64, 64)
     learning_rate: float = 1e-3
+    dropout: float = 0.0
+    refit: bool = False
+    predictions: bool = False
 
     def __post_init__(self) -> None:
         for name, least, most in (
@@ -166,6 +214,8 @@ class StudySettings:
                 "learning_rate must be a number above 0 and at most 10, such as 0.001, got "
                 f"{self.learning_rate!r}."
             )
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout must be a share from 0 to below 1, got {self.dropout!r}.")
         if self.folds is not None and self.seeds % self.folds:
             raise ValueError(
                 f"seeds must be a multiple of folds, one run for each fold; got {self.seeds} seeds "
@@ -183,6 +233,11 @@ class StudySettings:
         """The data sets that have names, those of the suite first."""
         suite = words_of(self.suite, self.data_dir) if self.suite else ()
         return tuple(dict.fromkeys((*suite, *self.data)))
+
+    @property
+    def keeps_predictions(self) -> bool:
+        """Whether predictions are kept: asked for, or needed for the report."""
+        return self.predictions or (self.table is not None and self.table.keeps_predictions)
 
     @property
     def run_seeds(self) -> tuple[int, ...]:
@@ -220,9 +275,10 @@ class StudySettings:
     def fixed(self) -> dict[str, Any]:
         """What all runs of one directory must share, as plain values."""
         fields = dataclasses.asdict(self)
-        for free in ("data", "suite", "table", "data_dir", "methods"):
+        for free in ("data", "suite", "table", "data_dir", "methods", "predictions"):
             del fields[free]
-        return {**json.loads(json.dumps(fields)), "versions": versions()}
+        own = self.table.fixed() if self.table is not None else {}
+        return {**own, **json.loads(json.dumps(fields)), "versions": versions()}
 
     def command(self) -> str:
         """Return the shell command that runs this comparison.
@@ -230,23 +286,23 @@ class StudySettings:
         >>> StudySettings(data=("iris",), methods=("focal",), seeds=2).command()[:61]
         'policygrad compare --data iris --methods focal --seeds 2 --se'
         """
-        words = ["policygrad", "compare"]
-        if self.table is not None:
-            words += _table_words(self.table)
+        words = ["policygrad", "compare"] if self.table is None else self.table.words()
         if self.suite is not None:
-            words += _option("--suite", self.suite)
+            words += option("--suite", self.suite)
         if self.data:
-            words += _option("--data", ",".join(self.data))
+            words += option("--data", ",".join(self.data))
         if self.data_dir is not None:
-            words += _option("--data-dir", self.data_dir)
+            words += option("--data-dir", self.data_dir)
         if self.reward is not None:
-            words += _option("--reward", self.reward)
-        words += _option("--methods", ",".join(self.methods))
+            words += option("--reward", self.reward)
+        words += option("--methods", ",".join(self.methods))
         for name in ("seeds", "seed", "folds", "trials", "epochs", "batch_size"):
             if getattr(self, name) is not None:
-                words += _option(f"--{name.replace('_', '-')}", str(getattr(self, name)))
-        words += _option("--hidden", ",".join(map(str, self.hidden)) or "none")
-        words += _option("--learning-rate", number_text(self.learning_rate))
+                words += option(f"--{name.replace('_', '-')}", str(getattr(self, name)))
+        words += option("--hidden", ",".join(map(str, self.hidden)) or "none")
+        words += option("--learning-rate", number_text(self.learning_rate))
+        words += option("--dropout", number_text(self.dropout))
+        words += ["--refit"] * self.refit + ["--predictions"] * self.predictions
         return shlex.join(words)
 
 
@@ -307,28 +363,13 @@ def join_names(names: Sequence[str]) -> str:
     return line.getvalue()
 
 
-def _option(name: str, value: str) -> list[str]:
-    # A value that begins with a dash would be taken for another option.
+def option(name: str, value: str) -> list[str]:
+    """Return an option as words; a value that begins with a dash stays one.
+
+    >>> option("--bins", "-5,0"), option("--seeds", "3")
+    (['--bins=-5,0'], ['--seeds', '3'])
+    """
     return [f"{name}={value}"] if value.startswith("-") else [name, value]
-
-
-def _table_words(table: TableFile) -> list[str]:
-    words = [*_option("--csv", table.path), *_option("--target", join_names(table.target))]
-    if isinstance(table.bins, int):
-        words += ["--bins", f"quantiles:{table.bins}"]
-    elif table.bins is not None:
-        words += _option("--bins", ",".join(map(number_text, table.bins)))
-    if table.time_split is True:
-        words += ["--time-split"]
-    elif table.time_split:
-        words += _option("--time-split", table.time_split)
-    if table.horizon is not None:
-        words += ["--horizon", str(table.horizon)]
-    if table.drop:
-        words += _option("--drop", join_names(table.drop))
-    if table.positive is not None:
-        words += _option("--positive", table.positive)
-    return words
 
 
 def _check_whole(name: str, value: Any, least: int, most: int) -> None:

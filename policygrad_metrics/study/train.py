@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from policygrad_metrics.data import Prepared
-from policygrad_metrics.study.cases import Cases
+from policygrad_metrics.policies import BinnedRegression
 from policygrad_metrics.study.evaluate import Outcome, evaluate_trials, probabilities
-from policygrad_metrics.study.methods import LEARNING_RATE, TaskInfo, trial_hyperparameters
+from policygrad_metrics.study.methods import LEARNING_RATE, Loss, TaskInfo, trial_hyperparameters
 from policygrad_metrics.study.plan import Job
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
@@ -22,43 +22,75 @@ from policygrad_metrics.training import (
     Network,
     Replica,
     Trained,
+    refit_replicas,
     train_replicas,
 )
+from policygrad_metrics.training.records import Buildable, Parts
 
 #: What the trainer hands to a loss beside the method's hyper-parameters.
 _CLASS_WEIGHT = "class_weight"
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Head:
+    """How a method trains a network on a data set, and reads its outputs.
+
+    Args:
+        network: The network.
+        loss: `(info, hyper) -> loss`.
+        read: `trained -> outcome`.
+        parts: What the network learns from, made of the data set's parts.
+        policy: Reads labels off a network that predicts values; see `train_replicas`.
+    """
+
+    network: Buildable
+    loss: Callable[[TaskInfo, dict[str, Any]], Loss]
+    read: Callable[[Trained], Outcome]
+    parts: Callable[[Prepared], Parts] = lambda prepared: prepared
+    policy: BinnedRegression | None = None
+
+
 def train_job(
-    job: Job,
-    settings: StudySettings,
-    cases: Cases,
-    missing: Sequence[int],
-    progress: Progress,
-    share: float,
+    job: Job, settings: StudySettings, missing: Sequence[int], progress: Progress, share: float
 ) -> Iterator[Run]:
     """Train the missing seeds and yield their runs as they finish.
 
     Args:
         job: Method and data set.
         settings: Network, seeds and the like.
-        cases: The data set's parts for every seed.
         missing: The seeds that have no run yet.
         progress: Is told how far it is.
         share: What one run counts for in it.
     """
-    if job.method.build is None:
-        parts_of = cases.last_labels if job.method.reads == "last_label" else cases.__getitem__
-        for seed in missing:
-            yield _fit_predictor(job, settings, parts_of(seed), seed)
-            progress.advance(share)
-        return
-    for stack in cases.stacks():
+    keeps = settings.keeps_predictions
+    train = _train_stacks if job.method.trains_network else _fit_predictors
+    for run in train(job, settings, missing, progress, share):
+        yield run if keeps else dataclasses.replace(run, predictions=None)
+
+
+def _fit_predictors(
+    job: Job, settings: StudySettings, missing: Sequence[int], progress: Progress, share: float
+) -> Iterator[Run]:
+    cases, run = job.cases, None
+    parts_of = cases.last_labels if job.method.reads == "last_label" else cases.__getitem__
+    for seed in missing:
+        if job.dataset.time_ordered:  # no seed changes anything: there is one split
+            run = run or _fit_predictor(job, settings, parts_of(settings.seed), settings.seed)
+        else:
+            run = _fit_predictor(job, settings, parts_of(seed), seed)
+        yield dataclasses.replace(run, seed=seed)
+        progress.advance(share)
+
+
+def _train_stacks(
+    job: Job, settings: StudySettings, missing: Sequence[int], progress: Progress, share: float
+) -> Iterator[Run]:
+    for stack in job.cases.stacks():
         wanted = [seed for seed in stack if seed in missing]
         if wanted:
             # All of a stack are trained even if some are known: only the same stack gives the
             # same numbers to the last bit.
-            parts = {seed: cases[seed] for seed in stack}
+            parts = {seed: job.cases[seed] for seed in stack}
             runs = _train_networks(job, settings, parts, progress, share * len(wanted))
             yield from (run for run in runs if run.seed in wanted)
 
@@ -74,6 +106,20 @@ def _trials(job: Job, settings: StudySettings) -> list[dict[str, float]]:
     return found if found[0] else found[:1]
 
 
+def _head(job: Job, settings: StudySettings) -> Head:
+    method, task = job.method, job.scorer.task
+    if method.head is not None:
+        return method.head(job, settings)
+
+    def read(one: Trained) -> Outcome:
+        return Outcome(
+            probabilities(one.valid_outputs, task), probabilities(one.test_outputs, task)
+        )
+
+    network = Network(settings.hidden, dropout=settings.dropout, cumulative=method.cumulative)
+    return Head(network, method.loss, read)
+
+
 def _train_networks(
     job: Job,
     settings: StudySettings,
@@ -82,13 +128,15 @@ def _train_networks(
     share: float,
 ) -> list[Run]:
     """All seeds and trials of a method as one stack."""
-    method, trials = job.method, _trials(job, settings)
+    head, trials = _head(job, settings), _trials(job, settings)
     infos = {seed: _info(job, arrays) for seed, arrays in parts.items()}
     info = next(iter(infos.values()))
+    # What seeds have in common stays one object.
+    learned = {id(arrays): head.parts(arrays) for arrays in parts.values()}
 
     def build_loss(values: dict[str, Any]) -> Any:
         own = values.pop(_CLASS_WEIGHT)
-        return method.loss(dataclasses.replace(info, own_class_weight=own), values)
+        return head.loss(dataclasses.replace(info, own_class_weight=own), values)
 
     replicas = [
         Replica(
@@ -102,27 +150,53 @@ def _train_networks(
         for seed in parts
         for trial in trials
     ]
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        trained = train_replicas(
-            Network(settings.hidden, cumulative=method.cumulative),
-            build_loss,
-            job.scorer.reward,
-            info.task,
-            [parts[replica.seed] for replica in replicas],
-            replicas,
-            epochs=job.epochs,
-            batch_size=settings.batch_size,
-            warm_start=method.warm_start,
-            num_classes=info.num_classes,
-            on_epoch=lambda *_: progress.advance(share / job.epochs),
-        )
-    for message in dict.fromkeys(str(warning.message) for warning in caught):
-        progress.say(f"{job.label}: {message}")
+    trained = _train(
+        job,
+        settings,
+        progress,
+        share,
+        [learned[id(parts[replica.seed])] for replica in replicas],
+        network=head.network,
+        build_loss=build_loss,
+        replicas=replicas,
+        num_classes=info.num_classes,
+        policy=head.policy,
+    )
     return [
-        _run(job, seed, arrays, [one for one in trained if one.seed == seed])
+        _run(job, seed, arrays, head, [one for one in trained if one.seed == seed])
         for seed, arrays in parts.items()
     ]
+
+
+def _train(
+    job: Job,
+    settings: StudySettings,
+    progress: Progress,
+    share: float,
+    data: Sequence[Parts],
+    **how: Any,
+) -> list[Trained]:
+    """Train the replicas, twice if they are to be refitted, and say what went otherwise."""
+    each = share / job.epochs / (2 if settings.refit else 1)
+    how |= {
+        "reward": job.scorer.reward,
+        "task": job.scorer.task,
+        "epochs": job.epochs,
+        "batch_size": settings.batch_size,
+        "warm_start": job.method.warm_start,
+        "on_epoch": lambda *_: progress.advance(each),
+    }
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        trained = train_replicas(data=data, **how)
+        if settings.refit:
+            trained = refit_replicas(data[0], trained, **how)
+            # It ends when the longest replica does, before as many epochs as were booked.
+            longest = max((one.best_epoch + 1 for one in trained if not one.diverged), default=0)
+            progress.advance(each * (job.epochs - longest))
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        progress.say(f"{job.label}: {message}")
+    return trained
 
 
 def _scores(job: Job, outcomes: Sequence[Outcome | None], arrays: Prepared) -> dict[str, Any]:
@@ -130,15 +204,9 @@ def _scores(job: Job, outcomes: Sequence[Outcome | None], arrays: Prepared) -> d
     return evaluate_trials(job.scorer, method.decision, outcomes, *truths, tuning=method.tuning)
 
 
-def _run(job: Job, seed: int, arrays: Prepared, trained: Sequence[Trained]) -> Run:
+def _run(job: Job, seed: int, arrays: Prepared, head: Head, trained: Sequence[Trained]) -> Run:
     """The run of one seed: the best of its trials, and the cost of them all."""
-    task = job.scorer.task
-    outcomes = [
-        None
-        if one.diverged
-        else Outcome(probabilities(one.valid_outputs, task), probabilities(one.test_outputs, task))
-        for one in trained
-    ]
+    outcomes = [None if one.diverged else head.read(one) for one in trained]
     scores = _scores(job, outcomes, arrays)
     shown = trained[scores.get("trial_plain", 0)]
     return Run(
@@ -156,16 +224,29 @@ def _run(job: Job, seed: int, arrays: Prepared, trained: Sequence[Trained]) -> R
 
 
 def _fit_predictor(job: Job, settings: StudySettings, arrays: Prepared, seed: int) -> Run:
-    info, method = _info(job, arrays), job.method
     start = time.perf_counter()
-    outcomes = []
-    for trial in _trials(job, settings):
-        model = method.model(info, trial, seed)
-        model.fit(arrays.x_train, arrays.y_train)
-        valid, test = (np.asarray(model.predict_proba(x)) for x in (arrays.x_valid, arrays.x_test))
-        if info.task == "binary":
-            valid, test = valid[:, 1], test[:, 1]
-        outcomes.append(Outcome(valid, test))
+    outcomes = [_fitted(job, settings, arrays, trial, seed) for trial in _trials(job, settings)]
     seconds = time.perf_counter() - start
     scores = _scores(job, outcomes, arrays)
-    return Run(data=job.dataset.name, method=method.name, seed=seed, seconds=seconds, **scores)
+    return Run(data=job.dataset.name, method=job.method.name, seed=seed, seconds=seconds, **scores)
+
+
+def _fitted(
+    job: Job, settings: StudySettings, arrays: Prepared, trial: dict[str, float], seed: int
+) -> Outcome:
+    info = _info(job, arrays)
+
+    def fit(x: np.ndarray, y: np.ndarray) -> Any:
+        return job.method.model(info, trial, seed).fit(x, y)
+
+    def chances(model: Any, x: np.ndarray) -> np.ndarray:
+        table = np.asarray(model.predict_proba(x))
+        return table[:, 1] if info.task == "binary" else table
+
+    model = fit(arrays.x_train, arrays.y_train)
+    valid = chances(model, arrays.x_valid)
+    if settings.refit:
+        both = (arrays.x_train, arrays.x_valid), (arrays.y_train, arrays.y_valid)
+        model = fit(*map(np.concatenate, both))
+    values = model.predict(arrays.x_test) if job.method.predicts_values else None
+    return Outcome(valid, chances(model, arrays.x_test), values)

@@ -1,24 +1,26 @@
-"""Jobs in processes of their own, several at a time.
+"""Jobs through an executor: processes of this machine, or whatever the caller brings, such as Dask.
 
 Compiling a program takes longer than most trainings and one core only, and TensorFlow never frees
 what it compiled: some 18 MB a program. So every job goes to one of a few processes, and each of
-them is replaced by a fresh one after `JOBS_PER_PROCESS` jobs. Only the parent writes to the disk.
-A process that loses its parent, however that ended, ends too.
+them is replaced by a fresh one after `JOBS_PER_PROCESS` jobs. A job travels with its data, and only
+the parent writes to the disk. The job of a process that dies is done again by another one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import multiprocessing
+import functools
 import os
-import signal
+import pickle
+import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from multiprocessing.connection import Connection, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from typing import TYPE_CHECKING, Any
 
+from policygrad_metrics.study.processes import Processes
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run, StudyError
 from policygrad_metrics.study.settings import StudySettings
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 JOBS_PER_PROCESS = 40
 #: Fewer jobs than this that train networks are not worth the start of other processes.
 FEW_JOBS = 6
+#: A job that has ended so many processes is given up.
+MOST_DEATHS = 3
+#: A scheduler has so many seconds to answer.
+PATIENCE = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +47,16 @@ class Todo:
     share: float
 
 
-class _Said(Progress):
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """What a process gives back: runs, what there is to say, and the traceback of a failure."""
+
+    runs: tuple[Run, ...]
+    said: tuple[str, ...]
+    failure: str = ""
+
+
+class _Kept(Progress):
     """Keeps what is said, for the parent to say."""
 
     def __init__(self) -> None:
@@ -58,7 +73,7 @@ def processes_for(todos: Sequence[Todo], asked: int | None) -> int:
         todos: What is to be done.
         asked: A number that was asked for; None for as many as there are cores.
     """
-    networks = sum(todo.job.method.build is not None for todo in todos)
+    networks = sum(todo.job.method.trains_network for todo in todos)
     if asked is not None:
         return min(asked, len(todos))
     return min(_cores(), networks // 2) if networks >= FEW_JOBS else 0
@@ -84,149 +99,159 @@ def longest_first(todos: Sequence[Todo]) -> list[Todo]:
         dataset = todo.job.dataset
         features = len(dataset.numeric_names) + len(dataset.categorical_names)
         numbers = len(dataset) * features * len(dataset.class_names)
-        return -numbers, dataset.name, todo.job.method.build is not None
+        return -numbers, dataset.name, todo.job.method.trains_network
 
     return sorted(todos, key=order)
 
 
 def train_in_processes(
-    todos: Sequence[Todo], settings: StudySettings, processes: int, progress: Progress
+    todos: Sequence[Todo], settings: StudySettings, count: int, progress: Progress
 ) -> Iterator[Run]:
-    """Train what is to be done in other processes and yield the runs as their jobs finish.
+    """As `train_elsewhere`, in so many processes of this machine that share its cores."""
+    with Processes(count, calls_per_process=JOBS_PER_PROCESS, most_deaths=MOST_DEATHS) as pool:
+        threads = max(1, _cores() // count)
+        yield from train_elsewhere(todos, settings, pool, progress, at_once=count, threads=threads)
+
+
+def train_elsewhere(
+    todos: Sequence[Todo],
+    settings: StudySettings,
+    executor: Executor,
+    progress: Progress,
+    *,
+    at_once: int | None = None,
+    threads: int | None = None,
+) -> Iterator[Run]:
+    """Train what is to be done through an executor and yield the runs as their jobs finish.
 
     Args:
         todos: What is to be done.
         settings: Everything that the jobs were made from.
-        processes: How many at a time.
+        executor: Does the jobs; it stays open.
         progress: Is told how far it is.
+        at_once: How many jobs the executor is given at a time; None for all.
+        threads: With how many each of its processes computes; None for those of a Dask worker, or
+            as TensorFlow likes.
 
     Raises:
-        StudyError: A process ended before its job did.
+        StudyError: The executor could not do a job.
         RuntimeError: A job failed; with the traceback from its process.
     """
     left = longest_first(todos)[::-1]
-    threads = max(1, _cores() // processes)
-    busy: dict[Connection, tuple[_Process, Todo]] = {}
-
-    def give(process: _Process | None) -> None:
-        """Give the next job to a process, a fresh one if it is worn out."""
-        if process is not None and (not left or process.jobs >= JOBS_PER_PROCESS):
-            process.end()
-            process = None
-        if left:
-            process = process or _Process(settings, threads)
-            todo = left.pop()
-            progress.working_on(todo.job.label)
-            process.give(todo)
-            busy[process.connection] = process, todo
-
+    running: dict[Future[Done], Todo] = {}
     try:
-        for _ in range(min(processes, len(left))):
-            give(None)
-        while busy:
-            for ready in wait(list(busy)):
-                assert isinstance(ready, Connection)
-                process, todo = busy.pop(ready)
-                runs, said = process.take(todo)
-                for text in said:
+        while left or running:
+            while left and (at_once is None or len(running) < at_once):
+                todo = left.pop()
+                progress.working_on(todo.job.label)
+                future = executor.submit(
+                    run_job, pickle.dumps((todo.job, settings, todo.missing)), threads
+                )
+                running[future] = todo
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                todo = running.pop(future)
+                done = _result(future, todo)
+                for text in done.said:
                     progress.say(text)
-                yield from runs
+                yield from done.runs
                 progress.advance(todo.share)
-                give(process)
     finally:
-        for process, _ in busy.values():
-            process.kill()
+        for future in running:
+            future.cancel()
 
 
-class _Process:
-    """A process of its own and the line to it."""
+def _result(future: Future[Done], todo: Todo) -> Done:
+    try:
+        done = future.result()
+    except Exception as error:  # the executor's own: a job's failure comes as a text
+        why = str(error).rstrip(".") or type(error).__name__
+        raise StudyError(
+            f"{todo.job.label} was lost: {why}. Finished runs are kept, and the same command goes "
+            "on from them.",
+            running=True,
+        ) from error
+    if done.failure:
+        raise RuntimeError(f"{todo.job.label} failed:\n{done.failure}")
+    return done
 
-    def __init__(self, settings: StudySettings, threads: int):
-        # A fresh interpreter: TensorFlow does not survive a fork.
-        context = multiprocessing.get_context("spawn")
-        self.connection, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other, settings, threads), daemon=True)
-        self._process.start()
-        other.close()
-        self.jobs = 0
 
-    def give(self, todo: Todo) -> None:
-        self.jobs += 1
-        # A process that has died is noticed when it is asked for the runs.
-        with contextlib.suppress(BrokenPipeError):
-            self.connection.send((todo.job.dataset.name, todo.job.method.name, todo.missing))
+@contextlib.contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """Give the executor of a Dask cluster for as long as the context lasts.
 
-    def take(self, todo: Todo) -> tuple[list[Run], list[str]]:
+    Args:
+        address: Of its scheduler, such as "tcp://10.0.0.1:8786".
+
+    Raises:
+        ValueError: Dask is not installed.
+        OSError: Nothing answers there.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ValueError(
+            "a scheduler needs Dask: install policygrad-metrics[cluster], or leave it out."
+        ) from None
+    try:
+        client = Client(address, timeout=PATIENCE)
+    except OSError as error:
+        raise OSError(
+            f"no Dask scheduler answers at {address!r} ({error}); start one with `dask scheduler` "
+            "and workers with `dask worker ADDRESS --nthreads 1`."
+        ) from error
+    with client:
+        # Every call is one of its own: equal arguments need not be looked for.
+        yield client.get_executor(pure=False)
+
+
+# --- in the process that does a job -------------------------------------------------------------
+
+#: A Dask worker may have several threads; two jobs in one process would only wait for each other.
+_one_at_a_time = threading.Lock()
+_last_cases: Any = None
+
+
+def run_job(pickled: bytes, threads: int | None) -> Done:
+    """Train in this process, which needs nothing but the package.
+
+    Args:
+        pickled: A job, the settings, and the seeds that are missing. To unpickle it imports
+            TensorFlow, which has to be started quietly before.
+        threads: As for `train_elsewhere`.
+    """
+    global _last_cases
+    with _one_at_a_time:
+        _start_quietly(threads or _threads_of_dask())
+        from policygrad_metrics.study.train import train_job
+
+        job, settings, missing = pickle.loads(pickled)
+        # Methods of one data set follow each other: what was prepared for one serves the next.
+        if _last_cases is None or _last_cases.key != job.cases.key:
+            _last_cases = job.cases
+        job, said = dataclasses.replace(job, cases=_last_cases), _Kept()
         try:
-            runs, said, failure = self.connection.recv()
-        except (EOFError, ConnectionResetError):
-            self._process.join()
-            code = self._process.exitcode or 0
-            why = (
-                f"was ended by signal {-code}, as a system does that is short of memory: try "
-                "--workers 1"
-                if code < 0
-                else f"ended with exit code {code}; what it wrote is above"
-            )
-            raise StudyError(
-                f"the process that trained {todo.job.label} {why}. Finished runs are kept, and "
-                "the same command goes on from them.",
-                running=True,
-            ) from None
-        if failure:
-            self.kill()
-            raise RuntimeError(f"{todo.job.label} failed:\n{failure}")
-        return runs, said
-
-    def end(self) -> None:
-        self.connection.close()
-        self._process.join()
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.join()
-        self.connection.close()
+            runs = tuple(train_job(job, settings, missing, said, 0.0))
+        except Exception:  # whatever it is, the parent tells it
+            return Done((), tuple(said.texts), traceback.format_exc())
+        return Done(runs, tuple(said.texts))
 
 
-def _end_with_parent() -> None:
-    """End at once when the parent has ended, in the middle of a long job as well."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
-def _serve(connection: Connection, settings: StudySettings, threads: int) -> None:
-    """What a process does: start TensorFlow, then one job after the other until the line ends."""
-    # The parent hears Control-C too, and ends this process.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+@functools.cache
+def _start_quietly(threads: int | None) -> None:
+    """Start TensorFlow, once, and give it and scikit-learn so many threads."""
     from threadpoolctl import threadpool_limits
 
     from policygrad_metrics.study.quiet import quiet_start, start_tensorflow
 
     start_tensorflow(threads)
     with quiet_start():
-        from policygrad_metrics.study.cases import Cases
-        from policygrad_metrics.study.plan import plan
-        from policygrad_metrics.study.train import train_job
-    threadpool_limits(threads)  # those of scikit-learn
-    jobs = {(job.dataset.name, job.method.name): job for job in plan(settings, settings.datasets())}
-    cases: Cases | None = None
-    while True:
-        try:
-            data, method, missing = connection.recv()
-        except EOFError:
-            return
-        job, said = jobs[data, method], _Said()
-        answer: tuple[list[Run], list[str], Any]
-        try:
-            if cases is None or cases.dataset is not job.dataset:
-                cases = Cases(job.dataset, settings)
-            answer = list(train_job(job, settings, cases, missing, said, 0.0)), said.texts, None
-        except Exception:  # whatever it is, the parent tells it
-            answer = [], said.texts, traceback.format_exc()
-        try:
-            connection.send(answer)
-        except BrokenPipeError:
-            return
+        import policygrad_metrics.study.train  # noqa: F401
+    threadpool_limits(threads)
+
+
+def _threads_of_dask() -> int | None:
+    """The threads that a Dask worker was started with; None in any other process."""
+    distributed = sys.modules.get("distributed")
+    with contextlib.suppress(ValueError):  # not in a worker
+        return distributed.get_worker().state.nthreads if distributed else None
+    return None

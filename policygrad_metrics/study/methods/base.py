@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any, Self
 
 import numpy as np
@@ -180,6 +181,8 @@ class Method:
             per replica). The loss runs eagerly, in graphs and under XLA.
         predictor: `(info, hyper, seed) -> estimator` for methods that train no network: `fit(x,
             y)` and `predict_proba(x)`, `[N, K]` or, multi-label, `[N, L]`.
+        head: `(job, settings) -> study.train.Head` for a network that learns something else than
+            the task's labels, which has no other hyper-parameter than the learning rate.
         hyperparameters: name -> default and range.
         warm_start: share of the epochs that is first spent on plain cross-entropy.
         cumulative: whether the network ends in the K - 1 thresholds of a `CumulativeLink`; the
@@ -188,6 +191,9 @@ class Method:
         tuning: how it is tuned, a method of `DecisionTuner`.
         reads: "features", or "last_label": the label last known at each row, `[N, 1]`, instead of
             features; for series only.
+        predicts_values: whether the predictor's `predict(x)` gives the numbers that labels are cut
+            from.
+        table: The module whose `METHODS` holds it; by that it travels to other processes.
     """
 
     name: str
@@ -197,16 +203,31 @@ class Method:
     tasks: frozenset[str]
     build: Callable[[TaskInfo, Mapping[str, Any]], Loss] | None = None
     predictor: Callable[[TaskInfo, Mapping[str, Any], int], Any] | None = None
+    head: Callable[[Any, Any], Any] | None = None
     hyperparameters: Mapping[str, Choice] = dataclasses.field(default_factory=dict)
     warm_start: float = 0.0
     cumulative: bool = False
     decision: str = "arg_max"
     tuning: str = "auto"
     reads: str = "features"
+    predicts_values: bool = False
+    table: str = "policygrad_metrics.study.methods.registry"
 
     def __post_init__(self) -> None:
-        if (self.build is None) == (self.predictor is None):
-            raise ValueError(f"method {self.name!r} must have either build= or predictor=.")
+        if [self.build, self.predictor, self.head].count(None) != 2:
+            raise ValueError(
+                f"method {self.name!r} must have either build= or predictor=, or a head=."
+            )
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if getattr(import_module(self.table), "METHODS", {}).get(self.name) is self:
+            return _of_table, (self.table, self.name)
+        return super().__reduce_ex__(protocol)
+
+    @property
+    def trains_network(self) -> bool:
+        """Whether there is something to compile and to train for epochs."""
+        return self.predictor is None
 
     @property
     def defaults(self) -> dict[str, float]:
@@ -246,6 +267,10 @@ class Method:
                 f"hyper-parameter of {self.name!r}", name, [*self.hyperparameters, LEARNING_RATE]
             )
         return {**self.defaults, **(hyper or {})}
+
+
+def _of_table(table: str, name: str) -> Method:
+    return import_module(table).METHODS[name]
 
 
 #: Name of the hyper-parameter that every network has and its trainer reads.

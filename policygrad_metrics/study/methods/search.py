@@ -21,7 +21,7 @@ def search_ranges(method: str | Method) -> dict[str, Choice]:
     """
     row = get_method(method)
     ranges = dict(row.hyperparameters)
-    return ranges if row.build is None else {**ranges, LEARNING_RATE: LEARNING_RATE_SCALE}
+    return {**ranges, LEARNING_RATE: LEARNING_RATE_SCALE} if row.trains_network else ranges
 
 
 def trial_hyperparameters(study_seed: int, method: str | Method, trial: int) -> dict[str, float]:
