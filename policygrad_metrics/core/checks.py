@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import numbers
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -48,6 +49,40 @@ def check_whole(argument: str, value: Any, least: int, or_none: bool = False) ->
         raise ValueError(
             f"{argument} must be a whole number, {least} or more{none}; it is {value!r}."
         )
+
+
+def check_number(argument: str, value: Any, most: float = float("inf"), zero: bool = False) -> None:
+    """Raise unless `value` is a finite number in (0, most], or [0, most].
+
+    Raises:
+        ValueError: it is not.
+
+    >>> check_number("validation_fraction", 0.9, most=0.5)
+    Traceback (most recent call last):
+    ValueError: validation_fraction must be a number greater than 0, at most 0.5; it is 0.9.
+    """
+    number = math.nan
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        number = float(value)
+    inside = math.isfinite(number) and number <= most
+    if not inside or number < 0.0 or (number == 0.0 and not zero):
+        low = "not negative" if zero else "greater than 0"
+        high = "" if most == float("inf") else f", at most {most}"
+        raise ValueError(f"{argument} must be a number {low}{high}; it is {value!r}.")
+
+
+def check_truth(argument: str, value: Any) -> None:
+    """Raise unless `value` is True or False.
+
+    Raises:
+        ValueError: it is not: "no" would be read as yes.
+
+    >>> check_truth("warm_start", "no")
+    Traceback (most recent call last):
+    ValueError: warm_start must be True or False; it is 'no'.
+    """
+    if type(value).__name__ not in ("bool", "bool_"):
+        raise ValueError(f"{argument} must be True or False; it is {value!r}.")
 
 
 def differing_setting(old: Any, new: Any, name: str = "") -> str | None:

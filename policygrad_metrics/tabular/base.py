@@ -15,16 +15,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from policygrad_metrics.core.checks import check_number, check_truth, check_whole
 from policygrad_metrics.estimators import get_estimator
 from policygrad_metrics.losses.running_counts import window_of
 from policygrad_metrics.policies import Policy
-from policygrad_metrics.tabular.arguments import (
-    check_hidden,
-    check_number,
-    check_truth,
-    check_whole,
-    full_class_weight,
-)
+from policygrad_metrics.tabular.arguments import check_hidden, full_class_weight
 from policygrad_metrics.tabular.fitting import Network, train
 from policygrad_metrics.tabular.networks import OwnNetwork
 from policygrad_metrics.tabular.program import Recipe
@@ -203,9 +198,10 @@ class TabularEstimator(BaseEstimator, abc.ABC):
         policy = self._policy_for(target, rows)
         reward = reward_for(self.reward, target)
         hidden = check_hidden(self.hidden)
+        made_by: Any = OwnNetwork if callable(hidden) else DenseNetwork
         rule, learning_rate = self._optimizer()
         recipe = Recipe(
-            network=OwnNetwork(hidden) if callable(hidden) else DenseNetwork(hidden),
+            network=made_by(hidden),
             optimizer=rule,
             features=rows.x.shape[1],
             outputs=output_columns(policy, target),

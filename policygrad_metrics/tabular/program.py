@@ -140,7 +140,8 @@ class Program:
         """
         train = self._function("train", rows.weight is not None, use_xla)
         weight = np.zeros(0, np.float32) if rows.weight is None else rows.weight
-        return train(state, rows.x, rows.y, weight, batches, np.int32(seed), np.float32(total))
+        data = rows.x, rows.y, weight
+        return train(state, data, batches, np.int32(seed), np.float32(total))
 
     def outputs(self, state: State, x: Any) -> Tensor:
         """The network's outputs `[N, columns]` without training, in float32.
@@ -168,7 +169,7 @@ class Program:
             weight = tf.TensorSpec([None], tf.float32)
             batches = tf.TensorSpec([None, None], tf.int32)
             function, signature = {
-                "train": (self._train, [state, x, y, weight, batches, whole, number]),
+                "train": (self._train, [state, (x, y, weight), batches, whole, number]),
                 "outputs": (self._outputs, [state, x]),
                 "judge": (self._judge, [outputs, y, weight]),
             }[name]
@@ -188,7 +189,8 @@ class Program:
             lambda v: tf.TensorSpec(v.shape if v.size else [None] * v.ndim, v.dtype), state
         )
 
-    def _train(self, weighted, use_xla, state, x, y, weight, batches, seed, total):
+    def _train(self, weighted, use_xla, state, data, batches, seed, total):
+        x, y, weight = data
         loss, take = self.recipe.loss(), Step(self._network, self.update, compiled=use_xla)
 
         def step(state, number):

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core.checks import check_whole
 from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.losses.heads import last_layer, model_policy, squashing_layer
 from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY, PolicyGradientLoss
@@ -101,7 +102,9 @@ def finetune(
     >>> len(result.validation_rewards)  # as given, and after one epoch
     2
     """
-    _check_numbers(epochs, batch_size, validation_split, patience)
+    check_whole("epochs", epochs, 1)
+    check_whole("batch_size", batch_size, 1)
+    check_whole("patience", patience, 1, or_none=True)
     if learning_rate is None and isinstance(optimizer, str):
         learning_rate = LEARNING_RATE
     adapts = configured(optimizer, learning_rate)
@@ -109,7 +112,7 @@ def finetune(
         raise TypeError(f"model must be a keras.Model; it is {type(model).__name__}.")
     if not model.built or not model.trainable_variables:
         raise ValueError("the model must be built and have weights that are not frozen.")
-    parts = x if y is None else (x, y) if sample_weight is None else (x, y, sample_weight)
+    parts: Any = x if y is None else (x, y) if sample_weight is None else (x, y, sample_weight)
     if validation_data is None:
         parts, validation_data = _divided(parts, validation_split, seed)
     training: Any = parts
@@ -236,6 +239,11 @@ def _check_logits(model, policy, outputs, squashed):
 
 def _divided(parts, share, seed):
     """Examples to train on and examples to validate on."""
+    if not 0.0 < share < 1.0:
+        raise ValueError(
+            f"validation_split must lie between 0 and 1; it is {share!r}. Give validation_data if "
+            "the examples for validation are set aside already."
+        )
     if not isinstance(parts, tuple):
         raise ValueError("validation_data must be given where x is a dataset.")
     sizes = [len(np.asarray(array)) for array in keras.tree.flatten(parts)]
@@ -254,19 +262,3 @@ def _divided(parts, share, seed):
         keras.tree.map_structure(lambda array, rows=rows: np.asarray(array)[rows], parts)
         for rows in (rest, held)
     )
-
-
-def _check_numbers(epochs, batch_size, validation_split, patience):
-    whole = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "patience": 1 if patience is None else patience,
-    }
-    for name, value in whole.items():
-        if isinstance(value, bool) or int(value) != value or value < 1:
-            raise ValueError(f"{name} must be a whole number, 1 or more; it is {value!r}.")
-    if not 0.0 < validation_split < 1.0:
-        raise ValueError(
-            f"validation_split must lie between 0 and 1; it is {validation_split!r}. Give "
-            "validation_data if the examples for validation are set aside already."
-        )

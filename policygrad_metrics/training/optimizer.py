@@ -2,22 +2,20 @@
 
 Keras refuses `stateless_apply` on TensorFlow because its TensorFlow part updates variables in
 place, for `tf.distribute`. Its backend-independent part does not. So `Rule.build` makes an
-optimizer of the same class with the methods of that part put back.
+optimizer of the same class with the methods of that part put back (seen with Keras 3.15).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import numbers
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core.checks import choose
+from policygrad_metrics.core.checks import check_number, choose
 from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.training.weights import Layout
 
@@ -64,7 +62,7 @@ def configured(
     Traceback (most recent call last):
     ValueError: optimizer='adamv' is not known; did you mean 'adam'? Allowed: ...
     """
-    kinds = {
+    kinds: dict[str, Any] = {
         name.lower(): kind
         for name, kind in vars(keras.optimizers).items()
         if isinstance(kind, type)
@@ -80,7 +78,8 @@ def configured(
     if isinstance(learning_rate, Schedule):
         config["learning_rate"] = keras.optimizers.schedules.serialize(learning_rate)
     elif learning_rate is not None:
-        config["learning_rate"] = _checked_rate(learning_rate)
+        check_number("learning_rate", learning_rate)
+        config["learning_rate"] = float(learning_rate)
     _check_alone(kind, config)
     return kind.from_config(config)
 
@@ -174,19 +173,10 @@ class Update:
     ) -> tuple[Tensor, list[Tensor]]:
         """The weights `[P]` and the state after one step."""
         split = (lambda row: [row]) if self._by_number else self._layout.split
+        found: Any
         found, state = self._optimizer.stateless_apply(state, split(gradient), split(weights))
         parts = [tf.reshape(part, [-1]) for part in found]
         return tf.concat(parts, axis=0), [tf.convert_to_tensor(value) for value in state]
-
-
-def _checked_rate(rate):
-    number = isinstance(rate, numbers.Real) and not isinstance(rate, bool)
-    if not number or not 0.0 < rate < math.inf:
-        raise ValueError(
-            "learning_rate must be a number greater than 0, a keras.optimizers.schedules schedule, "
-            f"or None; it is {rate!r}."
-        )
-    return float(rate)
 
 
 def _check_alone(kind, config):

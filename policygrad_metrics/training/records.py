@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import numbers
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
+from policygrad_metrics.core.checks import check_number, check_whole
 from policygrad_metrics.policies import BinnedRegression
 
 
@@ -54,7 +54,7 @@ class Replica:
 
     >>> Replica(seed=3, learning_rate=0.0)
     Traceback (most recent call last):
-    ValueError: learning_rate must be a positive finite number; it is 0.0.
+    ValueError: learning_rate must be a number greater than 0; it is 0.0.
     """
 
     seed: int
@@ -65,10 +65,8 @@ class Replica:
         object.__setattr__(self, "hyper", types.MappingProxyType(dict(self.hyper)))
         if int(self.seed) != self.seed or not 0 <= self.seed < 2**31:
             raise ValueError(f"seed must be a whole number from 0 to 2^31 - 1; it is {self.seed}.")
-        if self.learning_rate is not None and not 0.0 < self.learning_rate < float("inf"):
-            raise ValueError(
-                f"learning_rate must be a positive finite number; it is {self.learning_rate!r}."
-            )
+        if self.learning_rate is not None:
+            check_number("learning_rate", self.learning_rate)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,11 +104,9 @@ class TrainingSettings:
     stacked: bool = True
 
     def __post_init__(self):
-        for argument in ("epochs", "batch_size", "patience"):
-            value = getattr(self, argument)
-            optional = value is None and argument == "patience"
-            if not optional and (not isinstance(value, numbers.Integral) or value < 1):
-                raise ValueError(f"{argument} must be a whole number, 1 or more; it is {value!r}.")
+        check_whole("epochs", self.epochs, 1)
+        check_whole("batch_size", self.batch_size, 1)
+        check_whole("patience", self.patience, 1, or_none=True)
         if not 0.0 <= self.warm_start < 1.0:
             raise ValueError(
                 "warm_start must be a share of the epochs, from 0 to below 1; it is "

@@ -107,7 +107,7 @@ def train_replicas(
 def _plan(network, build_loss, reward, task, data, replicas, settings):
     """Check everything, and what is to be trained; and the replicas' losses."""
     values = settings.policy is not None
-    policy = settings.policy if values else inputs.task_policy(task)
+    policy: Any = settings.policy if values else inputs.task_policy(task)
     inputs.check_lengths(settings.lengths, len(replicas), settings.epochs)
     shared, single = inputs.split_hyperparameters(replicas)
     arrays, which = inputs.arrays(data, task, len(replicas), values=settings.policy)

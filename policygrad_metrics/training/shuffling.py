@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core.checks import check_whole
 from policygrad_metrics.training.order import permutation
 
 
@@ -71,9 +72,8 @@ def shuffled_batches(
     >>> [batch.numpy().tolist() for batch in batches]
     [[1, 4, 0], [3, 2]]
     """
-    for name, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
-        if int(value) != value or value < least:
-            raise ValueError(f"{name} must be a whole number, {least} or more; it is {value!r}.")
+    check_whole("batch_size", batch_size, 1)
+    check_whole("seed", seed, 0)
     if y is None and sample_weight is not None:
         raise ValueError("sample_weight needs y: give the targets too.")
     parts = tuple(part for part in (x, y, sample_weight) if part is not None)

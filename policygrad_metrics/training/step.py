@@ -77,13 +77,14 @@ class Step:
         """
         with tf.GradientTape() as tape, keyed_by(tf.stack([seed, state.step])):
             tape.watch(state.weights)
-            outputs, others, penalties = self._network.stateless_call(
+            found: Any = self._network.stateless_call(
                 self._layout.split(state.weights),
                 state.others,
                 x,
                 training=True,
                 return_losses=True,
             )
+            outputs, others, penalties = found
             finite = tf.constant(True)
             if not (self._compiled and _notices_bad_outputs(loss_of)):
                 finite = tf.reduce_all(tf.math.is_finite(outputs))
