@@ -1,6 +1,7 @@
 """The house: imports go downwards only, modules stay small, public names resolve."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,17 @@ def test_imports_go_downwards(path):
             assert order.index(parts[1]) <= order.index(here), f"{here} imports {name}"
         if here in LIGHT:
             assert parts[0] not in ("tensorflow", "keras", "tensorflow_probability")
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    names = {
+        ".".join(("policygrad_metrics", *path.relative_to(PACKAGE).with_suffix("").parts)): path
+        for path in MODULES
+        if path.name != "__init__.py"
+    }
+    graph = {name: names.keys() & set(imports(path)) for name, path in names.items()}
+    assert sum(map(len, graph.values())) > 300  # imports are seen at all
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, which names them
 
 
 def test_every_room_is_in_the_order():

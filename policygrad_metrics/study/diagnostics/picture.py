@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-
-if TYPE_CHECKING:
-    from policygrad_metrics.study.diagnostics.report import GradientReport
 
 _DARK, _WARM, _LIGHT = "#1b3a57", "#c8641e", "#e6e8ea"
 _STYLE: dict[Any, Any] = {
@@ -21,9 +18,14 @@ _STYLE: dict[Any, Any] = {
 _NOTHING = 1e-13
 
 
-def draw_report(report: GradientReport) -> Figure:
-    """Draw each estimator's error, split into variance and squared bias, and its time."""
-    rows = sorted(report.records, key=lambda r: r["error"])
+def draw_report(records: list[dict[str, Any]], setting: dict[str, Any]) -> Figure:
+    """Draw each estimator's error, split into variance and squared bias, and its time.
+
+    Args:
+        records: see `GradientReport`.
+        setting: see `GradientReport`.
+    """
+    rows = sorted(records, key=lambda r: r["error"])
     names = [r["estimator"].replace("_", " ") for r in rows]
     places = range(len(rows))
     with mpl.rc_context(_STYLE):
@@ -53,7 +55,6 @@ def draw_report(report: GradientReport) -> Figure:
         for axes in (error, time):
             axes.grid(axis="x", color=_LIGHT)
             axes.set_axisbelow(True)
-        setting = report.setting
         figure.suptitle(
             f"{setting['reward']}, {setting['sites']} sites, {setting['classes']} classes; truth: "
             f"{setting['truth']}",

@@ -53,7 +53,7 @@ class GradientReport:
         """The picture, a `matplotlib.figure.Figure`."""
         from policygrad_metrics.study.diagnostics.picture import draw_report
 
-        return draw_report(self)
+        return draw_report(self.records, self.setting)
 
     def save(self, folder: str | Path) -> tuple[Path, Path]:
         """Write `gradients.json` and `gradients.png` into a folder; return their paths."""
