@@ -30,7 +30,7 @@ import tensorflow as tf
 
 from policygrad_metrics.core._compat import materialized
 from policygrad_metrics.core.blocks import Blocks, block_sites, slice_rows
-from policygrad_metrics.core.global_batch import over_replicas
+from policygrad_metrics.core.global_batch import over_replicas, replicas
 from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.core.sums import log_product, over_sites
 from policygrad_metrics.estimators import quadrature
@@ -76,7 +76,7 @@ class _Moments:
     limit: Tensor
 
     def at_centre(self, zero_division):
-        """C P(D > 0) + zero_division P(D = 0)."""
+        """What the integral is added to: c P(D > 0) + zero_division P(D = 0)."""
         some = tf.where(self.possible > 0.0, -tf.math.expm1(self.log_zero), 1.0)
         return self.centre * some + zero_division * self.possible * tf.exp(self.log_zero)
 
@@ -101,7 +101,8 @@ def ratio_expectation(
     moments = terms.moments(over_replicas(blocks.sum(terms.sums, terms.parts)))
     # The D of very many equal terms keeps near its mean.
     settled = blocks.size is not None and tf.convert_to_tensor(form.d).shape[:1] == [1]
-    if counts or nodes or settled or quadrature.is_stacked():
+    # Replicas cannot exchange sums inside a loop, nor is one vectorised and compiled by XLA.
+    if counts or nodes or settled or replicas() > 1 or quadrature.is_stacked():
         step = None if counts or nodes else quadrature.STEP
         t, w = _nodes(counts, moments, size, 0, terms.dtype, step)
         part, gradient, _ = _integrate(terms, blocks, moments, t, w, 1.0)
