@@ -271,6 +271,7 @@ def test_small_batches(name, kind):
     check(name, [case(kind, N, classes(name), N) for N in (2, (1, 5, 17, 60)[turn])])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METRICS)
 def test_batches_of_hundreds(name):
     start = list(METRICS).index(name) % 3
