@@ -176,19 +176,24 @@ def _compiled(reward):
 MODES = {"eager": eager, "xla": xla}
 
 
-def check(name, cases, modes=("eager",)):
-    """Hold all cases, of any shapes, to what is allowed of the named (or given) metric."""
+def check(name, cases, modes=("eager",), floor=0.0):
+    """Hold all cases, of any shapes, to what is allowed of the named (or given) metric.
+
+    An error of `floor` times what p (1 - p) / N adds up to is allowed in any case.
+    """
     metric, groups = METRICS[name] if isinstance(name, str) else name, {}
     for each in cases:
         groups.setdefault((each.z.shape, each.w is None), []).append(each)
-    wrong = sorted((x for g in groups.values() for x in _excesses(metric, g, modes)), reverse=True)
+    wrong = sorted(
+        (x for g in groups.values() for x in _excesses(metric, g, modes, floor)), reverse=True
+    )
     if wrong:
         lines = [f"{times:.3g} times what is allowed: {text}" for times, text in wrong[:5]]
         head = f"{name}: {len(wrong)} of {len(cases) * len(modes)} cases are off."
         pytest.fail("\n".join([head, *lines]), pytrace=False)
 
 
-def _excesses(metric, cases, modes):
+def _excesses(metric, cases, modes, floor):
     """Errors above what is allowed, as multiples of it, of cases of one shape."""
     truths = metric.expectations([(x.y, x.z, x.w) for x in cases])
     batches = [[x.z for x in cases], [x.y for x in cases], [x.w for x in cases]]
@@ -207,6 +212,7 @@ def _excesses(metric, cases, modes):
             nothing = NOTHING * natural if size < 1e-6 * natural else 0.0
             promise = LOOSER.get(each.kind, GRADIENT if each.w is None else WEIGHTED_GRADIENT)
             allowed = max(promise * size, nothing, SMALLEST)
+            allowed += floor * natural
             beyond = 1.0 - p.max(axis=1) < SATURATED
             allowed += 2.0 * np.linalg.norm((p * (1 - p))[beyond])  # an effect of either sign
             error = np.linalg.norm(np.asarray(slope, float) - gradient)
@@ -293,7 +299,8 @@ def test_under_xla(name):
 @pytest.mark.parametrize("name", METRICS)
 def test_a_hundred_thousand_cases(name):
     size = (3, 5, 7, 11)[list(METRICS).index(name) % 4]
-    check(name, compiled_cases(name, [size], 320), ["xla"])
+    # Of so many draws some gradients are small differences of large terms.
+    check(name, compiled_cases(name, [size], 320), ["xla"], floor=NOTHING)
 
 
 @pytest.mark.parametrize(

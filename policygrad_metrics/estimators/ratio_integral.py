@@ -367,7 +367,8 @@ def _moments(form, floor, called, numerator, log_zero, largest, limit):
 
 def _largest(d):
     """The largest term of D on any replica, or more, `[1, R]`."""
-    return over_replicas(tf.reduce_max(d + tf.zeros([1, 1], d.dtype), axis=0, keepdims=True))
+    largest = tf.reduce_max(d + tf.zeros([1, 1], d.dtype), axis=0, keepdims=True)
+    return over_replicas(tf.maximum(largest, 0.0))  # of a replica without examples: nothing
 
 
 def _log(p):
