@@ -318,7 +318,6 @@ def test_a_hundred_thousand_cases(name):
         pytest.param("precision_macro_zero_1", 3, 100_003, marks=pytest.mark.slow),
         pytest.param("jaccard_weighted", 3, 50_021, marks=pytest.mark.slow),
         pytest.param("own_ratio", 4, 100_003, marks=pytest.mark.slow),
-        pytest.param("kappa", 4, 65_521, marks=pytest.mark.slow),
     ],
 )
 def test_large_batches(name, K, N):
