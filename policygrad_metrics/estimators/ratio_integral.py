@@ -157,8 +157,7 @@ def _integrate(terms, blocks, moments, t, w, first):
 
     The chance of D = 0 enters the gradient `first` times: once, with the first nodes.
     """
-    per_site = [tf.cast(x, terms.dtype) for x in (t, moments.centre)]
-    per_site = per_site if quadrature.is_stacked() else materialized(*per_site)
+    per_site = _computed_once(terms.dtype, t, moments.centre)
     sums = blocks.sum(lambda *rows: terms.at_nodes(*per_site, *rows), 3)
     log_m, arrivals, beyond = over_replicas(sums)
     total = moments.rest + arrivals
@@ -168,11 +167,15 @@ def _integrate(terms, blocks, moments, t, w, first):
     # The integrand tends to P(D = 0) E[N | D = 0]; the sum over the nodes is of what exceeds it.
     width = tf.reduce_sum(w, axis=0)
     value = tf.reduce_sum(mass * total, axis=0) - width * terms.limit_of(moments)
-    of_batch = [tf.cast(x, terms.dtype) for x in (mass, mass * total, first, width)]
-    of_batch = of_batch if quadrature.is_stacked() else materialized(*of_batch)
-    nodes = _AtNodes(*per_site, *of_batch)
+    nodes = _AtNodes(*per_site, *_computed_once(terms.dtype, mass, mass * total, first, width))
     gradient = blocks.map(lambda *rows: terms.gradient(moments, nodes, *rows), terms.dtype)
     return value[0], gradient, tf.reduce_max(tail)
+
+
+def _computed_once(dtype, *of_batch):
+    """Numbers of the batch in the sites' type, which XLA does not compute again for each site."""
+    numbers = [tf.cast(x, dtype) for x in of_batch]
+    return numbers if quadrature.is_stacked() else materialized(*numbers)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ however many others there are. (A function of your own computes in float32; see 
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Callable
 
@@ -29,9 +30,9 @@ class ConfusionForm(StructuredForm):
     num_classes: int
     background: Tensor | None
 
+    @abc.abstractmethod
     def of_confusion(self, confusion: Tensor) -> Tensor:
         """The reward `[...]` of the batch's confusion matrix, float64 `[..., K, K]`."""
-        raise NotImplementedError
 
     def score(self, labels):
         counts = confusion_counts(self.y_true, labels, self.weight, self.num_classes)
