@@ -58,8 +58,8 @@ def flips(quick: bool) -> list[dict]:
                 y_true, y_pred, average="macro", sample_weight=sample_weight, zero_division=0.0
             )
 
-        box = pgm.BlackBox(f1, counts=True, cache=1000)
-        one = pgm.LocalExpectation(1)
+        box = pgm.rewards.BlackBox(f1, counts=True, cache=1000)
+        one = pgm.estimators.LocalExpectation(1)
         one(logits, box, y_true, seed=0)  # the promise is tested here
         calls.clear()
         seeds = iter(range(1, 10**6))
@@ -69,8 +69,10 @@ def flips(quick: bool) -> list[dict]:
 
         all_flips()
         count, cells = len(calls), max(calls)
-        opaque = pgm.BlackBox(f1)
-        leave_one_out = functools.partial(pgm.Reinforce(S), logits, opaque, y_true, seed=1)
+        opaque = pgm.rewards.BlackBox(f1)
+        leave_one_out = functools.partial(
+            pgm.estimators.Reinforce(S), logits, opaque, y_true, seed=1
+        )
         rows.append({"B": B, "calls": count, "examples_in_a_call": cells,
                      "ms_all_flips": milliseconds(all_flips, 3),
                      "ms_16_calls_on_all_examples": milliseconds(leave_one_out, 3)})  # fmt: skip
@@ -89,8 +91,8 @@ def workers(quick: bool) -> list[dict]:
     logits, y_true = problem(256)
     rows = []
     for count, backend in ((1, "threads"), (2, "threads"), (2, "processes"), (4, "processes")):
-        box = pgm.BlackBox(busy, workers=count, backend=backend)
-        run = functools.partial(pgm.Reinforce(S), logits, box, y_true, seed=1)
+        box = pgm.rewards.BlackBox(busy, workers=count, backend=backend)
+        run = functools.partial(pgm.estimators.Reinforce(S), logits, box, y_true, seed=1)
         rows.append({"workers": count, "backend": backend if count > 1 else "none",
                      "ms_16_calls": milliseconds(run, 2 if quick else 10)})  # fmt: skip
     return rows
@@ -99,7 +101,7 @@ def workers(quick: bool) -> list[dict]:
 def trained(reuse: int, calls: int, seeds: int) -> list[float]:
     """The expected reward after so many reward calls, by Adam on a table of logits."""
     logits, reward, y_true = _problem_and_reward()
-    estimator, ends = pgm.ReusedSamples(S, reuse=reuse), []
+    estimator, ends = pgm.estimators.ReusedSamples(S, reuse=reuse), []
 
     @tf.function(reduce_retracing=True)
     def step(table, key, state):
@@ -112,14 +114,14 @@ def trained(reuse: int, calls: int, seeds: int) -> list[float]:
         for s in range(calls // S * reuse):
             gradient, state = step(tf.constant(table), tf.constant([seed, s]), state)
             optimizer.apply([-gradient], [table])
-        ends.append(float(pgm.ExactExpectation()(table, reward, y_true).value))
+        ends.append(float(pgm.estimators.ExactExpectation()(table, reward, y_true).value))
     return ends
 
 
 def reuse_bias(quick: bool) -> list[dict]:
     logits, y_true = problem(256)
-    reward, estimator = pgm.get_reward("f1_macro"), pgm.ReusedSamples(512)
-    uphill = pgm.ExactExpectation()(logits, reward, y_true).gradient
+    reward, estimator = pgm.get_reward("f1_macro"), pgm.estimators.ReusedSamples(512)
+    uphill = pgm.estimators.ExactExpectation()(logits, reward, y_true).gradient
     rows = []
     for steps in (0.0, 30.0, 100.0, 300.0):
         moved = logits + steps * uphill
@@ -129,7 +131,7 @@ def reuse_bias(quick: bool) -> list[dict]:
             state = estimator(logits, reward, y_true, seed=seed).state
             return estimator(moved, reward, y_true, seed=seed, state=state).gradient
 
-        truth = pgm.ExactExpectation()(moved, reward, y_true).gradient
+        truth = pgm.estimators.ExactExpectation()(moved, reward, y_true).gradient
         draws = [again(tf.constant([s, 0])).numpy() for s in range(20 if quick else 200)]
         mean, norm = np.mean(draws, axis=0), float(tf.norm(truth))
         noise = np.sqrt(np.var(draws, axis=0, ddof=1).sum() / len(draws)) / norm
@@ -148,7 +150,7 @@ def main() -> None:
     options = parser.parse_args()
     quick = options.quick
     calls, seeds = (320, 2) if quick else (1600, 8)
-    start = float(pgm.ExactExpectation()(*_problem_and_reward()).value)
+    start = float(pgm.estimators.ExactExpectation()(*_problem_and_reward()).value)
     reached = []
     for reuse in (1, 2, 4, 8):
         ends = trained(reuse, calls, seeds)

@@ -76,8 +76,8 @@ def checksum(y_true, y_pred):
 CASES = (
     ("F1 rounded to 0.01", rounded_f1, "f1_macro"),
     ("F1 clipped at 0.59", clipped_f1, "f1_macro"),
-    ("tiered cost", tiered_cost, pgm.cost_matrix(COSTS.tolist())),
-    ("coarsely tiered cost", coarse_cost, pgm.cost_matrix(COSTS.tolist())),
+    ("tiered cost", tiered_cost, pgm.rewards.cost_matrix(COSTS.tolist())),
+    ("coarsely tiered cost", coarse_cost, pgm.rewards.cost_matrix(COSTS.tolist())),
     ("simulator with noise", simulator, "f1_macro"),
     ("parity (no resemblance)", parity, "f1_macro"),
     ("checksum (no resemblance)", checksum, "f1_macro"),
@@ -133,14 +133,18 @@ def main() -> None:
     seeds, rows = (32 if options.quick else 400), []
     logits, y_true = problem()
     for case, function, proxy in CASES:
-        reward = pgm.BlackBox(function)
+        reward = pgm.rewards.BlackBox(function)
         r = correlation(reward, pgm.get_reward(proxy), logits, y_true)
-        base = gradients(pgm.Reinforce(S), reward, logits, y_true, seeds, False)
+        base = gradients(pgm.estimators.Reinforce(S), reward, logits, y_true, seeds, False)
         for name, estimator, settled in (
-            ("named, first step", pgm.ControlVariate(proxy, S), False),
-            ("named, settled", pgm.ControlVariate(proxy, S), True),
-            ("learned, settled", pgm.ControlVariate("learned", S), True),
-            ("named and learned, settled", pgm.ControlVariate((proxy, "learned"), S), True),
+            ("named, first step", pgm.estimators.ControlVariate(proxy, S), False),
+            ("named, settled", pgm.estimators.ControlVariate(proxy, S), True),
+            ("learned, settled", pgm.estimators.ControlVariate("learned", S), True),
+            (
+                "named and learned, settled",
+                pgm.estimators.ControlVariate((proxy, "learned"), S),
+                True,
+            ),
         ):
             found = gradients(estimator, reward, logits, y_true, seeds, settled)
             ratio = {k: round(float(v), 3) for k, v in compared(base, found).items()}

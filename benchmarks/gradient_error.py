@@ -23,13 +23,17 @@ import policygrad_metrics as pgm
 
 B, RAREST = 256, 0.02
 ESTIMATORS = (
-    ("reinforce, no baseline", pgm.Reinforce(16, "none"), 16),
-    ("reinforce, greedy", pgm.Reinforce(16, "greedy"), 17),
-    ("reinforce, leave-one-out", pgm.Reinforce(16), 16),
-    ("local expectation, independent", pgm.LocalExpectation(4, latin_hypercube=False), 4),
-    ("local expectation", pgm.LocalExpectation(4), 4),
-    ("local expectation, S = 16", pgm.LocalExpectation(16), 16),
-    ("exact", pgm.ExactExpectation(), 0),
+    ("reinforce, no baseline", pgm.estimators.Reinforce(16, "none"), 16),
+    ("reinforce, greedy", pgm.estimators.Reinforce(16, "greedy"), 17),
+    ("reinforce, leave-one-out", pgm.estimators.Reinforce(16), 16),
+    (
+        "local expectation, independent",
+        pgm.estimators.LocalExpectation(4, latin_hypercube=False),
+        4,
+    ),
+    ("local expectation", pgm.estimators.LocalExpectation(4), 4),
+    ("local expectation, S = 16", pgm.estimators.LocalExpectation(16), 16),
+    ("exact", pgm.estimators.ExactExpectation(), 0),
 )
 
 
@@ -52,7 +56,7 @@ def main() -> None:
     seeds, reward, rows = (16 if options.quick else 256), pgm.get_reward("f1_macro"), []
     for K in (2, 6):
         logits, y_true = problem(K)
-        exact = pgm.ExactExpectation(nodes=48)(logits, reward, y_true).gradient
+        exact = pgm.estimators.ExactExpectation(nodes=48)(logits, reward, y_true).gradient
         norm = float(tf.reduce_sum(exact**2))
         for name, estimator, calls in ESTIMATORS:
 

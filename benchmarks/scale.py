@@ -117,7 +117,7 @@ def own_peaks(batch: int, classes: int, reward: str) -> dict[str, int]:
     import policygrad_metrics as pgm
     from policygrad_metrics.core import blocks
 
-    exact, limits = pgm.ExactExpectation(), (blocks.WHOLE, blocks.BLOCK)
+    exact, limits = pgm.estimators.ExactExpectation(), (blocks.WHOLE, blocks.BLOCK)
     blocks.WHOLE, blocks.BLOCK = 1, 64  # a small program of the same kind, with the same compiler
     gradient(exact, reward)(*problem(256, classes)).numpy()
     blocks.WHOLE, blocks.BLOCK = limits
@@ -153,7 +153,7 @@ def measure(quick: bool) -> dict:
     """All series and peaks."""
     import policygrad_metrics as pgm
 
-    exact = pgm.ExactExpectation()
+    exact = pgm.estimators.ExactExpectation()
     repeats = 3 if quick else 9
     batches = BATCHES[:3] if quick else BATCHES
     classes = CLASSES[:4] if quick else CLASSES
@@ -172,7 +172,7 @@ def measure(quick: bool) -> dict:
         "local expectation, S",
         [
             {
-                "estimator": pgm.LocalExpectation(S),
+                "estimator": pgm.estimators.LocalExpectation(S),
                 "reward": "f1_macro",
                 "batch": 4096,
                 "classes": 6,
@@ -185,7 +185,7 @@ def measure(quick: bool) -> dict:
         "Poisson-binomial, B",
         [
             {
-                "estimator": pgm.PoissonBinomial(),
+                "estimator": pgm.estimators.PoissonBinomial(),
                 "reward": "matthews_corrcoef",
                 "batch": B,
                 "classes": 2,
@@ -198,7 +198,7 @@ def measure(quick: bool) -> dict:
         "delta method, B",
         [
             {
-                "estimator": pgm.DeltaMethod(),
+                "estimator": pgm.estimators.DeltaMethod(),
                 "reward": "matthews_corrcoef",
                 "batch": B,
                 "classes": 6,

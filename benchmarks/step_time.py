@@ -62,12 +62,12 @@ def losses() -> dict[str, keras.losses.Loss]:
 
     return {
         BASE: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        "exact": of(pgm.ExactExpectation()),
+        "exact": of(pgm.estimators.ExactExpectation()),
         "exact, default mixing": pgm.PolicyGradientLoss("f1_macro"),
-        "exact, 16 nodes": of(pgm.ExactExpectation(nodes=16)),
-        "local expectation, 4": of(pgm.LocalExpectation(samples=4)),
-        "local expectation, 8": of(pgm.LocalExpectation(samples=8)),
-        "leave-one-out, 16": of(pgm.Reinforce(samples=16)),
+        "exact, 16 nodes": of(pgm.estimators.ExactExpectation(nodes=16)),
+        "local expectation, 4": of(pgm.estimators.LocalExpectation(samples=4)),
+        "local expectation, 8": of(pgm.estimators.LocalExpectation(samples=8)),
+        "leave-one-out, 16": of(pgm.estimators.Reinforce(samples=16)),
     }
 
 

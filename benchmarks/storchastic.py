@@ -35,7 +35,7 @@ def problem(K: int) -> tuple[np.ndarray, np.ndarray]:
     """A truth whose last class is rare, and random logits (the toy of `policygrad variance`)."""
     import policygrad_metrics as pgm
 
-    y_true, logits = pgm.diagnostics.toy_problem(B, K)
+    y_true, logits = pgm.study.diagnostics.toy_problem(B, K)
     return y_true, logits.numpy()
 
 
@@ -73,9 +73,9 @@ def ours(y_true: np.ndarray, logits: np.ndarray, draws: int):
 
     reward, given = pgm.get_reward("f1_macro"), tf.constant(logits)
     for name, estimator, calls in (
-        ("exact", pgm.ExactExpectation(), 0),
-        ("local expectation, S = 4", pgm.LocalExpectation(4), 4),
-        (f"leave-one-out, S = {S}", pgm.Reinforce(S), S),
+        ("exact", pgm.estimators.ExactExpectation(), 0),
+        ("local expectation, S = 4", pgm.estimators.LocalExpectation(4), 4),
+        (f"leave-one-out, S = {S}", pgm.estimators.Reinforce(S), S),
     ):
 
         @tf.function(jit_compile=True)

@@ -50,7 +50,7 @@ def with_cross_entropy(train_set, valid_set, seed, epochs):
     model = keras.Sequential(layers)
     model.compile(keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy")
     stop = keras.callbacks.EarlyStopping(patience=10, restore_best_weights=True)
-    batches = pgm.shuffled_batches(*train_set, batch_size=256, seed=seed)
+    batches = pgm.training.shuffled_batches(*train_set, batch_size=256, seed=seed)
     options = {"validation_data": valid_set, "callbacks": [stop], "verbose": 0}
     model.fit(batches, epochs=epochs, shuffle=False, **options)  # the batches are shuffled
     return model

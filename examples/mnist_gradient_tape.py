@@ -98,7 +98,7 @@ def gradients_of_tensors(model, images, digits):
     del tape  # a persistent tape keeps everything it recorded
 
     print(f"\nexpected macro-F1 of {len(digits)} test images: {float(reward):.4f}")
-    exact = pgm.ExactExpectation()(logits, REWARD, digits).gradient
+    exact = pgm.estimators.ExactExpectation()(logits, REWARD, digits).gradient
     difference = float(tf.reduce_max(tf.abs(exact - by_logits)))
     print(f"largest difference between the tape's and the estimator's gradient: {difference:.1e}")
     cosine = -tf.reduce_sum(by_logits * by_logits_entropy) / (

@@ -26,7 +26,7 @@ from sklearn import metrics
 import policygrad_metrics as pgm
 
 # 1. Rows: the truth (ok, worn, broken); columns: the label. A missed break costs most.
-worth = pgm.GainMatrix([[0.0, -0.1, -0.3], [-0.5, 1.0, 0.2], [-4.0, 0.0, 3.0]])
+worth = pgm.rewards.GainMatrix([[0.0, -0.1, -0.3], [-0.5, 1.0, 0.2], [-4.0, 0.0, 3.0]])
 
 
 # 2. Of all that is reported as broken, and of all that is broken: Jaccard's ratio, by hand.
@@ -58,12 +58,14 @@ def repaired_in_time(y_true, y_pred):
 
 REWARDS = {
     "gain matrix": worth,
-    "ratio of sums": pgm.RatioReward(hits_per_alarm),
-    "function of the confusion matrix": pgm.CountReward(weaker_recall),
-    "black box of counts (macro-F2)": pgm.BlackBox(macro_f2, counts=True),
-    "black box (repaired in time)": pgm.BlackBox(repaired_in_time),
+    "ratio of sums": pgm.rewards.RatioReward(hits_per_alarm),
+    "function of the confusion matrix": pgm.rewards.CountReward(weaker_recall),
+    "black box of counts (macro-F2)": pgm.rewards.BlackBox(macro_f2, counts=True),
+    "black box (repaired in time)": pgm.rewards.BlackBox(repaired_in_time),
 }
-ESTIMATORS = {"black box (repaired in time)": pgm.ControlVariate(("jaccard_macro", "learned"))}
+ESTIMATORS = {
+    "black box (repaired in time)": pgm.estimators.ControlVariate(("jaccard_macro", "learned"))
+}
 
 
 def faults(N, seed):

@@ -115,7 +115,7 @@ def train(train_set, test_set, epochs, seed=0):
     x, pm25 = train_set
     middle, unit = float(pm25.mean()), float(pm25.std())
     rescale = keras.layers.Rescaling(unit, middle)  # outputs near 0, concentrations outside
-    policy = pgm.BinnedRegression.for_scale(SCALE, center=middle, unit=unit)
+    policy = pgm.policies.BinnedRegression.for_scale(SCALE, center=middle, unit=unit)
 
     def hard_step_loss(y_true, y_pred):
         return tf.abs(hard_level(tf.reshape(y_true, [-1, 1])) - hard_level(y_pred))

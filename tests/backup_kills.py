@@ -37,10 +37,12 @@ def train(folder):
             keras.layers.Dense(3, kernel_initializer=start[1]),
         ]
     )
-    loss = pgm.PolicyGradientLoss("f1_macro", estimator=pgm.Reinforce(4, "moving_average"))
+    loss = pgm.PolicyGradientLoss(
+        "f1_macro", estimator=pgm.estimators.Reinforce(4, "moving_average")
+    )
     model.compile(keras.optimizers.Adam(0.03), loss, metrics=[pgm.RewardMetric("f1_macro")],
                   run_eagerly=True)  # fmt: skip
-    batches = pgm.shuffled_batches(x, y, batch_size=16, seed=3)
+    batches = pgm.training.shuffled_batches(x, y, batch_size=16, seed=3)
     slower = keras.callbacks.ReduceLROnPlateau("loss", patience=1, min_delta=0.05, factor=0.7)
     best = keras.callbacks.EarlyStopping("loss", patience=50, restore_best_weights=True)
     backup = pgm.BackupAndRestore(folder / "backup", also=[batches, slower, best])

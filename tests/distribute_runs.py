@@ -95,7 +95,7 @@ def rewards_case(folder):
         one = tf.one_hot(1, num_classes) * weight[:, None]
         return one * tf.one_hot(y_true, num_classes), one, 0.0, tf.reduce_sum(weight) / 9.0
 
-    ratio = pgm.RatioReward(share_of_alarms, "share_of_alarms")
+    ratio = pgm.rewards.RatioReward(share_of_alarms, "share_of_alarms")
     tasks = [("f1", "auto", problem(K=2)), (ratio, "auto", problem())]
     tasks += [(name, "auto", problem()) for name in KINDS]
     tasks += [(name, "sigmoid", problem(columns=4)) for name in MULTILABEL_KINDS]
@@ -118,8 +118,10 @@ def relaxed_half(estimator, logits, reward, y, labels, uniform, weight=None):
 def estimators_case(folder):
     """Every estimator: those that draw from the same label sets, in their deterministic half."""
     strategy, gaps = two_devices(), {}
-    black_box = pgm.BlackBox(lambda y, a: float(((y == a) * np.arange(1, len(y) + 1)).mean()))
-    counted = pgm.BlackBox(lambda y, a: float((y == a).mean() ** 2), counts=True)
+    black_box = pgm.rewards.BlackBox(
+        lambda y, a: float(((y == a) * np.arange(1, len(y) + 1)).mean())
+    )
+    counted = pgm.rewards.BlackBox(lambda y, a: float((y == a).mean() ** 2), counts=True)
     rewards = {"black box": black_box, "counted calls": counted}
     rewards |= {name: pgm.get_reward(name) for name in ("f1_macro", "worst_class_recall")}
     for name, kind in ESTIMATORS.items():
@@ -200,7 +202,7 @@ def train(strategy, folder, kind, *callbacks, epochs=4):
         loss = pgm.PolicyGradientLoss("f1_macro")
         metrics = [pgm.RewardMetric("f1_macro"), pgm.RewardMetric(own_accuracy)]
         model.compile(keras.optimizers.SGD(0.5), loss, metrics=metrics, jit_compile=False)
-    batches = pgm.shuffled_batches(x, y, batch_size=20, seed=1)
+    batches = pgm.training.shuffled_batches(x, y, batch_size=20, seed=1)
     backup = pgm.BackupAndRestore(folder, also=[batches])
     validation = tf.data.Dataset.from_tensor_slices((x, y)).batch(20)
     history = model.fit(batches, epochs=epochs, shuffle=False, verbose=0,
@@ -243,7 +245,7 @@ def refusals(strategy):
         try:
             with strategy.scope():
                 inputs = keras.layers.Input((4,))
-                model = pgm.DistributedModel(inputs, keras.layers.Dense(3)(inputs))
+                model = pgm.training.DistributedModel(inputs, keras.layers.Dense(3)(inputs))
                 model.compile("sgd", losses["inside"], **options)
                 model.make_train_function()
         except ValueError as error:
@@ -279,13 +281,13 @@ def black_box_fit(strategy):
 
     with strategy.scope():
         model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])
-        model.compile("sgd", pgm.PolicyGradientLoss(own, estimator=pgm.Reinforce(4)))
+        model.compile("sgd", pgm.PolicyGradientLoss(own, estimator=pgm.estimators.Reinforce(4)))
     history = model.fit(*data(), batch_size=20, verbose=0).history
     return {"sizes": sorted(sizes), "black box loss": history["loss"][0]}
 
 
 def moving_average():
-    return pgm.Reinforce(4, "moving_average")
+    return pgm.estimators.Reinforce(4, "moving_average")
 
 
 def draws(strategy):
@@ -341,7 +343,7 @@ def worker(folder, ports, index, sitting):
     os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
     kill = [KillAt(2)] if (sitting, index) == (0, 1) else []
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    result = train(strategy, folder / "backup", pgm.DistributedModel, *kill)
+    result = train(strategy, folder / "backup", pgm.training.DistributedModel, *kill)
     (folder / f"worker{index}.json").write_text(json.dumps(result))
 
 

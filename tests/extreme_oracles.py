@@ -168,13 +168,15 @@ class Metric:
         """The package's reward."""
         averaged = {"average": self.average, "labels": self.labels, "zero_division": self.zero}
         if self.name == "f":
-            return pgm.FBeta(beta=self.option, **averaged)
+            return pgm.rewards.FBeta(beta=self.option, **averaged)
         if self.name in ("jaccard", "precision"):
-            return {"jaccard": pgm.Jaccard, "precision": pgm.Precision}[self.name](**averaged)
+            return {"jaccard": pgm.rewards.Jaccard, "precision": pgm.rewards.Precision}[self.name](
+                **averaged
+            )
         if self.name == "kappa":
-            return pgm.CohenKappa(self.option, zero_division=self.zero)
+            return pgm.rewards.CohenKappa(self.option, zero_division=self.zero)
         if self.name == "own":
-            return pgm.RatioReward(self._tables, "own", zero_division=self.zero)
+            return pgm.rewards.RatioReward(self._tables, "own", zero_division=self.zero)
         return pgm.get_reward(self.name)
 
     def _tables(self, y, w, K):

@@ -72,7 +72,8 @@ def test_the_exact_gradient_is_that_of_enumeration(name, counted):
     z = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
     reward = WithBackground(pgm.get_reward(name), tf.constant(counts))
     exact, truth = (
-        estimator(z, reward, y) for estimator in (pgm.ExactExpectation(), pgm.Enumerate())
+        estimator(z, reward, y)
+        for estimator in (pgm.estimators.ExactExpectation(), pgm.estimators.Enumerate())
     )
     assert float(exact.value) == pytest.approx(float(truth.value), abs=TOLERANCE)
     np.testing.assert_allclose(exact.gradient, truth.gradient, atol=TOLERANCE)
@@ -84,11 +85,11 @@ def test_local_expectation_and_reinforce_are_unbiased_beside_counts(name):
     y, _, _, counts = problem(3, 1)
     z = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
     reward = WithBackground(pgm.get_reward(name), tf.constant(counts))
-    truth = pgm.Enumerate()(z, reward, y)
+    truth = pgm.estimators.Enumerate()(z, reward, y)
     p = tf.nn.softmax(z).numpy()
     sets = label_sets(y, 3)
     chance = np.prod(p[np.arange(3), sets], axis=1)
-    for estimator in (pgm.LocalExpectation(1), pgm.Reinforce(1, "none")):
+    for estimator in (pgm.estimators.LocalExpectation(1), pgm.estimators.Reinforce(1, "none")):
         gradients = [estimator.from_labels(z, reward, y, a[None]).gradient for a in sets]
         mean = np.einsum("s,snk->nk", chance, np.array(gradients))
         np.testing.assert_allclose(mean, truth.gradient, atol=TOLERANCE)
@@ -117,7 +118,7 @@ def test_the_loss_takes_the_gradient_beside_the_counts_and_reports_the_batch():
     np.testing.assert_allclose(loss.variables[0][0], counts, atol=TOLERANCE)
     value, gradient = loss_and_gradient(loss, y, z)
     beside = WithBackground(pgm.get_reward("f1_macro"), tf.constant(counts[None], tf.float32))
-    truth = pgm.Enumerate()(z, beside, y)
+    truth = pgm.estimators.Enumerate()(z, beside, y)
     assert value == pytest.approx(float(plain(y, z)), abs=TOLERANCE)
     np.testing.assert_allclose(gradient, -(1 + 2 / 3) * truth.gradient, atol=TOLERANCE)
     # Validation computes no gradient and leaves the counts alone.
@@ -134,10 +135,10 @@ def test_a_rare_class_has_a_gradient_in_batches_without_it():
     y = np.zeros(4, int)
     z = np.tile([[0.5, 0.0]], (4, 1)).astype(np.float32)
     counts = np.array([[[0.0, 0.0], [0.0, 40.0]]], np.float32)
-    alone = pgm.ExactExpectation()(z, pgm.get_reward("f1"), y).gradient
+    alone = pgm.estimators.ExactExpectation()(z, pgm.get_reward("f1"), y).gradient
     np.testing.assert_array_equal(alone, np.zeros((4, 2)))
     reward = WithBackground(pgm.get_reward("f1"), tf.constant(counts))
-    beside = pgm.ExactExpectation()(z, reward, y).gradient.numpy()
+    beside = pgm.estimators.ExactExpectation()(z, reward, y).gradient.numpy()
     assert (beside[:, 1] < -1e-4).all()
 
 

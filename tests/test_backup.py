@@ -55,7 +55,7 @@ def network(seed=0, units=8, activation="relu", reward="f1_macro", optimizer=Non
 
 
 def batches(batch_size=16, seed=3):
-    return pgm.shuffled_batches(*toy(), batch_size=batch_size, seed=seed)
+    return pgm.training.shuffled_batches(*toy(), batch_size=batch_size, seed=seed)
 
 
 def fit(model, folder, *others, data=None, epochs=4, **options):
@@ -287,9 +287,9 @@ def test_what_cannot_be_backed_up_is_refused(tmp_path):
 def test_each_epoch_is_a_permutation_that_seed_and_epoch_decide():
     x, y = np.arange(50), np.arange(50) % 2
     weight = np.arange(50) / 50
-    data = pgm.shuffled_batches({"x": x}, y, weight, batch_size=16, seed=2)
-    again = pgm.shuffled_batches({"x": x}, y, weight, batch_size=7, seed=2)
-    other = pgm.shuffled_batches({"x": x}, y, weight, batch_size=16, seed=3)
+    data = pgm.training.shuffled_batches({"x": x}, y, weight, batch_size=16, seed=2)
+    again = pgm.training.shuffled_batches({"x": x}, y, weight, batch_size=7, seed=2)
+    other = pgm.training.shuffled_batches({"x": x}, y, weight, batch_size=16, seed=3)
 
     def epoch(dataset):
         parts = [(a["x"].numpy(), b.numpy(), w.numpy()) for a, b, w in dataset]
@@ -318,4 +318,4 @@ def test_each_epoch_is_a_permutation_that_seed_and_epoch_decide():
 )
 def test_shuffled_batches_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
-        pgm.shuffled_batches(**arguments)
+        pgm.training.shuffled_batches(**arguments)

@@ -54,11 +54,11 @@ WEIGHTS = {
 def test_a_metric_of_counts_equals_the_reward_it_is(weights):
     y, labels, logits = problem()
     w = WEIGHTS[weights](y)
-    box, twin = pgm.BlackBox(macro_f1, counts=True), pgm.get_reward("f1_macro")
+    box, twin = pgm.rewards.BlackBox(macro_f1, counts=True), pgm.get_reward("f1_macro")
     expected = twin(y, labels, w, num_classes=3)
     np.testing.assert_allclose(box(y, labels, w, num_classes=3), expected, atol=TOLERANCE)
     got, expected = (
-        pgm.LocalExpectation(4)(logits, reward, y, sample_weight=w, seed=1)
+        pgm.estimators.LocalExpectation(4)(logits, reward, y, sample_weight=w, seed=1)
         for reward in (box, twin)
     )
     np.testing.assert_allclose(got.gradient, expected.gradient, atol=TOLERANCE)
@@ -71,31 +71,33 @@ def test_all_flips_of_a_label_set_cost_the_same_whatever_the_batch(N, weighted):
     K = 3
     y, labels, logits = problem(N, K, 1)
     metric = Counting(macro_f1)
-    box = pgm.BlackBox(metric, counts=True)
+    box = pgm.rewards.BlackBox(metric, counts=True)
     box(y, labels, num_classes=K)  # the promise is tested here
     box._calls._kept.clear()
     metric.sizes.clear()
     w = np.array([1.0, 2.0, 4.0])[y] if weighted else None
-    pgm.LocalExpectation(1).from_labels(logits, box, y, labels, sample_weight=w)
+    pgm.estimators.LocalExpectation(1).from_labels(logits, box, y, labels, sample_weight=w)
     assert len(metric.sizes) <= K**2 * (K - 1) + 1
     assert max(metric.sizes) <= K**2
     before = len(metric.sizes)
-    pgm.LocalExpectation(1).from_labels(logits, box, y, labels, sample_weight=w)
+    pgm.estimators.LocalExpectation(1).from_labels(logits, box, y, labels, sample_weight=w)
     assert len(metric.sizes) == before
 
 
 def test_auto_picks_local_expectation_and_multilabel_is_refused():
-    box = pgm.BlackBox(macro_f1, counts=True)
-    assert isinstance(strongest_estimator(box, 3), pgm.LocalExpectation)
-    assert isinstance(strongest_estimator(pgm.BlackBox(macro_f1), 3), pgm.Reinforce)
+    box = pgm.rewards.BlackBox(macro_f1, counts=True)
+    assert isinstance(strongest_estimator(box, 3), pgm.estimators.LocalExpectation)
+    assert isinstance(
+        strongest_estimator(pgm.rewards.BlackBox(macro_f1), 3), pgm.estimators.Reinforce
+    )
     with pytest.raises(ValueError, match="not defined for multi-label"):
-        pgm.BlackBox(macro_f1, counts=True, multilabel=True)([[0, 1]], [[1, 1]])
+        pgm.rewards.BlackBox(macro_f1, counts=True, multilabel=True)([[0, 1]], [[1, 1]])
 
 
 def test_a_function_without_weights_gets_the_examples_back():
     y, labels, _ = problem()
     metric = Counting(macro_f1, weights=False)
-    box = pgm.BlackBox(metric, counts=True)
+    box = pgm.rewards.BlackBox(metric, counts=True)
     np.testing.assert_allclose(
         box(y, labels), pgm.get_reward("f1_macro")(y, labels), atol=TOLERANCE
     )
@@ -119,15 +121,15 @@ BROKEN = {
 @pytest.mark.parametrize("name", sorted(BROKEN))
 def test_a_false_promise_is_refuted_at_the_first_batch(name):
     y, _, logits = problem()
-    box = pgm.BlackBox(BROKEN[name], label="mine", counts=True)
+    box = pgm.rewards.BlackBox(BROKEN[name], label="mine", counts=True)
     with pytest.raises(ValueError, match=r"counts=True promises that reward 'mine'.*counts=False"):
-        pgm.LocalExpectation(4)(logits, box, y, seed=0)
+        pgm.estimators.LocalExpectation(4)(logits, box, y, seed=0)
 
 
 def test_a_false_promise_stops_fit_before_the_first_update():
     x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
     model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(3)])
-    loss = pgm.PolicyGradientLoss(pgm.BlackBox(BROKEN["cost per example"], counts=True))
+    loss = pgm.PolicyGradientLoss(pgm.rewards.BlackBox(BROKEN["cost per example"], counts=True))
     model.compile("sgd", loss=loss, jit_compile=False)
     before = model.get_weights()
     with pytest.raises(tf.errors.InvalidArgumentError, match="counts=True promises"):
@@ -141,11 +143,13 @@ def test_fit_and_metric_on_counts():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(256, 3)).astype(np.float32)
     y = np.argmax(x + 0.2 * rng.normal(size=x.shape), axis=1)
-    box = pgm.BlackBox(macro_f1, label="f1", counts=True)
+    box = pgm.rewards.BlackBox(macro_f1, label="f1", counts=True)
     model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(3)])
     model.compile(
         keras.optimizers.Adam(0.05),
-        loss=pgm.PolicyGradientLoss(box, estimator=pgm.LocalExpectation(2), cross_entropy=0.0),
+        loss=pgm.PolicyGradientLoss(
+            box, estimator=pgm.estimators.LocalExpectation(2), cross_entropy=0.0
+        ),
         metrics=[pgm.RewardMetric(box)],
         jit_compile=False,
     )
@@ -161,7 +165,9 @@ def test_too_many_changes_are_refused_before_they_are_tried():
     rng = np.random.default_rng(0)
     logits, y = np.zeros((2000, K), np.float32), rng.integers(0, K, 2000)
     with pytest.raises(ValueError, match=r"calls for this batch.*reinforce"):
-        pgm.LocalExpectation(8)(logits, pgm.BlackBox(metric, counts=True), y, seed=0)
+        pgm.estimators.LocalExpectation(8)(
+            logits, pgm.rewards.BlackBox(metric, counts=True), y, seed=0
+        )
     assert len(metric.sizes) < 20
 
 
@@ -184,12 +190,15 @@ def local(name):
 def test_workers_change_nothing_but_the_time(backend):
     y, labels, logits = problem(S=7)
     slow = local("slow")
-    parallel = pgm.BlackBox(slow, workers=2, backend=backend)
-    np.testing.assert_array_equal(parallel(y, labels), pgm.BlackBox(slow)(y, labels))
+    parallel = pgm.rewards.BlackBox(slow, workers=2, backend=backend)
+    np.testing.assert_array_equal(parallel(y, labels), pgm.rewards.BlackBox(slow)(y, labels))
     offset = 0.25  # processes receive closures and lambdas by value
-    closure = pgm.BlackBox(lambda a, b: slow(a, b) + offset, workers=2, backend=backend)
+    closure = pgm.rewards.BlackBox(lambda a, b: slow(a, b) + offset, workers=2, backend=backend)
     np.testing.assert_array_equal(closure(y, labels), parallel(y, labels) + np.float32(offset))
-    one, two = (pgm.Reinforce(4)(logits, box, y, seed=3) for box in (parallel, pgm.BlackBox(slow)))
+    one, two = (
+        pgm.estimators.Reinforce(4)(logits, box, y, seed=3)
+        for box in (parallel, pgm.rewards.BlackBox(slow))
+    )
     np.testing.assert_array_equal(one.gradient, two.gradient)
 
 
@@ -201,14 +210,14 @@ def test_threads_really_run_at_the_same_time():
         return 1.0
 
     y, labels, _ = problem(S=4)
-    rewards = pgm.BlackBox(meets, workers=2, backend="threads")(y, labels)
+    rewards = pgm.rewards.BlackBox(meets, workers=2, backend="threads")(y, labels)
     np.testing.assert_array_equal(rewards, np.ones(4))
 
 
 @pytest.mark.parametrize(("workers", "backend"), [(1, "threads"), (2, "threads"), (2, "processes")])
 def test_exceptions_of_the_function_arrive(workers, backend):
     y, labels, _ = problem()
-    box = pgm.BlackBox(local("fails_on_ones"), workers=workers, backend=backend)
+    box = pgm.rewards.BlackBox(local("fails_on_ones"), workers=workers, backend=backend)
     with pytest.raises(RuntimeError, match=r"'fails_on_ones' raised KeyError: 'no ones here'"):
         box(y, labels)
     assert float(box(y, np.zeros_like(y))) == 0.0  # and the workers live on
@@ -222,14 +231,14 @@ def test_what_cannot_be_sent_says_so():
             return 0.0
 
     with pytest.raises(ValueError, match=r"'locked' cannot be sent to other processes.*threads"):
-        pgm.BlackBox(locked, workers=2)(y, labels)
-    assert pgm.BlackBox(locked, workers=2, backend="threads")(y, labels).shape == (4,)
+        pgm.rewards.BlackBox(locked, workers=2)(y, labels)
+    assert pgm.rewards.BlackBox(locked, workers=2, backend="threads")(y, labels).shape == (4,)
 
 
 def test_repeated_label_sets_are_remembered_within_bounds():
     y, labels, _ = problem(S=3)
     metric = Counting(lambda a, b: float((a == b).mean()))
-    box = pgm.BlackBox(metric, cache=3)
+    box = pgm.rewards.BlackBox(metric, cache=3)
     first = box(y, np.concatenate([labels, labels]))
     assert len(metric.sizes) == 3
     np.testing.assert_array_equal(first[:3], first[3:])
@@ -238,9 +247,9 @@ def test_repeated_label_sets_are_remembered_within_bounds():
     box(y, labels)  # and has pushed the first out
     assert len(metric.sizes) == 9
     forgetful = Counting(lambda a, b: 0.0)
-    pgm.BlackBox(forgetful)(y, np.concatenate([labels, labels]))
+    pgm.rewards.BlackBox(forgetful)(y, np.concatenate([labels, labels]))
     assert len(forgetful.sizes) == 6
-    columns = pgm.BlackBox(metric, cache=8)
+    columns = pgm.rewards.BlackBox(metric, cache=8)
     assert columns.for_multilabel().for_multilabel()._calls is columns._calls
 
 
@@ -250,7 +259,9 @@ def registered_metric(y_true, y_pred, sample_weight=None):
 
 
 def test_round_trips():
-    box = pgm.BlackBox(registered_metric, counts=True, workers=2, backend="threads", cache=10)
+    box = pgm.rewards.BlackBox(
+        registered_metric, counts=True, workers=2, backend="threads", cache=10
+    )
     y, labels, _ = problem()
     score = box(y, labels)
     assert pickle.loads(pickle.dumps(box)) == box
@@ -263,11 +274,11 @@ def test_round_trips():
 
 def test_settings_are_checked():
     with pytest.raises(ValueError, match="did you mean 'threads'"):
-        pgm.BlackBox(macro_f1, backend="thread")
+        pgm.rewards.BlackBox(macro_f1, backend="thread")
     with pytest.raises(ValueError, match=r"workers must be.*'threads'"):
-        pgm.BlackBox(macro_f1, workers=0)
+        pgm.rewards.BlackBox(macro_f1, workers=0)
     with pytest.raises(ValueError, match="cache must be"):
-        pgm.BlackBox(macro_f1, cache=-1)
+        pgm.rewards.BlackBox(macro_f1, cache=-1)
 
 
 def test_decision_tuning_calls_a_metric_of_counts():
@@ -276,7 +287,7 @@ def test_decision_tuning_calls_a_metric_of_counts():
     p = np.clip(0.5 * y + 0.6 * rng.random(60), 0.0, 1.0)
     twin, box = (
         pgm.DecisionTuner(reward, method="threshold").fit(p, y)
-        for reward in ("f1", pgm.BlackBox(sk.f1_score, counts=True))
+        for reward in ("f1", pgm.rewards.BlackBox(sk.f1_score, counts=True))
     )
     assert box.score_ == pytest.approx(twin.score_, abs=TOLERANCE)
 

@@ -44,12 +44,12 @@ def test_classes_weigh_what_enumeration_says_they_are_worth(name, weighted):
     weight = rng.uniform(0.5, 2.0, 6).astype(np.float32) if weighted else np.ones(6, np.float32)
     reward = pgm.get_reward(name)
     given = {"sample_weight": weight} if weighted else {}
-    gradient = pgm.Enumerate()(z, reward, y, **given).gradient.numpy().astype(float)
+    gradient = pgm.estimators.Enumerate()(z, reward, y, **given).gradient.numpy().astype(float)
     p = softmax(z.astype(float))
     site = worth_of_classes(y, p, gradient, weight.astype(float), 3)
     assert np.ptp(site) > 0.02  # the classes do differ
     expected = -(weight * site * np.log(p[np.arange(6), y])).sum() / weight.sum()
-    loss = pgm.PolicyGradientLoss(name, estimator=pgm.Enumerate(), cross_entropy=1.0)
+    loss = pgm.PolicyGradientLoss(name, estimator=pgm.estimators.Enumerate(), cross_entropy=1.0)
     assert cross_entropy_part(loss, y, z, **given) == pytest.approx(expected, rel=ROUNDING)
 
 
@@ -58,7 +58,7 @@ def test_label_columns_are_problems_of_their_own():
     y, z = rng.integers(0, 2, (5, 2)), rng.normal(size=(5, 2)).astype(np.float32)
     reward = pgm.get_reward("f1_macro").for_multilabel()
     logits = np.stack([np.zeros_like(z), z], -1)
-    gradient = pgm.Enumerate()(logits, reward, y).gradient.numpy().astype(float)
+    gradient = pgm.estimators.Enumerate()(logits, reward, y).gradient.numpy().astype(float)
     p = softmax(logits.astype(float))
     # Ten sites of four kinds (column, label), weighed together.
     kinds = (2 * np.arange(2) + y).ravel()
@@ -97,7 +97,11 @@ def left_over(priors, reward, signal, prices):
     rng, K, B = np.random.default_rng(0), len(priors), 1000
     y = rng.choice(K, B, p=priors)
     z = (rng.normal(size=(B, K)) + signal * np.eye(K)[y]).astype(np.float32)
-    gradient = pgm.ExactExpectation()(z, pgm.get_reward(reward), y).gradient.numpy().astype(float)
+    gradient = (
+        pgm.estimators.ExactExpectation()(z, pgm.get_reward(reward), y)
+        .gradient.numpy()
+        .astype(float)
+    )
     p, truth = softmax(z.astype(float)), np.eye(K)[y]
     of_predictions = p[:, :, None] * (np.eye(K) - p[:, None, :])  # [site, logit, class]
     of_hits = of_predictions * truth[:, None, :]
@@ -126,7 +130,7 @@ def test_the_worth_is_the_least_squares_fit_over_labels_of_the_policy():
     rng = np.random.default_rng(5)
     y, z = np.array([0, 0, 0, 1, 1, 2, 2]), rng.normal(size=(7, 3)).astype(np.float32)
     reward, p = pgm.get_reward("f1_macro"), softmax(z.astype(float))
-    gradient = pgm.Enumerate()(z, reward, y).gradient.numpy().astype(float)
+    gradient = pgm.estimators.Enumerate()(z, reward, y).gradient.numpy().astype(float)
     effects = gradient / p  # Q of each label, less the mean of the policy
     for k in range(3):
         rows = y == k

@@ -141,7 +141,7 @@ def test_partial_fit_goes_on_with_the_same_bits_after_pickling(cancer):
 @pytest.mark.parametrize(
     ("arguments", "shapes"),
     [
-        ({"estimator": pgm.Reinforce(2, baseline="moving_average")}, [(), ()]),
+        ({"estimator": pgm.estimators.Reinforce(2, baseline="moving_average")}, [(), ()]),
         ({"background": "running"}, [(1, 2, 2)]),
     ],
 )

@@ -227,7 +227,7 @@ def trained_with(monkeypatch):
 
 @pytest.mark.parametrize("data", ["breast_cancer", "pm25"])
 def test_all_methods_get_the_same_network_seeds_splits_and_budget(trained_with, tmp_path, data):
-    from policygrad_metrics.study.compare import compare, plan
+    from policygrad_metrics.study.comparison import compare, plan
 
     methods = ("cross_entropy", "focal", "policy_gradient", "soft_f1")
     asked = StudySettings(data=(data,), methods=methods, seeds=3, seed=2, epochs=4)

@@ -12,7 +12,7 @@ import policygrad_metrics as pgm
 from policygrad_metrics.estimators import control_variate
 from policygrad_metrics.training.replicas import _loss_state
 
-BOX = pgm.BlackBox(blackbox)
+BOX = pgm.rewards.BlackBox(blackbox)
 
 
 def weighted_box(y_true, y_pred, sample_weight):
@@ -52,13 +52,17 @@ TAUGHT_MORE = (
 )
 
 CASES = {
-    "this step": (pgm.ControlVariate("accuracy", decay=0.0), 4, ()),
-    "past and this step": (pgm.ControlVariate("accuracy"), 3, TAUGHT),
-    "pairs": (pgm.ControlVariate("f1", samples=2), 2, TAUGHT),
-    "fixed": (pgm.ControlVariate("f1_macro", coefficient=1.7), 2, ()),
-    "two fixed": (pgm.ControlVariate(("f1", "accuracy"), coefficient=(1.7, -0.5)), 2, ()),
-    "named and learned": (pgm.ControlVariate(("f1", "learned")), 3, TAUGHT_MORE),
-    "learned": (pgm.ControlVariate(), 4, ()),
+    "this step": (pgm.estimators.ControlVariate("accuracy", decay=0.0), 4, ()),
+    "past and this step": (pgm.estimators.ControlVariate("accuracy"), 3, TAUGHT),
+    "pairs": (pgm.estimators.ControlVariate("f1", samples=2), 2, TAUGHT),
+    "fixed": (pgm.estimators.ControlVariate("f1_macro", coefficient=1.7), 2, ()),
+    "two fixed": (
+        pgm.estimators.ControlVariate(("f1", "accuracy"), coefficient=(1.7, -0.5)),
+        2,
+        (),
+    ),
+    "named and learned": (pgm.estimators.ControlVariate(("f1", "learned")), 3, TAUGHT_MORE),
+    "learned": (pgm.estimators.ControlVariate(), 4, ()),
 }
 
 
@@ -77,16 +81,16 @@ def test_unbiased(name, trusting):
 
 
 def test_unbiased_with_weights(trusting):
-    reward, weight = pgm.BlackBox(weighted_box), [0.5, 2.0]
+    reward, weight = pgm.rewards.BlackBox(weighted_box), [0.5, 2.0]
     for proxy in ("f1", "learned"):
-        estimator = pgm.ControlVariate(proxy, decay=0.0)
+        estimator = pgm.estimators.ControlVariate(proxy, decay=0.0)
         (value, gradient), truth = expected(estimator, 4, (), reward, weight)
         np.testing.assert_allclose(value, truth[0], atol=2 * TOLERANCE)
         np.testing.assert_allclose(gradient, truth[1], atol=2 * TOLERANCE)
 
 
 def test_the_proof_catches_a_coefficient_fitted_on_its_own_sample(trusting):
-    class OwnSample(pgm.ControlVariate):
+    class OwnSample(pgm.estimators.ControlVariate):
         def _coefficients(self, rewards, values, state):
             everybody = control_variate._Moments.of_samples(rewards, values)
             return everybody.coefficients() + 0.0 * values, ()
@@ -100,7 +104,7 @@ def test_coefficients_are_least_squares_without_their_own_sample():
     rng = np.random.default_rng(0)
     values = rng.normal(size=(12, 2)).astype(np.float32)
     rewards = (values @ [2.0, -1.0] + 0.01 * rng.normal(size=12)).astype(np.float32)
-    estimator = pgm.ControlVariate(("accuracy", "f1"))
+    estimator = pgm.estimators.ControlVariate(("accuracy", "f1"))
     got, state = estimator._coefficients(tf.constant(rewards), tf.constant(values), ())
     for s in range(12):
         others = np.arange(12) != s
@@ -156,14 +160,14 @@ def test_less_variance_where_the_proxy_resembles_and_no_more_where_it_does_not()
         return float(y_pred.sum() % 2)
 
     loo, named, learned = (
-        pgm.Reinforce(16),
-        pgm.ControlVariate("accuracy"),
-        pgm.ControlVariate(("accuracy", "learned")),
+        pgm.estimators.Reinforce(16),
+        pgm.estimators.ControlVariate("accuracy"),
+        pgm.estimators.ControlVariate(("accuracy", "learned")),
     )
-    base, with_named, with_learned = variances(pgm.BlackBox(rounded), (loo, named, learned))
+    base, with_named, with_learned = variances(pgm.rewards.BlackBox(rounded), (loo, named, learned))
     assert with_named < base / 20
     assert with_learned < base / 15
-    base, with_named = variances(pgm.BlackBox(parity), (loo, named))
+    base, with_named = variances(pgm.rewards.BlackBox(parity), (loo, named))
     # Estimates from 64 draws of 192 numbers: each variance is known to a few per cent.
     assert with_named < 1.15 * base
 
@@ -172,7 +176,7 @@ def test_less_variance_where_the_proxy_resembles_and_no_more_where_it_does_not()
 def test_a_graph_equals_eager(jit):
     logits, y_true = problem((40,), 3)
     reward = pgm.get_reward("f1_weighted")  # a black box cannot be compiled
-    estimator = pgm.ControlVariate(("f1_macro", "accuracy"))
+    estimator = pgm.estimators.ControlVariate(("f1_macro", "accuracy"))
 
     def run(state):
         estimate = estimator(logits, reward, y_true, seed=3, state=state)
@@ -209,7 +213,7 @@ def test_fit_with_weights_and_validation(eager):
 
     trained = []
     for validation in (None, (x, y)):
-        estimator = pgm.ControlVariate(("accuracy", "learned"), samples=8)
+        estimator = pgm.estimators.ControlVariate(("accuracy", "learned"), samples=8)
         loss = pgm.PolicyGradientLoss(metric, estimator=estimator, cross_entropy=0.0)
         model = network()
         model.compile(keras.optimizers.Adam(0.05), loss=loss, run_eagerly=eager, jit_compile=False)
@@ -229,19 +233,21 @@ def test_fit_with_weights_and_validation(eager):
 def test_multilabel():
     rng = np.random.default_rng(0)
     y, outputs = rng.integers(0, 2, (30, 4)), rng.normal(size=(30, 4)).astype(np.float32)
-    box = pgm.BlackBox(lambda y_true, y_pred: float((y_true == y_pred).all(axis=1).mean()))
+    box = pgm.rewards.BlackBox(lambda y_true, y_pred: float((y_true == y_pred).all(axis=1).mean()))
     for proxy in ("hamming", ("f1_micro", "learned")):
         loss = pgm.PolicyGradientLoss(
-            box, policy="sigmoid", estimator=pgm.ControlVariate(proxy), cross_entropy=0.0
+            box, policy="sigmoid", estimator=pgm.estimators.ControlVariate(proxy), cross_entropy=0.0
         )
         assert 0.0 < float(loss(y, outputs)) < 1.0
 
 
 def test_round_trips():
-    named = pgm.ControlVariate(("f1_macro", "learned"), samples=8, decay=0.5)
-    own = pgm.ControlVariate(pgm.RatioReward(hits), coefficient=0.5)
-    gains = pgm.ControlVariate((pgm.GainMatrix([[1, 0], [0, 2]]), "accuracy"), coefficient=(1, 2.0))
-    for estimator in (named, own, gains, pgm.ControlVariate()):
+    named = pgm.estimators.ControlVariate(("f1_macro", "learned"), samples=8, decay=0.5)
+    own = pgm.estimators.ControlVariate(pgm.rewards.RatioReward(hits), coefficient=0.5)
+    gains = pgm.estimators.ControlVariate(
+        (pgm.rewards.GainMatrix([[1, 0], [0, 2]]), "accuracy"), coefficient=(1, 2.0)
+    )
+    for estimator in (named, own, gains, pgm.estimators.ControlVariate()):
         loss = pgm.PolicyGradientLoss("accuracy", estimator=estimator)
         again = pgm.PolicyGradientLoss.from_config(loss.get_config())
         assert again.estimator == estimator
@@ -253,42 +259,47 @@ def test_round_trips():
 def test_errors_name_the_way_out():
     logits, y_true = problem((3,), 3)
     with pytest.raises(ValueError, match="did you mean 'f1_macro'"):
-        pgm.ControlVariate("f1_macr")
+        pgm.estimators.ControlVariate("f1_macr")
     with pytest.raises(ValueError, match="samples must be"):
-        pgm.ControlVariate("f1", samples=1)
+        pgm.estimators.ControlVariate("f1", samples=1)
     with pytest.raises(ValueError, match="decay must lie"):
-        pgm.ControlVariate("f1", decay=1.0)
+        pgm.estimators.ControlVariate("f1", decay=1.0)
     for proxy, coefficient in (("learned", 1.0), ("f1", "fit"), (("f1", "accuracy"), 1.0)):
         with pytest.raises(ValueError, match='coefficient must be "fitted"'):
-            pgm.ControlVariate(proxy, coefficient=coefficient)
-    opaque = pgm.ControlVariate(pgm.BlackBox(blackbox, label="mine"))
+            pgm.estimators.ControlVariate(proxy, coefficient=coefficient)
+    opaque = pgm.estimators.ControlVariate(pgm.rewards.BlackBox(blackbox, label="mine"))
     with pytest.raises(TypeError, match=r"proxy 'mine'.*\"f1_macro\".*learned"):
         opaque(logits, BOX, y_true, seed=0)
     with pytest.raises(ValueError, match=r"up to 16 classes; there are 20.*f1_macro"):
-        pgm.ControlVariate()(tf.zeros([3, 20]), BOX, y_true, seed=0)
+        pgm.estimators.ControlVariate()(tf.zeros([3, 20]), BOX, y_true, seed=0)
     with pytest.raises(ValueError, match="needs seed="):
-        pgm.ControlVariate("f1_macro")(logits, BOX, y_true)
+        pgm.estimators.ControlVariate("f1_macro")(logits, BOX, y_true)
 
 
 def test_a_proxy_that_never_moves_costs_nothing():
     """A class that nobody can be labelled leaves the proxy constant: plain leave-one-out."""
     logits = tf.constant([[40.0, 0.0, 0.0], [0.0, 0.0, -40.0], [0.0, 0.5, -40.0]])
     y_true = np.array([0, 1, 2])
-    only = pgm.FBeta(average="macro", labels=(2,))
-    got = pgm.ControlVariate(only, samples=12)(logits, BOX, y_true, seed=1)
-    plain = pgm.Reinforce(12)(logits, BOX, y_true, seed=1)
+    only = pgm.rewards.FBeta(average="macro", labels=(2,))
+    got = pgm.estimators.ControlVariate(only, samples=12)(logits, BOX, y_true, seed=1)
+    plain = pgm.estimators.Reinforce(12)(logits, BOX, y_true, seed=1)
     np.testing.assert_allclose(got.gradient, plain.gradient, atol=TOLERANCE)
     np.testing.assert_allclose(got.value, plain.value, atol=TOLERANCE)
 
 
 def test_replicas_need_named_proxies():
     """A program of many replicas keeps states of fixed sizes in a loop."""
-    outputs, policy = tf.zeros([1, 3]), pgm.Softmax()
+    outputs, policy = tf.zeros([1, 3]), pgm.policies.Softmax()
 
     def state_of(estimator):
         return _loss_state(pgm.PolicyGradientLoss("f1_macro", estimator=estimator), policy, outputs)
 
-    assert [np.shape(x) for x in state_of(pgm.ControlVariate("accuracy"))] == [(1, 1), (1,), (), ()]
-    for estimator in (pgm.ControlVariate("learned"), pgm.ReusedSamples()):
+    assert [np.shape(x) for x in state_of(pgm.estimators.ControlVariate("accuracy"))] == [
+        (1, 1),
+        (1,),
+        (),
+        (),
+    ]
+    for estimator in (pgm.estimators.ControlVariate("learned"), pgm.estimators.ReusedSamples()):
         with pytest.raises(ValueError, match=r"size the first batch decides.*name the proxies"):
             state_of(estimator)

@@ -35,18 +35,18 @@ def test_two_classes_equal_enumeration(name, N):
     reward = pgm.get_reward(name)
     for seed in range(3):
         logits, y_true = problem(N, 2, seed)
-        truth = pgm.Enumerate()(logits, reward, y_true)
-        estimate = pgm.PoissonBinomial()(logits, reward, y_true)
+        truth = pgm.estimators.Enumerate()(logits, reward, y_true)
+        estimate = pgm.estimators.PoissonBinomial()(logits, reward, y_true)
         # 2^9 float32 rewards below 1, each off by 2^-24 or so, weighted by chances.
         np.testing.assert_allclose(estimate.value, truth.value, atol=1e-6)
         np.testing.assert_allclose(estimate.gradient, truth.gradient, atol=1e-6)
 
 
 def test_a_sum_over_three_classes_equals_enumeration():
-    reward = pgm.ClassCountReward(gaps)
+    reward = pgm.rewards.ClassCountReward(gaps)
     logits, y_true = problem(5, 3)
-    truth = pgm.Enumerate()(logits, reward, y_true)
-    estimate = pgm.PoissonBinomial()(logits, reward, y_true)
+    truth = pgm.estimators.Enumerate()(logits, reward, y_true)
+    estimate = pgm.estimators.PoissonBinomial()(logits, reward, y_true)
     np.testing.assert_allclose(estimate.value, truth.value, atol=2e-6)
     np.testing.assert_allclose(estimate.gradient, truth.gradient, atol=1e-6)
 
@@ -152,7 +152,7 @@ def test_large_batches_equal_a_convolution(N):
         )
         return (hits @ a) * (false @ b)
 
-    estimate = pgm.PoissonBinomial()(logits, pgm.get_reward("g_mean"), y_true)
+    estimate = pgm.estimators.PoissonBinomial()(logits, pgm.get_reward("g_mean"), y_true)
     # Probabilities are float32, 2^-24 relative.
     np.testing.assert_allclose(estimate.value, g_mean(p), rtol=3e-7)
     gradient = []
@@ -167,7 +167,7 @@ def test_large_batches_equal_a_convolution(N):
 def test_the_window_never_ends_on_a_zero_of_a_factor():
     assert all(window(N) % 2 == 1 for N in range(1, 300))
     logits, y_true = tf.zeros([40, 2]), np.arange(40) % 2  # p = 1/2: zero at w = pi
-    estimate = pgm.PoissonBinomial()(logits, pgm.get_reward("matthews_corrcoef"), y_true)
+    estimate = pgm.estimators.PoissonBinomial()(logits, pgm.get_reward("matthews_corrcoef"), y_true)
     assert np.isfinite(estimate.gradient).all()
 
 
@@ -176,7 +176,7 @@ def test_modes_agree():
     logits, y_true = problem(40, 2)
     y_true = tf.constant(y_true, tf.int32)
     reward = pgm.get_reward("worst_class_recall")
-    for estimator in (pgm.PoissonBinomial(), pgm.DeltaMethod()):
+    for estimator in (pgm.estimators.PoissonBinomial(), pgm.estimators.DeltaMethod()):
         eager = estimator(logits, reward, y_true).gradient
         for jit in (False, True):
 
@@ -189,16 +189,22 @@ def test_modes_agree():
 
 def test_auto_takes_the_distribution_where_it_is_cheap():
     reward = pgm.get_reward("worst_class_recall")
-    assert isinstance(strongest_estimator(reward, 2, unweighted_sites=256), pgm.PoissonBinomial)
-    assert isinstance(strongest_estimator(reward, 2), pgm.LocalExpectation)
-    assert isinstance(strongest_estimator(reward, 2, unweighted_sites=10**5), pgm.LocalExpectation)
-    assert isinstance(strongest_estimator(reward, 3, unweighted_sites=256), pgm.LocalExpectation)
+    assert isinstance(
+        strongest_estimator(reward, 2, unweighted_sites=256), pgm.estimators.PoissonBinomial
+    )
+    assert isinstance(strongest_estimator(reward, 2), pgm.estimators.LocalExpectation)
+    assert isinstance(
+        strongest_estimator(reward, 2, unweighted_sites=10**5), pgm.estimators.LocalExpectation
+    )
+    assert isinstance(
+        strongest_estimator(reward, 3, unweighted_sites=256), pgm.estimators.LocalExpectation
+    )
 
 
 def test_a_loss_trains_on_it_and_weights_fall_back():
     logits, y_true = problem(40, 2)
     loss = pgm.PolicyGradientLoss("g_mean", cross_entropy=0.0)
-    exact = pgm.PoissonBinomial()(logits, pgm.get_reward("g_mean"), y_true)
+    exact = pgm.estimators.PoissonBinomial()(logits, pgm.get_reward("g_mean"), y_true)
     assert float(loss(y_true, logits)) == pytest.approx(1.0 - float(exact.value), abs=1e-6)
     assert np.isfinite(float(loss(y_true, logits, np.linspace(0.5, 2.0, 40))))
 
@@ -207,7 +213,7 @@ def orders(reward, logits, y_true, truth):
     """Bias of the soft plug-in and of the delta method."""
     form = reward.form(tf.constant(y_true[:, None]), tf.ones([len(y_true), 1]), logits.shape[1])
     plug_in = form.soft_score(tf.nn.softmax(logits)[None, :, None, :])[0]
-    second = pgm.DeltaMethod()(logits, reward, y_true).value
+    second = pgm.estimators.DeltaMethod()(logits, reward, y_true).value
     return abs(float(plug_in - truth)), abs(float(second - truth))
 
 
@@ -217,7 +223,7 @@ def test_the_delta_method_is_of_second_order():
     for copies in (1, 4):
         logits, y_true = problem(24, 2, seed=1)
         logits, y_true = tf.tile(logits, [copies, 1]), np.tile(y_true, copies)
-        truth = pgm.PoissonBinomial()(logits, reward, y_true).value
+        truth = pgm.estimators.PoissonBinomial()(logits, reward, y_true).value
         biases.append(orders(reward, logits, y_true, truth))
     (first, second), (first_of_4, second_of_4) = biases
     assert 3.0 < first / first_of_4 < 5.0
@@ -227,7 +233,9 @@ def test_the_delta_method_is_of_second_order():
 def test_the_delta_method_with_three_classes():
     reward = pgm.get_reward("matthews_corrcoef")
     logits, y_true = problem(8, 3, scale=0.5)
-    first, second = orders(reward, logits, y_true, pgm.Enumerate()(logits, reward, y_true).value)
+    first, second = orders(
+        reward, logits, y_true, pgm.estimators.Enumerate()(logits, reward, y_true).value
+    )
     assert second < first / 2
 
 
@@ -251,11 +259,11 @@ def test_the_delta_method_is_no_worse_than_the_plug_in_where_its_series_diverges
     name, logits, y_true
 ):
     reward, logits = pgm.get_reward(name), tf.cast(logits, tf.float32)
-    estimate = pgm.DeltaMethod()(logits, reward, y_true)
+    estimate = pgm.estimators.DeltaMethod()(logits, reward, y_true)
     assert (-1.0 if name == "matthews_corrcoef" else 0.0) <= float(estimate.value) <= 1.0
     assert np.isfinite(estimate.gradient).all()
     if logits.shape[1] == 2:
-        truth = pgm.PoissonBinomial()(logits, reward, y_true).value
+        truth = pgm.estimators.PoissonBinomial()(logits, reward, y_true).value
         first, second = orders(reward, logits, y_true, truth)
         assert second <= first + 1e-6
 
@@ -272,7 +280,7 @@ def test_the_delta_method_leaves_out_under_xla_what_it_leaves_out_eagerly(y_true
     logits = tf.constant([[3.0, -3.0]] * 7)
 
     def run(logits, y_true):
-        estimate = pgm.DeltaMethod()(logits, reward, y_true)
+        estimate = pgm.estimators.DeltaMethod()(logits, reward, y_true)
         return estimate.value, estimate.gradient
 
     compiled = tf.function(run, jit_compile=True, autograph=False)
@@ -290,7 +298,7 @@ def test_a_one_class_batch_leaves_the_loss_finite():
 def test_the_delta_methods_gradient_is_its_values():
     logits, y_true = problem(12, 3)
     reward, weight = pgm.get_reward("matthews_corrcoef"), np.linspace(0.5, 1.5, 12)
-    estimator = pgm.DeltaMethod()
+    estimator = pgm.estimators.DeltaMethod()
     gradient = estimator(logits, reward, y_true, sample_weight=weight).gradient.numpy()
     step = np.zeros((12, 3), np.float32)
     step[3, 1] = 0.05
@@ -306,14 +314,16 @@ def test_the_delta_methods_gradient_is_its_values():
 def test_errors_name_the_way_out():
     logits, y_true = problem(6, 3)
     with pytest.raises(TypeError, match=r"matthews.*delta_method"):
-        pgm.PoissonBinomial()(logits, pgm.get_reward("matthews_corrcoef"), y_true)
+        pgm.estimators.PoissonBinomial()(logits, pgm.get_reward("matthews_corrcoef"), y_true)
     with pytest.raises(TypeError, match=r"f1_macro.*auto"):
-        pgm.DeltaMethod()(logits, pgm.get_reward("f1_macro"), y_true)
+        pgm.estimators.DeltaMethod()(logits, pgm.get_reward("f1_macro"), y_true)
     with pytest.raises(ValueError, match=r"K=60.*local_expectation"):
-        pgm.DeltaMethod()(tf.zeros([4, 60]), pgm.get_reward("g_mean"), [0, 1, 2, 59])
+        pgm.estimators.DeltaMethod()(tf.zeros([4, 60]), pgm.get_reward("g_mean"), [0, 1, 2, 59])
     large = tf.function(
         lambda z: (
-            pgm.PoissonBinomial()(z, pgm.get_reward("g_mean"), tf.zeros([10**6], tf.int32)).value
+            pgm.estimators.PoissonBinomial()(
+                z, pgm.get_reward("g_mean"), tf.zeros([10**6], tf.int32)
+            ).value
         ),
         autograph=False,
     )

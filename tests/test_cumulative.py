@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import policygrad_metrics as pgm
 from policygrad_metrics.study import train
-from policygrad_metrics.study.compare import compare, plan
+from policygrad_metrics.study.comparison import compare, plan
 from policygrad_metrics.study.methods import METHODS, TaskInfo
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.training import Network, Replica, train_replicas
@@ -42,7 +42,7 @@ def test_value_and_gradient_are_those_of_the_policy(name):
     found = []
     for loss in (
         lambda: loss_of(name)(y, LevelLogProbabilities()(thresholds)),
-        lambda: DIRECT[name](pgm.CumulativeLink())(y, thresholds),
+        lambda: DIRECT[name](pgm.policies.CumulativeLink())(y, thresholds),
     ):
         with tf.GradientTape() as tape:
             value = loss()

@@ -22,7 +22,7 @@ def test_variance_and_bias_are_those_of_enumeration():
         y_true, logits, "f1_macro", estimators=["coma", "straight_through"], samples=1, draws=draws
     )
     for row in report.records:
-        estimator = pgm.get_estimator(row["estimator"], samples=1)
+        estimator = pgm.estimators.get_estimator(row["estimator"], samples=1)
         every = np.array(
             [estimator.from_labels(logits, f1, y_true, one[None]).gradient for one in labels]
         )
@@ -48,10 +48,10 @@ def test_reward_calls_are_counted_not_claimed():
         logits,
         "f1",
         estimators={
-            "exact": pgm.ExactExpectation(),
-            "greedy": pgm.Reinforce(4, "greedy"),
-            "local": pgm.LocalExpectation(4),
-            "muprop": pgm.get_estimator("muprop", samples=4),
+            "exact": pgm.estimators.ExactExpectation(),
+            "greedy": pgm.estimators.Reinforce(4, "greedy"),
+            "local": pgm.estimators.LocalExpectation(4),
+            "muprop": pgm.estimators.get_estimator("muprop", samples=4),
         },
         draws=2,
     )
@@ -73,15 +73,18 @@ def test_truth_is_exact_enumerated_sampled_or_refused():
         ).setting
 
     assert truth("f1", 64)["truth"] == "exact"
-    assert truth(pgm.BlackBox(blackbox), 4)["truth"] == "enumerate"
+    assert truth(pgm.rewards.BlackBox(blackbox), 4)["truth"] == "enumerate"
     sampled = truth("worst_class_recall", 40, 3)
     assert sampled["truth"].startswith("local expectation")
     assert 0.0 < sampled["truth_error"] < 0.01
     with pytest.raises(TypeError, match=r"black box 'blackbox'.*16 sites.*truth="):
-        truth(pgm.BlackBox(blackbox), 64)
+        truth(pgm.rewards.BlackBox(blackbox), 64)
     with pytest.raises(ValueError, match=r"shaped like the logits, \(64, 2\)"):
         truth("f1", 64, truth=np.zeros([64]))
-    assert truth("f1", 64, truth=pgm.LocalExpectation(4, False))["truth"] == "LocalExpectation"
+    assert (
+        truth("f1", 64, truth=pgm.estimators.LocalExpectation(4, False))["truth"]
+        == "LocalExpectation"
+    )
     with pytest.raises(ValueError, match="gradient is zero"):
         measure_gradients([0, 1], tf.constant([[200.0, 0.0], [0.0, 200.0]]), "f1")
 
@@ -139,7 +142,9 @@ def test_command_reads_a_network_and_its_data(tmp_path, capsys):
     assert cli.main([*words, "--target", "label", "--batch", "7"]) == 0
     report = json.loads(capsys.readouterr().out)
     x = np.array([[i / 7, i % 5] for i in range(7)], np.float32)
-    exact = pgm.ExactExpectation()(model(x), pgm.get_reward("f1_macro"), np.arange(7) % 3)
+    exact = pgm.estimators.ExactExpectation()(
+        model(x), pgm.get_reward("f1_macro"), np.arange(7) % 3
+    )
     assert report["setting"]["expected_reward"] == pytest.approx(float(exact.value), abs=1e-6)
     assert cli.main([*words, "--target", "b"]) == 2
     assert "no label of the Softmax policy" in capsys.readouterr().err
@@ -209,7 +214,7 @@ def test_monitor_warns_once_of_a_policy_that_is_certain_where_it_is_wrong():
 
 def test_monitor_leaves_a_moving_average_alone():
     loss = pgm.PolicyGradientLoss(
-        "f1_macro", estimator=pgm.Reinforce(2, "moving_average"), cross_entropy=0.0
+        "f1_macro", estimator=pgm.estimators.Reinforce(2, "moving_average"), cross_entropy=0.0
     )
     monitor = pgm.GradientMonitor(np.zeros([4, 1]), [0, 1, 0, 1], batch_size=2)
     import keras

@@ -125,7 +125,7 @@ def test_on_one_device_nothing_is_exchanged():
 
 def test_a_distributed_model_saves_and_loads(tmp_path):
     inputs = keras.layers.Input((4,))
-    model = pgm.DistributedModel(inputs, keras.layers.Dense(3)(inputs))
+    model = pgm.training.DistributedModel(inputs, keras.layers.Dense(3)(inputs))
     model.compile("sgd", pgm.PolicyGradientLoss("f1_macro"), steps_per_execution=2)
     model.save(tmp_path / "model.keras")
-    assert isinstance(pgm.load_model(tmp_path / "model.keras"), pgm.DistributedModel)
+    assert isinstance(pgm.load_model(tmp_path / "model.keras"), pgm.training.DistributedModel)

@@ -35,7 +35,7 @@ def cases():
             except ValueError:
                 continue
             yield pytest.param(reward, sites, K, id=f"{name}-{K}-{'x'.join(map(str, sites))}")
-    yield pytest.param(pgm.BlackBox(blackbox), (3,), 3, id="black-box")
+    yield pytest.param(pgm.rewards.BlackBox(blackbox), (3,), 3, id="black-box")
 
 
 def problem(sites, K, seed=0):
@@ -77,7 +77,7 @@ WEIGHTS = {(3,): [0.5, 2.0, 1.25], (2, 2): [0.5, 2.0]}
 @pytest.mark.parametrize(("reward", "sites", "K"), list(cases()))
 def test_enumerate_and_exact_equal_autodiff_over_all_label_sets(reward, sites, K, weighted):
     weight = WEIGHTS[sites] if weighted else None
-    if weighted and isinstance(reward, pgm.BlackBox):
+    if weighted and isinstance(reward, pgm.rewards.BlackBox):
         pytest.skip("this black box takes no weights")
     for seed in range(3):
         logits, y_true = problem(sites, K, seed)
@@ -87,11 +87,13 @@ def test_enumerate_and_exact_equal_autodiff_over_all_label_sets(reward, sites, K
             strongest_estimator(
                 reward, K, multilabel_columns=sites[-1] if reward.multilabel else 1
             ),
-            pgm.ExactExpectation,
+            pgm.estimators.ExactExpectation,
         ):
             names.append("exact")
         for name in names:
-            estimate = pgm.get_estimator(name)(logits, reward, y_true, sample_weight=weight)
+            estimate = pgm.estimators.get_estimator(name)(
+                logits, reward, y_true, sample_weight=weight
+            )
             np.testing.assert_allclose(estimate.value, value, rtol=1e-6, atol=TOLERANCE)
             np.testing.assert_allclose(estimate.gradient, gradient, rtol=1e-5, atol=TOLERANCE)
 
@@ -112,11 +114,11 @@ def expected_estimate(estimator, logits, reward, y_true, samples, weight=None):
 
 
 REINFORCE = [
-    *((pgm.Reinforce(samples=1, baseline=name), 1) for name in ("none", "greedy")),
-    (pgm.Reinforce(samples=1, baseline="moving_average"), 1),
-    (pgm.Reinforce(samples=2), 2),
+    *((pgm.estimators.Reinforce(samples=1, baseline=name), 1) for name in ("none", "greedy")),
+    (pgm.estimators.Reinforce(samples=1, baseline="moving_average"), 1),
+    (pgm.estimators.Reinforce(samples=2), 2),
 ]
-LOCAL = [(pgm.LocalExpectation(samples=1), 1)]
+LOCAL = [(pgm.estimators.LocalExpectation(samples=1), 1)]
 #: To REINFORCE a reward is a number for each label set: of the named ones a few are enough.
 FEW = ("accuracy-3", "f1_macro-3-3", "f1_samples", "cohen_kappa_quadratic-3", "g_mean-3", "black")
 
@@ -124,7 +126,7 @@ FEW = ("accuracy-3", "f1_macro-3-3", "f1_samples", "cohen_kappa_quadratic-3", "g
 def sampling_cases():
     for case in cases():
         reward, *_ = case.values
-        if not isinstance(reward, pgm.BlackBox):
+        if not isinstance(reward, pgm.rewards.BlackBox):
             yield pytest.param(*case.values, LOCAL, id=f"local-{case.id}")
         marks = () if case.id.startswith(FEW) else pytest.mark.slow
         yield pytest.param(*case.values, REINFORCE, id=f"reinforce-{case.id}", marks=marks)
@@ -181,7 +183,7 @@ def test_effects_equal_relabelling_and_rescoring(name, weighted):
 
 @pytest.mark.parametrize("name", ["reinforce", "local_expectation"])
 def test_same_seed_same_draws_in_every_mode(name):
-    estimator, reward = pgm.get_estimator(name), pgm.get_reward("f1_macro")
+    estimator, reward = pgm.estimators.get_estimator(name), pgm.get_reward("f1_macro")
     logits, y_true = problem((64,), 5)
 
     def run(seed):
@@ -236,7 +238,7 @@ def test_every_set_of_a_latin_hypercube_is_an_independent_draw():
 
 
 def test_moving_average_knows_only_the_past():
-    estimator = pgm.Reinforce(samples=1, baseline="moving_average", decay=0.5)
+    estimator = pgm.estimators.Reinforce(samples=1, baseline="moving_average", decay=0.5)
     logits, y_true = problem((3,), 2)
     reward = pgm.get_reward("accuracy")
     right, wrong = y_true[None], 1 - y_true[None]
@@ -264,7 +266,9 @@ def test_a_black_box_is_never_differentiated():
     logits, y_true = problem((4,), 2)
     variable = tf.Variable(logits)
     with tf.GradientTape() as tape:
-        estimate = pgm.Reinforce(samples=4)(variable, pgm.BlackBox(reward), y_true, seed=0)
+        estimate = pgm.estimators.Reinforce(samples=4)(
+            variable, pgm.rewards.BlackBox(reward), y_true, seed=0
+        )
     assert len(calls) == 4
     assert tape.gradient(estimate.value, variable) is None
 
@@ -273,7 +277,7 @@ def test_stronger_than_its_baselines():
     """Measured variance falls from none to leave-one-out to local expectation."""
     logits, y_true = problem((32,), 3)
     reward = pgm.get_reward("f1_macro")
-    truth = pgm.ExactExpectation()(logits, reward, y_true).gradient.numpy()
+    truth = pgm.estimators.ExactExpectation()(logits, reward, y_true).gradient.numpy()
 
     def error(estimator):
         @tf.function(autograph=False)
@@ -282,45 +286,52 @@ def test_stronger_than_its_baselines():
 
         return np.mean([((run(tf.constant([s, 0])) - truth) ** 2).numpy().sum() for s in range(64)])
 
-    none, loo = (error(pgm.Reinforce(8, b)) for b in ("none", "leave_one_out"))
-    local, plain = error(pgm.LocalExpectation(8)), error(pgm.LocalExpectation(8, False))
+    none, loo = (error(pgm.estimators.Reinforce(8, b)) for b in ("none", "leave_one_out"))
+    local, plain = (
+        error(pgm.estimators.LocalExpectation(8)),
+        error(pgm.estimators.LocalExpectation(8, False)),
+    )
     assert none > 4 * loo > 16 * plain > 32 * local
 
 
 @pytest.mark.parametrize("name", sorted(ESTIMATORS))
 def test_config_round_trip(name):
-    estimator = pgm.get_estimator(name)
+    estimator = pgm.estimators.get_estimator(name)
     assert type(estimator)(**estimator.get_config()) == estimator
 
 
 def test_errors_name_the_way_out():
     logits, y_true = problem((3,), 3)
     f1 = pgm.get_reward("f1_macro")
-    box = pgm.BlackBox(blackbox)
+    box = pgm.rewards.BlackBox(blackbox)
     with pytest.raises(TypeError, match=r"no exact expectation.*reinforce"):
-        pgm.ExactExpectation()(logits, box, y_true)
+        pgm.estimators.ExactExpectation()(logits, box, y_true)
     with pytest.raises(TypeError, match="local_expectation"):
-        pgm.ExactExpectation()(logits, pgm.get_reward("g_mean"), y_true)
+        pgm.estimators.ExactExpectation()(logits, pgm.get_reward("g_mean"), y_true)
     with pytest.raises(TypeError, match=r"black box.*reinforce"):
-        pgm.LocalExpectation()(logits, box, y_true, seed=0)
+        pgm.estimators.LocalExpectation()(logits, box, y_true, seed=0)
     with pytest.raises(ValueError, match="needs seed="):
-        pgm.Reinforce()(logits, f1, y_true)
+        pgm.estimators.Reinforce()(logits, f1, y_true)
     with pytest.raises(ValueError, match=r"labels 0 to 2.*from 0 to 3"):
-        pgm.ExactExpectation()(logits, f1, [0, 1, 3])
+        pgm.estimators.ExactExpectation()(logits, f1, [0, 1, 3])
     with pytest.raises(ValueError, match="integer class labels"):
-        pgm.ExactExpectation()(logits, f1, [0.0, 1.0, 2.0])
+        pgm.estimators.ExactExpectation()(logits, f1, [0.0, 1.0, 2.0])
     with pytest.raises(ValueError, match="y_true must have the shape"):
-        pgm.ExactExpectation()(logits, f1, [0, 1])
+        pgm.estimators.ExactExpectation()(logits, f1, [0, 1])
     with pytest.raises(ValueError, match="must be finite"):
-        pgm.ExactExpectation()(logits * np.nan, f1, y_true)
+        pgm.estimators.ExactExpectation()(logits * np.nan, f1, y_true)
     with pytest.raises(ValueError, match=r"3\^40 label sets.*exact"):
-        pgm.Enumerate()(tf.zeros([40, 3]), f1, np.zeros(40, int))
+        pgm.estimators.Enumerate()(tf.zeros([40, 3]), f1, np.zeros(40, int))
     with pytest.raises(ValueError, match="returned nan"):
-        pgm.Reinforce()(logits, pgm.BlackBox(lambda y, a: float("nan")), y_true, seed=0)
+        pgm.estimators.Reinforce()(
+            logits, pgm.rewards.BlackBox(lambda y, a: float("nan")), y_true, seed=0
+        )
     with pytest.raises(ValueError, match="one number per call"):
-        pgm.Reinforce()(logits, pgm.BlackBox(lambda y, a: y == a), y_true, seed=0)
+        pgm.estimators.Reinforce()(
+            logits, pgm.rewards.BlackBox(lambda y, a: y == a), y_true, seed=0
+        )
     worst = pgm.get_reward("worst_class_recall")
     with pytest.raises(ValueError, match=r"K=40.*f1_macro"):
-        pgm.LocalExpectation()(tf.zeros([64, 40]), worst, np.arange(64) % 40, seed=0)
+        pgm.estimators.LocalExpectation()(tf.zeros([64, 40]), worst, np.arange(64) % 40, seed=0)
     with pytest.raises(ValueError, match="did you mean 'exact'"):
-        pgm.get_estimator("exakt")
+        pgm.estimators.get_estimator("exakt")

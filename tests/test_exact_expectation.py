@@ -86,7 +86,7 @@ def batch(N, K, scale, rarest=0.05, columns=1, seed=0):
 
 def relative_error(reward, y, z, truth, weight=None):
     squeezed = (y, z) if reward.multilabel else (y[:, 0], z[:, 0])
-    gradient = pgm.ExactExpectation()(
+    gradient = pgm.estimators.ExactExpectation()(
         squeezed[1], reward, squeezed[0], sample_weight=weight
     ).gradient
     error = gradient.numpy().reshape(truth.shape) - truth
@@ -156,7 +156,7 @@ def test_value_and_effects_equal_a_convolution_of_counts(N):
             total += chances[i] * (2 * others / (true + 1 + np.arange(N))).sum()
         return total
 
-    estimate = pgm.ExactExpectation()(z[:, 0], pgm.get_reward("f1"), y[:, 0])
+    estimate = pgm.estimators.ExactExpectation()(z[:, 0], pgm.get_reward("f1"), y[:, 0])
     assert float(estimate.value) == pytest.approx(expected(positive), rel=PROMISE)
     for i in (0, 1, N - 1):
         on, off = positive.copy(), positive.copy()
@@ -207,12 +207,12 @@ def test_linear_rewards_need_no_nodes():
 def test_blocks_equal_the_whole(name, N, jit, monkeypatch):
     y, z, _ = batch(N, 5, 2.0, rarest=0.1)
     reward, y, z = pgm.get_reward(name), y[:, 0], z[:, 0]
-    whole = pgm.ExactExpectation()(z, reward, y)
+    whole = pgm.estimators.ExactExpectation()(z, reward, y)
     monkeypatch.setattr(blocks, "WHOLE", 64)
     monkeypatch.setattr(blocks, "BLOCK", 5 * 32)
 
     def blockwise(z):
-        found = pgm.ExactExpectation()(z, reward, y)
+        found = pgm.estimators.ExactExpectation()(z, reward, y)
         return found.value, found.gradient
 
     run = tf.function(blockwise, jit_compile=True, autograph=False) if jit else blockwise
@@ -234,7 +234,7 @@ def test_blocks_hold_no_table_of_all_sites_but_logits_and_gradient(name, monkeyp
 
     @tf.function(jit_compile=True, autograph=False)
     def run(z, y):
-        return pgm.ExactExpectation()(z, pgm.get_reward(name), y).gradient
+        return pgm.estimators.ExactExpectation()(z, pgm.get_reward(name), y).gradient
 
     program = run.experimental_get_compiler_ir(z, y)(stage="optimized_hlo")
     kept = set()

@@ -40,11 +40,11 @@ def scored(name, y, labels, w, K=2):
 
 
 def test_one_light_call_is_no_rounding():
-    assert float(pgm.Precision()([1, 0], [1, 0], [1.0, 2e6])) == 1.0
+    assert float(pgm.rewards.Precision()([1, 0], [1, 0], [1.0, 2e6])) == 1.0
 
 
 def test_iou_of_a_class_of_900_among_a_billion_pixels():
-    found = pgm.Jaccard()([1, 1, 0, 0], [1, 0, 1, 0], [600.0, 300.0, 100.0, 1e9])
+    found = pgm.rewards.Jaccard()([1, 1, 0, 0], [1, 0, 1, 0], [600.0, 300.0, 100.0, 1e9])
     assert float(found) == pytest.approx(0.6, rel=SCORE)
 
 
@@ -138,7 +138,7 @@ def delta_method(reward):
 
     @tf.function(autograph=False)
     def run(z, y):
-        found = pgm.DeltaMethod()(z, reward, y)
+        found = pgm.estimators.DeltaMethod()(z, reward, y)
         return found.value, found.gradient
 
     return lambda z, y: run(tf.constant(z, tf.float32), tf.constant(y, tf.int32))
@@ -146,7 +146,7 @@ def delta_method(reward):
 
 def test_the_delta_method_of_a_batch_of_one_class():
     """Matthews' correlation of it is 0 whatever is called: value and gradient were NaN."""
-    run = delta_method(pgm.MatthewsCorrelation())
+    run = delta_method(pgm.rewards.MatthewsCorrelation())
     for only in (0, 1):
         value, gradient = run(np.random.default_rng(0).normal(size=(17, 2)), np.full(17, only))
         assert float(value) == pytest.approx(0.0, abs=1e-6)

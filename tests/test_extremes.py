@@ -150,7 +150,7 @@ def case(kind, N, K, seed):
 
 
 def estimate(reward, z, y, w=None):
-    found = pgm.ExactExpectation()(z, reward, y, sample_weight=w)
+    found = pgm.estimators.ExactExpectation()(z, reward, y, sample_weight=w)
     return found.value, found.gradient
 
 
@@ -339,8 +339,8 @@ def test_many_classes(name):
 
 def test_kappa_of_chance_is_zero_in_a_large_batch():
     """It was -1.04e-4: 50,000 shares of 1/N were added in one float32 sum."""
-    reward, y = pgm.CohenKappa("quadratic"), np.arange(50_000) % 3
-    found = pgm.ExactExpectation()(tf.zeros([50_000, 3]), reward, y)
+    reward, y = pgm.rewards.CohenKappa("quadratic"), np.arange(50_000) % 3
+    found = pgm.estimators.ExactExpectation()(tf.zeros([50_000, 3]), reward, y)
     assert abs(float(found.value)) < VALUE
 
 

@@ -124,7 +124,9 @@ def test_a_gain_that_is_noise_is_seen_through():
     for seed in range(8):
         data = (outputs, y)
         options = {"batch_size": 60, "seed": seed}
-        validation = Validation(pgm.get_reward("f1"), pgm.Softmax(), data, outputs, **options)
+        validation = Validation(
+            pgm.get_reward("f1"), pgm.policies.Softmax(), data, outputs, **options
+        )
         tosses = [rng.integers(0, 2, (60, 1, 1)) for _ in range(15)]
         scores = [validation.score(labels) for labels in tosses]
         found.append((max(scores) - scores[0], validation.cross_fitted_gain(tosses)))

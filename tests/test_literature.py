@@ -17,7 +17,7 @@ REWARDS = [
     pytest.param(pgm.get_reward("matthews_corrcoef"), 2, id="matthews"),
     pytest.param(pgm.get_reward("worst_class_recall"), 3, id="worst_class_recall"),
     pytest.param(pgm.get_reward("cohen_kappa_quadratic"), 3, id="quadratic_kappa"),
-    pytest.param(pgm.BlackBox(blackbox), 2, id="black-box"),
+    pytest.param(pgm.rewards.BlackBox(blackbox), 2, id="black-box"),
 ]
 
 
@@ -38,7 +38,7 @@ def assert_is_the_truth(found, reward, logits, y_true):
 
 
 def is_black_box(reward):
-    return isinstance(reward, pgm.BlackBox)
+    return isinstance(reward, pgm.rewards.BlackBox)
 
 
 @pytest.mark.parametrize(("reward", "K"), REWARDS)
@@ -51,7 +51,7 @@ def test_independent_samples_are_unbiased(name, samples, reward, K):
     logits, y_true = problem((2,), K)
     labels = all_label_sets((2,), K)
     chance = chances(logits, labels)
-    estimator = pgm.get_estimator(name, samples=samples)
+    estimator = pgm.estimators.get_estimator(name, samples=samples)
     tuples = list(itertools.product(range(len(labels)), repeat=samples))
     found = weighted_sum(
         [np.prod(chance[list(t)]) for t in tuples],
@@ -78,7 +78,7 @@ def test_antithetic_pairs_are_unbiased(name, reward, K):
     weights = [np.prod(w) for w in itertools.product(*lengths)]
     policy = tf.nn.softmax(logits)[:, None, :]
     pairs = [antithetic_labels(policy, tf.constant(u)).numpy()[..., 0] for u in uniform]
-    estimator = pgm.get_estimator(name, samples=2)
+    estimator = pgm.estimators.get_estimator(name, samples=2)
     found = weighted_sum(
         weights, [estimator.from_labels(logits, reward, y_true, pair) for pair in pairs]
     )
@@ -86,7 +86,7 @@ def test_antithetic_pairs_are_unbiased(name, reward, K):
     # Two pairs: the baseline is the other pair's.
     if K == 2:
         both = list(itertools.product(range(len(pairs)), repeat=2))
-        estimator = pgm.get_estimator(name, samples=4)
+        estimator = pgm.estimators.get_estimator(name, samples=4)
         sets = [np.stack([pairs[i][0], pairs[j][0], pairs[i][1], pairs[j][1]]) for i, j in both]
         found = weighted_sum(
             [weights[i] * weights[j] for i, j in both],
@@ -98,7 +98,7 @@ def test_antithetic_pairs_are_unbiased(name, reward, K):
 def relative_bias(name, reward, logits, y_true):
     """|E[gradient] - truth| / |truth|, by enumeration."""
     labels = all_label_sets(y_true.shape, logits.shape[-1])
-    estimator = pgm.get_estimator(name, samples=1)
+    estimator = pgm.estimators.get_estimator(name, samples=1)
     found = weighted_sum(
         chances(logits, labels),
         [estimator.from_labels(logits, reward, y_true, one[None]) for one in labels],
@@ -118,7 +118,7 @@ def test_straight_through_is_biased_and_less_so_in_larger_batches():
 
 @pytest.mark.parametrize("name", sorted(LITERATURE))
 def test_same_seed_same_gradient_and_docstrings_tell_the_cost(name):
-    estimator, reward = pgm.get_estimator(name), pgm.get_reward("f1")
+    estimator, reward = pgm.estimators.get_estimator(name), pgm.get_reward("f1")
     logits, y_true = problem((6,), 2)
     first, second, other = (estimator(logits, reward, y_true, seed=s).gradient for s in (1, 1, 2))
     np.testing.assert_array_equal(first, second)
@@ -130,19 +130,19 @@ def test_same_seed_same_gradient_and_docstrings_tell_the_cost(name):
 
 def test_errors_name_the_way_out():
     logits, y_true = problem((3,), 3)
-    f1, box = pgm.get_reward("f1_macro"), pgm.BlackBox(blackbox)
+    f1, box = pgm.get_reward("f1_macro"), pgm.rewards.BlackBox(blackbox)
     with pytest.raises(TypeError, match=r"two classes; there are K=3.*antithetic"):
-        pgm.get_estimator("disarm")(logits, f1, y_true, seed=0)
+        pgm.estimators.get_estimator("disarm")(logits, f1, y_true, seed=0)
     for name in ("coma", "difference_rewards"):
         with pytest.raises(TypeError, match=r"black box 'blackbox'.*reinforce"):
-            pgm.get_estimator(name)(logits, box, y_true, seed=0)
+            pgm.estimators.get_estimator(name)(logits, box, y_true, seed=0)
     for name in ("muprop", "straight_through"):
         with pytest.raises(TypeError, match=r"soft labels.*'blackbox'.*relax"):
-            pgm.get_estimator(name)(logits, box, y_true, seed=0)
+            pgm.estimators.get_estimator(name)(logits, box, y_true, seed=0)
     with pytest.raises(ValueError, match="multiple of 2; it is 3"):
-        pgm.get_estimator("antithetic", samples=3)
+        pgm.estimators.get_estimator("antithetic", samples=3)
     with pytest.raises(ValueError, match="did you mean 'antithetic'"):
-        pgm.get_estimator("antithetics")
+        pgm.estimators.get_estimator("antithetics")
 
 
 def without_replacement(chance, chosen):
@@ -163,7 +163,7 @@ def test_unordered_set_is_unbiased(reward, K, samples):
     sets = list(itertools.combinations(range(len(labels)), samples))
     weights = [without_replacement(chance, chosen) for chosen in sets]
     assert sum(weights) == pytest.approx(1.0, abs=1e-12)
-    estimator = pgm.get_estimator("unordered_set", samples=samples)
+    estimator = pgm.estimators.get_estimator("unordered_set", samples=samples)
     found = weighted_sum(
         weights,
         [estimator.from_labels(logits, reward, y_true, labels[list(chosen)]) for chosen in sets],
@@ -174,7 +174,7 @@ def test_unordered_set_is_unbiased(reward, K, samples):
 def test_unordered_set_of_everything_is_the_truth():
     logits, y_true = problem((2,), 2)
     f1 = pgm.get_reward("f1")
-    estimate = pgm.get_estimator("unordered_set", samples=4)(logits, f1, y_true, seed=3)
+    estimate = pgm.estimators.get_estimator("unordered_set", samples=4)(logits, f1, y_true, seed=3)
     found = (estimate.value.numpy(), estimate.gradient.numpy())
     assert_is_the_truth(found, f1, logits, y_true)
 
@@ -184,7 +184,7 @@ def test_unordered_set_draws_without_replacement():
     logits, y_true = problem((2,), 2)
     labels = all_label_sets((2,), 2)
     chance = chances(logits, labels)
-    estimator = pgm.get_estimator("unordered_set", samples=2)
+    estimator = pgm.estimators.get_estimator("unordered_set", samples=2)
     case = estimator._problem(logits, pgm.get_reward("f1"), y_true, None)
     draw = tf.function(lambda seed: estimator.draw(case, seed), autograph=False)
     seeds = 2000
@@ -235,8 +235,8 @@ INTEGRALS = [((1,), 2, 40), ((1,), 3, 16), ((2,), 2, 14)]
 def test_learned_control_variates_are_unbiased_whatever_they_have_learned(name, sites, K, nodes):
     reward = pgm.get_reward("f1_macro")
     if name == "relax-black-box":
-        reward = pgm.BlackBox(lambda y, a: float((y == a).mean() ** 1.5 + 0.1 * a[0]))
-    estimator = pgm.get_estimator(name.split("-")[0])
+        reward = pgm.rewards.BlackBox(lambda y, a: float((y == a).mean() ** 1.5 + 0.1 * a[0]))
+    estimator = pgm.estimators.get_estimator(name.split("-")[0])
     logits, y_true = problem(sites, K, 1)
     first, *rest = estimator.initial_state()
     learned = first + np.random.default_rng(0).normal(size=first.shape).astype(np.float32)
@@ -257,8 +257,10 @@ def test_learned_control_variates_are_unbiased_whatever_they_have_learned(name, 
 def test_relaxed_gradients_are_biased(name, low, high, sites, K, nodes):
     logits, y_true = problem(sites, K, 1)
     f1 = pgm.get_reward("f1_macro")
-    arguments = {"relaxations": 1} if "relaxations" in dir(pgm.get_estimator(name)) else {}
-    estimator = pgm.get_estimator(name, **arguments)
+    arguments = (
+        {"relaxations": 1} if "relaxations" in dir(pgm.estimators.get_estimator(name)) else {}
+    )
+    estimator = pgm.estimators.get_estimator(name, **arguments)
     _, gradient = integrated(estimator, f1, logits, y_true, nodes, ())
     _, truth = slow_truth(f1, logits, y_true)
     assert low < np.linalg.norm(gradient - truth) / np.linalg.norm(truth) < high
@@ -282,7 +284,7 @@ def test_more_relaxations_keep_the_mean_and_lower_the_variance():
     f1, S = pgm.get_reward("f1_macro"), 4096
 
     def moments(relaxations):
-        estimator = pgm.get_estimator(
+        estimator = pgm.estimators.get_estimator(
             "rao_blackwell_straight_through", samples=S, relaxations=relaxations
         )
         case = estimator._problem(logits, f1, y_true, None)
@@ -298,11 +300,11 @@ def test_more_relaxations_keep_the_mean_and_lower_the_variance():
 @pytest.mark.parametrize("name", ["rebar", "relax"])
 def test_control_variates_learn(name):
     """The toy of the papers, E[(b - 0.499)^2]: the variance falls below REINFORCE's."""
-    toy = pgm.RatioReward(
+    toy = pgm.rewards.RatioReward(
         lambda y, w, K: (tf.constant([[0.499**2, 0.501**2]]), tf.zeros([1, 2]), 0.0, 1.0)
     )
     logits, y_true = tf.zeros([1, 2]), [0]
-    estimator = pgm.get_estimator(name, samples=64, learning_rate=0.1)
+    estimator = pgm.estimators.get_estimator(name, samples=64, learning_rate=0.1)
 
     @tf.function(autograph=False)
     def step(seed, state):
@@ -312,7 +314,7 @@ def test_control_variates_learn(name):
     for i in range(200):
         state = step(tf.constant([i, 0]), state)
     case = estimator._problem(logits, toy, y_true, None)
-    many = pgm.get_estimator(name, samples=8192)
+    many = pgm.estimators.get_estimator(name, samples=8192)
     _, gradients = many.terms(case, *many.noise(case, 9), state)
     # REINFORCE: R = 0.249 or 0.251, the score is 1/2: variance 0.25^2 / 4.
     assert float(tf.math.reduce_variance(gradients[:, 0, 0, 1])) < 0.75 * 0.0625 / 4
@@ -322,15 +324,17 @@ def test_errors_of_the_sampled_sets():
     logits, y_true = problem((40,), 3)
     f1 = pgm.get_reward("f1_macro")
     with pytest.raises(ValueError, match=r"3\^40 label sets.*leave-one-out.*reinforce"):
-        pgm.get_estimator("unordered_set")(logits, f1, y_true, seed=0)
+        pgm.estimators.get_estimator("unordered_set")(logits, f1, y_true, seed=0)
     with pytest.raises(ValueError, match=r"at most the 3 label sets.*enumerate"):
-        pgm.get_estimator("unordered_set")(logits[:1], f1, y_true[:1], seed=0)
+        pgm.estimators.get_estimator("unordered_set")(logits[:1], f1, y_true[:1], seed=0)
     with pytest.raises(TypeError, match=r"soft labels.*relax"):
-        pgm.get_estimator("rebar")(logits, pgm.BlackBox(blackbox), y_true, seed=0)
+        pgm.estimators.get_estimator("rebar")(
+            logits, pgm.rewards.BlackBox(blackbox), y_true, seed=0
+        )
     with pytest.raises(ValueError, match="temperature must be"):
-        pgm.get_estimator("gumbel_softmax", temperature=0.0)
+        pgm.estimators.get_estimator("gumbel_softmax", temperature=0.0)
     with pytest.raises(ValueError, match="relaxations must be"):
-        pgm.get_estimator("rao_blackwell_straight_through", relaxations=0)
+        pgm.estimators.get_estimator("rao_blackwell_straight_through", relaxations=0)
 
 
 def test_uniforms_are_below_one_whatever_the_bits(monkeypatch):
@@ -354,7 +358,7 @@ def test_soft_plug_in_is_the_soft_f1_loss_and_its_bias_falls_with_the_batch():
         tape.watch(logits)
         loss = soft_f1(logits[:, None], y_true[:, None], tf.ones([9, 1]))
     f1 = pgm.get_reward("f1_macro")
-    estimate = pgm.get_estimator("soft_plug_in")(logits, f1, y_true)
+    estimate = pgm.estimators.get_estimator("soft_plug_in")(logits, f1, y_true)
     np.testing.assert_allclose(estimate.value, 1.0 - loss, atol=TOLERANCE)
     np.testing.assert_allclose(estimate.gradient, -tape.gradient(loss, logits), atol=TOLERANCE)
 
@@ -362,7 +366,7 @@ def test_soft_plug_in_is_the_soft_f1_loss_and_its_bias_falls_with_the_batch():
         logits = tf.constant(np.random.default_rng(0).normal(size=(sites, 2)), tf.float32)
         y_true = np.arange(sites) % 2
         exact, soft = (
-            pgm.get_estimator(name)(logits, f1, y_true).gradient.numpy()
+            pgm.estimators.get_estimator(name)(logits, f1, y_true).gradient.numpy()
             for name in ("exact", "soft_plug_in")
         )
         return np.linalg.norm(soft - exact) / np.linalg.norm(exact)

@@ -13,8 +13,8 @@ DENSITIES = {"normal": stats.norm, "logistic": stats.logistic}
 
 def policies(noise):
     common = {"noise": noise, "center": 60.0, "unit": 40.0}
-    yield pgm.BinnedRegression([35.0, 75.0], **common)
-    yield pgm.BinnedRegression([35.0, 75.0], scale=25.0, **common)
+    yield pgm.policies.BinnedRegression([35.0, 75.0], **common)
+    yield pgm.policies.BinnedRegression([35.0, 75.0], scale=25.0, **common)
 
 
 def some_outputs(policy, B=6):
@@ -40,7 +40,7 @@ def test_the_density_is_scipys_in_units(noise):
 @pytest.mark.parametrize("noise", DENSITIES)
 def test_it_agrees_with_the_probabilities_of_narrow_levels(noise):
     """P(level) is about density times width: the two descriptions are of one distribution."""
-    policy = pgm.BinnedRegression(
+    policy = pgm.policies.BinnedRegression(
         np.arange(50.0, 70.0, 0.25), noise=noise, center=60.0, unit=40.0, scale=9.0
     )
     outputs = tf.constant([[0.05]])
@@ -76,7 +76,7 @@ def test_weight_zero_is_the_row_removed_and_two_is_the_row_twice():
     np.testing.assert_allclose(weighted, loss(values[rows], outputs[rows]), rtol=1e-6)
 
 
-LOGARITHMIC = pgm.BinnedRegression([35.0, 75.0], center=3.6, logarithm=True)
+LOGARITHMIC = pgm.policies.BinnedRegression([35.0, 75.0], center=3.6, logarithm=True)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_value_without_a_logarithm_is_refused_wherever_a_target_is_read(missin
         with pytest.raises(tf.errors.InvalidArgumentError, match="finite values above -1"):
             graph(tf.constant(values), outputs)
     # Without a logarithm it is a number like any other, and so is what lies just below zero.
-    plain = pgm.BinnedRegression([35.0, 75.0])
+    plain = pgm.policies.BinnedRegression([35.0, 75.0])
     assert np.isfinite(pgm.PolicyGradientLoss("exact_bin", plain)(values, outputs))
     assert np.isfinite(readers[0]([50.0, -0.9], outputs))
 
@@ -149,7 +149,7 @@ def test_a_flag_of_weight_zero_is_the_row_removed():
     np.testing.assert_array_equal(gradient[1], [0.0, 0.0])
 
 
-@pytest.mark.parametrize("policy", ["auto", "softmax", pgm.CumulativeLink()])
+@pytest.mark.parametrize("policy", ["auto", "softmax", pgm.policies.CumulativeLink()])
 def test_a_policy_without_values_is_refused(policy):
     with pytest.raises(ValueError, match="needs a policy that predicts a value, BinnedRegression"):
         pgm.PolicyGradientLoss("accuracy", policy=policy, log_likelihood=0.1)
@@ -168,7 +168,7 @@ def test_it_keeps_the_concentration_good():
     rng = np.random.default_rng(0)
     x = rng.uniform(-1.0, 1.0, size=[256, 1]).astype(np.float32)
     truth = 60.0 + 50.0 * x[:, 0] + rng.normal(scale=4.0, size=256).astype(np.float32)
-    policy = pgm.BinnedRegression([60.0], center=60.0, unit=40.0)
+    policy = pgm.policies.BinnedRegression([60.0], center=60.0, unit=40.0)
     errors = {}
     for weight in (0.0, 0.3):
         loss = pgm.PolicyGradientLoss("exact_bin", policy, cross_entropy=0.0, log_likelihood=weight)

@@ -44,7 +44,7 @@ def value_and_gradient(loss, y, z, w=None):
 def test_value_is_one_minus_expected_reward_plus_named_terms():
     rng = np.random.default_rng(0)
     z, y = rng.normal(size=(6, 3)).astype(np.float32), rng.integers(0, 3, 6)
-    expected = float(pgm.Enumerate()(z, pgm.get_reward("f1_macro"), y).value)
+    expected = float(pgm.estimators.Enumerate()(z, pgm.get_reward("f1_macro"), y).value)
     log_p = tf.nn.log_softmax(z).numpy()
     ce = -log_p[np.arange(6), y].mean()
     entropy = -(np.exp(log_p) * log_p).sum(1).mean()
@@ -61,7 +61,9 @@ def test_gradient_is_minus_the_estimators():
     z, y = rng.normal(size=(6, 3)).astype(np.float32), rng.integers(0, 3, 6)
     w = rng.gamma(1.0, size=6)
     _, gradient = value_and_gradient(pgm.PolicyGradientLoss("f1_macro", cross_entropy=0.0), y, z, w)
-    truth = pgm.ExactExpectation()(z, pgm.get_reward("f1_macro"), y, sample_weight=w).gradient
+    truth = pgm.estimators.ExactExpectation()(
+        z, pgm.get_reward("f1_macro"), y, sample_weight=w
+    ).gradient
     np.testing.assert_allclose(gradient, -truth, atol=TOLERANCE)
 
 
@@ -123,7 +125,7 @@ def test_reduction_follows_keras():
         ("f1", 1, "auto", EAGER),
         ("cohen_kappa_quadratic", 2, "cumulative_link", EAGER),
         pytest.param("g_mean", 3, "softmax", EAGER, marks=pytest.mark.slow),
-        ("accuracy", 2, pgm.BinnedRegression(edges=(0.6, 1.6)), EAGER),
+        ("accuracy", 2, pgm.policies.BinnedRegression(edges=(0.6, 1.6)), EAGER),
     ],
     ids=["f1_macro", "f1_macro-xla", "f1", "kappa", "g_mean", "binned"],
 )
@@ -147,10 +149,10 @@ def test_fit_black_box_and_moving_average():
     model.compile(
         keras.optimizers.Adam(0.02),
         loss=pgm.PolicyGradientLoss(
-            pgm.BlackBox(sk.accuracy_score),
-            estimator=pgm.Reinforce(samples=4, baseline="moving_average"),
+            pgm.rewards.BlackBox(sk.accuracy_score),
+            estimator=pgm.estimators.Reinforce(samples=4, baseline="moving_average"),
         ),
-        metrics=[pgm.RewardMetric(pgm.BlackBox(sk.accuracy_score))],
+        metrics=[pgm.RewardMetric(pgm.rewards.BlackBox(sk.accuracy_score))],
         jit_compile=False,
     )
     history = model.fit(x, y, epochs=6, batch_size=64, validation_data=(x, y), verbose=0).history
@@ -161,7 +163,7 @@ def test_fit_black_box_and_moving_average():
 
 @pytest.mark.parametrize(
     "estimator",
-    ["local_expectation", pgm.Reinforce(samples=4, baseline="moving_average")],
+    ["local_expectation", pgm.estimators.Reinforce(samples=4, baseline="moving_average")],
     ids=["local", "moving-average"],
 )
 def test_validation_does_not_change_training(estimator):
@@ -191,7 +193,9 @@ def test_same_seed_same_training_and_other_seed_other_training():
 
 
 def test_draws_differ_between_steps_and_between_equal_rows():
-    loss = pgm.PolicyGradientLoss("accuracy", estimator=pgm.Reinforce(2), cross_entropy=0.0)
+    loss = pgm.PolicyGradientLoss(
+        "accuracy", estimator=pgm.estimators.Reinforce(2), cross_entropy=0.0
+    )
     z, y = np.zeros((64, 2), np.float32), np.zeros(64, int)
     _, first = value_and_gradient(loss, y, z)
     _, second = value_and_gradient(loss, y, z + np.float32(1e-3))
@@ -241,10 +245,10 @@ def test_dense_sites_and_segmentation_shapes():
     "loss",
     [
         pgm.PolicyGradientLoss("f1_macro", cross_entropy=0.1, entropy=0.2, seed=7),
-        pgm.PolicyGradientLoss(pgm.GainMatrix([[1, 0, 0], [0, 1, 0], [0, 0, 5]])),
-        pgm.PolicyGradientLoss("g_mean", estimator=pgm.LocalExpectation(3)),
+        pgm.PolicyGradientLoss(pgm.rewards.GainMatrix([[1, 0, 0], [0, 1, 0], [0, 0, 5]])),
+        pgm.PolicyGradientLoss("g_mean", estimator=pgm.estimators.LocalExpectation(3)),
         pgm.SurrogateLoss("focal", gamma=1.5),
-        pgm.FocalLoss(gamma=1.0),
+        pgm.losses.FocalLoss(gamma=1.0),
     ],
     ids=["f1", "gain-matrix", "local", "focal", "focal-class"],
 )
@@ -266,7 +270,7 @@ def registered_reward(y_true, y_pred):
 
 
 def test_rewards_of_your_own_are_saved_when_registered():
-    loss = pgm.PolicyGradientLoss(pgm.BlackBox(registered_reward, label="mine"))
+    loss = pgm.PolicyGradientLoss(pgm.rewards.BlackBox(registered_reward, label="mine"))
     again = pgm.PolicyGradientLoss.from_config(loss.get_config())
     assert again.reward == loss.reward
 

@@ -33,7 +33,7 @@ def around(number, steps=4):
 @pytest.mark.parametrize(("scale", "pollutant"), EVERY_COLUMN)
 def test_levels_are_those_of_the_standard(scale, pollutant):
     """On random values, on every value in the standard's own digits, and right at the edges."""
-    policy = pgm.BinnedRegression.for_scale(scale, pollutant)
+    policy = pgm.policies.BinnedRegression.for_scale(scale, pollutant)
     column = aqi.get_scale(scale).column(pollutant)
     edges, thresholds = aqi.edges(scale, pollutant), aqi.thresholds(scale, pollutant)
     top = 1.5 * edges[-1]
@@ -53,18 +53,18 @@ def test_levels_are_those_of_the_standard(scale, pollutant):
 
 def test_the_edges_of_the_question():
     """Steps at 15.45 and 35.45; a US value is truncated, so 12.04 is good and 12.1 is not."""
-    taiwan = pgm.BinnedRegression.for_scale("taiwan")
+    taiwan = pgm.policies.BinnedRegression.for_scale("taiwan")
     np.testing.assert_allclose(taiwan.edges, [15.45, 35.45, 54.45, 150.45, 250.45], rtol=2e-7)
-    us = pgm.BinnedRegression.for_scale("us_epa_2012")
+    us = pgm.policies.BinnedRegression.for_scale("us_epa_2012")
     np.testing.assert_array_equal(
         us.level_of(np.array([12.0, 12.04, 12.1, 35.4, 35.5])), [0, 0, 1, 1, 2]
     )
 
 
 def test_an_output_of_minus_one_means_zero_and_the_defaults_can_be_replaced():
-    policy = pgm.BinnedRegression.for_scale("us_epa_2024")
+    policy = pgm.policies.BinnedRegression.for_scale("us_epa_2024")
     np.testing.assert_allclose(policy.location(tf.constant([[-1.0, 0.0]])), [0.0], atol=1e-5)
-    own = pgm.BinnedRegression.for_scale(
+    own = pgm.policies.BinnedRegression.for_scale(
         "korea", "pm10", noise="logistic", noise_scale=7.0, center=50.0, unit=30.0
     )
     assert (own.noise, own.scale, own.center, own.unit) == ("logistic", 7.0, 50.0, 30.0)
@@ -72,8 +72,8 @@ def test_an_output_of_minus_one_means_zero_and_the_defaults_can_be_replaced():
 
 
 def test_configs_round_trip():
-    policy = pgm.BinnedRegression.for_scale("india", noise="logistic")
-    assert pgm.get_policy(policy.get_config()) == policy
+    policy = pgm.policies.BinnedRegression.for_scale("india", noise="logistic")
+    assert pgm.policies.get_policy(policy.get_config()) == policy
     assert policy.standard == "india/pm25"
 
 
@@ -82,19 +82,19 @@ def test_a_scale_of_your_own():
     scale = dataclasses.replace(
         aqi.get_scale("eaqi"), key="mine", names=("a", "b", "c"), columns=(column,)
     )
-    policy = pgm.BinnedRegression.for_scale(scale)
+    policy = pgm.policies.BinnedRegression.for_scale(scale)
     assert (policy.edges, policy.standard) == ((20.0, 60.0), "mine/pm25")
 
 
 def test_bad_names():
     with pytest.raises(ValueError, match="did you mean 'taiwan'"):
-        pgm.BinnedRegression.for_scale("tawian")
+        pgm.policies.BinnedRegression.for_scale("tawian")
     with pytest.raises(ValueError, match="did you mean 'pm25'"):
-        pgm.BinnedRegression.for_scale("taiwan", "pm2.5")
+        pgm.policies.BinnedRegression.for_scale("taiwan", "pm2.5")
     with pytest.raises(ValueError, match="did you mean 'korea'"):
-        pgm.BinnedRegression.for_scale("taiwan").on_scale("corea")
+        pgm.policies.BinnedRegression.for_scale("taiwan").on_scale("corea")
     with pytest.raises(ValueError, match="standard must be text"):
-        pgm.BinnedRegression([1.0], standard=aqi.get_scale("taiwan"))  # pyright: ignore
+        pgm.policies.BinnedRegression([1.0], standard=aqi.get_scale("taiwan"))  # pyright: ignore
 
 
 # ---------------------------------------------------------------- the question of MISSION A1
@@ -169,7 +169,7 @@ def test_the_policy_gradient_trains_the_level(outputs, noise_scale, cross_entrop
     it is fixed; the mixed-in cross-entropy keeps it up.
     """
     x, y = synthetic_hours()
-    policy = pgm.BinnedRegression.for_scale("taiwan", noise_scale=noise_scale)
+    policy = pgm.policies.BinnedRegression.for_scale("taiwan", noise_scale=noise_scale)
     model = regressor(outputs)
     reward_alone = pgm.PolicyGradientLoss("exact_bin", policy=policy, cross_entropy=0.0)
     _, found = gradients(model, reward_alone, x, y)
@@ -191,7 +191,7 @@ def test_the_policy_gradient_trains_the_level(outputs, noise_scale, cross_entrop
 def test_saved_and_loaded_models_predict_the_same_levels_and_concentrations(tmp_path):
     x, y = synthetic_hours()
     model = regressor(2)
-    policy = pgm.BinnedRegression.for_scale("us_epa_2024", noise="logistic")
+    policy = pgm.policies.BinnedRegression.for_scale("us_epa_2024", noise="logistic")
     model.compile("adam", loss=pgm.PolicyGradientLoss("f1_macro", policy=policy), run_eagerly=True)
     model.fit(x, y, verbose=0)
     model.save(tmp_path / "model.keras")
@@ -203,7 +203,7 @@ def test_saved_and_loaded_models_predict_the_same_levels_and_concentrations(tmp_
 
 
 def test_one_network_on_another_standards_levels():
-    policy = pgm.BinnedRegression.for_scale("taiwan", noise_scale=0.5)
+    policy = pgm.policies.BinnedRegression.for_scale("taiwan", noise_scale=0.5)
     concentrations = np.array([3.0, 14.0, 20.0, 40.0, 90.0, 300.0], np.float32)
     outputs = ((concentrations - policy.center) / policy.unit)[:, None]
     for scale in aqi.scales():
@@ -235,7 +235,7 @@ def test_a_saved_model_carries_its_scale_into_another_process(tmp_path):
     """Scale, edges and noise are saved; other levels need no training; the value is the same."""
     x, y = synthetic_hours()
     model = regressor(2)
-    policy = pgm.BinnedRegression.for_scale("taiwan", logarithm=True)
+    policy = pgm.policies.BinnedRegression.for_scale("taiwan", logarithm=True)
     loss = pgm.PolicyGradientLoss("exact_bin", policy=policy, log_likelihood=0.3)
     model.compile("adam", loss=loss, run_eagerly=True)
     model.fit(x, y, verbose=0)
@@ -265,14 +265,14 @@ COSTS[5, :5] *= 10.0
         "mean_level_error",
         "f1_macro",
         "quadratic_kappa",
-        pgm.cost_matrix(COSTS.tolist()),
+        pgm.rewards.cost_matrix(COSTS.tolist()),
     ],
     ids=str,
 )
 def test_every_reward_of_levels_moves_the_location(reward):
     """A step along the gradient raises the expected reward, by about its squared length."""
     concentrations = np.array([10.0, 14.0, 30.0, 44.0, 60.0, 200.0, 260.0, 400.0], np.float32)
-    policy = pgm.BinnedRegression.for_scale("taiwan", logarithm=True)
+    policy = pgm.policies.BinnedRegression.for_scale("taiwan", logarithm=True)
     start = policy.outputs_at(1.5 * concentrations)[:, None].numpy()
     outputs = tf.Variable(np.hstack([start, np.zeros_like(start)]))
     loss = pgm.PolicyGradientLoss(reward, policy=policy, cross_entropy=0.0)

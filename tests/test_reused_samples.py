@@ -21,10 +21,10 @@ class Counted:
 
 
 def test_the_first_step_is_unbiased():
-    reward = pgm.BlackBox(blackbox)
+    reward = pgm.rewards.BlackBox(blackbox)
     logits, y_true = problem((2,), 3)
     value, gradient = slow_truth(reward, logits, y_true)
-    estimator = pgm.ReusedSamples(samples=2)
+    estimator = pgm.estimators.ReusedSamples(samples=2)
     mean_value, mean_gradient = expected_estimate(estimator, logits, reward, y_true, 2)
     np.testing.assert_allclose(mean_value, value, rtol=1e-6, atol=TOLERANCE)
     np.testing.assert_allclose(mean_gradient, gradient, rtol=1e-5, atol=2 * TOLERANCE)
@@ -32,7 +32,10 @@ def test_the_first_step_is_unbiased():
 
 def test_evaluates_every_kth_step_of_a_batch_and_every_other_batch():
     metric = Counted()
-    reward, estimator = pgm.BlackBox(metric), pgm.ReusedSamples(samples=4, reuse=3)
+    reward, estimator = (
+        pgm.rewards.BlackBox(metric),
+        pgm.estimators.ReusedSamples(samples=4, reuse=3),
+    )
     logits, y_true = problem((6,), 3)
     state, calls = estimator.initial_state(), []
     for step in range(7):
@@ -48,7 +51,7 @@ def test_evaluates_every_kth_step_of_a_batch_and_every_other_batch():
 @pytest.mark.parametrize("jit", [None, False, True])
 def test_another_batch_of_the_same_truth_is_evaluated_anew(jit):
     logits, y_true = problem((6,), 3)
-    reward, estimator = pgm.get_reward("f1_macro"), pgm.ReusedSamples(samples=4)
+    reward, estimator = pgm.get_reward("f1_macro"), pgm.estimators.ReusedSamples(samples=4)
     logits += 2.0 * tf.one_hot(y_true, 3)
 
     def call(logits, seed, state):
@@ -80,10 +83,10 @@ def test_another_batch_of_the_same_truth_is_evaluated_anew(jit):
 
 def test_equals_leave_one_out_while_the_policy_stands_still():
     logits, y_true = problem((6,), 3)
-    reward, estimator = pgm.get_reward("f1_macro"), pgm.ReusedSamples(samples=4)
+    reward, estimator = pgm.get_reward("f1_macro"), pgm.estimators.ReusedSamples(samples=4)
     first = estimator(logits, reward, y_true, seed=1)
     again = estimator(logits, reward, y_true, seed=2, state=first.state)
-    plain = pgm.Reinforce(samples=4)(logits, reward, y_true, seed=1)
+    plain = pgm.estimators.Reinforce(samples=4)(logits, reward, y_true, seed=1)
     for estimate in (first, again):
         np.testing.assert_allclose(estimate.gradient, plain.gradient, atol=TOLERANCE)
         np.testing.assert_allclose(estimate.value, plain.value, atol=TOLERANCE)
@@ -91,7 +94,10 @@ def test_equals_leave_one_out_while_the_policy_stands_still():
 
 def test_is_the_gradient_of_the_clipped_objective():
     logits, y_true = problem((8,), 3)
-    reward, estimator = pgm.get_reward("f1_macro"), pgm.ReusedSamples(samples=5, clip=0.1)
+    reward, estimator = (
+        pgm.get_reward("f1_macro"),
+        pgm.estimators.ReusedSamples(samples=5, clip=0.1),
+    )
     state = estimator(logits, reward, y_true, seed=1).state
     _, _, old, sets, rewards, _ = state
     moved = tf.Variable(
@@ -112,12 +118,12 @@ def test_is_the_gradient_of_the_clipped_objective():
 
 def test_the_bias_grows_with_the_distance_between_policies():
     logits, y_true = problem((24,), 2)
-    reward, estimator = pgm.get_reward("f1"), pgm.ReusedSamples(samples=2048)
-    uphill = pgm.ExactExpectation()(logits, reward, y_true).gradient
+    reward, estimator = pgm.get_reward("f1"), pgm.estimators.ReusedSamples(samples=2048)
+    uphill = pgm.estimators.ExactExpectation()(logits, reward, y_true).gradient
 
     def bias(step):
         moved = logits + step * uphill
-        truth = pgm.ExactExpectation()(moved, reward, y_true).gradient
+        truth = pgm.estimators.ExactExpectation()(moved, reward, y_true).gradient
 
         @tf.function(autograph=False)
         def again(seed):
@@ -144,7 +150,9 @@ def test_full_batch_training(eager):
         [keras.layers.Input((3,)), keras.layers.Dense(3, kernel_initializer=start)]
     )
     loss = pgm.PolicyGradientLoss(
-        pgm.BlackBox(metric), estimator=pgm.ReusedSamples(8, reuse=4), cross_entropy=0.0
+        pgm.rewards.BlackBox(metric),
+        estimator=pgm.estimators.ReusedSamples(8, reuse=4),
+        cross_entropy=0.0,
     )
     model.compile(keras.optimizers.Adam(0.05), loss=loss, run_eagerly=eager, jit_compile=False)
     options = {"batch_size": 96, "shuffle": False, "verbose": 0, "sample_weight": np.ones(96)}
@@ -154,12 +162,12 @@ def test_full_batch_training(eager):
 
 
 def test_round_trips_and_errors():
-    estimator = pgm.ReusedSamples(8, 2, 0.3)
+    estimator = pgm.estimators.ReusedSamples(8, 2, 0.3)
     loss = pgm.PolicyGradientLoss("f1", estimator=estimator)
     assert pgm.PolicyGradientLoss.from_config(loss.get_config()).estimator == estimator
     with pytest.raises(ValueError, match="samples must be"):
-        pgm.ReusedSamples(1)
+        pgm.estimators.ReusedSamples(1)
     with pytest.raises(ValueError, match="reuse must be"):
-        pgm.ReusedSamples(reuse=0)
+        pgm.estimators.ReusedSamples(reuse=0)
     with pytest.raises(ValueError, match="clip must be"):
-        pgm.ReusedSamples(clip=0.0)
+        pgm.estimators.ReusedSamples(clip=0.0)

@@ -264,13 +264,15 @@ def test_counts_are_scored_as_the_labels_they_count(name, reward, K, multilabel)
 
 
 def test_a_class_of_a_millionth_of_the_weight_counts():
-    assert float(pgm.Precision()([1, 0], [1, 0], [1.0, 2e6])) == 1.0
+    assert float(pgm.rewards.Precision()([1, 0], [1, 0], [1.0, 2e6])) == 1.0
     assert float(pgm.get_reward("g_mean")([1, 0, 1], [1, 0, 0], [1.0, 2e12, 1.0])) == (
         pytest.approx(0.5**0.5)
     )
     assert float(pgm.get_reward("specificity")([1, 1, 0], [1, 1, 0], [1e12, 1e12, 1e-6])) == 1.0
     # A batch's form, which REINFORCE scores.
-    form = pgm.Precision().form(tf.constant([[1], [0]]), tf.constant([[1.0], [2e6]]), 2, True)
+    form = pgm.rewards.Precision().form(
+        tf.constant([[1], [0]]), tf.constant([[1.0], [2e6]]), 2, True
+    )
     assert float(form.score(tf.constant([[[1], [0]]]))[0]) == 1.0
 
 
@@ -311,8 +313,8 @@ def test_matthews_correlation_of_a_rare_class(prevalence):
 
 def test_a_function_of_your_own_meets_float32():
     half = tf.constant(0.5)
-    of_counts = pgm.CountReward(lambda confusion: half * tf.reduce_sum(confusion, [-2, -1]))
-    of_classes = pgm.ClassCountReward(
+    of_counts = pgm.rewards.CountReward(lambda confusion: half * tf.reduce_sum(confusion, [-2, -1]))
+    of_classes = pgm.rewards.ClassCountReward(
         lambda hits, predicted, true: (half * hits)[..., None], lambda x: half * x[..., 0]
     )
     counts = tf.constant([[2.0, 1.0], [0.0, 1.0]], tf.float64)
@@ -321,12 +323,14 @@ def test_a_function_of_your_own_meets_float32():
     logits, y_true = tf.zeros([7, 3]), [0, 1, 2, 0, 1, 2, 0]
     for reward in (of_counts, of_classes):
         for weight in (None, np.linspace(0.5, 1.5, 7)):
-            estimate = pgm.LocalExpectation()(logits, reward, y_true, sample_weight=weight, seed=1)
+            estimate = pgm.estimators.LocalExpectation()(
+                logits, reward, y_true, sample_weight=weight, seed=1
+            )
             assert estimate.gradient.dtype == tf.float32
 
 
 def test_black_box_serves_scikit_learn_functions_with_weights():
-    reward = pgm.BlackBox(sk.matthews_corrcoef)
+    reward = pgm.rewards.BlackBox(sk.matthews_corrcoef)
     rng = np.random.default_rng(0)
     y, a, w = rng.integers(0, 3, 30), rng.integers(0, 3, (4, 30)), rng.gamma(1.0, size=30)
     expected = [sk.matthews_corrcoef(y, one, sample_weight=w.astype(np.float32)) for one in a]
@@ -358,11 +362,11 @@ def test_aliases_and_generated_names():
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("zero", [-1.0, 0.0, 1.0])
 def test_kappa_of_one_class_is_zero_division_and_its_gradient_finite(zero, jit):
-    reward, y_true = pgm.CohenKappa("linear", zero_division=zero), np.zeros(3, int)
+    reward, y_true = pgm.rewards.CohenKappa("linear", zero_division=zero), np.zeros(3, int)
 
     @tf.function(autograph=False, jit_compile=jit)
     def expected(logits):
-        estimate = pgm.ExactExpectation()(logits, reward, y_true)
+        estimate = pgm.estimators.ExactExpectation()(logits, reward, y_true)
         return estimate.value, estimate.gradient
 
     value, gradient = expected(tf.zeros([3, 2]))
@@ -373,7 +377,7 @@ def test_kappa_of_one_class_is_zero_division_and_its_gradient_finite(zero, jit):
 
 def test_docstrings_state_a_formula_or_an_example():
     for name in ("FBeta", "Jaccard", "CohenKappa", "MatthewsCorrelation", "GainMatrix", "BlackBox"):
-        assert ">>>" in inspect.getdoc(getattr(pgm, name))
+        assert ">>>" in inspect.getdoc(getattr(pgm.rewards, name))
 
 
 def test_errors():
@@ -393,27 +397,27 @@ def test_errors():
         pgm.get_reward("f1", zero_division=2.0)
     for value in (float("nan"), -1.5, float("inf")):
         with pytest.raises(ValueError, match="zero_division must be a number from -1 to 1"):
-            pgm.CohenKappa("quadratic", zero_division=value)
+            pgm.rewards.CohenKappa("quadratic", zero_division=value)
     for value in (float("nan"), float("inf")):
         with pytest.raises(ValueError, match="zero_division must be a finite number"):
-            pgm.RatioReward(lambda y, w, K: (w, w, 0.0, 0.0), zero_division=value)
+            pgm.rewards.RatioReward(lambda y, w, K: (w, w, 0.0, 0.0), zero_division=value)
     for beta in (0.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="beta must be"):
-            pgm.FBeta(beta=beta)
+            pgm.rewards.FBeta(beta=beta)
     with pytest.raises(ValueError, match="did you mean 'macro'"):
-        pgm.FBeta(average="makro")
+        pgm.rewards.FBeta(average="makro")
     with pytest.raises(ValueError, match="labels must be classes 0 to 2"):
         pgm.get_reward("f1_macro", labels=(0, 5))([0, 1, 2], [0, 1, 2])
     with pytest.raises(ValueError, match="table of 'gain_matrix' has 2 classes"):
-        pgm.GainMatrix([[1, 0], [0, 1]])([0, 1, 2], [0, 1, 2])
+        pgm.rewards.GainMatrix([[1, 0], [0, 1]])([0, 1, 2], [0, 1, 2])
     with pytest.raises(ValueError, match="square table"):
-        pgm.GainMatrix([[1, 0]])
+        pgm.rewards.GainMatrix([[1, 0]])
     with pytest.raises(ValueError, match="labels must have shape"):
         pgm.get_reward("accuracy")([0, 1, 2], [[0, 1]])
     with pytest.raises(ValueError, match="one value per example"):
         pgm.get_reward("accuracy")([0, 1, 2], [0, 1, 2], [1.0, 2.0])
     with pytest.raises(ValueError, match="whole number, 0 or more"):
-        pgm.WithinBins(-1)
+        pgm.rewards.WithinBins(-1)
 
 
 def test_all_weights_zero_scores_without_nan():

@@ -12,6 +12,7 @@ import tensorflow as tf
 import policygrad_metrics as pgm
 from policygrad_metrics.decision import rules
 from policygrad_metrics.decision.graph import decide_in_graph
+from policygrad_metrics.saving import DecisionLayer
 
 
 def toy(outputs=3, N=60):
@@ -43,11 +44,11 @@ LOSSES = {
     "binned": (
         2,
         lambda: pgm.PolicyGradientLoss(
-            "exact_bin", policy=pgm.BinnedRegression(edges=(0.5, 1.5), unit=2.0)
+            "exact_bin", policy=pgm.policies.BinnedRegression(edges=(0.5, 1.5), unit=2.0)
         ),
-        pgm.BinnedRegression(edges=(0.5, 1.5), unit=2.0),
+        pgm.policies.BinnedRegression(edges=(0.5, 1.5), unit=2.0),
     ),
-    "focal": (3, lambda: pgm.FocalLoss(1.5), "softmax"),
+    "focal": (3, lambda: pgm.losses.FocalLoss(1.5), "softmax"),
 }
 
 
@@ -88,7 +89,7 @@ def test_unsafe_content_is_refused_as_keras_does(tmp_path):
     layer = keras.Sequential([keras.layers.Input((4,)), keras.layers.Lambda(lambda x: 2 * x)])
     layer.save(tmp_path / "layer.keras")
     reward = network()
-    hits = pgm.CountReward(lambda confusion: confusion[..., 1, 1])
+    hits = pgm.rewards.CountReward(lambda confusion: confusion[..., 1, 1])
     reward.compile("sgd", loss=pgm.PolicyGradientLoss(hits))
     with pytest.warns(UserWarning, match="includes a `lambda`"):
         reward.save(tmp_path / "reward.keras")
@@ -182,7 +183,7 @@ def exported(tmp_path_factory):
     pgm.export_decision(model, folder / "columns", policy="sigmoid", decision=tuner)
     expected["columns"] = {"labels": tuner.predict(p), "probabilities": p}
 
-    layer = pgm.DecisionLayer("softmax", rules.Offsets((1.0, 2.0, 3.0)))
+    layer = DecisionLayer("softmax", rules.Offsets((1.0, 2.0, 3.0)))
     whole = keras.Sequential([network(), layer])
     whole.compile("sgd", loss=pgm.PolicyGradientLoss("f1_macro"))
     whole.save(folder / "model.keras")
@@ -226,10 +227,10 @@ def test_a_fresh_process_needs_only_load_model(exported):
 
 def test_the_layer_reads_dense_sites_and_locations():
     z = np.random.default_rng(0).normal(size=(2, 3, 5, 4)).astype(np.float32)
-    out = pgm.DecisionLayer("softmax")(z)
+    out = DecisionLayer("softmax")(z)
     np.testing.assert_array_equal(out["labels"], z.argmax(-1))
-    policy = pgm.BinnedRegression(edges=(10.0, 20.0), center=15.0, unit=5.0)
-    out = pgm.DecisionLayer(policy)(np.array([[0.0, -9.0], [4.0, -9.0]], np.float32))
+    policy = pgm.policies.BinnedRegression(edges=(10.0, 20.0), center=15.0, unit=5.0)
+    out = DecisionLayer(policy)(np.array([[0.0, -9.0], [4.0, -9.0]], np.float32))
     assert out["labels"].numpy().tolist() == [1, 2]
     np.testing.assert_allclose(out["location"], [15.0, 35.0])
 
@@ -239,11 +240,11 @@ def test_decisions_that_do_not_fit(tmp_path):
     with pytest.raises(ValueError, match="tuned for 2 classes; the outputs have 3"):
         pgm.export_decision(model, tmp_path, decision=rules.Offsets((1.0, 2.0)))
     with pytest.raises(ValueError, match="thresholds decide between two classes"):
-        pgm.DecisionLayer("softmax", rules.Thresholds((0.2,)))(np.zeros((1, 3)))
+        DecisionLayer("softmax", rules.Thresholds((0.2,)))(np.zeros((1, 3)))
     with pytest.raises(TypeError, match="after fit"):
-        pgm.DecisionLayer("softmax", pgm.DecisionTuner("f1"))
+        DecisionLayer("softmax", pgm.DecisionTuner("f1"))
     with pytest.raises(TypeError, match="method='threshold'"):
-        pgm.DecisionLayer("sigmoid", rules.ExpectedF())
+        DecisionLayer("sigmoid", rules.ExpectedF())
     with pytest.raises(ValueError, match="give input_signature"):
         pgm.export_decision(keras.Sequential([keras.layers.Dense(2)]), tmp_path)
     inputs = keras.Input((4,))

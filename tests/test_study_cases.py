@@ -14,7 +14,7 @@ from policygrad_metrics.data import load
 from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.study import predictions
 from policygrad_metrics.study.cases import Cases, split_of
-from policygrad_metrics.study.compare import compare
+from policygrad_metrics.study.comparison import compare
 from policygrad_metrics.study.evaluate import Outcome, Scorer, evaluate_trials
 from policygrad_metrics.study.methods import METHODS
 from policygrad_metrics.study.plan import plan

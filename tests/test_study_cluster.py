@@ -13,7 +13,7 @@ from deadly import die
 from study_cases import write_series
 
 from policygrad_metrics.cli import main as cli
-from policygrad_metrics.study.compare import compare, plan
+from policygrad_metrics.study.comparison import compare, plan
 from policygrad_metrics.study.processes import Processes
 from policygrad_metrics.study.records import StudyError
 from policygrad_metrics.study.settings import StudySettings
@@ -171,7 +171,7 @@ def test_a_job_that_kills_its_processes_is_told_and_the_others_are_kept(tmp_path
     script = tmp_path / "study.py"
     script.write_text(
         "import dataclasses, os, signal, sys\n"
-        "from policygrad_metrics.study.compare import compare, plan\n"
+        "from policygrad_metrics.study.comparison import compare, plan\n"
         "from policygrad_metrics.study.methods import METHODS as TABLE\n"
         "from policygrad_metrics.study.settings import StudySettings\n"
         "def deadly(info, hyper, seed):\n"

@@ -54,7 +54,7 @@ LOSSES = {
     "soft_f1": lambda hyper: pgm.SurrogateLoss("soft_f1", average="binary"),
     "exact": policy_gradient("exact"),
     "local_expectation": policy_gradient("local_expectation"),
-    "moving_average": policy_gradient(pgm.Reinforce(baseline="moving_average")),
+    "moving_average": policy_gradient(pgm.estimators.Reinforce(baseline="moving_average")),
 }
 REPLICAS = [
     Replica(seed=3, learning_rate=1e-2, hyper={"c": 0.3}),
@@ -262,11 +262,11 @@ def test_warm_start_is_cross_entropy_first():
 
 
 def test_a_python_reward_is_stacked_without_xla():
-    loss = policy_gradient(pgm.Reinforce(samples=4))
+    loss = policy_gradient(pgm.estimators.Reinforce(samples=4))
     native = fit(loss, epochs=2)
     box = fit(
         lambda hyper: pgm.PolicyGradientLoss(
-            blackbox_f1, estimator=pgm.Reinforce(samples=4), cross_entropy=hyper["c"]
+            blackbox_f1, estimator=pgm.estimators.Reinforce(samples=4), cross_entropy=hyper["c"]
         ),
         reward=blackbox_f1,
         epochs=2,
@@ -346,7 +346,7 @@ def test_networks_follow_their_seed_and_leave_global_state_alone():
 
 def test_stateless_call_equals_the_loss_and_carries_the_moving_average():
     y, outputs = [0, 1, 1], tf.constant([[0.3], [-0.2], [1.0]])
-    estimator = pgm.Reinforce(samples=4, baseline="moving_average", decay=0.5)
+    estimator = pgm.estimators.Reinforce(samples=4, baseline="moving_average", decay=0.5)
     loss = pgm.PolicyGradientLoss("f1", estimator=estimator)
     value, state = loss.stateless_call(y, outputs, loss.initial_state())
     assert float(value) == pytest.approx(float(loss(y, outputs)))

@@ -24,7 +24,7 @@ def hours(N=240):
 
 def test_replicas_learn_values_and_their_levels():
     data = hours()
-    policy = pgm.BinnedRegression([35.0, 75.0], center=3.6, unit=0.8, logarithm=True)
+    policy = pgm.policies.BinnedRegression([35.0, 75.0], center=3.6, unit=0.8, logarithm=True)
     trained = train_replicas(
         Network(()),
         lambda hyper: pgm.PolicyGradientLoss("exact_bin", policy, log_likelihood=0.3),
@@ -53,7 +53,7 @@ def test_replicas_learn_values_and_their_levels():
     [("train", np.nan, False), ("valid", np.nan, True), ("train", -999.0, True)],
 )
 def test_values_must_be_finite_and_have_a_logarithm(part, missing, logarithm):
-    data, policy = hours(), pgm.BinnedRegression([35.0], logarithm=logarithm)
+    data, policy = hours(), pgm.policies.BinnedRegression([35.0], logarithm=logarithm)
     getattr(data, f"y_{part}")[3] = missing
     with pytest.raises(ValueError, match=f"y_{part} must be finite values"):
         train_replicas(
@@ -72,7 +72,7 @@ def test_values_must_be_finite_and_have_a_logarithm(part, missing, logarithm):
 
 
 def test_probabilities_on_the_logarithm_are_scipys():
-    policy = pgm.BinnedRegression([35.0, 75.0], center=4.0, unit=0.5, logarithm=True)
+    policy = pgm.policies.BinnedRegression([35.0, 75.0], center=4.0, unit=0.5, logarithm=True)
     outputs = np.array([[0.3, -1.0], [-2.0, 0.5]], np.float32)
     scale = 0.5 * (np.logaddexp(0.0, outputs[:, 1].astype(float)) + 1e-4)
     location = 4.0 + 0.5 * outputs[:, 0]
@@ -89,16 +89,18 @@ def test_probabilities_on_the_logarithm_are_scipys():
 def test_outputs_at_is_the_inverse_of_location():
     values = np.array([0.0, 3.0, 35.0, 900.0], np.float32)
     for policy in (
-        pgm.BinnedRegression([35.0], scale=5.0, center=50.0, unit=30.0),
-        pgm.BinnedRegression.for_scale("taiwan", noise_scale=0.2, logarithm=True),
+        pgm.policies.BinnedRegression([35.0], scale=5.0, center=50.0, unit=30.0),
+        pgm.policies.BinnedRegression.for_scale("taiwan", noise_scale=0.2, logarithm=True),
     ):
         outputs = policy.outputs_at(values)[:, None]
         np.testing.assert_allclose(policy.location(outputs), values, rtol=1e-5, atol=1e-4)
-        assert pgm.get_policy(policy.get_config()) == policy
+        assert pgm.policies.get_policy(policy.get_config()) == policy
 
 
 def test_rescoring_keeps_the_logarithm():
-    policy = pgm.BinnedRegression.for_scale("us_epa_2012", noise_scale=0.01, logarithm=True)
+    policy = pgm.policies.BinnedRegression.for_scale(
+        "us_epa_2012", noise_scale=0.01, logarithm=True
+    )
     values = np.array([5.0, 20.0, 50.0, 120.0, 300.0], np.float32)
     outputs = policy.outputs_at(values)[:, None]
     for scale in aqi.scales():
@@ -109,4 +111,4 @@ def test_rescoring_keeps_the_logarithm():
 
 def test_edges_at_or_below_minus_one_have_no_logarithm():
     with pytest.raises(ValueError, match="edges must be above -1 with logarithm=True"):
-        pgm.BinnedRegression([-1.0, 3.0], logarithm=True)
+        pgm.policies.BinnedRegression([-1.0, 3.0], logarithm=True)

@@ -12,7 +12,7 @@ from policygrad_metrics.air.cases import ForecastCases, task_of
 from policygrad_metrics.air.content import forecast_grids, protocol
 from policygrad_metrics.air.forecasters import MENU, forecaster_names
 from policygrad_metrics.air.plots import draw_forecasts
-from policygrad_metrics.study.compare import Study, compare
+from policygrad_metrics.study.comparison import Study, compare
 from policygrad_metrics.study.content import Extras
 from policygrad_metrics.study.plan import Job
 from policygrad_metrics.study.plan import plan as plan_study
@@ -45,7 +45,7 @@ def forecast(settings: StudySettings, jobs: Sequence[Job], directory: Path, **ho
         settings: What was asked.
         jobs: What `plan` gives.
         directory: Where to write.
-        how: As for `study.compare.compare`, and its errors.
+        how: As for `study.comparison.compare`, and its errors.
     """
     task = task_of(jobs[0])
     extras = Extras(

@@ -60,7 +60,7 @@ class BackupAndRestore(keras.callbacks.Callback):
 
     >>> import keras, numpy as np, tempfile, policygrad_metrics as pgm
     >>> x, y = np.eye(4, dtype="float32"), np.array([0, 1, 0, 1])
-    >>> train = pgm.shuffled_batches(x, y, batch_size=2)
+    >>> train = pgm.training.shuffled_batches(x, y, batch_size=2)
     >>> model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
     >>> model.compile("sgd", pgm.PolicyGradientLoss("f1"), run_eagerly=True)
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -145,7 +145,7 @@ def _compare(options: argparse.Namespace) -> int:
         datasets = settings.datasets()
 
     def prepare() -> tuple[Any, Any]:
-        from policygrad_metrics.study.compare import compare, plan
+        from policygrad_metrics.study.comparison import compare, plan
 
         return lambda: plan(settings, datasets), compare
 

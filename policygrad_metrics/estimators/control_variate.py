@@ -75,8 +75,8 @@ class ControlVariate(SamplingEstimator):
     >>> def rounded(y_true, y_pred):
     ...     return round(float(np.mean(y_true == y_pred)), 1)
     >>> logits, y_true = tf.zeros([50, 2]), tf.range(50) % 2
-    >>> estimator = pgm.ControlVariate("accuracy")
-    >>> estimate = estimator(logits, pgm.BlackBox(rounded), y_true, seed=1)
+    >>> estimator = pgm.estimators.ControlVariate("accuracy")
+    >>> estimate = estimator(logits, pgm.rewards.BlackBox(rounded), y_true, seed=1)
     >>> estimate.gradient.shape.as_list()
     [50, 2]
     """

@@ -38,8 +38,9 @@ class DeltaMethod(Estimator):
     >>> import tensorflow as tf, policygrad_metrics as pgm
     >>> logits, y_true = tf.zeros([12, 2]), [0, 1] * 6
     >>> reward = pgm.get_reward("matthews_corrcoef")
-    >>> second_order = pgm.DeltaMethod()(logits, reward, y_true).value
-    >>> abs(float(second_order - pgm.PoissonBinomial()(logits, reward, y_true).value)) < 1e-3
+    >>> second_order = pgm.estimators.DeltaMethod()(logits, reward, y_true).value
+    >>> exact = pgm.estimators.PoissonBinomial()(logits, reward, y_true).value
+    >>> abs(float(second_order - exact)) < 1e-3
     True
     """
 

@@ -31,8 +31,8 @@ class ExactExpectation(Estimator):
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
     >>> logits, y_true = tf.constant([[0.0, 1.0], [0.5, 0.0]]), tf.constant([1, 0])
-    >>> estimate = pgm.ExactExpectation()(logits, pgm.get_reward("f1"), y_true)
-    >>> truth = pgm.Enumerate()(logits, pgm.get_reward("f1"), y_true)
+    >>> estimate = pgm.estimators.ExactExpectation()(logits, pgm.get_reward("f1"), y_true)
+    >>> truth = pgm.estimators.Enumerate()(logits, pgm.get_reward("f1"), y_true)
     >>> abs(float(estimate.value - truth.value)) < 1e-6
     True
     """
@@ -72,7 +72,7 @@ class Enumerate(Estimator):
         ValueError: K^N exceeds the budget, or the number of sites is not known in the graph.
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
-    >>> estimate = pgm.Enumerate()(tf.zeros([2, 2]), pgm.get_reward("accuracy"), [0, 1])
+    >>> estimate = pgm.estimators.Enumerate()(tf.zeros([2, 2]), pgm.get_reward("accuracy"), [0, 1])
     >>> float(estimate.value)
     0.5
     """

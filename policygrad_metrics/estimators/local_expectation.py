@@ -29,7 +29,7 @@ class LocalExpectation(SamplingEstimator):
         latin_hypercube: whether to stratify over samples.
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
-    >>> estimator = pgm.LocalExpectation(samples=4)
+    >>> estimator = pgm.estimators.LocalExpectation(samples=4)
     >>> logits, y_true = tf.zeros([6, 2]), tf.constant([0, 1, 0, 1, 0, 0])
     >>> estimator(logits, pgm.get_reward("g_mean"), y_true, seed=1).gradient.shape.as_list()
     [6, 2]

@@ -54,8 +54,8 @@ class PoissonBinomial(Estimator):
     >>> import tensorflow as tf, policygrad_metrics as pgm
     >>> logits, y_true = tf.constant([[0.0, 1.0], [0.5, 0.0], [1.0, 0.0]]), [1, 0, 0]
     >>> reward = pgm.get_reward("matthews_corrcoef")
-    >>> estimate = pgm.PoissonBinomial()(logits, reward, y_true)
-    >>> abs(float(estimate.value - pgm.Enumerate()(logits, reward, y_true).value)) < 1e-6
+    >>> estimate = pgm.estimators.PoissonBinomial()(logits, reward, y_true)
+    >>> abs(float(estimate.value - pgm.estimators.Enumerate()(logits, reward, y_true).value)) < 1e-6
     True
     """
 

@@ -50,8 +50,8 @@ class Reinforce(SamplingEstimator):
         decay: of the moving average, in [0, 1).
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
-    >>> reward = pgm.BlackBox(lambda y_true, y_pred: (y_true == y_pred).mean())
-    >>> estimate = pgm.Reinforce(samples=4)(tf.zeros([3, 2]), reward, [0, 1, 1], seed=1)
+    >>> reward = pgm.rewards.BlackBox(lambda y_true, y_pred: (y_true == y_pred).mean())
+    >>> estimate = pgm.estimators.Reinforce(samples=4)(tf.zeros([3, 2]), reward, [0, 1, 1], seed=1)
     >>> 0.0 <= float(estimate.value) <= 1.0
     True
     """

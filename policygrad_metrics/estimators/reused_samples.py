@@ -47,10 +47,10 @@ class ReusedSamples(SamplingEstimator):
     >>> def slow(y_true, y_pred):
     ...     calls.append(1)
     ...     return (y_true == y_pred).mean()
-    >>> estimator, state = pgm.ReusedSamples(samples=4, reuse=3), ()
+    >>> estimator, state = pgm.estimators.ReusedSamples(samples=4, reuse=3), ()
     >>> for step in range(6):
     ...     estimate = estimator(
-    ...         tf.zeros([3, 2]), pgm.BlackBox(slow), [0, 1, 1], seed=step, state=state
+    ...         tf.zeros([3, 2]), pgm.rewards.BlackBox(slow), [0, 1, 1], seed=step, state=state
     ...     )
     ...     state = estimate.state
     >>> len(calls)

@@ -62,7 +62,7 @@ class FocalLoss(SurrogateLoss):
         policy, reduction, name: as for `PolicyGradientLoss`.
 
     >>> import policygrad_metrics as pgm
-    >>> round(float(pgm.FocalLoss(gamma=0.0)([1], [[0.0, 0.0]])), 4)
+    >>> round(float(pgm.losses.FocalLoss(gamma=0.0)([1], [[0.0, 0.0]])), 4)
     0.6931
     """
 

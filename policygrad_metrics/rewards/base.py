@@ -135,7 +135,7 @@ class Reward(abc.ABC):
         One hit and one false alarm beside a million true negatives:
 
         >>> import policygrad_metrics as pgm
-        >>> float(pgm.Precision().score_counts([[1e6, 1.0], [0.0, 1.0]]))
+        >>> float(pgm.rewards.Precision().score_counts([[1e6, 1.0], [0.0, 1.0]]))
         0.5
         """
         if self.accumulates != "counts":
@@ -229,7 +229,7 @@ class RatioReward(Reward):
     >>> def hit_rate(y_true, weight, num_classes):
     ...     chosen = tf.one_hot(1, num_classes) * weight[:, None]
     ...     return chosen * tf.one_hot(y_true, num_classes), chosen, 0.0, 0.0
-    >>> float(pgm.RatioReward(hit_rate)([0, 1, 1], [1, 1, 0]))
+    >>> float(pgm.rewards.RatioReward(hit_rate)([0, 1, 1], [1, 1, 0]))
     0.5
     """
 
@@ -279,7 +279,7 @@ class CountReward(ConfusionReward):
     >>> def worse_side(confusion):
     ...     recall = tf.linalg.diag_part(confusion) / tf.reduce_sum(confusion, -1)
     ...     return tf.reduce_min(recall, -1)
-    >>> float(pgm.CountReward(worse_side)([0, 0, 1, 1], [0, 0, 0, 1]))
+    >>> float(pgm.rewards.CountReward(worse_side)([0, 0, 1, 1], [0, 0, 0, 1]))
     0.5
     """
 
@@ -316,7 +316,7 @@ class ClassCountReward(ConfusionReward):
     >>> import tensorflow as tf, policygrad_metrics as pgm
     >>> def squared_gap(hits, predicted, true):  # how far the label frequencies are off
     ...     return ((predicted - true) ** 2)[..., None]
-    >>> reward = pgm.ClassCountReward(squared_gap, lambda sums: -sums[..., 0])
+    >>> reward = pgm.rewards.ClassCountReward(squared_gap, lambda sums: -sums[..., 0])
     >>> float(reward([0, 0, 1, 1], [0, 0, 0, 1]))
     -0.125
     """

@@ -55,7 +55,7 @@ class BlackBox(Reward):
 
     >>> from sklearn.metrics import zero_one_loss
     >>> import policygrad_metrics as pgm
-    >>> reward = pgm.BlackBox(lambda y_true, y_pred: 1 - zero_one_loss(y_true, y_pred))
+    >>> reward = pgm.rewards.BlackBox(lambda y_true, y_pred: 1 - zero_one_loss(y_true, y_pred))
     >>> float(reward([0, 1, 1, 0], [0, 1, 1, 1]))
     0.75
     """

@@ -27,7 +27,7 @@ class BalancedAccuracy(ConfusionReward):
     """The mean recall of the classes that occur.
 
     >>> import policygrad_metrics as pgm
-    >>> float(pgm.BalancedAccuracy()([0, 0, 0, 1], [0, 0, 0, 0]))
+    >>> float(pgm.rewards.BalancedAccuracy()([0, 0, 0, 1], [0, 0, 0, 0]))
     0.5
     """
 
@@ -64,7 +64,7 @@ class MatthewsCorrelation(ConfusionReward):
     where the denominator is 0, as in scikit-learn.
 
     >>> import policygrad_metrics as pgm
-    >>> round(float(pgm.MatthewsCorrelation()([0, 0, 1, 1], [0, 1, 1, 1])), 4)
+    >>> round(float(pgm.rewards.MatthewsCorrelation()([0, 0, 1, 1], [0, 1, 1, 1])), 4)
     0.5774
     """
 
@@ -107,7 +107,7 @@ class GeometricMean(ConfusionReward):
     """The geometric mean of the recalls of the classes that occur (Kubat & Matwin 1997).
 
     >>> import policygrad_metrics as pgm
-    >>> round(float(pgm.GeometricMean()([0, 0, 1, 1], [0, 1, 1, 1])), 4)
+    >>> round(float(pgm.rewards.GeometricMean()([0, 0, 1, 1], [0, 1, 1, 1])), 4)
     0.7071
     """
 
@@ -144,7 +144,7 @@ class WorstClassRecall(ConfusionReward):
     """The smallest recall of the classes that occur.
 
     >>> import policygrad_metrics as pgm
-    >>> float(pgm.WorstClassRecall()([0, 0, 1, 1], [0, 0, 0, 1]))
+    >>> float(pgm.rewards.WorstClassRecall()([0, 0, 1, 1], [0, 0, 0, 1]))
     0.5
     """
 

@@ -66,7 +66,7 @@ class Accuracy(MeanGain):
     For multi-label data a whole row must be right, as in scikit-learn's `accuracy_score`.
 
     >>> import policygrad_metrics as pgm
-    >>> float(pgm.Accuracy()([0, 1, 2, 3], [0, 1, 2, 2]))
+    >>> float(pgm.rewards.Accuracy()([0, 1, 2, 3], [0, 1, 2, 2]))
     0.75
     """
 
@@ -93,7 +93,7 @@ class Hamming(MeanGain):
     """The share of single labels that are right (1 - Hamming loss).
 
     >>> import policygrad_metrics as pgm
-    >>> float(pgm.Hamming(multilabel=True)([[0, 1], [1, 1]], [[0, 0], [1, 1]]))
+    >>> float(pgm.rewards.Hamming(multilabel=True)([[0, 1], [1, 1]], [[0, 0], [1, 1]]))
     0.75
     """
 
@@ -116,7 +116,7 @@ class WithinBins(MeanGain):
         bins: a whole number, 0 or more; 0 is accuracy.
 
     >>> import policygrad_metrics as pgm
-    >>> float(pgm.WithinBins(1)([0, 1, 2, 3], [1, 1, 0, 0]))
+    >>> float(pgm.rewards.WithinBins(1)([0, 1, 2, 3], [1, 1, 0, 0]))
     0.5
     """
 
@@ -139,7 +139,7 @@ class NegMeanLevelError(MeanGain):
     """Minus the mean number of levels that labels are off (scikit-learn's sign for errors).
 
     >>> import policygrad_metrics as pgm
-    >>> float(pgm.NegMeanLevelError()([0, 1, 2, 3], [1, 1, 0, 3]))
+    >>> float(pgm.rewards.NegMeanLevelError()([0, 1, 2, 3], [1, 1, 0, 3]))
     -0.75
     """
 
@@ -162,7 +162,7 @@ class GainMatrix(MeanGain):
         ValueError: the table is not square or not finite, or its size is not the network's K.
 
     >>> import policygrad_metrics as pgm
-    >>> float(pgm.GainMatrix([[0, -1], [-5, 0]])([0, 1, 1, 1], [1, 1, 1, 0]))
+    >>> float(pgm.rewards.GainMatrix([[0, -1], [-5, 0]])([0, 1, 1, 1], [1, 1, 1, 0]))
     -1.5
     """
 
@@ -215,7 +215,7 @@ class CohenKappa(ConfusionReward):
             can contain).
 
     >>> import policygrad_metrics as pgm
-    >>> round(float(pgm.CohenKappa("quadratic")([0, 1, 2, 2], [0, 1, 2, 1])), 4)
+    >>> round(float(pgm.rewards.CohenKappa("quadratic")([0, 1, 2, 2], [0, 1, 2, 1])), 4)
     0.8
     """
 

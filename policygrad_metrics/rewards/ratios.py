@@ -251,7 +251,7 @@ class FBeta(PositiveRatio):
         average, labels, zero_division: see the module's docstring.
 
     >>> import policygrad_metrics as pgm
-    >>> float(pgm.FBeta()([0, 0, 1, 1], [0, 1, 1, 1]))
+    >>> float(pgm.rewards.FBeta()([0, 0, 1, 1], [0, 1, 1, 1]))
     0.800000011920929
     """
 
@@ -279,7 +279,7 @@ class Jaccard(PositiveRatio):
     """Intersection over union (Jaccard 1912); "macro" over classes is mean IoU.
 
     >>> import policygrad_metrics as pgm
-    >>> float(pgm.Jaccard()([0, 0, 1, 1], [0, 1, 1, 0]))
+    >>> float(pgm.rewards.Jaccard()([0, 0, 1, 1], [0, 1, 1, 0]))
     0.3333333432674408
     """
 
@@ -294,7 +294,7 @@ class Precision(PositiveRatio):
     """The share of predicted positives that are right.
 
     >>> import policygrad_metrics as pgm
-    >>> float(pgm.Precision()([0, 0, 1, 1], [0, 1, 1, 0]))
+    >>> float(pgm.rewards.Precision()([0, 0, 1, 1], [0, 1, 1, 0]))
     0.5
     """
 
@@ -311,7 +311,7 @@ class Recall(PositiveRatio):
     Its denominator does not depend on the labels, so its expectation is elementary.
 
     >>> import policygrad_metrics as pgm
-    >>> float(pgm.Recall()([0, 0, 1, 1], [0, 1, 1, 0]))
+    >>> float(pgm.rewards.Recall()([0, 0, 1, 1], [0, 1, 1, 0]))
     0.5
     """
 
@@ -330,7 +330,7 @@ class Specificity(AveragedReward):
     """The share of true negatives that are found: recall of "not this class".
 
     >>> import policygrad_metrics as pgm
-    >>> float(pgm.Specificity()([0, 0, 1, 1], [0, 1, 1, 0]))
+    >>> float(pgm.rewards.Specificity()([0, 0, 1, 1], [0, 1, 1, 0]))
     0.5
     """
 

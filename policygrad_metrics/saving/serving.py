@@ -42,9 +42,10 @@ class DecisionLayer(keras.layers.Layer):
         ValueError: the decision does not fit the outputs.
         TypeError: the decision is not fitted, or needs the whole set that it labels.
 
-    >>> import keras, policygrad_metrics as pgm
+    >>> import keras
+    >>> from policygrad_metrics.saving import DecisionLayer
     >>> network = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(3)])
-    >>> served = keras.Sequential([network, pgm.DecisionLayer("softmax")])
+    >>> served = keras.Sequential([network, DecisionLayer("softmax")])
     >>> served(keras.ops.zeros((1, 2)))["labels"].numpy().tolist()
     [0]
     """

@@ -3,7 +3,11 @@
 Reading order: `settings.py` (what is asked), `plan.py` (what is trained), `train.py` and
 `evaluate.py` (a run), `runs.py` (runs on disk), `table.py` and `overall.py` (summed up, on a data
 set and over them), `content.py` with `report.py`, `markdown.py` and `plots.py` (reported),
-`compare.py` with `workers.py` and `processes.py` (all of it in order).
+`comparison.py` with `workers.py` and `processes.py` (all of it in order).
 
-Nothing is imported here: the settings must be had without TensorFlow, the reports without it too.
+Names are imported when first used: settings and reports must be had without TensorFlow.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

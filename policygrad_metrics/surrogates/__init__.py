@@ -16,6 +16,7 @@ All start from `log_softmax` of the logits, never from the logarithm of a softma
 finite at logits of +-1e4. Hyper-parameters that are numbers may be tensors.
 """
 
+from policygrad_metrics.surrogates.activations import SigmoidStaircase
 from policygrad_metrics.surrogates.cross_entropy import (
     cross_entropy,
     focal,
@@ -39,6 +40,7 @@ from policygrad_metrics.surrogates.soft_thresholds import anyloss, sigmoid_f1, s
 
 __all__ = [
     "SURROGATES",
+    "SigmoidStaircase",
     "Surrogate",
     "anyloss",
     "cross_entropy",

@@ -87,7 +87,8 @@ def balanced_batches(
 
     >>> import numpy as np, policygrad_metrics as pgm
     >>> y = np.array([0] * 18 + [1] * 2)
-    >>> x, labels, weight = next(iter(pgm.balanced_batches(y, y, batch_size=5, at_least=2)))
+    >>> batches = pgm.training.balanced_batches(y, y, batch_size=5, at_least=2)
+    >>> x, labels, weight = next(iter(batches))
     >>> sorted(zip(labels.numpy().tolist(), weight.numpy().round(2).tolist()))
     [(0, 1.5), (0, 1.5), (0, 1.5), (1, 0.25), (1, 0.25)]
     """

@@ -22,7 +22,7 @@ class DistributedModel(keras.Model):
 
     >>> import keras, policygrad_metrics as pgm
     >>> inputs = keras.layers.Input((4,))
-    >>> model = pgm.DistributedModel(inputs, keras.layers.Dense(3)(inputs))
+    >>> model = pgm.training.DistributedModel(inputs, keras.layers.Dense(3)(inputs))
     >>> model.compile("sgd", pgm.PolicyGradientLoss("f1_macro"))
     """
 

@@ -66,7 +66,7 @@ def shuffled_batches(
         ValueError: the arrays differ in length or are empty; batch_size or seed are out of range.
 
     >>> import numpy as np, policygrad_metrics as pgm
-    >>> batches = pgm.shuffled_batches(np.arange(5), batch_size=3, seed=1)
+    >>> batches = pgm.training.shuffled_batches(np.arange(5), batch_size=3, seed=1)
     >>> [batch.numpy().tolist() for batch in batches]
     [[4, 0, 1], [2, 3]]
     >>> [batch.numpy().tolist() for batch in batches]

@@ -36,7 +36,7 @@ class AntitheticPairs(SamplingEstimator):
         samples: S, even.
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
-    >>> estimator = pgm.get_estimator("antithetic", samples=4)
+    >>> estimator = pgm.estimators.get_estimator("antithetic", samples=4)
     >>> estimator(tf.zeros([3, 2]), pgm.get_reward("f1"), [0, 1, 1], seed=1).gradient.shape[1]
     2
     """
@@ -78,7 +78,8 @@ class Disarm(AntitheticPairs):
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
     >>> logits, y_true = tf.zeros([3, 2]), [0, 1, 1]
-    >>> estimate = pgm.get_estimator("disarm")(logits, pgm.get_reward("f1"), y_true, seed=1)
+    >>> disarm = pgm.estimators.get_estimator("disarm")
+    >>> estimate = disarm(logits, pgm.get_reward("f1"), y_true, seed=1)
     >>> float(tf.abs(tf.reduce_sum(estimate.gradient))) < 1e-6
     True
     """

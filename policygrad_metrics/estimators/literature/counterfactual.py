@@ -44,7 +44,7 @@ class Coma(_SiteBaseline):
         samples: S.
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
-    >>> estimator = pgm.get_estimator("coma", samples=4)
+    >>> estimator = pgm.estimators.get_estimator("coma", samples=4)
     >>> estimator(tf.zeros([3, 2]), pgm.get_reward("f1"), [0, 1, 1], seed=1).gradient.shape[1]
     2
     """
@@ -69,7 +69,7 @@ class DifferenceRewards(_SiteBaseline):
         samples: S.
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
-    >>> estimator = pgm.get_estimator("difference_rewards", samples=4)
+    >>> estimator = pgm.estimators.get_estimator("difference_rewards", samples=4)
     >>> estimator(tf.zeros([3, 2]), pgm.get_reward("f1"), [0, 1, 1], seed=1).gradient.shape[1]
     2
     """

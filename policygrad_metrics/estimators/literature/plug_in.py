@@ -20,7 +20,7 @@ class SoftPlugIn(Estimator):
     backward pass of the soft score; nothing is drawn.
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
-    >>> estimator = pgm.get_estimator("soft_plug_in")
+    >>> estimator = pgm.estimators.get_estimator("soft_plug_in")
     >>> float(estimator(tf.zeros([4, 2]), pgm.get_reward("f1"), [0, 1, 1, 0]).value)
     0.5
     """

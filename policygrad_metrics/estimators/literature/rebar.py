@@ -37,7 +37,7 @@ class Rebar(RelaxedEstimator):
         learning_rate: of the control variate's parameters.
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
-    >>> estimator = pgm.get_estimator("rebar", samples=4)
+    >>> estimator = pgm.estimators.get_estimator("rebar", samples=4)
     >>> estimate = estimator(tf.zeros([3, 2]), pgm.get_reward("f1"), [0, 1, 1], seed=1)
     >>> [part.shape.as_list() for part in estimate.state]
     [[2], [2], [2], []]
@@ -128,8 +128,8 @@ class Relax(Rebar):
         hidden: units of the network.
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
-    >>> estimator = pgm.get_estimator("relax", samples=4, hidden=2)
-    >>> reward = pgm.BlackBox(lambda y_true, y_pred: float((y_true == y_pred).mean() ** 2))
+    >>> estimator = pgm.estimators.get_estimator("relax", samples=4, hidden=2)
+    >>> reward = pgm.rewards.BlackBox(lambda y_true, y_pred: float((y_true == y_pred).mean() ** 2))
     >>> estimate = estimator(tf.zeros([3, 2]), reward, [0, 1, 1], seed=1)
     >>> estimate.state[0].shape.as_list()  # scale, temperature, 2 * (3 + 1 + 1) weights
     [12]

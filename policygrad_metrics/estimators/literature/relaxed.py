@@ -40,7 +40,7 @@ class GumbelSoftmax(RelaxedEstimator):
         temperature: T, above 0.
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
-    >>> estimator = pgm.get_estimator("gumbel_softmax", samples=4, temperature=0.5)
+    >>> estimator = pgm.estimators.get_estimator("gumbel_softmax", samples=4, temperature=0.5)
     >>> estimator(tf.zeros([3, 2]), pgm.get_reward("f1"), [0, 1, 1], seed=1).gradient.shape[1]
     2
     """
@@ -85,7 +85,7 @@ class StraightThroughGumbel(GumbelSoftmax):
         relaxations: M.
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
-    >>> estimator = pgm.get_estimator("rao_blackwell_straight_through", relaxations=10)
+    >>> estimator = pgm.estimators.get_estimator("rao_blackwell_straight_through", relaxations=10)
     >>> estimator(tf.zeros([3, 2]), pgm.get_reward("f1"), [0, 1, 1], seed=1).gradient.shape[1]
     2
     """

@@ -29,7 +29,7 @@ class StraightThrough(IndependentSamples):
         samples: S.
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
-    >>> estimator = pgm.get_estimator("straight_through", samples=4)
+    >>> estimator = pgm.estimators.get_estimator("straight_through", samples=4)
     >>> estimator(tf.zeros([3, 2]), pgm.get_reward("f1"), [0, 1, 1], seed=1).gradient.shape[1]
     2
     """

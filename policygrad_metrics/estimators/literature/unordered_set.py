@@ -69,7 +69,7 @@ class UnorderedSet(SamplingEstimator):
         ValueError: K^N exceeds the budget or is below S.
 
     >>> import tensorflow as tf, policygrad_metrics as pgm
-    >>> estimator = pgm.get_estimator("unordered_set", samples=4)
+    >>> estimator = pgm.estimators.get_estimator("unordered_set", samples=4)
     >>> estimator(tf.zeros([3, 2]), pgm.get_reward("f1"), [0, 1, 1], seed=1).gradient.shape[1]
     2
     """

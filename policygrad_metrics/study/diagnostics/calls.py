@@ -32,7 +32,8 @@ class CountedReward(Reward):
     >>> import tensorflow as tf, policygrad_metrics as pgm
     >>> calls = Calls()
     >>> reward = CountedReward(pgm.get_reward("f1"), calls)
-    >>> _ = pgm.Reinforce(samples=4, baseline="greedy")(tf.zeros([3, 2]), reward, [0, 1, 1], seed=0)
+    >>> reinforce = pgm.estimators.Reinforce(samples=4, baseline="greedy")
+    >>> _ = reinforce(tf.zeros([3, 2]), reward, [0, 1, 1], seed=0)
     >>> calls
     Calls(scored=5, flipped=0, soft=0)
     """

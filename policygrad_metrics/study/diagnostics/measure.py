@@ -114,8 +114,8 @@ def measure_gradients(
         TypeError: no truth is known for this reward at this size; the message names the way out.
 
     >>> import policygrad_metrics as pgm
-    >>> y_true, logits = pgm.diagnostics.toy_problem(12, 2)
-    >>> report = pgm.diagnostics.measure_gradients(
+    >>> y_true, logits = pgm.study.diagnostics.toy_problem(12, 2)
+    >>> report = pgm.study.diagnostics.measure_gradients(
     ...     y_true, logits, "accuracy", estimators=["exact", "coma"], samples=4, draws=64
     ... )
     >>> [row["estimator"] for row in report.records]

@@ -1,0 +1,19 @@
+from . import diagnostics as diagnostics
+from . import statistics as statistics
+from .comparison import Study as Study
+from .comparison import compare as compare
+from .methods import (
+    Method as Method,
+)
+from .methods import (
+    TaskInfo as TaskInfo,
+)
+from .methods import (
+    get_method as get_method,
+)
+from .methods import (
+    trial_hyperparameters as trial_hyperparameters,
+)
+from .settings import StudySettings as StudySettings
+
+__all__: list[str]
