@@ -146,7 +146,7 @@ def estimators_case(folder):
                     return relaxed_half(estimator, logits, reward, y, *more)
                 if isinstance(estimator, SamplingEstimator):
                     labels = tf.transpose(more[0])
-                    result = estimator.from_labels(logits, reward, y, labels, **options)
+                    result = estimator.from_samples(logits, reward, y, labels, **options)
                 else:
                     result = estimator(logits, reward, y, **options)
                 return result.value, result.gradient

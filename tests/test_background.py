@@ -90,7 +90,7 @@ def test_local_expectation_and_reinforce_are_unbiased_beside_counts(name):
     sets = label_sets(y, 3)
     chance = np.prod(p[np.arange(3), sets], axis=1)
     for estimator in (pgm.estimators.LocalExpectation(1), pgm.estimators.Reinforce(1, "none")):
-        gradients = [estimator.from_labels(z, reward, y, a[None]).gradient for a in sets]
+        gradients = [estimator.from_samples(z, reward, y, a[None]).gradient for a in sets]
         mean = np.einsum("s,snk->nk", chance, np.array(gradients))
         np.testing.assert_allclose(mean, truth.gradient, atol=TOLERANCE)
 

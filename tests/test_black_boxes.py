@@ -76,11 +76,11 @@ def test_all_flips_of_a_label_set_cost_the_same_whatever_the_batch(N, weighted):
     box._calls._kept.clear()
     metric.sizes.clear()
     w = np.array([1.0, 2.0, 4.0])[y] if weighted else None
-    pgm.estimators.LocalExpectation(1).from_labels(logits, box, y, labels, sample_weight=w)
+    pgm.estimators.LocalExpectation(1).from_samples(logits, box, y, labels, sample_weight=w)
     assert len(metric.sizes) <= K**2 * (K - 1) + 1
     assert max(metric.sizes) <= K**2
     before = len(metric.sizes)
-    pgm.estimators.LocalExpectation(1).from_labels(logits, box, y, labels, sample_weight=w)
+    pgm.estimators.LocalExpectation(1).from_samples(logits, box, y, labels, sample_weight=w)
     assert len(metric.sizes) == before
 
 

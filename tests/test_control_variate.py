@@ -27,7 +27,7 @@ def expected(estimator, samples, state=(), reward=BOX, weight=None, seed=0):
 
     @tf.function(autograph=False)
     def run(chosen):
-        estimate = estimator.from_labels(
+        estimate = estimator.from_samples(
             logits, reward, y_true, chosen, sample_weight=weight, state=state
         )
         return estimate.value, estimate.gradient

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 import policygrad_metrics as pgm
+from policygrad_metrics.core.batch import Batch
 from policygrad_metrics.estimators import strongest_estimator
 from policygrad_metrics.estimators.poisson_binomial import window
 
@@ -107,7 +108,7 @@ def test_what_one_label_changes_is_right_however_many_others_there_are(N, K, nam
     expected = change_of_each_label(name, y, a, w, K, sites)
 
     def effects(y, a, w):
-        return pgm.get_reward(name).form(y, w, K, weighted).effects(a)
+        return pgm.get_reward(name).bind(Batch(y, w, K, weighted)).marginal_rewards(a)
 
     arguments = tf.constant(y[:, None]), tf.constant(a[None, :, None]), tf.constant(w[:, None])
     for run in (effects, tf.function(effects, jit_compile=True, autograph=False)):
@@ -124,8 +125,8 @@ def test_a_site_that_is_all_the_weight_leaves_nothing_behind():
         y, a = tf.constant([[1], [0]]), tf.constant([[[1], [0]]])
         w = tf.constant([[weight], [1.0]])
         for name in ("precision", "g_mean", "matthews_corrcoef"):
-            form = pgm.get_reward(name).form(y, w, 2, True)
-            effects = form.effects(a)[0, :, 0].numpy()
+            bound = pgm.get_reward(name).bind(Batch(y, w, 2, True))
+            effects = bound.marginal_rewards(a)[0, :, 0].numpy()
             # Right: 1; nothing called positive: 0. In float64 1 - sum p^2 is 2e-10 to 1e-6 of it.
             assert effects[0, 1] - effects[0, 0] == pytest.approx(1.0, rel=2e-6), (name, weight)
 
@@ -211,8 +212,10 @@ def test_a_loss_trains_on_it_and_weights_fall_back():
 
 def orders(reward, logits, y_true, truth):
     """Bias of the soft plug-in and of the delta method."""
-    form = reward.form(tf.constant(y_true[:, None]), tf.ones([len(y_true), 1]), logits.shape[1])
-    plug_in = form.soft_score(tf.nn.softmax(logits)[None, :, None, :])[0]
+    bound = reward.bind(
+        Batch(tf.constant(y_true[:, None]), tf.ones([len(y_true), 1]), logits.shape[1])
+    )
+    plug_in = bound.soft_score(tf.nn.softmax(logits)[None, :, None, :])[0]
     second = pgm.estimators.DeltaMethod()(logits, reward, y_true).value
     return abs(float(plug_in - truth)), abs(float(second - truth))
 

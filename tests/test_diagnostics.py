@@ -24,7 +24,7 @@ def test_variance_and_bias_are_those_of_enumeration():
     for row in report.records:
         estimator = pgm.estimators.get_estimator(row["estimator"], samples=1)
         every = np.array(
-            [estimator.from_labels(logits, f1, y_true, one[None]).gradient for one in labels]
+            [estimator.from_samples(logits, f1, y_true, one[None]).gradient for one in labels]
         )
         mean = np.einsum("s,snk->nk", chance, every)
         squares = ((every - mean) ** 2).sum(axis=(1, 2))

@@ -105,12 +105,12 @@ def test_other_strategies_are_refused_when_the_loss_is_made(monkeypatch, name):
 
 
 def test_xla_under_a_strategy_is_refused_by_the_loss(monkeypatch):
-    from policygrad_metrics.policies import site_batch
+    from policygrad_metrics.policies import reading
 
-    monkeypatch.setattr(site_batch, "replicas", lambda: 2)
-    monkeypatch.setattr(site_batch, "under_xla", lambda: True)
+    monkeypatch.setattr(reading, "replicas", lambda: 2)
+    monkeypatch.setattr(reading, "under_xla", lambda: True)
     with pytest.raises(ValueError, match=r"use model.compile\(..., jit_compile=False\)"):
-        site_batch.check_replicas("mean", ())
+        reading.check_replicas("mean", ())
 
 
 def test_on_one_device_nothing_is_exchanged():

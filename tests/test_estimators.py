@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import policygrad_metrics as pgm
 from policygrad_metrics.core import draws
+from policygrad_metrics.core.batch import Batch
 from policygrad_metrics.core.draws import MOST_PAIRS, latin_uniforms
 from policygrad_metrics.estimators import ESTIMATORS, Reinforce, strongest_estimator
 from policygrad_metrics.rewards import REWARDS
@@ -104,7 +105,7 @@ def expected_estimate(estimator, logits, reward, y_true, samples, weight=None):
     chance = chances(logits, labels)
     value, gradient = 0.0, 0.0
     for chosen in itertools.product(range(len(labels)), repeat=samples):
-        estimate = estimator.from_labels(
+        estimate = estimator.from_samples(
             logits, reward, y_true, labels[list(chosen)], sample_weight=weight
         )
         p = np.prod(chance[list(chosen)])
@@ -165,13 +166,13 @@ def test_effects_equal_relabelling_and_rescoring(name, weighted):
     reward, K = pgm.get_reward(name), 4
     y_true, labels = rng.integers(0, K, 12), rng.integers(0, K, (3, 12))
     weight = rng.gamma(2.0, size=12) if weighted else np.ones(12)
-    form = reward.form(
-        tf.constant(y_true[:, None], tf.int32),
-        tf.constant(weight[:, None], tf.float32),
-        K,
-        weighted,
+    truth = tf.constant(y_true[:, None], tf.int32)
+    batch = Batch(truth, tf.constant(weight[:, None], tf.float32), K, weighted)
+    effects = (
+        reward.bind(batch)
+        .marginal_rewards(tf.constant(labels[..., None], tf.int32))
+        .numpy()[:, :, 0]
     )
-    effects = form.effects(tf.constant(labels[..., None], tf.int32)).numpy()[:, :, 0]
     for s, i in itertools.product(range(3), range(12)):
         flipped = np.repeat(labels[s][None], K, axis=0)
         flipped[np.arange(K), i] = np.arange(K)
@@ -242,14 +243,14 @@ def test_moving_average_knows_only_the_past():
     logits, y_true = problem((3,), 2)
     reward = pgm.get_reward("accuracy")
     right, wrong = y_true[None], 1 - y_true[None]
-    first = estimator.from_labels(logits, reward, y_true, right)
+    first = estimator.from_samples(logits, reward, y_true, right)
     greedy = float(reward(y_true, np.argmax(logits, -1)))
     score = np.eye(2)[right[0]] - tf.nn.softmax(logits).numpy()
     np.testing.assert_allclose(first.gradient, (1.0 - greedy) * score, atol=TOLERANCE)
-    second = estimator.from_labels(logits, reward, y_true, wrong, state=first.state)
+    second = estimator.from_samples(logits, reward, y_true, wrong, state=first.state)
     score = np.eye(2)[wrong[0]] - tf.nn.softmax(logits).numpy()
     np.testing.assert_allclose(second.gradient, (0.0 - 1.0) * score, atol=TOLERANCE)
-    third = estimator.from_labels(logits, reward, y_true, right, state=second.state)
+    third = estimator.from_samples(logits, reward, y_true, right, state=second.state)
     score = np.eye(2)[right[0]] - tf.nn.softmax(logits).numpy()
     # Past rewards 1 then 0, decay 1/2: (0.25 * 1 + 0.5 * 0) / 0.75.
     np.testing.assert_allclose(third.gradient, (1.0 - 1 / 3) * score, atol=TOLERANCE)

@@ -14,10 +14,11 @@ import tensorflow as tf
 
 import policygrad_metrics as pgm
 from policygrad_metrics.core import blocks
+from policygrad_metrics.core.batch import Batch
 from policygrad_metrics.core.sums import log_product
 from policygrad_metrics.estimators.expectation import has_exact_expectation
 from policygrad_metrics.rewards import REWARDS
-from policygrad_metrics.rewards.forms import ChoiceRatio, IndicatorRatios, Linear
+from policygrad_metrics.rewards.bound import ChoiceRatio, IndicatorRatios, Linear
 
 PROMISE = 2e-6
 STEP = 0.15  # the rule errs by exp(-pi^2 / STEP) = 3e-29, relative
@@ -54,23 +55,22 @@ def oracle(reward, y, p, weight=None):
     """The gradient with respect to logits, in float64, from the reward's own tables."""
     N, C, K = p.shape
     weights = np.ones((N, C)) if weight is None else np.repeat(weight[:, None], C, 1)
-    form = reward.form(
-        tf.constant(y, tf.int32), tf.constant(weights, tf.float32), K, weight is not None
-    )
-    if isinstance(form, ChoiceRatio):
-        n, d = np.asarray(form.n, float), np.asarray(form.d, float)
-        d0, n0 = float(form.d0), float(form.n0)
-        effects = form.coefficient * integral_effects(p.reshape(1, -1, K), n, d, d0, n0)
+    weights = tf.constant(weights, tf.float32)
+    bound = reward.bind(Batch(tf.constant(y, tf.int32), weights, K, weight is not None))
+    if isinstance(bound, ChoiceRatio):
+        n, d = np.asarray(bound.n, float), np.asarray(bound.d, float)
+        d0, n0 = float(bound.d0), float(bound.n0)
+        effects = bound.coefficient * integral_effects(p.reshape(1, -1, K), n, d, d0, n0)
         effects = effects.reshape(p.shape)
     else:
-        on = form.positive(tf.constant(p, tf.float64)).numpy()  # [M, R]
-        n, d = (np.broadcast_to(np.asarray(x, float), on.shape) for x in (form.n, form.d))
+        on = bound.positive(tf.constant(p, tf.float64)).numpy()  # [M, R]
+        n, d = (np.broadcast_to(np.asarray(x, float), on.shape) for x in (bound.n, bound.d))
         # Each ratio's sites, not called and called: [R, M, 2].
         pairs = ((1 - on, on), (np.zeros(on.shape), n), (np.zeros(on.shape), d))
         two, n, d = (np.stack([off.T, called.T], -1) for off, called in pairs)
-        effects = np.diff(integral_effects(two, n, d, np.asarray(form.d0, float)))[..., 0].T
-        effects = np.asarray(form.coefficient, float) * effects
-        effects = form.spread(tf.constant(effects, tf.float32), C).numpy().astype(float)
+        effects = np.diff(integral_effects(two, n, d, np.asarray(bound.d0, float)))[..., 0].T
+        effects = np.asarray(bound.coefficient, float) * effects
+        effects = bound.spread(tf.constant(effects, tf.float32), C).numpy().astype(float)
     return p * (effects - (p * effects).sum(-1, keepdims=True))
 
 
@@ -98,10 +98,10 @@ def ratio_rewards():
         for K, multilabel in ((2, False), (6, False), (2, True)):
             reward = pgm.get_reward(name, multilabel=multilabel)
             try:
-                form = reward.form(tf.zeros([1, 1], tf.int32), tf.ones([1, 1]), K)
+                bound = reward.bind(Batch(tf.zeros([1, 1], tf.int32), tf.ones([1, 1]), K))
             except ValueError:
                 continue
-            if has_exact_expectation(form) and isinstance(form, (IndicatorRatios, ChoiceRatio)):
+            if has_exact_expectation(bound) and isinstance(bound, (IndicatorRatios, ChoiceRatio)):
                 yield pytest.param(
                     reward,
                     K,
@@ -196,8 +196,8 @@ def test_probabilities_that_add_up_to_more_than_one_are_no_nan():
 
 def test_linear_rewards_need_no_nodes():
     for name in ("accuracy", "recall_macro", "balanced_accuracy", "within_1", "specificity_macro"):
-        form = pgm.get_reward(name).form(tf.zeros([4, 1], tf.int32), tf.ones([4, 1]), 3)
-        assert isinstance(form, Linear)
+        bound = pgm.get_reward(name).bind(Batch(tf.zeros([4, 1], tf.int32), tf.ones([4, 1]), 3))
+        assert isinstance(bound, Linear)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import tensorflow as tf
 from extreme_oracles import Metric, confusion
 
 import policygrad_metrics as pgm
+from policygrad_metrics.core.batch import Batch
 
 #: A score is a quotient of sums that are rounded to float32 once or twice: some 2^-23 each.
 SCORE = 5e-7
@@ -117,10 +118,14 @@ def test_effects_of_single_labels_keep_relative_precision(name, N, weights):
         "lognormal": np.exp(2 * rng.normal(size=N)),
         "eight orders": 10.0 ** rng.uniform(-4, 4, N),
     }[weights].astype(np.float32)
-    form = metric.reward().form(
-        tf.constant(y[:, None]), tf.constant(w[:, None]), K, weights != "none"
+    batch = Batch(tf.constant(y[:, None]), tf.constant(w[:, None]), K, weights != "none")
+    got = (
+        metric.reward()
+        .bind(batch)
+        .marginal_rewards(tf.constant(labels[None, :, None]))
+        .numpy()[0, :, 0]
+        .astype(float)
     )
-    got = form.effects(tf.constant(labels[None, :, None])).numpy()[0, :, 0].astype(float)
     got -= np.take_along_axis(got, labels[:, None], 1)
     truth = effects(metric, y, labels, w.astype(float), K)
     error = np.linalg.norm(got - truth) / np.linalg.norm(truth)

@@ -55,7 +55,7 @@ def test_independent_samples_are_unbiased(name, samples, reward, K):
     tuples = list(itertools.product(range(len(labels)), repeat=samples))
     found = weighted_sum(
         [np.prod(chance[list(t)]) for t in tuples],
-        [estimator.from_labels(logits, reward, y_true, labels[list(t)]) for t in tuples],
+        [estimator.from_samples(logits, reward, y_true, labels[list(t)]) for t in tuples],
     )
     assert_is_the_truth(found, reward, logits, y_true)
 
@@ -80,7 +80,7 @@ def test_antithetic_pairs_are_unbiased(name, reward, K):
     pairs = [antithetic_labels(policy, tf.constant(u)).numpy()[..., 0] for u in uniform]
     estimator = pgm.estimators.get_estimator(name, samples=2)
     found = weighted_sum(
-        weights, [estimator.from_labels(logits, reward, y_true, pair) for pair in pairs]
+        weights, [estimator.from_samples(logits, reward, y_true, pair) for pair in pairs]
     )
     assert_is_the_truth(found, reward, logits, y_true)
     # Two pairs: the baseline is the other pair's.
@@ -90,7 +90,7 @@ def test_antithetic_pairs_are_unbiased(name, reward, K):
         sets = [np.stack([pairs[i][0], pairs[j][0], pairs[i][1], pairs[j][1]]) for i, j in both]
         found = weighted_sum(
             [weights[i] * weights[j] for i, j in both],
-            [estimator.from_labels(logits, reward, y_true, four) for four in sets],
+            [estimator.from_samples(logits, reward, y_true, four) for four in sets],
         )
         assert_is_the_truth(found, reward, logits, y_true)
 
@@ -101,7 +101,7 @@ def relative_bias(name, reward, logits, y_true):
     estimator = pgm.estimators.get_estimator(name, samples=1)
     found = weighted_sum(
         chances(logits, labels),
-        [estimator.from_labels(logits, reward, y_true, one[None]) for one in labels],
+        [estimator.from_samples(logits, reward, y_true, one[None]) for one in labels],
     )
     _, gradient = slow_truth(reward, logits, y_true)
     return np.linalg.norm(found[1] - gradient) / np.linalg.norm(gradient)
@@ -166,7 +166,7 @@ def test_unordered_set_is_unbiased(reward, K, samples):
     estimator = pgm.estimators.get_estimator("unordered_set", samples=samples)
     found = weighted_sum(
         weights,
-        [estimator.from_labels(logits, reward, y_true, labels[list(chosen)]) for chosen in sets],
+        [estimator.from_samples(logits, reward, y_true, labels[list(chosen)]) for chosen in sets],
     )
     assert_is_the_truth(found, reward, logits, y_true)
 

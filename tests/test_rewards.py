@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 import policygrad_metrics as pgm
+from policygrad_metrics.core.batch import Batch
 from policygrad_metrics.rewards import ALIASES, REWARDS
 from policygrad_metrics.rewards.confusion import confusion_counts
 
@@ -257,7 +258,9 @@ def test_counts_are_scored_as_the_labels_they_count(name, reward, K, multilabel)
     )
     np.testing.assert_allclose(called, expected, rtol=2.0**-23, atol=1e-10)
     np.testing.assert_allclose(compiled(y, labels, w), expected, rtol=2.0**-23, atol=1e-10)
-    form = reward.form(tf.constant(y.reshape(weight.shape), tf.int32), tf.constant(weight), K, True)
+    form = reward.bind(
+        Batch(tf.constant(y.reshape(weight.shape), tf.int32), tf.constant(weight), K, True)
+    )
     found = form.score(tf.constant(labels.reshape(5, *weight.shape), tf.int32))
     # The tables of a form are float32: each entry is off by 2^-24 of itself, kappa's by a few.
     np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -269,11 +272,11 @@ def test_a_class_of_a_millionth_of_the_weight_counts():
         pytest.approx(0.5**0.5)
     )
     assert float(pgm.get_reward("specificity")([1, 1, 0], [1, 1, 0], [1e12, 1e12, 1e-6])) == 1.0
-    # A batch's form, which REINFORCE scores.
-    form = pgm.rewards.Precision().form(
-        tf.constant([[1], [0]]), tf.constant([[1.0], [2e6]]), 2, True
+    # The bound reward, which REINFORCE scores.
+    bound = pgm.rewards.Precision().bind(
+        Batch(tf.constant([[1], [0]]), tf.constant([[1.0], [2e6]]), 2, True)
     )
-    assert float(form.score(tf.constant([[[1], [0]]]))[0]) == 1.0
+    assert float(bound.score(tf.constant([[[1], [0]]]))[0]) == 1.0
 
 
 def test_plain_counts_of_millions():

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from policygrad_metrics.losses.base import SiteLoss
 from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
-from policygrad_metrics.policies.site_batch import mean_over_sites, read_batch
+from policygrad_metrics.policies.reading import mean_over_sites, read_batch
 
 
 class GradientMonitor(keras.callbacks.Callback):
@@ -127,9 +127,9 @@ class GradientMonitor(keras.callbacks.Callback):
 
 def _entropies(batch):
     """Mean entropy, that of wrong sites (0 elsewhere), the share of wrong sites, and log K."""
-    log_probs = tf.nn.log_softmax(batch.logits)
+    log_probs = batch.log_probs()
     entropy = -tf.reduce_sum(tf.exp(log_probs) * log_probs, axis=-1)
-    wrong = tf.cast(tf.argmax(log_probs, -1, tf.int32) != batch.labels, tf.float32)
+    wrong = tf.cast(tf.argmax(log_probs, -1, tf.int32) != batch.y_true, tf.float32)
     values = (entropy, entropy * wrong, wrong)
     return *(mean_over_sites(v, batch) for v in values), math.log(batch.num_classes)
 

@@ -1,4 +1,4 @@
 """What every room stands on: shapes, blocks, replicas, draws, checks and durable files.
 
-`sites.py` explains the shapes and the letters that all other modules use.
+`batch.py` explains the shapes and the letters that all other modules use.
 """

@@ -12,7 +12,7 @@ from tensorflow.compiler.tf2xla.python import xla
 from tensorflow.python.ops import control_flow_util
 from tensorflow.python.ops.control_flow_v2_func_graphs import CondBranchFuncGraph
 
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.batch import Tensor
 
 
 def under_xla() -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.sums import over_sites
 
 #: A table of more numbers than this is worked on in blocks of about `BLOCK` numbers.

@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.batch import Tensor
 
 _FULL_RANGE: Any = None  # all 2^32 values
 #: Up to so many samples all pairs are compared, which then takes less time than sorting.

@@ -16,7 +16,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.batch import Tensor
 
 #: The strategies that Keras 3 can train with on TensorFlow and that this package is tested with.
 SUPPORTED = {
@@ -25,7 +25,7 @@ SUPPORTED = {
     "MultiWorkerMirroredStrategy": tf.distribute.MultiWorkerMirroredStrategy,
 }
 
-_ALONE: contextvars.ContextVar[bool] = contextvars.ContextVar("alone", default=False)
+_APART: contextvars.ContextVar[bool] = contextvars.ContextVar("apart", default=False)
 
 
 def check_strategy() -> None:
@@ -76,13 +76,13 @@ def over_replicas(x: Any) -> Any:
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
+def on_this_replica() -> Iterator[None]:
     """Within, sums stay on this replica: for what every replica computes of the global batch."""
-    token = _ALONE.set(True)
+    token = _APART.set(True)
     try:
         yield
     finally:
-        _ALONE.reset(token)
+        _APART.reset(token)
 
 
 def shared_gradient(loss: Tensor) -> Tensor:
@@ -147,7 +147,7 @@ def replica_seed(seed: Tensor) -> Tensor:
 
 
 def _context():
-    if _ALONE.get() or not tf.distribute.has_strategy():
+    if _APART.get() or not tf.distribute.has_strategy():
         return None
     context = tf.distribute.get_replica_context()
     return None if context is None or context.num_replicas_in_sync == 1 else context

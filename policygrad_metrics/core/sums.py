@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.batch import Tensor
 
 #: Sites that are summed in their own precision.
 UNIT = 32

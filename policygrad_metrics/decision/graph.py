@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.decision.rules import (
     ArgMax,
     CutPoints,

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.rewards import BlackBox, Reward
+from policygrad_metrics.core.batch import Batch
+from policygrad_metrics.rewards import Reward
 from policygrad_metrics.rewards.confusion import confusion_counts
 
 #: Most numbers in the confusion tables of one sweep; above it, candidates are thinned out.
@@ -50,13 +51,15 @@ class Scorer:
         self.max_calls = max_calls
         self.by_counts = adds_up_counts(reward)
         self.by_examples = reward.accumulates == "examples"
-        self._form = None
+        self._bound: Any = None
         if not self.by_counts:
-            self._form = reward.form(
-                tf.constant(truth, tf.int32),
-                tf.constant(self.weight, tf.float32),
-                num_classes,
-                self.weighted,
+            self._bound = reward.bind(
+                Batch(
+                    tf.constant(truth, tf.int32),
+                    tf.constant(self.weight, tf.float32),
+                    num_classes,
+                    self.weighted,
+                )
             )
 
     def of_rows(self, kept: np.ndarray) -> Scorer:
@@ -66,9 +69,9 @@ class Scorer:
 
     def score(self, labels: np.ndarray) -> float:
         """Return the reward of labels `[N, C]`."""
-        if self._form is None:
+        if self._bound is None:
             return float(self.of_tables(self.tables(labels)[None])[0])
-        return float(self._form.score(tf.constant(labels[None], tf.int32))[0])
+        return float(self._bound.score(tf.constant(labels[None], tf.int32))[0])
 
     def tables(self, labels: np.ndarray) -> np.ndarray:
         """Return the confusion tables `[C, K, K]` of labels `[N, C]`; rows are the truth."""
@@ -122,11 +125,11 @@ class Scorer:
         after = np.broadcast_to(after, order.shape)
         if self.by_counts:
             return self._along_counts(labels, column, order, after, stops)
-        form: Any = self._form
         if self.by_examples:
             # A mean over examples: what each change is worth does not depend on the others.
-            effects = form.effects(tf.constant(labels[None], tf.int32))[0, :, column].numpy()
-            steps = effects[order, after] - effects[order, labels[order, column]]
+            samples = tf.constant(labels[None], tf.int32)
+            worth = self._bound.marginal_rewards(samples)[0, :, column].numpy()
+            steps = worth[order, after] - worth[order, labels[order, column]]
             path = np.concatenate([[0.0], np.cumsum(steps, dtype=np.float64)])
             return self.score(labels) + path[stops]
         scores, labels = [], labels.copy()
@@ -159,7 +162,7 @@ class Scorer:
 def adds_up_counts(reward: Reward) -> bool:
     """Return whether a reward is scored from confusion tables."""
     # A black box is called, even one of the confusion matrix alone.
-    return reward.accumulates == "counts" and not isinstance(reward, BlackBox)
+    return reward.accumulates == "counts" and not reward.calls_python
 
 
 @functools.lru_cache(maxsize=128)

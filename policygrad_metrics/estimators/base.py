@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from policygrad_metrics.core.sites import Batch, Tensor, canonical_batch, flatten_sites
+from policygrad_metrics.core.batch import Batch, Tensor, canonical_batch, flatten_sites
 from policygrad_metrics.rewards.base import Reward
-from policygrad_metrics.rewards.forms import Form
+from policygrad_metrics.rewards.bound import BoundReward
 
 
-@dataclasses.dataclass(frozen=True)
-class Estimate:
-    """What an estimator returns.
+class Estimate(NamedTuple):
+    """What an estimator returns; a `tf.function` can return it too.
 
     Args:
         value: scalar, an estimate of E[R].
@@ -38,38 +37,38 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """One batch's policy and reward in canonical shape.
+    """A batch and the reward that is bound to it.
 
     Args:
+        batch: logits, truth and weights.
+        reward: the reward.
+        bound: the reward of this batch.
         probs: float32 `[N, C, K]`, the policy.
-        form: the reward of the batch.
-        reward: where the form comes from, for messages.
-        batch: truth and weights, for estimators that score other rewards beside this one.
     """
 
-    probs: Tensor
-    form: Form
-    reward: Reward
     batch: Batch
+    reward: Reward
+    bound: BoundReward
+    probs: Tensor
 
 
-def policy_gradient(probs: Tensor, effects: Tensor) -> Tensor:
-    """`p (Q - sum_k p_k Q_k)`, `[N, C, K]`, for effects Q known up to a constant per site.
+def policy_gradient(probs: Tensor, rewards: Tensor) -> Tensor:
+    """`p (Q - sum_k p_k Q_k)`, `[N, C, K]`, for marginal rewards Q up to a constant per site.
 
-    The effect of the likeliest class is taken as zero, so that the gradient of a site that is
+    The reward of the likeliest class is taken as zero, so that the gradient of a site that is
     all but decided keeps its relative precision.
 
     >>> policy_gradient(tf.constant([0.5, 0.5]), tf.constant([1.0, 0.0])).numpy().tolist()
     [0.25, -0.25]
     """
     likeliest = probs >= tf.reduce_max(probs, axis=-1, keepdims=True)
-    reference = tf.where(likeliest, effects, effects.dtype.min)
-    effects = effects - tf.reduce_max(reference, axis=-1, keepdims=True)
-    return probs * (effects - _sum_over_choices(probs * effects))
+    reference = tf.where(likeliest, rewards, rewards.dtype.min)
+    rewards = rewards - tf.reduce_max(reference, axis=-1, keepdims=True)
+    return probs * (rewards - _sum_over_choices(probs * rewards))
 
 
 def _sum_over_choices(x):
-    """Sum `[..., K]` to `[..., 1]`; of many slices come first: XLA is slow with long axes."""
+    """Sum `[..., K]` to `[..., 1]`. A long axis is summed in slices: XLA is slow with long ones."""
     K = x.shape[-1]
     if K <= 32:
         return tf.reduce_sum(x, axis=-1, keepdims=True)
@@ -88,7 +87,7 @@ class Estimator(abc.ABC):
     #: Whether the mean over draws is the gradient of E[R] itself.
     unbiased = True
 
-    # No tensor decides what Python does here, and to find that out costs AutoGraph seconds.
+    # AutoGraph would take seconds to find out that no tensor decides what Python does here.
     @tf.autograph.experimental.do_not_convert
     def __call__(
         self,
@@ -118,13 +117,25 @@ class Estimator(abc.ABC):
             ValueError: shapes or labels do not fit, or the seed is missing.
             TypeError: this estimator cannot serve the reward; the message says which can.
         """
-        problem = self._problem(logits, reward, y_true, sample_weight)
+        batch = canonical_batch(logits, y_true, sample_weight, reward.multilabel)
+        return _shaped_like(logits, self.of_batch(batch, reward, seed=seed, state=state))
+
+    def of_batch(
+        self, batch: Batch, reward: Reward, *, seed: Any = None, state: tuple[Tensor, ...] = ()
+    ) -> Estimate:
+        """The same of a batch in canonical shape, with a gradient `[N, C, K]`."""
         if self.stochastic and seed is None:
             raise ValueError(
                 f"{type(self).__name__} draws label sets and needs seed=, an int or two int32 "
                 "numbers."
             )
-        return self._restore(self.estimate(problem, seed=seed, state=state), logits)
+        return self.estimate(self.problem(batch, reward), seed=seed, state=state)
+
+    def problem(self, batch: Batch, reward: Reward) -> Problem:
+        """Bind the reward to the batch, and check that this estimator can serve it."""
+        problem = Problem(batch, reward, reward.bind(batch), tf.nn.softmax(batch.logits))
+        self.check(problem)
+        return problem
 
     @abc.abstractmethod
     def estimate(self, problem: Problem, *, seed: Any, state: tuple[Tensor, ...]) -> Estimate:
@@ -138,20 +149,14 @@ class Estimator(abc.ABC):
         """The state before the first call, as plain numbers."""
         return ()
 
-    def _problem(self, logits, reward, y_true, sample_weight):
-        batch = canonical_batch(logits, y_true, sample_weight, reward.multilabel)
-        form = reward.form(batch.y_true, batch.weight, batch.num_classes, batch.weighted)
-        problem = Problem(tf.nn.softmax(batch.logits), form, reward, batch)
-        self.check(problem)
-        return problem
-
-    def _restore(self, estimate, logits):
-        shape = tf.shape(tf.convert_to_tensor(logits))
-        return dataclasses.replace(estimate, gradient=tf.reshape(estimate.gradient, shape))
-
     def get_config(self) -> dict[str, Any]:
         """The settings as plain values."""
         return dataclasses.asdict(self)  # type: ignore[call-overload]  # subclasses are dataclasses
+
+
+def _shaped_like(logits, estimate):
+    shape = tf.shape(tf.convert_to_tensor(logits))
+    return estimate._replace(gradient=tf.reshape(estimate.gradient, shape))
 
 
 class SamplingEstimator(Estimator):
@@ -163,26 +168,26 @@ class SamplingEstimator(Estimator):
 
     @abc.abstractmethod
     def estimate_from(
-        self, problem: Problem, labels: Tensor, state: tuple[Tensor, ...]
+        self, problem: Problem, samples: Tensor, state: tuple[Tensor, ...]
     ) -> Estimate:
         """The deterministic half in canonical shape."""
 
     def estimate(self, problem, *, seed, state):
         return self.estimate_from(problem, self.draw(problem, seed), state)
 
-    def from_labels(
+    def from_samples(
         self,
         logits: Any,
         reward: Reward,
         y_true: Any,
-        labels: Any,
+        samples: Any,
         *,
         sample_weight: Any = None,
         state: tuple[Tensor, ...] = (),
     ) -> Estimate:
         """The estimate from given label sets, int `[S, *sites]`: testable by enumeration."""
-        problem = self._problem(logits, reward, y_true, sample_weight)
-        labels = flatten_sites(
-            tf.cast(tf.convert_to_tensor(labels), tf.int32), reward.multilabel, lead=1
-        )
-        return self._restore(self.estimate_from(problem, labels, state), logits)
+        batch = canonical_batch(logits, y_true, sample_weight, reward.multilabel)
+        samples = tf.cast(tf.convert_to_tensor(samples), tf.int32)
+        samples = flatten_sites(samples, reward.multilabel, lead=1)
+        estimate = self.estimate_from(self.problem(batch, reward), samples, state)
+        return _shaped_like(logits, estimate)

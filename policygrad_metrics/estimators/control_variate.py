@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.draws import independent_labels
 from policygrad_metrics.core.global_batch import over_replicas
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import (
     Estimate,
     Problem,
@@ -140,35 +140,35 @@ class ControlVariate(SamplingEstimator):
             reward = get_reward(proxy)
             if problem.reward.multilabel:
                 reward = reward.for_multilabel()
-            form = reward.form(batch.y_true, batch.weight, batch.num_classes, batch.weighted)
-            if not has_exact_expectation(form):
+            bound = reward.bind(batch)
+            if not has_exact_expectation(bound):
                 raise TypeError(
                     f"proxy {reward.name!r} is no sum of ratios of sums over examples, so its own "
                     'gradient is not known exactly. Use a proxy such as "f1_macro", "accuracy", '
                     'a cost matrix or a RatioReward, or "learned".'
                 )
-            problems.append(Problem(problem.probs, form, reward, batch))
+            problems.append(Problem(batch, reward, bound, problem.probs))
         return problems
 
     def draw(self, problem, seed):
         return independent_labels(problem.probs, self.samples, seed)
 
-    def estimate_from(self, problem, labels, state):
-        rewards = problem.form.score(labels)  # [S]
+    def estimate_from(self, problem, samples, state):
+        rewards = problem.bound.score(samples)  # [S]
         named = self._problems(problem)
-        values = [proxy.form.score(labels)[:, None] for proxy in named]  # [S, 1] each
+        values = [proxy.bound.score(samples)[:, None] for proxy in named]  # [S, 1] each
         exact = [ExactExpectation().estimate(proxy, seed=None, state=()) for proxy in named]
         expected = [one.value[None] for one in exact]
         cells = Cells(problem) if LEARNED in self._proxies else None
         if cells:
-            values.append(cells.shares(labels))
+            values.append(cells.shares(samples))
             expected.append(cells.expected())
         values, expected = tf.concat(values, axis=1), tf.concat(expected, axis=0)  # [S, F], [F]
 
         fitted, state = self._coefficients(rewards, values, state)  # [S, F]
         explained = tf.reduce_sum(fitted * (values - expected), axis=1)
         advantage = _leave_one_out(rewards) - tf.reduce_sum(fitted * _leave_one_out(values), 1)
-        gradient = score_gradient(problem.probs, labels, advantage)
+        gradient = score_gradient(problem.probs, samples, advantage)
         mean = tf.reduce_mean(fitted, axis=0)
         for place, one in enumerate(exact):
             gradient += mean[place] * one.gradient
@@ -290,10 +290,10 @@ class Cells:
         self.share = tf.math.divide_no_nan(weight, over_replicas(tf.reduce_sum(weight)))
         self.truth = tf.one_hot(self.y_true, K) * self.share[..., None]  # [N, C, K]
 
-    def shares(self, labels: Tensor) -> Tensor:
+    def shares(self, samples: Tensor) -> Tensor:
         """`[S, K (K - 1)]` of label sets `[S, N, C]`."""
         K = self.probs.shape[-1]
-        counts = over_replicas(confusion_counts(self.y_true, labels, self.share, K))
+        counts = over_replicas(confusion_counts(self.y_true, samples, self.share, K))
         cells = tf.cast(tf.reduce_sum(counts, axis=1), tf.float32)
         return tf.gather(tf.reshape(cells, [-1, K * K]), self.wrong, axis=1)
 

@@ -10,7 +10,6 @@ import tensorflow as tf
 from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.estimators.base import Estimate, Estimator, policy_gradient
 from policygrad_metrics.rewards.confusion import class_sums, ratio
-from policygrad_metrics.rewards.count_forms import ClassCounts, Counts
 
 #: Largest table of second derivatives, K^4 numbers, before an error is raised.
 HESSIAN_BUDGET = 2**22
@@ -48,42 +47,41 @@ class DeltaMethod(Estimator):
     unbiased = False
 
     def check(self, problem):
-        form = problem.form
-        if not isinstance(form, (Counts, ClassCounts)):
+        K = problem.batch.num_classes
+        if not problem.bound.reads_confusion:
             raise TypeError(
                 f"reward {problem.reward.name!r} is not known as a function of the confusion "
                 'matrix that needs an approximation. Use estimator="auto".'
             )
-        if form.num_classes**4 > HESSIAN_BUDGET:
+        if K**4 > HESSIAN_BUDGET:
             raise ValueError(
-                f"the second derivatives of {problem.reward.name!r} with K={form.num_classes} "
-                f"classes would need {form.num_classes**4:,} numbers, more than "
+                f"the second derivatives of {problem.reward.name!r} with K={K} "
+                f"classes would need {K**4:,} numbers, more than "
                 f'{HESSIAN_BUDGET:,}. Use estimator="local_expectation".'
             )
 
     def estimate(self, problem, *, seed, state):
-        form: Any = problem.form
-        probs = problem.probs[:, 0]
-        weight = tf.cast(form.weight, tf.float64)
-        truth = tf.one_hot(form.y_true[:, 0], form.num_classes, dtype=tf.float64) * weight
+        batch, probs = problem.batch, problem.probs[:, 0]
+        weight = tf.cast(batch.weight, tf.float64)
+        truth = tf.one_hot(batch.y_true[:, 0], batch.num_classes, dtype=tf.float64) * weight
         with tf.GradientTape() as tape:
             tape.watch(probs)
-            first, slope, second, trusted = expansion(form, truth, weight, probs)
-        effects = tape.gradient(second, probs)
-        broken = tf.reduce_sum(tf.cast(~tf.math.is_finite(effects), tf.float32))
+            first, slope, second, trusted = expansion(problem.bound, truth, weight, probs)
+        rewards = tape.gradient(second, probs)
+        broken = tf.reduce_sum(tf.cast(~tf.math.is_finite(rewards), tf.float32))
         trusted &= over_replicas(broken) == 0.0
         value = first + tf.where(trusted, second, 0.0)
-        effects = tf.cast(truth @ slope, tf.float32) + tf.where(trusted, effects, 0.0)
+        rewards = tf.cast(truth @ slope, tf.float32) + tf.where(trusted, rewards, 0.0)
         return Estimate(
-            tf.cast(value, tf.float32), policy_gradient(problem.probs, effects[:, None])
+            tf.cast(value, tf.float32), policy_gradient(problem.probs, rewards[:, None])
         )
 
 
-def expansion(form: Any, truth: Any, weight: Any, probs: Any) -> tuple[Any, Any, Any, Any]:
+def expansion(bound: Any, truth: Any, weight: Any, probs: Any) -> tuple[Any, Any, Any, Any]:
     """`f(mu)`, its slope by mu, `1/2 sum_t <H_t, S_t>`, and whether the last is to be trusted.
 
     Args:
-        form: `Counts` or `ClassCounts`.
+        bound: `Counts` or `ClassCounts`.
         truth: weights at the true class, float64 `[N, K]`.
         weight: float64 `[N, 1]`.
         probs: `[N, K]`.
@@ -97,12 +95,12 @@ def expansion(form: Any, truth: Any, weight: Any, probs: Any) -> tuple[Any, Any,
         outer.watch(mean)
         with tf.GradientTape() as inner:
             inner.watch(mean)
-            first = form.of_confusion(mean)
+            first = bound.of_confusion(mean)
         slope = inner.gradient(first, mean)
     curvature = tf.einsum("tctd->tcd", outer.jacobian(slope, mean))
     second = 0.5 * tf.reduce_sum(curvature * spread)
     small = tf.abs(second) <= tf.abs(first)
-    trusted = tf.math.is_finite(second) & (small | _plenty(form.joined(mean), alone))
+    trusted = tf.math.is_finite(second) & (small | _plenty(bound.joined(mean), alone))
     return first, slope, second, trusted
 
 

@@ -45,7 +45,7 @@ class ExactExpectation(Estimator):
             raise ValueError(f"nodes must be a positive whole number or None; it is {self.nodes}.")
 
     def check(self, problem):
-        if not has_exact_expectation(problem.form):
+        if not has_exact_expectation(problem.bound):
             others = (
                 '"reinforce"'
                 if problem.reward.accumulates == "nothing"
@@ -58,7 +58,7 @@ class ExactExpectation(Estimator):
             )
 
     def estimate(self, problem, *, seed, state):
-        return Estimate(*expectation(problem.form, problem.batch.logits, self.nodes))
+        return Estimate(*expectation(problem.bound, problem.batch.logits, self.nodes))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,11 +96,11 @@ class Enumerate(Estimator):
                 "or fewer examples."
             )
         every = np.array(list(itertools.product(range(K), repeat=N * C)), np.int32)
-        labels = tf.constant(every.reshape(-1, N, C))
-        chosen = tf.one_hot(labels, K)
+        samples = tf.constant(every.reshape(-1, N, C))
+        chosen = tf.one_hot(samples, K)
         log_probs = tf.math.log(tf.maximum(problem.probs, 1e-38))
         chance = tf.exp(tf.reduce_sum(chosen * log_probs, axis=[1, 2, 3]))
-        scores = problem.form.score(labels)
+        scores = problem.bound.score(samples)
         value = tf.reduce_sum(chance * scores)
         # The score of a label set is one_hot(a) - p; the value as baseline keeps precision.
         gradient = tf.einsum("s,snck->nck", chance * (scores - value), chosen - problem.probs)

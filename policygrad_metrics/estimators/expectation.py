@@ -6,16 +6,19 @@ here. Ratios of sums are integrals, in `ratio_integral.py`.
 
 from __future__ import annotations
 
+import functools
+
 import tensorflow as tf
 
-from policygrad_metrics.core.global_batch import alone, over_replicas
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.batch import Tensor
+from policygrad_metrics.core.global_batch import on_this_replica, over_replicas
 from policygrad_metrics.core.sums import total
 from policygrad_metrics.estimators.base import policy_gradient
 from policygrad_metrics.estimators.ratio_integral import ratio_expectation
-from policygrad_metrics.rewards.forms import (
+from policygrad_metrics.estimators.ratio_terms import Choices, Indicators
+from policygrad_metrics.rewards.bound import (
+    BoundReward,
     ChoiceRatio,
-    Form,
     IndicatorRatios,
     Linear,
     Matches,
@@ -25,45 +28,57 @@ from policygrad_metrics.rewards.forms import (
 _TINY = 1e-15
 
 
-def has_exact_expectation(form: Form) -> bool:
-    """Whether `expectation` knows this form."""
-    return isinstance(form, (Linear, Matches, IndicatorRatios, ChoiceRatio))
-
-
-def expectation(form: Form, logits: Tensor, nodes: int | None = None) -> tuple[Tensor, Tensor]:
+@functools.singledispatch
+def expectation(
+    bound: BoundReward, logits: Tensor, nodes: int | None = None
+) -> tuple[Tensor, Tensor]:
     """E[R] and its gradient with respect to the logits.
 
     Args:
-        form: a form with an exact expectation.
+        bound: a bound reward of a kind that is registered below.
         logits: float32 `[N, C, K]`.
-        nodes: quadrature nodes of a ratio; None for as many as form and batch need.
+        nodes: quadrature nodes of a ratio; None for as many as the batch needs.
 
     Returns:
         `(value [], gradient [N, C, K])`, float32.
     """
-    if isinstance(form, Linear):
-        return _linear(form, tf.nn.softmax(logits))
-    if isinstance(form, Matches):
-        return _matches(form, tf.nn.softmax(logits))
-    if isinstance(form, IndicatorRatios) and form.layout == "rows":
-        with alone():  # a ratio is that of one example's columns: only their mean is shared
-            value, gradient = ratio_expectation(form, logits, nodes)
-        return form.constant + over_replicas(value - form.constant), gradient
-    if isinstance(form, (IndicatorRatios, ChoiceRatio)):
-        return ratio_expectation(form, logits, nodes)
-    raise TypeError(f"no exact expectation is known for a reward of form {type(form).__name__}.")
+    del logits, nodes
+    raise TypeError(f"no exact expectation is known for a {type(bound).__name__}.")
 
 
-def _linear(form, probs):
-    value = tf.cast(over_replicas(total(form.gains * probs)), tf.float32)
-    return form.constant + value, policy_gradient(probs, form.gains)
+def has_exact_expectation(bound: BoundReward) -> bool:
+    """Whether `expectation` knows this kind of bound reward."""
+    return expectation.dispatch(type(bound)) is not expectation.dispatch(object)
 
 
-def _matches(form, probs):
-    right = tf.reduce_sum(probs * tf.one_hot(form.y_true, 2), axis=-1)  # [N, C]
+@expectation.register
+def _(bound: ChoiceRatio, logits, nodes=None):
+    return ratio_expectation(Choices(bound), logits, nodes)
+
+
+@expectation.register
+def _(bound: IndicatorRatios, logits, nodes=None):
+    if bound.layout != "rows":
+        return ratio_expectation(Indicators(bound), logits, nodes)
+    with on_this_replica():  # a ratio is that of one example's columns: only their mean is shared
+        value, gradient = ratio_expectation(Indicators(bound), logits, nodes)
+    return bound.constant + over_replicas(value - bound.constant), gradient
+
+
+@expectation.register
+def _(bound: Linear, logits, nodes=None):
+    probs = tf.nn.softmax(logits)
+    value = tf.cast(over_replicas(total(bound.gains * probs)), tf.float32)
+    return bound.constant + value, policy_gradient(probs, bound.gains)
+
+
+@expectation.register
+def _(bound: Matches, logits, nodes=None):
+    probs = tf.nn.softmax(logits)
+    right = tf.reduce_sum(probs * tf.one_hot(bound.y_true, 2), axis=-1)  # [N, C]
     log_right = tf.math.log(tf.maximum(right, _TINY))
     others = tf.exp(tf.reduce_sum(log_right, axis=1, keepdims=True) - log_right)
-    value = over_replicas(total(form.share * tf.exp(tf.reduce_sum(log_right, axis=1))))
-    gain = form.share[:, None] * others
-    gradient = policy_gradient(probs, gain[..., None] * tf.one_hot(form.y_true, 2))
+    value = over_replicas(total(bound.share * tf.exp(tf.reduce_sum(log_right, axis=1))))
+    gain = bound.share[:, None] * others
+    gradient = policy_gradient(probs, gain[..., None] * tf.one_hot(bound.y_true, 2))
     return tf.cast(value, tf.float32), gradient

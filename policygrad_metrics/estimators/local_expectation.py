@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import cast
 
 import tensorflow as tf
 
 from policygrad_metrics.core.draws import categorical, independent_labels, latin_uniforms
 from policygrad_metrics.estimators.base import Estimate, SamplingEstimator, policy_gradient
-from policygrad_metrics.rewards.forms import StructuredForm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +41,7 @@ class LocalExpectation(SamplingEstimator):
             raise ValueError(f"samples must be a positive whole number; it is {self.samples}.")
 
     def check(self, problem):
-        if not isinstance(problem.form, StructuredForm):
+        if not problem.bound.has_marginal_rewards:
             raise TypeError(
                 f"reward {problem.reward.name!r} is a black box: what one label changes is not "
                 'known, so local expectation cannot serve it. Use estimator="reinforce", or '
@@ -54,11 +52,10 @@ class LocalExpectation(SamplingEstimator):
         if not self.latin_hypercube:
             return independent_labels(problem.probs, self.samples, seed)
         uniform = latin_uniforms(seed, self.samples, tf.shape(problem.probs)[:-1])
-        labels = categorical(problem.probs, uniform)
-        return tf.ensure_shape(labels, [self.samples, *problem.probs.shape[:-1]])
+        samples = categorical(problem.probs, uniform)
+        return tf.ensure_shape(samples, [self.samples, *problem.probs.shape[:-1]])
 
-    def estimate_from(self, problem, labels, state):
-        form = cast(StructuredForm, problem.form)  # `check` has refused the others
-        effects = tf.reduce_mean(form.effects(labels), axis=0)
-        value = tf.reduce_mean(form.score(labels))
-        return Estimate(value, policy_gradient(problem.probs, effects))
+    def estimate_from(self, problem, samples, state):
+        rewards = tf.reduce_mean(problem.bound.marginal_rewards(samples), axis=0)
+        value = tf.reduce_mean(problem.bound.score(samples))
+        return Estimate(value, policy_gradient(problem.probs, rewards))

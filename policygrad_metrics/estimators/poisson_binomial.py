@@ -5,7 +5,7 @@ for each of its examples, and the false positives another, of the other examples
 Poisson-binomial numbers A and B. With their distributions, for any score f(A, B),
 
     E[f] = sum_ab P(A = a) P(B = b) f(a, b)
-    effect of calling example i of the class positive = sum_a P(A without i = a) (V(a + 1) - V(a)),
+    gain of calling example i positive = sum_a P(A without i = a) (V(a + 1) - V(a)),
     V(a) = sum_b P(B = b) f(a, b)
 
 A distribution is the inverse Fourier transform of its characteristic function, a product over
@@ -29,12 +29,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.global_batch import replicas
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import Estimate, Estimator, policy_gradient
 from policygrad_metrics.rewards.confusion import class_sums
-from policygrad_metrics.rewards.count_forms import ClassCounts, Counts
-from policygrad_metrics.rewards.forms import Form
 
 #: Largest table of characteristic factors, in complex numbers, before an error is raised.
 FACTOR_BUDGET = 2**26
@@ -66,7 +64,7 @@ class PoissonBinomial(Estimator):
             raise TypeError(
                 'PoissonBinomial works on one replica. Use estimator="local_expectation".'
             )
-        if not has_count_distribution(problem.form):
+        if not problem.bound.has_count_distribution:
             raise TypeError(
                 f"reward {problem.reward.name!r} is not known as an unweighted function of the "
                 "true and false positives of two classes, nor as a sum of such functions over "
@@ -74,19 +72,8 @@ class PoissonBinomial(Estimator):
             )
 
     def estimate(self, problem, *, seed, state):
-        value, effects = count_expectation(problem.form, problem.probs)
-        return Estimate(value, policy_gradient(problem.probs, effects))
-
-
-def has_count_distribution(form: Form) -> bool:
-    """Whether the form is a function of the true and false positives of single classes."""
-    if isinstance(form, Counts):
-        return form.num_classes == 2 and not form.weighted
-    return (
-        isinstance(form, ClassCounts)
-        and not form.weighted
-        and (form.num_classes == 2 or form.additive)
-    )
+        value, rewards = count_expectation(problem.bound, problem.probs)
+        return Estimate(value, policy_gradient(problem.probs, rewards))
 
 
 def window(sites: int) -> int:
@@ -99,20 +86,20 @@ def window(sites: int) -> int:
     return min(all_of_them, 2 * math.ceil(4.0 * math.sqrt(sites)) + 1)
 
 
-def count_expectation(form: Any, probs: Tensor) -> tuple[Tensor, Tensor]:
-    """E[R] and the effects of each choice, of a form for which `has_count_distribution` holds.
+def count_expectation(bound: Any, probs: Tensor) -> tuple[Tensor, Tensor]:
+    """E[R] and the marginal rewards of each choice, where `has_count_distribution` holds.
 
     Args:
-        form: `Counts` or `ClassCounts`.
+        bound: `Counts` or `ClassCounts`.
         probs: float32 `[N, 1, K]`, N known.
 
     Returns:
-        `(value [], effects [N, 1, K])`, float32; effects up to a constant per site.
+        `(value [], rewards [N, 1, K])`, float32; rewards up to a constant per site.
 
     Raises:
         ValueError: N is not known, or the tables would be too large.
     """
-    N, K = probs.shape[0], form.num_classes
+    N, K = probs.shape[0], bound.num_classes
     if N is None:
         raise ValueError(
             "the distribution of counts needs a batch size that is known when the graph is built: "
@@ -128,7 +115,7 @@ def count_expectation(form: Any, probs: Tensor) -> tuple[Tensor, Tensor]:
         )
     p = tf.transpose(tf.cast(probs[:, 0], tf.float64))  # [K, N]
     p = tf.gather(p, classes)
-    y = form.y_true[:, 0]
+    y = bound.batch.y_true[:, 0]
     own: Any = y[None] == tf.constant(classes)[:, None]  # [R, N]: whether a site is of this class
     # True positives, false positives. Not sliced from their stack: TensorFlow's graph optimiser
     # takes the stack away, and the new axis of the slice with it.
@@ -150,7 +137,7 @@ def count_expectation(form: Any, probs: Tensor) -> tuple[Tensor, Tensor]:
     once_or_twice = tf.constant(np.where(phase == 0.0, 1.0, 2.0) / W)
     spectrum = phi * tf.cast(once_or_twice, tf.complex128)
     chance = tf.math.real(tf.reduce_sum(spectrum[..., None] * wave, axis=-2))  # [R, 2, W]
-    table = _scores(form, tf.minimum(counts, size[..., None]), size)
+    table = _scores(bound, tf.minimum(counts, size[..., None]), size)
     given_true = tf.einsum("rab,rb->ra", table[:, :, :-1], chance[:, 1])  # [R, W + 1]
     given_false = tf.einsum("rab,ra->rb", table[:, :-1], chance[:, 0])
     value = tf.reduce_sum(given_true[:, :-1] * chance[:, 0])
@@ -158,10 +145,10 @@ def count_expectation(form: Any, probs: Tensor) -> tuple[Tensor, Tensor]:
     steps = tf.cast(given[..., 1:] - given[..., :-1], tf.complex128)  # [R, 2, W]
     weight = spectrum * tf.reduce_sum(wave * steps[..., None, :], axis=-1)  # [R, 2, F]
     each = [tf.math.real(tf.einsum("rf,rnf->rn", weight[:, g], 1.0 / factor)) for g in (0, 1)]
-    effects = tf.cast(tf.transpose(tf.where(own, each[0], each[1])), tf.float32)  # [N, R]
+    rewards = tf.cast(tf.transpose(tf.where(own, each[0], each[1])), tf.float32)  # [N, R]
     if K == 2:
-        effects = tf.stack([tf.zeros([N]), effects[:, 0]], axis=-1)
-    return tf.cast(value, tf.float32), effects[:, None]
+        rewards = tf.stack([tf.zeros([N]), rewards[:, 0]], axis=-1)
+    return tf.cast(value, tf.float32), rewards[:, None]
 
 
 def _product(x: Any) -> Any:
@@ -174,18 +161,18 @@ def _product(x: Any) -> Any:
     return x[:, 0]
 
 
-def _scores(form, counts, size):
+def _scores(bound, counts, size):
     """The score at true and false positives `counts [R, 2, W]`: float64 `[R, W, W]`."""
     hits, false = counts[:, 0, :, None], counts[:, 1, None]
     true, rest = size[:, 0, None, None], size[:, 1, None, None]
     hits, false = hits + 0.0 * false, false + 0.0 * hits
-    if form.num_classes == 2:
+    if bound.num_classes == 2:
         rows = [tf.stack([rest - false, false], -1), tf.stack([true - hits, hits], -1)]
-        return form.of_confusion(tf.stack(rows, axis=-2))
+        return bound.of_confusion(tf.stack(rows, axis=-2))
     total, sums = true + rest, [hits, hits + false, true + 0.0 * hits]
-    if form.background is not None:
-        beside = tf.cast(form.background, tf.float64)
+    if bound.beside is not None:
+        beside = tf.cast(bound.beside, tf.float64)
         total += tf.reduce_sum(beside)
         sums = [x + y[:, None, None] for x, y in zip(sums, class_sums(beside), strict=True)]
-    terms = form.terms(*((x / total)[..., None] for x in sums))
-    return form.combine(tf.reduce_sum(terms, axis=-2))
+    terms = bound.terms(*((x / total)[..., None] for x in sums))
+    return bound.combine(tf.reduce_sum(terms, axis=-2))

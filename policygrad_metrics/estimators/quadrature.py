@@ -20,7 +20,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.batch import Tensor
 
 #: Nodes of the two rules; of the second in code that takes one chunk whatever the batch.
 COUNT_NODES, LOG_NODES, STACKED_NODES = 8, 24, 28

@@ -28,32 +28,31 @@ import warnings
 import tensorflow as tf
 
 from policygrad_metrics.core._compat import materialized
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.global_batch import over_replicas, replicas
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators import quadrature
 from policygrad_metrics.estimators.ratio_terms import AtNodes, Choices, Indicators
-from policygrad_metrics.rewards.forms import ChoiceRatio, IndicatorRatios
 
 # What the part of D beyond the last node may be worth before a further chunk of nodes is taken.
 _TAIL = 1e-13
 
 
 def ratio_expectation(
-    form: IndicatorRatios | ChoiceRatio, logits: Tensor, nodes: int | None
+    terms: Indicators | Choices, logits: Tensor, nodes: int | None
 ) -> tuple[Tensor, Tensor]:
     """E[R] and its gradient with respect to the logits `[N, C, K]`.
 
     Args:
-        form: ratios of sums.
+        terms: what a site adds to the ratios.
         logits: float32 `[N, C, K]`.
         nodes: nodes of the integral; None takes as many as form and batch need.
 
     Warns:
         UserWarning: (outside a graph) the weights differ by more than the nodes can cover.
     """
+    form = terms.form
     counts = form.lattice == 1.0
     size = nodes or (quadrature.COUNT_NODES if counts else quadrature.STACKED_NODES)
-    terms = Indicators(form) if isinstance(form, IndicatorRatios) else Choices(form)
     blocks = terms.blocks(logits, size)
     moments = terms.moments(over_replicas(blocks.sum(terms.sums, terms.parts)))
     # The D of very many equal terms keeps near its mean.

@@ -11,12 +11,12 @@ import math
 
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.blocks import Blocks, block_sites, slice_rows
 from policygrad_metrics.core.global_batch import over_replicas
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.core.sums import log_product, over_sites
 from policygrad_metrics.estimators.base import policy_gradient
-from policygrad_metrics.rewards.forms import ChoiceRatio, IndicatorRatios
+from policygrad_metrics.rewards.bound import ChoiceRatio, IndicatorRatios
 
 # Keeps a division (and its square) finite where a chance rounds to zero; its weight G is zero too.
 _TINY = 1e-15

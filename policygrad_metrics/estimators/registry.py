@@ -7,8 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Batch
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.core.global_batch import alone
+from policygrad_metrics.core.global_batch import on_this_replica
 from policygrad_metrics.estimators.base import Estimator
 from policygrad_metrics.estimators.control_variate import ControlVariate
 from policygrad_metrics.estimators.delta_method import DeltaMethod
@@ -16,14 +17,10 @@ from policygrad_metrics.estimators.exact import Enumerate, ExactExpectation
 from policygrad_metrics.estimators.expectation import has_exact_expectation
 from policygrad_metrics.estimators.literature import LITERATURE
 from policygrad_metrics.estimators.local_expectation import LocalExpectation
-from policygrad_metrics.estimators.poisson_binomial import (
-    PoissonBinomial,
-    has_count_distribution,
-)
+from policygrad_metrics.estimators.poisson_binomial import PoissonBinomial
 from policygrad_metrics.estimators.reinforce import Reinforce
 from policygrad_metrics.estimators.reused_samples import ReusedSamples
 from policygrad_metrics.rewards.base import Reward
-from policygrad_metrics.rewards.forms import StructuredForm
 
 #: name -> class. To add an estimator, add its file to this folder and its row here.
 ESTIMATORS: dict[str, type[Estimator]] = {
@@ -101,13 +98,11 @@ def strongest_estimator(
     'LocalExpectation'
     """
     truth = tf.zeros([1, multilabel_columns], tf.int32)
-    with alone():
-        form = reward.form(truth, tf.ones_like(truth, tf.float32), num_classes)
-    if has_exact_expectation(form):
+    with on_this_replica():
+        bound = reward.bind(Batch(truth, tf.ones_like(truth, tf.float32), num_classes))
+    if has_exact_expectation(bound):
         return ExactExpectation()
     few = unweighted_sites is not None and unweighted_sites <= MOST_SITES
-    if few and num_classes == 2 and has_count_distribution(form):
+    if few and num_classes == 2 and bound.has_count_distribution:
         return PoissonBinomial()
-    if isinstance(form, StructuredForm):
-        return LocalExpectation()
-    return Reinforce()
+    return LocalExpectation() if bound.has_marginal_rewards else Reinforce()

@@ -7,26 +7,24 @@ from typing import Literal
 
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.draws import independent_labels
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import Estimate, SamplingEstimator
 
 BASELINES = ("none", "leave_one_out", "moving_average", "greedy")
 
 
-def score_gradient(probs: Tensor, labels: Tensor, advantage: Tensor) -> Tensor:
+def score_gradient(probs: Tensor, samples: Tensor, advantage: Tensor) -> Tensor:
     """`1/S sum_s advantage_s (one_hot(a_s) - p)`, `[N, C, K]`, for label sets `[S, N, C]`.
 
-    >>> probs, labels = tf.constant([[[0.5, 0.5]]]), tf.constant([[[1]]])
-    >>> score_gradient(probs, labels, tf.constant([2.0])).numpy().tolist()
+    >>> probs, samples = tf.constant([[[0.5, 0.5]]]), tf.constant([[[1]]])
+    >>> score_gradient(probs, samples, tf.constant([2.0])).numpy().tolist()
     [[[-1.0, 1.0]]]
     """
-    chosen = tf.one_hot(labels, probs.shape[-1])
-    samples = tf.cast(tf.shape(labels)[0], tf.float32)
-    return (
-        tf.einsum("s,snck->nck", advantage, chosen) - tf.reduce_sum(advantage) * probs
-    ) / samples
+    chosen = tf.one_hot(samples, probs.shape[-1])
+    count = tf.cast(tf.shape(samples)[0], tf.float32)
+    return (tf.einsum("s,snck->nck", advantage, chosen) - tf.reduce_sum(advantage) * probs) / count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,11 +75,11 @@ class Reinforce(SamplingEstimator):
     def draw(self, problem, seed):
         return independent_labels(problem.probs, self.samples, seed)
 
-    def estimate_from(self, problem, labels, state):
-        rewards = problem.form.score(labels)  # [S]
+    def estimate_from(self, problem, samples, state):
+        rewards = problem.bound.score(samples)  # [S]
         baseline, state = self._baseline(problem, rewards, state)
         advantage = rewards - baseline
-        gradient = score_gradient(problem.probs, labels, advantage)
+        gradient = score_gradient(problem.probs, samples, advantage)
         return Estimate(tf.reduce_mean(rewards), gradient, state)
 
     def _baseline(self, problem, rewards, state):
@@ -102,5 +100,5 @@ class Reinforce(SamplingEstimator):
         )
 
     def _greedy(self, problem):
-        labels = tf.argmax(problem.probs, axis=-1, output_type=tf.int32)
-        return problem.form.score(labels[None])[0]
+        samples = tf.argmax(problem.probs, axis=-1, output_type=tf.int32)
+        return problem.bound.score(samples[None])[0]

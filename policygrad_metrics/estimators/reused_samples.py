@@ -86,14 +86,14 @@ class ReusedSamples(SamplingEstimator):
     def draw(self, problem, seed):
         return independent_labels(problem.probs, self.samples, seed)
 
-    def estimate_from(self, problem, labels, state):
+    def estimate_from(self, problem, samples, state):
         probs = problem.probs
         truth = tf.cast(problem.batch.y_true, tf.float32)
         weight = problem.batch.weight
 
         def anew():
-            rewards = problem.form.score(labels)
-            return probs, tf.cast(labels, tf.float32), rewards, tf.constant(0.0)
+            rewards = problem.bound.score(samples)
+            return probs, tf.cast(samples, tf.float32), rewards, tf.constant(0.0)
 
         if state:
             known_truth, known_weight, *known, served = state
@@ -103,18 +103,18 @@ class ReusedSamples(SamplingEstimator):
             old, sets, rewards, served = tf.cond(again, lambda: (*known, served), anew)
         else:
             old, sets, rewards, served = anew()
-        old, sets = tf.ensure_shape(old, probs.shape), tf.ensure_shape(sets, labels.shape)
-        rewards = tf.ensure_shape(rewards, labels.shape[:1])
+        old, sets = tf.ensure_shape(old, probs.shape), tf.ensure_shape(sets, samples.shape)
+        rewards = tf.ensure_shape(rewards, samples.shape[:1])
 
         chosen = tf.one_hot(tf.cast(sets, tf.int32), probs.shape[-1])
         now, before = (tf.reduce_sum(chosen * p, axis=-1) for p in (probs, old))
         ratio = now / tf.maximum(before, 1e-30)  # [S, N, C]
-        samples = tf.cast(tf.shape(rewards)[0], tf.float32)
-        advantage = (rewards - tf.reduce_mean(rewards)) * samples / (samples - 1.0)
+        count = tf.cast(tf.shape(rewards)[0], tf.float32)
+        advantage = (rewards - tf.reduce_mean(rewards)) * count / (count - 1.0)
         advantage = advantage[:, None, None]
         moved = tf.where(advantage > 0.0, ratio - 1.0, 1.0 - ratio)
         pull = tf.where(moved > self.clip, 0.0, advantage * ratio)
-        gradient = tf.einsum("snc,snck->nck", pull, chosen - probs) / samples
+        gradient = tf.einsum("snc,snck->nck", pull, chosen - probs) / count
         after = (truth, weight, old, sets, rewards, served + 1.0)
         return Estimate(tf.reduce_mean(rewards), gradient, after)
 

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.batch import Batch, Tensor
 from policygrad_metrics.policies import get_policy
-from policygrad_metrics.policies.site_batch import MeanOfValues, read_batch
+from policygrad_metrics.policies.reading import MeanOfValues, read_batch
 
 
 class SiteLoss(keras.losses.Loss):
@@ -20,7 +20,7 @@ class SiteLoss(keras.losses.Loss):
         self.policy: Any = policy if policy == "auto" else get_policy(policy)
         self._reduce = MeanOfValues(reduction=reduction, dtype=dtype)
 
-    # No tensor decides what Python does here, and to find that out costs AutoGraph seconds.
+    # AutoGraph would take seconds to find out that no tensor decides what Python does here.
     @tf.autograph.experimental.do_not_convert
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The loss of a batch; weights enter the counts instead of scaling the result."""
@@ -28,7 +28,7 @@ class SiteLoss(keras.losses.Loss):
             batch = read_batch(self.policy, y_true, y_pred, sample_weight)
             loss = self.batch_loss(batch)
             # One value per example, so that Keras divides by replicas as for any other loss.
-            values = tf.fill([tf.shape(y_pred)[0]], 0.0) + poisoned(loss, batch.healthy)
+            values = tf.fill([tf.shape(y_pred)[0]], 0.0) + nan_if_invalid(loss, batch)
             return self._reduce(values, values)
 
     @tf.autograph.experimental.do_not_convert
@@ -37,7 +37,7 @@ class SiteLoss(keras.losses.Loss):
         return self.batch_loss(read_batch(self.policy, y_true, y_pred))
 
     def batch_loss(self, batch: Any) -> Tensor:
-        """The loss of one `SiteBatch`, a scalar."""
+        """The loss of one `Batch`, a scalar."""
         raise TypeError(f"{type(self).__name__} does not say how to score a batch.")
 
     def get_config(self):
@@ -46,6 +46,6 @@ class SiteLoss(keras.losses.Loss):
         return {**super().get_config(), "policy": policy}
 
 
-def poisoned(loss, healthy):
+def nan_if_invalid(loss: Tensor, batch: Batch) -> Tensor:
     """NaN, with a zero gradient, where labels or outputs are unusable."""
-    return tf.where(healthy, loss, tf.constant(float("nan"), loss.dtype))
+    return tf.where(batch.valid, loss, tf.constant(float("nan"), loss.dtype))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Batch, Tensor
 from policygrad_metrics.core.global_batch import over_replicas
-from policygrad_metrics.core.sites import Tensor
-from policygrad_metrics.policies.site_batch import SiteBatch
 
 #: Worths are cut at this many times the mean site and at its inverse, then brought to mean one.
 MOST = 20.0
 
 
-def class_worth(batch: SiteBatch, gradient: Tensor) -> Tensor:
-    """Weights of the sites, those of a class alike and 1 in the mean of the batch, `[*sites]`.
+def class_worth(batch: Batch, gradient: Tensor) -> Tensor:
+    """Weights of the sites, those of a class alike and 1 in the mean of the batch, `[N, C]`.
 
         w_k = sum_{i: y_i = k} dE[R] / dlogit_i[k]  /  sum_{i: y_i = k} dE[accuracy] / dlogit_i[k]
 
@@ -28,11 +27,10 @@ def class_worth(batch: SiteBatch, gradient: Tensor) -> Tensor:
 
     Args:
         batch: labels, logits and weights.
-        gradient: of the expected reward with respect to the logits, `[*sites, K]`.
+        gradient: of the expected reward with respect to the logits, `[N, C, K]`.
     """
     K = batch.num_classes
-    truth = tf.one_hot(batch.labels, K)
-    shares = tf.ones_like(batch.labels, tf.float32) if batch.weight is None else batch.weight
+    truth, shares = tf.one_hot(batch.y_true, K), batch.weight
     probs = tf.exp(batch.log_probs())
 
     def at_truth(x):
@@ -42,10 +40,7 @@ def class_worth(batch: SiteBatch, gradient: Tensor) -> Tensor:
     of_accuracy = at_truth(probs) * tf.reduce_sum((1.0 - truth) * probs, axis=-1)
     per_site = tf.stack([at_truth(gradient), of_accuracy * shares, shares], axis=-1)
     # Each label column of several is a problem of its own; one product adds up all classes.
-    truth_of, summed = (
-        tf.transpose(tf.reshape(x, [-1, batch.columns, x.shape[-1]]), [1, 0, 2])
-        for x in (truth, per_site)
-    )
+    truth_of, summed = (tf.transpose(x, [1, 0, 2]) for x in (truth, per_site))
     sums = over_replicas(tf.matmul(truth_of, summed, transpose_a=True))  # [C, K, 3]
     gained, accuracy, count = tf.unstack(sums, axis=-1)
     worth = tf.math.divide_no_nan(tf.maximum(gained, 0.0), accuracy)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from policygrad_metrics.losses.base import SiteLoss
 from policygrad_metrics.policies import BinnedRegression, Policy, Sigmoid, get_policy
-from policygrad_metrics.policies.site_batch import resolve_policy
+from policygrad_metrics.policies.reading import resolve_policy
 
 _SQUASHING = (keras.activations.softmax, keras.activations.sigmoid)
 #: Keeps the logarithm of a probability that has been rounded to zero finite.

@@ -9,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core._compat import under_xla
+from policygrad_metrics.core.batch import flatten_sites
 from policygrad_metrics.core.global_batch import first_of_process, gathered, over_replicas
-from policygrad_metrics.core.sites import flatten_sites
 from policygrad_metrics.losses.serialization import deserialize_reward, serialize_reward
 from policygrad_metrics.policies import Policy, get_policy
-from policygrad_metrics.policies.site_batch import read_batch
-from policygrad_metrics.rewards import BlackBox, Reward, get_reward
+from policygrad_metrics.policies.reading import read_batch
+from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.rewards.confusion import confusion_counts
 
 
@@ -62,22 +62,18 @@ class RewardMetric(keras.metrics.Metric):
         batch = read_batch(self.policy, y_true, y_pred, sample_weight, decides=True)
         decisions = batch.policy.predict(y_pred)
         self._multilabel = batch.multilabel
-        truth, labels = (flatten_sites(x, batch.multilabel) for x in (batch.labels, decisions))
-        weighted = batch.weight is not None
-        weight = batch.weight if weighted else tf.ones_like(batch.labels, tf.float32)
-        weight = flatten_sites(weight, batch.multilabel)
+        samples = flatten_sites(decisions, batch.multilabel)[None]
         reward = self._columnwise()
         if reward.accumulates == "nothing":
-            self._remember(truth, labels, weight)
+            self._remember(batch.y_true, samples[0], batch.weight)
         elif reward.accumulates == "examples":
             self._build([2])
-            total = tf.reduce_sum(tf.reduce_mean(weight, axis=1))
-            score = reward.form(truth, weight, batch.num_classes, weighted).score(labels[None])
-            self._add(tf.stack([score[0] * total, total]))
+            total = tf.reduce_sum(tf.reduce_mean(batch.weight, axis=1))
+            self._add(tf.stack([reward.bind(batch).score(samples)[0] * total, total]))
         else:
             K = batch.num_classes
             self._build([batch.columns, K, K])
-            self._add(confusion_counts(truth, labels[None], weight, K)[0])
+            self._add(confusion_counts(batch.y_true, samples, batch.weight, K)[0])
 
     def result(self):
         """The reward of everything since the last reset; 0 before the first batch."""
@@ -86,7 +82,7 @@ class RewardMetric(keras.metrics.Metric):
             return self._recalled(reward)
         if self._counts is None:
             return tf.constant(0.0)
-        if isinstance(reward, BlackBox):
+        if reward.calls_python:
             self._refuse_xla()
         counts = tf.identity(self._counts.value)  # on this replica's device
         if reward.accumulates == "examples":

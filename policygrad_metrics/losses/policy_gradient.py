@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core._compat import under_xla
+from policygrad_metrics.core.batch import Tensor, flatten_sites
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.draws import as_seed, fold_in
 from policygrad_metrics.core.global_batch import (
@@ -20,14 +21,13 @@ from policygrad_metrics.core.global_batch import (
     replicas,
     shared_gradient,
 )
-from policygrad_metrics.core.sites import Tensor, canonical_batch
 from policygrad_metrics.estimators import (
     Estimator,
     Reinforce,
     get_estimator,
     strongest_estimator,
 )
-from policygrad_metrics.losses.base import SiteLoss, poisoned
+from policygrad_metrics.losses.base import SiteLoss, nan_if_invalid
 from policygrad_metrics.losses.class_worth import class_worth
 from policygrad_metrics.losses.running_counts import empty_counts, estimate_beside, window_of
 from policygrad_metrics.losses.serialization import (
@@ -37,12 +37,12 @@ from policygrad_metrics.losses.serialization import (
     serialize_reward,
 )
 from policygrad_metrics.policies import BinnedRegression, Policy
-from policygrad_metrics.policies.site_batch import (
+from policygrad_metrics.policies.reading import (
     check_replicas,
     mean_over_sites,
     read_batch,
 )
-from policygrad_metrics.rewards import BlackBox, Reward, get_reward
+from policygrad_metrics.rewards import Reward, get_reward
 
 #: Weight of cross-entropy in the default loss; measured, see docs/results.md.
 DEFAULT_CROSS_ENTROPY = 0.3
@@ -58,12 +58,12 @@ def _state_variable(initial):
     return tf.Variable(initial, trainable=False, aggregation=same, shape=shape)
 
 
-def _if_healthy(healthy, new, old):
-    """The new state of a healthy batch, the old one of any other; their sizes may differ."""
+def _if_valid(valid, new, old):
+    """The new state after a valid batch, the old one after any other; their sizes may differ."""
     old = tf.convert_to_tensor(old)  # a number, if nothing has been remembered yet
     if new.shape.is_fully_defined() and new.shape == old.shape:
-        return tf.where(healthy, new, old)
-    return tf.cond(healthy, lambda: tf.identity(new), lambda: tf.identity(old))
+        return tf.where(valid, new, old)
+    return tf.cond(valid, lambda: tf.identity(new), lambda: tf.identity(old))
 
 
 def _is_zero(value):
@@ -255,12 +255,12 @@ class PolicyGradientLoss(SiteLoss):
         estimate = self._estimate(batch, estimator, fixed, state)
         # A plane through the value with the estimate's slope. TensorFlow never frees the graphs
         # that tf.custom_gradient was traced in, which a study of many programs would notice.
-        slope = tf.where(batch.healthy, estimate.gradient, 0.0)
+        slope = tf.where(batch.valid, estimate.gradient, 0.0)
         reward = estimate.value + tf.reduce_sum(slope * (batch.logits - fixed))
         pairs = zip(estimate.state, state, strict=True)
-        after = tuple(_if_healthy(batch.healthy, new, old) for new, old in pairs)
+        after = tuple(_if_valid(batch.valid, new, old) for new, old in pairs)
         loss = self._combined(batch, reward, self._site_weights(batch, estimator, slope))
-        return poisoned(loss, batch.healthy), after
+        return nan_if_invalid(loss, batch), after
 
     def batch_loss(self, batch):
         """`1 - E[R]` and the terms that are mixed in, of one batch: the one of all replicas."""
@@ -270,16 +270,16 @@ class PolicyGradientLoss(SiteLoss):
     def _combined(self, batch, expected_reward, site_weights):
         loss = 1.0 - expected_reward
         if not _is_zero(self.log_likelihood):
-            density = batch.policy.log_density(batch.y_true, batch.outputs)
-            # An invalid value has weight 0 here, or the whole loss becomes NaN (`poisoned`).
-            invalid = batch.policy.invalid_labels(batch.y_true, batch.outputs)
-            density = tf.where(invalid, 0.0, density)
+            density = batch.policy.log_density(batch.targets, batch.outputs)
+            # An invalid value has weight 0 here, or the whole loss becomes NaN (`nan_if_invalid`).
+            invalid = batch.policy.invalid_labels(batch.targets, batch.outputs)
+            density = flatten_sites(tf.where(invalid, 0.0, density), batch.multilabel)
             loss -= self.log_likelihood * mean_over_sites(density, batch)
         if _is_zero(self.cross_entropy) and _is_zero(self.entropy):
             return loss
         log_probs = batch.log_probs()
         if not _is_zero(self.cross_entropy):
-            chosen = tf.one_hot(batch.labels, batch.num_classes) * log_probs
+            chosen = tf.one_hot(batch.y_true, batch.num_classes) * log_probs
             log_right = site_weights * tf.reduce_sum(chosen, axis=-1)
             loss -= self.cross_entropy * mean_over_sites(log_right, batch)
         if not _is_zero(self.entropy):
@@ -309,8 +309,8 @@ class PolicyGradientLoss(SiteLoss):
             def gradient(upstream, _):
                 # Only training runs this: validation leaves a moving average alone.
                 for variable, value in zip(self.variables, estimate.state, strict=False):
-                    variable.assign(_if_healthy(batch.healthy, value, variable))
-                return tf.where(batch.healthy, upstream * estimate.gradient, 0.0)
+                    variable.assign(_if_valid(batch.valid, value, variable))
+                return tf.where(batch.valid, upstream * estimate.gradient, 0.0)
 
             weights = self._site_weights(batch, estimator, estimate.gradient)
             return (estimate.value, weights), gradient
@@ -324,17 +324,17 @@ class PolicyGradientLoss(SiteLoss):
     def _estimator(self, batch):
         if self.estimator != "auto":
             return self.estimator
-        plain = batch.weight is None and self._window is None and replicas() == 1
+        plain = not batch.weighted and self._window is None and replicas() == 1
         return strongest_estimator(
             self._reward_of(batch),
             batch.num_classes,
             multilabel_columns=batch.columns,
-            unweighted_sites=batch.labels.shape.num_elements() if plain else None,
+            unweighted_sites=batch.y_true.shape.num_elements() if plain else None,
         )
 
     def _estimate(self, batch, estimator, logits, state):
         reward = self._reward_of(batch)
-        if isinstance(reward, BlackBox) and under_xla():
+        if reward.calls_python and under_xla():
             raise ValueError(
                 f"reward {reward.name!r} is a Python function, which XLA cannot compile: use "
                 "model.compile(..., jit_compile=False)."
@@ -343,16 +343,15 @@ class PolicyGradientLoss(SiteLoss):
         if estimator.stochastic:
             seed = replica_seed(fold_in(as_seed(self.seed), logits))
         own, counts = (state, ()) if self._window is None else (state[:-1], state[-1:])
-        options = {"sample_weight": batch.weight, "seed": seed, "state": own}
-        if not counts or reward.accumulates != "counts":
-            estimate = estimator(logits, reward, batch.labels, **options)
-            return dataclasses.replace(estimate, state=(*estimate.state, *counts))
-        sites = canonical_batch(logits, batch.labels, batch.weight, batch.multilabel)
+        batch = dataclasses.replace(batch, logits=logits)
 
         def score(reward):
-            return estimator(logits, reward, batch.labels, **options)
+            return estimator.of_batch(batch, reward, seed=seed, state=own)
 
-        return estimate_beside(score, reward, sites, counts[0], self._window)
+        if not counts or reward.accumulates != "counts":
+            estimate = score(reward)
+            return estimate._replace(state=(*estimate.state, *counts))
+        return estimate_beside(score, reward, batch, counts[0], self._window)
 
     def get_config(self):
         """The constructor's arguments; functions of your own must be registered with Keras."""

@@ -12,14 +12,13 @@ compositional gradient of Wang, Fang & Liu (2017): the metric's slope at running
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core.sites import Batch, Tensor
+from policygrad_metrics.core.batch import Batch, Tensor
 from policygrad_metrics.estimators import Estimate
 from policygrad_metrics.rewards import Reward
 from policygrad_metrics.rewards.background import WithBackground
@@ -77,6 +76,4 @@ def estimate_beside(
     truth = tf.one_hot(batch.y_true, K) * batch.weight[..., None]
     expected = tf.einsum("nct,nca->cta", truth, tf.nn.softmax(batch.logits))
     after = (counts + expected) * (window / (window + own))
-    return dataclasses.replace(
-        alone, gradient=scale * beside.gradient, state=(*beside.state, after)
-    )
+    return Estimate(alone.value, scale * beside.gradient, (*beside.state, after))

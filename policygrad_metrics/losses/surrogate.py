@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 
-from policygrad_metrics.core.sites import canonical_batch
 from policygrad_metrics.losses.base import SiteLoss
 from policygrad_metrics.policies import Policy
 from policygrad_metrics.surrogates import get_surrogate
@@ -44,8 +43,7 @@ class SurrogateLoss(SiteLoss):
 
     def batch_loss(self, batch):
         """The surrogate of one batch."""
-        sites = canonical_batch(batch.logits, batch.labels, batch.weight, batch.multilabel)
-        return self._function(sites.logits, sites.y_true, sites.weight, **self.hyperparameters)
+        return self._function(batch.logits, batch.y_true, batch.weight, **self.hyperparameters)
 
     def get_config(self):
         """The constructor's arguments."""

@@ -1,6 +1,6 @@
 """Rewards: what a label set is worth against the truth.
 
-Read `base.py` (what a reward is), `forms.py` (what estimators see of it), then a family:
+Read `base.py` (what a reward is), `bound.py` (what estimators see of it), then a family:
 `ratios.py`, `levels.py`, `counts.py`. `registry.py` holds the names.
 """
 

@@ -18,11 +18,11 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from policygrad_metrics.core.global_batch import alone, gathered, over_replicas, own_rows
-from policygrad_metrics.core.sites import Tensor, canonical_weight, flatten_sites
+from policygrad_metrics.core.batch import Batch, Tensor, canonical_weight, flatten_sites
+from policygrad_metrics.core.global_batch import gathered, on_this_replica, over_replicas, own_rows
+from policygrad_metrics.rewards.bound import BoundReward, ChoiceRatio
+from policygrad_metrics.rewards.bound_counts import ClassCounts, Counts, score_class_terms
 from policygrad_metrics.rewards.confusion import cells, confusion_counts, in_float32
-from policygrad_metrics.rewards.count_forms import ClassCounts, Counts, score_class_terms
-from policygrad_metrics.rewards.forms import ChoiceRatio, Form
 
 #: Label sets are scored from their confusion counts up to so many cells.
 MOST_CELLS = 2**24
@@ -53,23 +53,17 @@ class Reward(abc.ABC):
         """What adds up over batches: "counts", "examples" (a mean) or "nothing"."""
         return "counts"
 
-    @abc.abstractmethod
-    def form(
-        self, y_true: Tensor, weight: Tensor, num_classes: int, weighted: bool = False
-    ) -> Form:
-        """The reward of one batch as a function of label sets (see `forms.py`).
+    #: Whether it calls Python, which XLA cannot compile.
+    calls_python: ClassVar[bool] = False
 
-        Args:
-            y_true: int32 `[N, C]`.
-            weight: float32 `[N, C]`.
-            num_classes: K.
-            weighted: whether the weights are anything but ones.
-        """
+    @abc.abstractmethod
+    def bind(self, batch: Batch) -> BoundReward:
+        """The reward of one batch as a function of label sets (see `bound.py`)."""
 
     def __call__(
         self,
         y_true: Any,
-        labels: Any,
+        y_pred: Any,
         sample_weight: Any = None,
         *,
         num_classes: int | None = None,
@@ -78,7 +72,7 @@ class Reward(abc.ABC):
 
         Args:
             y_true: int `[*sites]`.
-            labels: int `[S, *sites]`, one or more label sets, or `[*sites]`, a single one.
+            y_pred: int `[S, *sites]`, one or more label sets, or `[*sites]`, a single one.
             sample_weight: `[B]` or `[*sites]`.
             num_classes: K; the largest label plus one (at least 2) if not given.
 
@@ -92,32 +86,34 @@ class Reward(abc.ABC):
         >>> float(pgm.get_reward("accuracy")([0, 1, 1, 2], [0, 1, 1, 1]))
         0.75
         """
-        y_true, labels = tf.convert_to_tensor(y_true), tf.convert_to_tensor(labels)
-        single = labels.shape.rank == y_true.shape.rank
+        y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
+        single = y_pred.shape.rank == y_true.shape.rank
         if single:
-            labels = labels[None]
-        if not labels.shape[1:].is_compatible_with(y_true.shape):
+            y_pred = y_pred[None]
+        if not y_pred.shape[1:].is_compatible_with(y_true.shape):
             raise ValueError(
-                f"labels must have shape [S, *sites] with sites of y_true's shape {y_true.shape}; "
-                f"they have shape {labels.shape}."
+                f"y_pred must have shape [S, *sites] with sites of y_true's shape {y_true.shape}; "
+                f"it has shape {y_pred.shape}."
             )
         if num_classes is None:
             if not tf.executing_eagerly():
                 raise ValueError("num_classes must be given inside a graph.")
-            num_classes = max(2, int(tf.reduce_max(y_true)) + 1, int(tf.reduce_max(labels)) + 1)
+            num_classes = max(2, int(tf.reduce_max(y_true)) + 1, int(tf.reduce_max(y_pred)) + 1)
         weight = canonical_weight(sample_weight, y_true)
-        scores = self._scores(
+        batch = Batch(
             flatten_sites(tf.cast(y_true, tf.int32), self.multilabel),
-            flatten_sites(tf.cast(labels, tf.int32), self.multilabel, lead=1),
             flatten_sites(weight, self.multilabel),
             num_classes,
             sample_weight is not None,
+            self.multilabel,
         )
+        samples = flatten_sites(tf.cast(y_pred, tf.int32), self.multilabel, lead=1)
+        scores = self.score_samples(batch, samples)
         return scores[0] if single else scores
 
-    def _scores(self, y_true, labels, weight, num_classes, weighted):
-        """Rewards `[S]`, float32, of label sets `[S, N, C]`."""
-        return self.form(y_true, weight, num_classes, weighted).score(labels)
+    def score_samples(self, batch: Batch, samples: Tensor) -> Tensor:
+        """Rewards `[S]`, float32, of the label sets `[S, N, C]`."""
+        return self.bind(batch).score(samples)
 
     def score_counts(self, confusion: Any) -> Tensor:
         """Score examples of which only the confusion counts are known.
@@ -141,7 +137,7 @@ class Reward(abc.ABC):
         if self.accumulates != "counts":
             raise TypeError(
                 f"reward {self.name!r} is no function of confusion counts. Call it with y_true "
-                "and labels."
+                "and y_pred."
             )
         confusion = tf.convert_to_tensor(confusion)
         return tf.cast(self.of_counts(tf.cast(confusion, tf.float64)), confusion.dtype)
@@ -153,7 +149,7 @@ class Reward(abc.ABC):
     def of_counts(self, confusion: Tensor) -> Tensor:
         """`score_counts` in float64.
 
-        Here for any reward that has nothing but its form: each cell is one weighted example.
+        Here for any reward that only knows how to bind: each cell is one weighted example.
         """
         K = confusion.shape[-1]
         columns = confusion.shape[-3] if self.multilabel else 1
@@ -161,8 +157,8 @@ class Reward(abc.ABC):
 
         def score(table):
             truth, labels, times = cells(tf.cast(table, tf.float32))
-            with alone():  # the counts are those of all replicas
-                return self.form(truth, times, K, True).score(labels[None])[0]
+            with on_this_replica():  # the counts are those of all replicas
+                return self.bind(Batch(truth, times, K, True)).score(labels[None])[0]
 
         tables = tf.reshape(confusion, [-1, columns, K, K])
         one = tables.shape[0] == 1
@@ -202,12 +198,13 @@ class ConfusionReward(Reward):
     def of_counts(self, confusion: Tensor) -> Tensor:
         """`score_counts` in float64, where `accumulates` is "counts"."""
 
-    def _scores(self, y_true, labels, weight, num_classes, weighted):
-        samples = 1 if labels.shape[0] is None else labels.shape[0]
-        few = samples * labels.shape[-1] * num_classes**2 <= MOST_CELLS
-        if self.accumulates != "counts" or not few:
-            return super()._scores(y_true, labels, weight, num_classes, weighted)
-        confusion = over_replicas(confusion_counts(y_true, labels, weight, num_classes))
+    def score_samples(self, batch, samples):
+        tables = (samples.shape[0] or 1) * samples.shape[-1]
+        if self.accumulates != "counts" or tables * batch.num_classes**2 > MOST_CELLS:
+            return super().score_samples(batch, samples)
+        confusion = over_replicas(
+            confusion_counts(batch.y_true, samples, batch.weight, batch.num_classes)
+        )
         return tf.cast(self.score_columns(confusion), tf.float32)
 
 
@@ -248,18 +245,17 @@ class RatioReward(Reward):
     def name(self):
         return self.label or getattr(self.tables, "__name__", "ratio_reward")
 
-    def form(self, y_true, weight, num_classes, weighted=False):
+    def bind(self, batch):
         self.refuse_multilabel()
-        y, w = (x[:, 0] for x in gathered(y_true, weight))  # n0 and d0 may be any function of them
-        n, d, n0, d0 = self.tables(y, w, num_classes)
-        n, d = (_rows(tf.convert_to_tensor(x, tf.float32), num_classes) for x in (n, d))
+        # n0 and d0 may be any function of all examples.
+        y_true, weight = (x[:, 0] for x in gathered(batch.y_true, batch.weight))
+        n, d, n0, d0 = self.tables(y_true, weight, batch.num_classes)
+        n, d = (_rows(tf.convert_to_tensor(x, tf.float32), batch.num_classes) for x in (n, d))
         return ChoiceRatio(
-            n if n.shape[0] == 1 else own_rows(n, y_true),
-            d if d.shape[0] == 1 else own_rows(d, y_true),
+            n if n.shape[0] == 1 else own_rows(n, batch.y_true),
+            d if d.shape[0] == 1 else own_rows(d, batch.y_true),
             n0,
             d0,
-            coefficient=1.0,
-            constant=0.0,
             zero_division=self.zero_division,
             lattice=None,
             offset=False,
@@ -290,10 +286,9 @@ class CountReward(ConfusionReward):
     def name(self):
         return self.label or getattr(self.function, "__name__", "count_reward")
 
-    def form(self, y_true, weight, num_classes, weighted=False):
+    def bind(self, batch):
         self.refuse_multilabel()
-        function = in_float32(self.function)
-        return Counts(function, y_true, weight, weighted, num_classes, self.name)
+        return Counts(in_float32(self.function), batch, self.name)
 
     def of_counts(self, confusion):
         self.refuse_multilabel()
@@ -330,10 +325,9 @@ class ClassCountReward(ConfusionReward):
     def name(self):
         return self.label or getattr(self.terms, "__name__", "class_count_reward")
 
-    def form(self, y_true, weight, num_classes, weighted=False):
+    def bind(self, batch):
         self.refuse_multilabel()
-        additive = self.combine is None
-        return ClassCounts(*self._functions, y_true, weight, num_classes, weighted, additive)
+        return ClassCounts(*self._functions, batch, additive=self.combine is None)
 
     def of_counts(self, confusion):
         self.refuse_multilabel()

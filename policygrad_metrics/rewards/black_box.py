@@ -12,9 +12,9 @@ import tensorflow as tf
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.python_calls import BACKENDS, Calls, call_checked
 from policygrad_metrics.rewards.base import Reward
+from policygrad_metrics.rewards.bound import Opaque
 from policygrad_metrics.rewards.counted_calls import CountedCalls
-from policygrad_metrics.rewards.forms import Opaque
-from policygrad_metrics.rewards.gathered import gathered_form
+from policygrad_metrics.rewards.gathered import bind_gathered
 
 #: Confusion matrices whose reward is remembered with `counts=True`.
 KEPT_MATRICES = 65536
@@ -66,6 +66,7 @@ class BlackBox(Reward):
     workers: int = 1
     backend: Literal["processes", "threads"] = "processes"
     cache: int | None = None
+    calls_python = True
     _calls: Calls = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
@@ -118,22 +119,21 @@ class BlackBox(Reward):
             y_true, labels = y_true[:, 0], labels[:, 0]
         return (y_true, labels) if weight is None else (y_true, labels, weight[:, 0])
 
-    def form(self, y_true, weight, num_classes, weighted=False):
+    def bind(self, batch):
         if self.counts:
             self.refuse_multilabel()
+        return bind_gathered(self._bind_whole, batch)
 
-        def form(y_true, weight):
-            if self.counts:
-                return CountedCalls(self._calls, y_true, weight, weighted, num_classes)
-            weights = (weight,) if weighted else ()
+    def _bind_whole(self, batch):
+        if self.counts:
+            return CountedCalls(self._calls, batch)
+        weights = (batch.weight,) if batch.weighted else ()
 
-            def evaluate(y, a, *w):
-                return self._calls([self._arguments(y, one, *w) for one in a]).astype(np.float32)
+        def evaluate(y, a, *w):
+            return self._calls([self._arguments(y, one, *w) for one in a]).astype(np.float32)
 
-            def score(labels):
-                scores = tf.numpy_function(evaluate, [y_true, labels, *weights], tf.float32)
-                return tf.ensure_shape(scores, labels.shape[:1])
+        def score(samples):
+            scores = tf.numpy_function(evaluate, [batch.y_true, samples, *weights], tf.float32)
+            return tf.ensure_shape(scores, samples.shape[:1])
 
-            return Opaque(score)
-
-        return gathered_form(form, y_true, weight)
+        return Opaque(score)

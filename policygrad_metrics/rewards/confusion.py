@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.batch import Tensor
 
 
 def confusion_counts(y_true: Tensor, labels: Tensor, weight: Tensor, num_classes: int) -> Tensor:

@@ -12,10 +12,10 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Batch
 from policygrad_metrics.core.python_calls import Calls
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.rewards.bound import BoundReward
 from policygrad_metrics.rewards.confusion import confusion_counts
-from policygrad_metrics.rewards.forms import StructuredForm
 
 #: Most calls for one batch before an error is raised instead.
 CALL_BUDGET = 200_000
@@ -25,40 +25,37 @@ ROUNDING = 1e-5
 
 
 @dataclasses.dataclass(frozen=True)
-class CountedCalls(StructuredForm):
+class CountedCalls(BoundReward):
     """R = function(labels), of which only the confusion matrix matters.
 
     Args:
         calls: calls the function.
-        y_true: int32 `[N, 1]`; weight: `[N, 1]`; weighted: whether weights were given.
-        num_classes: K.
+        batch: truth and weights, with one column.
     """
 
     calls: Calls
-    y_true: Tensor
-    weight: Tensor
-    weighted: bool
-    num_classes: int
+    batch: Batch
 
-    def score(self, labels):
+    def score(self, samples):
         def evaluate(y, a, w, tables):
             self._check_promise(y, a, w, tables)
             return self._of_tables(tables).astype(np.float32)
 
-        scores = tf.numpy_function(evaluate, self._inputs(labels), tf.float32)
-        return tf.ensure_shape(scores, labels.shape[:1])
+        scores = tf.numpy_function(evaluate, self._inputs(samples), tf.float32)
+        return tf.ensure_shape(scores, samples.shape[:1])
 
-    def effects(self, labels):
+    def marginal_rewards(self, samples):
         def evaluate(y, a, w, tables):
             self._check_promise(y, a, w, tables)
-            return self._effects(y, a, w, tables).astype(np.float32)
+            return self._marginal_rewards(y, a, w, tables).astype(np.float32)
 
-        effects = tf.numpy_function(evaluate, self._inputs(labels), tf.float32)
-        return tf.ensure_shape(effects, [*labels.shape, self.num_classes])
+        rewards = tf.numpy_function(evaluate, self._inputs(samples), tf.float32)
+        return tf.ensure_shape(rewards, [*samples.shape, self.batch.num_classes])
 
-    def _inputs(self, labels):
-        tables = confusion_counts(self.y_true, labels, self.weight, self.num_classes)[:, 0]
-        return [self.y_true[:, 0], labels[..., 0], self.weight[:, 0], tables]
+    def _inputs(self, samples):
+        y_true, weight = self.batch.y_true, self.batch.weight
+        tables = confusion_counts(y_true, samples, weight, self.batch.num_classes)[:, 0]
+        return [y_true[:, 0], samples[..., 0], weight[:, 0], tables]
 
     def _of_tables(self, tables):
         """Rewards `[M]` of confusion matrices `[M, K, K]`."""
@@ -83,8 +80,8 @@ class CountedCalls(StructuredForm):
             )
         return np.repeat(y, times), np.repeat(a, times)
 
-    def _effects(self, y, a, w, tables):
-        S, N, K = *a.shape, self.num_classes
+    def _marginal_rewards(self, y, a, w, tables):
+        S, N, K = *a.shape, self.batch.num_classes
         # Examples that a change treats alike: the same truth, label and weight.
         members, groups = [], []
         for s in range(S):
@@ -105,18 +102,19 @@ class CountedCalls(StructuredForm):
             flips.append(flipped.reshape(-1, K, K))
         values = self._of_tables(np.concatenate(flips))
         ends = S + np.cumsum([0, *(len(different) * K for different in groups)])
-        effects = np.empty([S, N, K])
+        rewards = np.empty([S, N, K])
         for s in range(S):
             gain = values[ends[s] : ends[s + 1]] - values[s]
-            effects[s] = gain.reshape(-1, K)[members[s]]
-        return effects[:, :, None, :]
+            rewards[s] = gain.reshape(-1, K)[members[s]]
+        return rewards[:, :, None, :]
 
     def _check_budget(self, calls):
         if calls > CALL_BUDGET:
-            weights = " with as many different sample weights" if self.weighted else ""
+            weights = " with as many different sample weights" if self.batch.weighted else ""
             raise ValueError(
-                f"the local expectation of {self.calls.name!r} with K={self.num_classes} classes"
-                f"{weights} may take {calls:,} calls for this batch, more than {CALL_BUDGET:,}. "
+                f"the local expectation of {self.calls.name!r} with "
+                f"K={self.batch.num_classes} classes{weights} may take {calls:,} calls for this "
+                f"batch, more than {CALL_BUDGET:,}. "
                 'Use fewer samples, estimator="reinforce", or ControlVariate("f1_macro") with '
                 "whatever reward resembles yours."
             )
@@ -134,8 +132,8 @@ class CountedCalls(StructuredForm):
             for rearranged in (labels, *(self._exchanged(rng, y, labels, w) for _ in range(2))):
                 order = np.arange(len(y)) if rearranged is labels else rng.permutation(len(y))
                 example = tuple(x[order] for x in (y, rearranged, w))
-                plain = example if self.weighted else example[:2]
-                if self.weighted:
+                plain = example if self.batch.weighted else example[:2]
+                if self.batch.weighted:
                     plain = self._arguments(*plain)
                 value = Calls(self.calls.function, self.calls.name)([plain])[0]
                 if abs(value - of_cells) > ROUNDING * max(abs(value), abs(of_cells), 1e-3):

@@ -11,12 +11,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.global_batch import over_replicas
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.rewards.base import ConfusionReward
+from policygrad_metrics.rewards.bound import Linear
+from policygrad_metrics.rewards.bound_counts import ClassCounts, Counts, score_class_terms
 from policygrad_metrics.rewards.confusion import class_sums, ratio
-from policygrad_metrics.rewards.count_forms import ClassCounts, Counts, score_class_terms
-from policygrad_metrics.rewards.forms import Linear
 
 #: Sums of shares in float64 differ from 1 by less than this where they mean 1.
 ROUNDING = 1e-14
@@ -37,9 +37,9 @@ class BalancedAccuracy(ConfusionReward):
     def name(self):
         return "balanced_accuracy"
 
-    def form(self, y_true, weight, num_classes, weighted=False):
+    def bind(self, batch):
         self.refuse_multilabel()
-        truth = weight * tf.one_hot(y_true[:, 0], num_classes)
+        truth = batch.weight * tf.one_hot(batch.y_true[:, 0], batch.num_classes)
         total = over_replicas(tf.reduce_sum(truth, axis=0))
         present = tf.reduce_sum(tf.cast(total > 0.0, tf.float32))
         return Linear(
@@ -74,9 +74,9 @@ class MatthewsCorrelation(ConfusionReward):
     def name(self):
         return "matthews_corrcoef"
 
-    def form(self, y_true, weight, num_classes, weighted=False):
+    def bind(self, batch):
         self.refuse_multilabel()
-        return ClassCounts(_products, _correlation, y_true, weight, num_classes, weighted)
+        return ClassCounts(_products, _correlation, batch)
 
     def of_counts(self, confusion):
         self.refuse_multilabel()
@@ -117,9 +117,9 @@ class GeometricMean(ConfusionReward):
     def name(self):
         return "g_mean"
 
-    def form(self, y_true, weight, num_classes, weighted=False):
+    def bind(self, batch):
         self.refuse_multilabel()
-        return ClassCounts(_log_recalls, _exponential_mean, y_true, weight, num_classes, weighted)
+        return ClassCounts(_log_recalls, _exponential_mean, batch)
 
     def of_counts(self, confusion):
         self.refuse_multilabel()
@@ -154,9 +154,9 @@ class WorstClassRecall(ConfusionReward):
     def name(self):
         return "worst_class_recall"
 
-    def form(self, y_true, weight, num_classes, weighted=False):
+    def bind(self, batch):
         self.refuse_multilabel()
-        return Counts(_smallest_recall, y_true, weight, weighted, num_classes, self.name)
+        return Counts(_smallest_recall, batch, self.name)
 
     def of_counts(self, confusion):
         self.refuse_multilabel()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import cast
 
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Batch, Tensor
 from policygrad_metrics.core.global_batch import (
     first_replica,
     gathered,
@@ -15,57 +15,48 @@ from policygrad_metrics.core.global_batch import (
     own_rows,
     replicas,
 )
-from policygrad_metrics.core.sites import Tensor
-from policygrad_metrics.rewards.forms import Form, StructuredForm
+from policygrad_metrics.rewards.bound import BoundReward
 
 
-def gathered_form(make: Callable[[Tensor, Tensor], Form], y_true: Tensor, weight: Tensor) -> Form:
-    """The form that `make(y_true, weight)` gives of the global batch, for this replica's labels.
+def bind_gathered(bind: Callable[[Batch], BoundReward], batch: Batch) -> BoundReward:
+    """What `bind` makes of the global batch, for this replica's labels.
 
-    On a single device it is that form itself.
-
-    Args:
-        make: `(y_true [N, C], weight [N, C]) -> Form`.
-        y_true: this replica's truth, int32 `[N, C]`.
-        weight: its weights, float32 `[N, C]`.
+    On a single device it is `bind(batch)` itself.
     """
     if replicas() == 1:
-        return make(y_true, weight)
-    form = make(*gathered(y_true, weight))
-    if isinstance(form, StructuredForm):
-        return GatheredStructuredForm(form, y_true)
-    return GatheredForm(form, y_true)
+        return bind(batch)
+    y_true, weight = gathered(batch.y_true, batch.weight)
+    return Gathered(bind(dataclasses.replace(batch, y_true=y_true, weight=weight)), batch.y_true)
 
 
 @dataclasses.dataclass(frozen=True)
-class GatheredForm(Form):
-    """A form of the global batch; label set s is made of all replicas' label sets s.
+class Gathered(BoundReward):
+    """A bound reward of the global batch; label set s is made of all replicas' label sets s.
 
     Args:
-        form: of the global batch.
+        whole: of the global batch.
         y_true: int32 `[N, C]`, this replica's truth.
     """
 
-    form: Form
+    whole: BoundReward
     y_true: Tensor
 
-    def score(self, labels):
+    @property
+    def has_marginal_rewards(self):
+        return self.whole.has_marginal_rewards
+
+    def score(self, samples):
         # Once per step, on the first replica: a function of your own may be slow, or have noise.
-        everyone = everyones(labels)
-        scores = self.form.score(everyone) if first_replica() else tf.zeros(tf.shape(labels)[:1])
-        return tf.ensure_shape(over_replicas(scores), labels.shape[:1])
+        everyone = everyones(samples)
+        scores = self.whole.score(everyone) if first_replica() else tf.zeros(tf.shape(samples)[:1])
+        return tf.ensure_shape(over_replicas(scores), samples.shape[:1])
+
+    def marginal_rewards(self, samples):
+        rewards = tf.transpose(self.whole.marginal_rewards(everyones(samples)), [1, 0, 2, 3])
+        return tf.transpose(own_rows(rewards, self.y_true), [1, 0, 2, 3])
 
 
-class GatheredStructuredForm(GatheredForm, StructuredForm):
-    """The same for forms that know what changing one label does."""
-
-    def effects(self, labels):
-        form = cast(StructuredForm, self.form)  # `gathered_form` sees to it
-        effects = tf.transpose(form.effects(everyones(labels)), [1, 0, 2, 3])
-        return tf.transpose(own_rows(effects, self.y_true), [1, 0, 2, 3])
-
-
-def everyones(labels: Tensor) -> Tensor:
+def everyones(samples: Tensor) -> Tensor:
     """The label sets `[S, N, C]` of all replicas, joined over the examples."""
-    (joined,) = gathered(tf.transpose(labels, [1, 0, 2]))
+    (joined,) = gathered(tf.transpose(samples, [1, 0, 2]))
     return tf.transpose(joined, [1, 0, 2])

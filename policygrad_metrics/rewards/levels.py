@@ -11,20 +11,14 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.blocks import class_totals, slice_rows
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.global_batch import over_replicas
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.core.sums import total
 from policygrad_metrics.rewards.base import ConfusionReward
+from policygrad_metrics.rewards.bound import ChoiceRatio, Linear, Matches
 from policygrad_metrics.rewards.confusion import class_sums, ratio
-from policygrad_metrics.rewards.forms import ChoiceRatio, Linear, Matches
-
-
-def mean_gain(gains: Tensor, y_true: Tensor, weight: Tensor) -> Linear:
-    """The weighted mean of `gains[y_i, a_i]` (a K x K table) over sites `[N, C]`."""
-    share = share_of_total(weight)
-    return Linear(tf.expand_dims(share, -1) * tf.gather(tf.cast(gains, tf.float32), y_true))
 
 
 def share_of_total(weight: Tensor) -> Tensor:
@@ -46,9 +40,11 @@ class MeanGain(ConfusionReward):
     def gain_table(self, num_classes: int) -> Tensor:
         """Gains `[K, K]`; rows are the truth."""
 
-    def form(self, y_true, weight, num_classes, weighted=False):
+    def bind(self, batch):
         self.refuse_multilabel()
-        return mean_gain(self.gain_table(num_classes), y_true, weight)
+        gains = tf.cast(self.gain_table(batch.num_classes), tf.float32)
+        share = share_of_total(batch.weight)
+        return Linear(tf.expand_dims(share, -1) * tf.gather(gains, batch.y_true))
 
     def of_counts(self, confusion):
         self.refuse_multilabel()
@@ -78,11 +74,11 @@ class Accuracy(MeanGain):
     def accumulates(self):
         return "examples" if self.multilabel else "counts"
 
-    def form(self, y_true, weight, num_classes, weighted=False):
+    def bind(self, batch):
         if self.multilabel:
-            row_weight = tf.reduce_mean(weight, axis=1)
-            return Matches(y_true, share_of_total(row_weight))
-        return super().form(y_true, weight, num_classes, weighted)
+            row_weight = tf.reduce_mean(batch.weight, axis=1)
+            return Matches(batch.y_true, share_of_total(row_weight))
+        return super().bind(batch)
 
     def gain_table(self, num_classes):
         return tf.eye(num_classes)
@@ -251,12 +247,13 @@ class CohenKappa(ConfusionReward):
         observed = total * tf.einsum("...ta,ta->...", confusion, disagreement)
         return 1.0 - ratio(observed, chance, 1.0 - self.zero_division)
 
-    def form(self, y_true, weight, num_classes, weighted=False):
+    def bind(self, batch):
         self.refuse_multilabel()
-        disagreement = self.disagreement(num_classes)
-        if not weighted:  # a table of one row for all sites is integrated much faster
-            weight = tf.ones([1, 1])
-        true = over_replicas(class_totals(y_true, weight, tuple(range(num_classes))))
+        y_true, K = batch.y_true, batch.num_classes
+        disagreement = self.disagreement(K)
+        # A table of one row for all sites is integrated much faster.
+        weight = batch.weight if batch.weighted else tf.ones([1, 1])
+        true = over_replicas(class_totals(y_true, weight, tuple(range(K))))
         chance, excess = (tf.cast(x, tf.float32) for x in _by_chance(disagreement, true))
 
         def tables(y_true, weight):
@@ -272,8 +269,6 @@ class CohenKappa(ConfusionReward):
             rows=rows,
             n0=0.0,
             d0=0.0,
-            coefficient=1.0,
-            constant=0.0,
             zero_division=self.zero_division,
             lattice=None,
             offset=True,

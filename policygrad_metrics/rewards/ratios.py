@@ -19,18 +19,19 @@ import dataclasses
 
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.blocks import class_totals, slice_rows
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.global_batch import over_replicas
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.rewards.base import ConfusionReward
-from policygrad_metrics.rewards.confusion import class_sums, ratio
-from policygrad_metrics.rewards.forms import (
+from policygrad_metrics.rewards.bound import (
     ChoiceRatio,
     IndicatorRatios,
     Layout,
     Linear,
+    arranged,
 )
+from policygrad_metrics.rewards.confusion import class_sums, ratio
 
 AVERAGES = ("binary", "macro", "micro", "weighted", "samples")
 #: How the ratios of multi-label data are laid out; see `IndicatorRatios`.
@@ -137,108 +138,117 @@ class PositiveRatio(AveragedReward):
             return ratio(tf.reduce_sum(true * scores, axis=-1), tf.reduce_sum(true, axis=-1))
         return tf.reduce_mean(scores, axis=-1)
 
-    def form(self, y_true, weight, num_classes, weighted=False):
-        self.check_average(num_classes)
-        if self.average == "micro" and not self.multilabel:
-            return self._micro_over_classes(y_true, weight, num_classes, weighted)
-        return self._indicators(y_true, weight, num_classes, weighted)
-
-    def _indicators(self, y_true, weight, num_classes, weighted):
-        hit, kept, called, both = self.coefficients()
-        share = weight
-        if not weighted and self.labels is None:
-            weight = tf.ones([1, 1])  # a table of one number is integrated much faster
+    def bind(self, batch):
+        self.check_average(batch.num_classes)
         if self.multilabel:
-            columns = self.chosen(y_true.shape[-1], "columns")
-            layout = _LAYOUTS.get(self.average, "columns")
-            classes = ()
-            counted = tf.reduce_sum(tf.one_hot(columns, y_true.shape[-1]), axis=0)
-            if self.labels is not None:
-                weight = weight * counted
-            truth = tf.cast(y_true, tf.float32)
-        else:
-            columns = None
-            layout = "classes"
-            classes = (1,) if self.average == "binary" else self.chosen(num_classes, "classes")
+            return self._over_columns(batch)
+        if self.average == "micro":
+            return self._over_all_classes(batch)
+        return self._over_classes(batch)
+
+    def _terms(self, truth: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """What a positive label adds to numerator and denominator where `truth` is 1 or 0."""
+        hit, _, called, both = self.coefficients()
+        return hit * weight * truth, weight * (called + both * truth) if both else weight * called
+
+    def _how(self, weighted: bool) -> dict:
+        """What the integral of the ratios is told of them."""
+        return {
+            "zero_division": self.zero_division,
+            "lattice": None if weighted else self.lattice,
+            "offset": self.coefficients()[1] > 0.0,
+        }
+
+    def _over_classes(self, batch):
+        """A ratio for each class that counts."""
+        y_true, K = batch.y_true, batch.num_classes
+        classes = (1,) if self.average == "binary" else self.chosen(K, "classes")
+        # A table of one number is integrated much faster.
+        one = not batch.weighted and self.labels is None
+        weight = tf.ones([1, 1]) if one else batch.weight
+        true = over_replicas(class_totals(y_true, weight, classes))
+
+        def terms(y_true, weight):
             truth = tf.cast(y_true == tf.constant([classes], tf.int32), tf.float32)
-        form = IndicatorRatios(
-            layout,
-            classes,
-            num_classes,
-            n=0.0,
-            d=0.0,
-            d0=0.0,
-            coefficient=0.0,
-            constant=0.0,
-            zero_division=self.zero_division,
-            lattice=None if weighted else self.lattice,
-            offset=kept > 0.0,
-        )
-        if self.multilabel:
-            truth, weight = form.arrange(truth), form.arrange(weight)
-            true = tf.reduce_sum(weight * truth, axis=0)
-        else:
-            true = class_totals(y_true, weight, classes)
-        true = form.over_sites(true)
-
-        def tables(truth, weight):
-            d = weight * (called + both * truth) if both else weight * called
-            return hit * weight * truth, d
+            return self._terms(truth, weight)
 
         def rows(start, size):
-            y = slice_rows(y_true, start, size)
-            block = tf.cast(y == tf.constant([classes], tf.int32), tf.float32)
-            return tables(block, slice_rows(weight, start, size))
+            return terms(slice_rows(y_true, start, size), slice_rows(weight, start, size))
 
-        if self.average == "weighted":
-            coefficient = tf.math.divide_no_nan(true, tf.reduce_sum(true))
-        elif self.average == "samples":
-            # An example without any truth or label counts as zero_division; its share of the
-            # mean is its weight, whatever the columns that count.
-            row_weight = tf.reduce_mean(share, axis=1)
-            total = over_replicas(tf.reduce_sum(row_weight))
-            coefficient = tf.math.divide_no_nan(row_weight, total)
-        elif columns is not None and self.average == "macro":
-            coefficient = counted / float(len(columns))
-        else:
-            coefficient = tf.ones_like(true) / float(max(1, len(classes)))
-        n, d = tables(truth, weight)
-        return dataclasses.replace(
-            form,
+        n, d = terms(y_true, weight)
+        return IndicatorRatios(
+            "classes",
+            classes,
+            K,
             n=n,
             d=d,
-            d0=kept * true,
-            coefficient=coefficient,
-            rows=None if self.multilabel else rows,
+            d0=self.coefficients()[1] * true,
+            coefficient=self._shares(true, tf.ones_like(true) / float(len(classes))),
+            rows=rows,
+            **self._how(batch.weighted),
         )
 
-    def _micro_over_classes(self, y_true, weight, num_classes, weighted):
-        hit, kept, called, both = self.coefficients()
-        if not weighted:
-            weight = tf.ones([1, 1])
-        classes = self.chosen(num_classes, "classes")
-        counted = tf.reduce_sum(tf.one_hot(classes, num_classes), axis=0)
+    def _over_columns(self, batch):
+        """A ratio for each label column, for all of them together, or for each example's."""
+        columns = self.chosen(batch.columns, "columns")
+        counted = tf.reduce_sum(tf.one_hot(columns, batch.columns), axis=0)
+        one = not batch.weighted and self.labels is None
+        weight = tf.ones([1, 1]) if one else batch.weight
+        if self.labels is not None:
+            weight = weight * counted
+        layout = _LAYOUTS.get(self.average, "columns")
+        truth, weight = (arranged(x, layout) for x in (tf.cast(batch.y_true, tf.float32), weight))
+        true = tf.reduce_sum(weight * truth, axis=0)
+        if self.average == "samples":
+            # An example without any truth or label counts as zero_division; its share of the
+            # mean is its weight, whatever the columns that count.
+            row_weight = tf.reduce_mean(batch.weight, axis=1)
+            total = over_replicas(tf.reduce_sum(row_weight))
+            coefficient = tf.math.divide_no_nan(row_weight, total)
+        else:
+            true = over_replicas(true)
+            equal = counted / float(len(columns)) if self.average == "macro" else tf.ones_like(true)
+            coefficient = self._shares(true, equal)
+        n, d = self._terms(truth, weight)
+        return IndicatorRatios(
+            layout,
+            (),
+            batch.num_classes,
+            n=n,
+            d=d,
+            d0=self.coefficients()[1] * true,
+            coefficient=coefficient,
+            **self._how(batch.weighted),
+        )
+
+    def _shares(self, true, equal):
+        """What each ratio counts in the average, `[R]`."""
+        if self.average == "weighted":
+            return tf.math.divide_no_nan(true, tf.reduce_sum(true))
+        return equal
+
+    def _over_all_classes(self, batch):
+        """One ratio of the sums over all classes that count."""
+        y_true, K = batch.y_true, batch.num_classes
+        weight = batch.weight if batch.weighted else tf.ones([1, 1])
+        classes = self.chosen(K, "classes")
+        counted = tf.reduce_sum(tf.one_hot(classes, K), axis=0)
         true = over_replicas(tf.reduce_sum(class_totals(y_true, weight, classes)))
 
-        def tables(y_true, weight):
-            truth = tf.one_hot(y_true[:, 0], num_classes) * counted
-            return hit * weight * truth, weight * (called * counted + both * truth)
+        def terms(y_true, weight):
+            return self._terms(tf.one_hot(y_true[:, 0], K) * counted, weight * counted)
 
         def rows(start, size):
-            return tables(slice_rows(y_true, start, size), slice_rows(weight, start, size))
+            return terms(slice_rows(y_true, start, size), slice_rows(weight, start, size))
 
-        n, d = tables(y_true, weight)
+        n, d = terms(y_true, weight)
         return ChoiceRatio(
             n=n,
             d=d,
-            rows=rows,
             n0=0.0,
-            d0=kept * true,
-            coefficient=1.0,
-            constant=0.0,
-            zero_division=self.zero_division,
-            lattice=None if weighted else self.lattice,
-            offset=kept > 0.0,
+            d0=self.coefficients()[1] * true,
+            rows=rows,
+            **self._how(batch.weighted),
         )
 
 
@@ -320,9 +330,8 @@ class Recall(PositiveRatio):
     def coefficients(self):
         return 1.0, 1.0, 0.0, 0.0
 
-    def form(self, y_true, weight, num_classes, weighted=False):
-        form = super().form(y_true, weight, num_classes, weighted)
-        return linear_from_ratios(form, y_true)
+    def bind(self, batch):
+        return super().bind(batch).linear(batch.columns)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -351,11 +360,12 @@ class Specificity(AveragedReward):
         negative, alarms = self.counted(confusion, negative, tf.reduce_sum(wrong, axis=-2))
         return tf.reduce_mean(1.0 - ratio(alarms, negative, 1.0 - self.zero_division), axis=-1)
 
-    def form(self, y_true, weight, num_classes, weighted=False):
+    def bind(self, batch):
+        y_true, weight, num_classes = batch.y_true, batch.weight, batch.num_classes
         self.check_average(num_classes)
         if self.multilabel:
-            columns = self.chosen(y_true.shape[-1], "columns")
-            counted = tf.reduce_sum(tf.one_hot(columns, y_true.shape[-1]), axis=0)
+            columns = self.chosen(batch.columns, "columns")
+            counted = tf.reduce_sum(tf.one_hot(columns, batch.columns), axis=0)
             negative = tf.cast(1 - y_true, tf.float32) * weight  # [N, C]
             share = counted / float(len(columns))
         else:
@@ -369,14 +379,3 @@ class Specificity(AveragedReward):
             return Linear(tf.stack([per_site, tf.zeros_like(per_site)], axis=-1), constant)
         gains = tf.reduce_sum(per_site, axis=-1, keepdims=True) - per_site
         return Linear(gains[:, None, :], constant)
-
-
-def linear_from_ratios(form: IndicatorRatios | ChoiceRatio, y_true: Tensor) -> Linear:
-    """The linear form of ratios whose denominators no label changes."""
-    zero = form.zero_division
-    if isinstance(form, ChoiceRatio):
-        constant = tf.where(form.d0 > 0.0, 0.0, zero)
-        return Linear(tf.math.divide_no_nan(form.n, form.d0)[:, None, :], constant)
-    gains = form.coefficient * tf.math.divide_no_nan(form.n, form.d0)
-    constant = tf.reduce_sum(tf.where(form.d0 > 0.0, 0.0, form.coefficient * zero))
-    return Linear(form.spread(gains, y_true.shape[-1]), constant)

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.decision import DecisionTuner, Rule, rules
 from policygrad_metrics.decision.graph import decide_in_graph
 from policygrad_metrics.losses.heads import logits_of_probabilities, model_policy, squashing_layer

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
 from policygrad_metrics.policies import BinnedRegression, Policy

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.policies import BinnedRegression, Policy, Sigmoid, Softmax
 from policygrad_metrics.training.network import Network
 from policygrad_metrics.training.records import Buildable, Parts, Replica

@@ -15,8 +15,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.checks import check_number, choose
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.training.weights import Layout
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.estimators.quadrature import stacked
 from policygrad_metrics.policies import Policy
 from policygrad_metrics.rewards import Reward

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.draws import keyed_by
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.losses.base import SiteLoss
 from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
 from policygrad_metrics.training.optimizer import Update

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.batch import Tensor
 
 
 class Layout:

@@ -6,8 +6,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.draws import categorical, uniforms
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import Estimate, SamplingEstimator
 from policygrad_metrics.estimators.literature.base import check_samples
 from policygrad_metrics.estimators.reinforce import score_gradient
@@ -49,16 +49,16 @@ class AntitheticPairs(SamplingEstimator):
     def draw(self, problem, seed):
         pairs = self.samples // 2
         uniform = uniforms(seed, tf.concat([[pairs], tf.shape(problem.probs)[:-1]], axis=0))
-        labels = antithetic_labels(problem.probs, uniform)
-        return tf.ensure_shape(labels, [self.samples, *problem.probs.shape[:-1]])
+        samples = antithetic_labels(problem.probs, uniform)
+        return tf.ensure_shape(samples, [self.samples, *problem.probs.shape[:-1]])
 
-    def estimate_from(self, problem, labels, state):
-        rewards = problem.form.score(labels)
+    def estimate_from(self, problem, samples, state):
+        rewards = problem.bound.score(samples)
         first, second = tf.split(rewards, 2)
         pairs = self.samples // 2
         own = tf.tile(first + second, [2])
         baseline = (tf.reduce_sum(rewards) - own) / (2.0 * (pairs - 1)) if pairs > 1 else 0.0
-        gradient = score_gradient(problem.probs, labels, rewards - baseline)
+        gradient = score_gradient(problem.probs, samples, rewards - baseline)
         return Estimate(tf.reduce_mean(rewards), gradient)
 
 
@@ -92,10 +92,10 @@ class Disarm(AntitheticPairs):
                 'estimator="antithetic" or "reinforce", or "exact" where the reward allows it.'
             )
 
-    def estimate_from(self, problem, labels, state):
-        rewards = problem.form.score(labels)
+    def estimate_from(self, problem, samples, state):
+        rewards = problem.bound.score(samples)
         first, second = tf.split(rewards, 2)
-        one, other = tf.split(tf.cast(labels, tf.float32), 2)
+        one, other = tf.split(tf.cast(samples, tf.float32), 2)
         difference = tf.einsum("s,snc->nc", (first - second) / self.samples, one - other)
         slope = difference * tf.reduce_max(problem.probs, axis=-1)
         return Estimate(tf.reduce_mean(rewards), tf.stack([-slope, slope], axis=-1))

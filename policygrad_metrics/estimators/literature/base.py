@@ -7,11 +7,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.draws import independent_labels
 from policygrad_metrics.core.global_batch import replicas
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import Problem, SamplingEstimator
-from policygrad_metrics.rewards.forms import Form, StructuredForm
+from policygrad_metrics.rewards.bound import BoundReward
 
 
 def check_samples(samples: Any, least: int = 1, multiple: int = 1) -> None:
@@ -44,9 +44,9 @@ class IndependentSamples(SamplingEstimator):
         return independent_labels(problem.probs, self.samples, seed)
 
 
-def need_effects(estimator: str, problem: Problem) -> None:
+def need_marginal_rewards(estimator: str, problem: Problem) -> None:
     """Raise a TypeError if it is not known what one label changes."""
-    if not isinstance(problem.form, StructuredForm):
+    if not problem.bound.has_marginal_rewards:
         raise TypeError(
             f"estimator {estimator!r} asks what the reward would be with one label changed, which "
             f"is not known of the black box {problem.reward.name!r} short of B * K calls for each "
@@ -63,16 +63,9 @@ def refuse_replicas(estimator: str) -> None:
         )
 
 
-def has_soft_score(form: Form) -> bool:
-    """Whether soft labels can be scored, and so differentiated."""
-    return (
-        isinstance(form, StructuredForm) and type(form).soft_score is not StructuredForm.soft_score
-    )
-
-
 def need_soft_score(estimator: str, problem: Problem) -> None:
     """Raise a TypeError if the reward cannot score soft labels."""
-    if not has_soft_score(problem.form):
+    if not problem.bound.has_soft_score:
         raise TypeError(
             f"estimator {estimator!r} differentiates the reward's score of soft labels (expected "
             f"counts put into its formula), which {problem.reward.name!r} does not have. Use "
@@ -81,11 +74,11 @@ def need_soft_score(estimator: str, problem: Problem) -> None:
         )
 
 
-def soft_slope(form: Any, choices: Tensor) -> tuple[Tensor, Tensor]:
+def soft_slope(bound: BoundReward, choices: Tensor) -> tuple[Tensor, Tensor]:
     """The score `[S]` of soft labels `[S, N, C, K]`, and its slope there."""
     with tf.GradientTape() as tape:
         tape.watch(choices)
-        scores = form.soft_score(choices)
+        scores = bound.soft_score(choices)
     return scores, finite(tape.gradient(scores, choices))
 
 

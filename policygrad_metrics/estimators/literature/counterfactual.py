@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import cast
 
 import tensorflow as tf
 
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.estimators.base import Estimate, Problem
-from policygrad_metrics.estimators.literature.base import IndependentSamples, need_effects
-from policygrad_metrics.rewards.forms import StructuredForm
+from policygrad_metrics.estimators.literature.base import IndependentSamples, need_marginal_rewards
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,13 +20,13 @@ class _SiteBaseline(IndependentSamples):
     def compared_with(self, problem: Problem) -> Tensor:
         """Chances `[N, C, K]` of the labels that a site's own label is compared with."""
 
-    def estimate_from(self, problem, labels, state):
-        form = cast(StructuredForm, problem.form)  # `check` has refused the others
-        chosen = tf.one_hot(labels, problem.probs.shape[-1])
-        gap = (chosen - self.compared_with(problem)) * form.effects(labels)
+    def estimate_from(self, problem, samples, state):
+        bound = problem.bound
+        chosen = tf.one_hot(samples, problem.probs.shape[-1])
+        gap = (chosen - self.compared_with(problem)) * bound.marginal_rewards(samples)
         advantage = tf.reduce_sum(gap, axis=-1, keepdims=True)
         gradient = tf.reduce_mean(advantage * (chosen - problem.probs), axis=0)
-        return Estimate(tf.reduce_mean(form.score(labels)), gradient)
+        return Estimate(tf.reduce_mean(bound.score(samples)), gradient)
 
 
 class Coma(_SiteBaseline):
@@ -50,7 +48,7 @@ class Coma(_SiteBaseline):
     """
 
     def check(self, problem):
-        need_effects("coma", problem)
+        need_marginal_rewards("coma", problem)
 
     def compared_with(self, problem):
         return problem.probs
@@ -75,7 +73,7 @@ class DifferenceRewards(_SiteBaseline):
     """
 
     def check(self, problem):
-        need_effects("difference_rewards", problem)
+        need_marginal_rewards("difference_rewards", problem)
 
     def compared_with(self, problem):
         likeliest = tf.argmax(problem.probs, axis=-1)

@@ -13,8 +13,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.draws import as_seed, independent_labels, uniforms
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import Estimate, Estimator, Problem
 from policygrad_metrics.estimators.literature.base import check_samples
 
@@ -54,13 +54,13 @@ class RelaxedEstimator(Estimator):
 
     @abc.abstractmethod
     def terms(
-        self, problem: Problem, labels: Tensor, uniform: Tensor, state: tuple[Tensor, ...]
+        self, problem: Problem, samples: Tensor, uniform: Tensor, state: tuple[Tensor, ...]
     ) -> tuple[Tensor, Tensor]:
         """The deterministic half, sample by sample.
 
         Args:
             problem: the batch.
-            labels: int32 `[S, N, C]`.
+            samples: int32 `[S, N, C]`.
             uniform: `[noises, S, N, C, K]`.
             state: what has been learned.
 
@@ -70,10 +70,10 @@ class RelaxedEstimator(Estimator):
 
     def noise(self, problem, seed):
         """Labels and uniforms from one seed."""
-        labels = independent_labels(problem.probs, self.samples, seed)
+        samples = independent_labels(problem.probs, self.samples, seed)
         shape = tf.concat([[self.noises, self.samples], tf.shape(problem.probs)], axis=0)
         uniform = uniforms(as_seed(seed) + tf.constant([0, 0x5BD1E995], tf.int32), shape)
-        return labels, tf.ensure_shape(uniform, [self.noises, self.samples, *problem.probs.shape])
+        return samples, tf.ensure_shape(uniform, [self.noises, self.samples, *problem.probs.shape])
 
     def estimate(self, problem, *, seed, state):
         values, gradients = self.terms(problem, *self.noise(problem, seed), state)

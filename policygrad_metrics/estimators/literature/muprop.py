@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, cast
 
 import tensorflow as tf
 
@@ -41,14 +40,14 @@ class MuProp(IndependentSamples):
     def check(self, problem):
         need_soft_score("muprop", problem)
 
-    def estimate_from(self, problem, labels, state):
-        form, probs = cast(Any, problem.form), problem.probs
-        mean, slope = soft_slope(form, probs[None])
-        score = tf.one_hot(labels, probs.shape[-1]) - probs
+    def estimate_from(self, problem, samples, state):
+        bound, probs = problem.bound, problem.probs
+        mean, slope = soft_slope(bound, probs[None])
+        score = tf.one_hot(samples, probs.shape[-1]) - probs
         tangent = mean + over_replicas(tf.reduce_sum(slope * score, axis=[1, 2, 3]))
-        residual = form.score(labels) - tangent
+        residual = bound.score(samples) - tangent
         others = self.samples - 1
         baseline = (tf.reduce_sum(residual) - residual) / others if others else 0.0
-        left = score_gradient(probs, labels, residual - baseline)
+        left = score_gradient(probs, samples, residual - baseline)
         value = tf.reduce_mean(residual) + mean[0]
         return Estimate(value, left + policy_gradient(probs, slope[0]))

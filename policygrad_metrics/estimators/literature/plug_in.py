@@ -32,5 +32,5 @@ class SoftPlugIn(Estimator):
         need_soft_score("soft_plug_in", problem)
 
     def estimate(self, problem, *, seed, state):
-        values, slope = soft_slope(problem.form, problem.probs[None])
+        values, slope = soft_slope(problem.bound, problem.probs[None])
         return Estimate(values[0], policy_gradient(problem.probs, slope[0]))

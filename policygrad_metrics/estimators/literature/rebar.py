@@ -7,11 +7,10 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.estimators.base import Estimate
 from policygrad_metrics.estimators.literature.base import (
     finite,
-    has_soft_score,
     need_soft_score,
     refuse_replicas,
 )
@@ -65,16 +64,16 @@ class Rebar(RelaxedEstimator):
         tilt = temperature**2 / (temperature + 1.0)
         log_probs = tf.math.log(tf.maximum(problem.probs, 1e-20))
         relaxed = tf.nn.softmax((z + tilt * log_probs) / temperature)
-        return parameters[0] * problem.form.soft_score(relaxed)
+        return parameters[0] * problem.bound.soft_score(relaxed)
 
-    def terms(self, problem, labels, uniform, state):
+    def terms(self, problem, samples, uniform, state):
         parameters = tf.convert_to_tensor((state or self.initial_state())[0])
-        rewards = problem.form.score(labels)
-        return rewards, self._gradients(problem, labels, uniform, rewards, parameters)
+        rewards = problem.bound.score(samples)
+        return rewards, self._gradients(problem, samples, uniform, rewards, parameters)
 
-    def _gradients(self, problem, labels, uniform, rewards, parameters):
+    def _gradients(self, problem, samples, uniform, rewards, parameters):
         probs = problem.probs
-        chosen = tf.one_hot(labels, probs.shape[-1])
+        chosen = tf.one_hot(samples, probs.shape[-1])
         z, held = perturbed_logits(probs, chosen, uniform[0])
         slope, control = self._slope(problem, z, parameters)
         through = slope * (1.0 - held)
@@ -92,11 +91,11 @@ class Rebar(RelaxedEstimator):
         parameters, first, second, steps = (
             tf.convert_to_tensor(x, tf.float32) for x in state or self.initial_state()
         )
-        labels, uniform = self.noise(problem, seed)
-        rewards = problem.form.score(labels)
+        samples, uniform = self.noise(problem, seed)
+        rewards = problem.bound.score(samples)
         with tf.GradientTape() as tape:
             tape.watch(parameters)
-            gradients = self._gradients(problem, labels, uniform, rewards, parameters)
+            gradients = self._gradients(problem, samples, uniform, rewards, parameters)
             squares = tf.reduce_sum(gradients**2)
         slope = finite(tape.gradient(squares, parameters))
         first = 0.9 * first + 0.1 * slope
@@ -160,6 +159,6 @@ class Relax(Rebar):
         units = tf.tanh(tf.tensordot(inputs, inner, 1))
         network = tf.reduce_sum(tf.tensordot(units, outer, 1), axis=-1)
         learned = tf.reduce_mean(network, axis=[1, 2])
-        if not has_soft_score(problem.form):
+        if not problem.bound.has_soft_score:
             return learned
         return learned + super().control(problem, z, parameters)

@@ -56,10 +56,10 @@ class GumbelSoftmax(RelaxedEstimator):
     def check(self, problem):
         need_soft_score("gumbel_softmax", problem)
 
-    def terms(self, problem, labels, uniform, state):
-        chosen = tf.one_hot(labels, problem.probs.shape[-1])
+    def terms(self, problem, samples, uniform, state):
+        chosen = tf.one_hot(samples, problem.probs.shape[-1])
         relaxed = self.relax(problem, chosen, uniform[0])
-        scores, slope = soft_slope(problem.form, relaxed)
+        scores, slope = soft_slope(problem.bound, relaxed)
         return scores, policy_gradient(relaxed, slope) / self.temperature
 
     def relax(self, problem, chosen, uniform):
@@ -106,9 +106,9 @@ class StraightThroughGumbel(GumbelSoftmax):
     def check(self, problem):
         need_soft_score("rao_blackwell_straight_through", problem)
 
-    def terms(self, problem, labels, uniform, state):
-        chosen = tf.one_hot(labels, problem.probs.shape[-1])
-        scores, slope = soft_slope(problem.form, chosen)
+    def terms(self, problem, samples, uniform, state):
+        chosen = tf.one_hot(samples, problem.probs.shape[-1])
+        scores, slope = soft_slope(problem.bound, chosen)
         relaxed = self.relax(problem, chosen, uniform)
         gradients = policy_gradient(relaxed, tf.broadcast_to(slope, tf.shape(relaxed)))
         return scores, tf.reduce_mean(gradients, axis=0) / self.temperature

@@ -39,8 +39,8 @@ class StraightThrough(IndependentSamples):
     def check(self, problem):
         need_soft_score("straight_through", problem)
 
-    def estimate_from(self, problem, labels, state):
-        chosen = tf.one_hot(labels, problem.probs.shape[-1])
-        scores, slope = soft_slope(problem.form, chosen)
+    def estimate_from(self, problem, samples, state):
+        chosen = tf.one_hot(samples, problem.probs.shape[-1])
+        scores, slope = soft_slope(problem.bound, chosen)
         effects = tf.reduce_mean(slope, axis=0)
         return Estimate(tf.reduce_mean(scores), policy_gradient(problem.probs, effects))

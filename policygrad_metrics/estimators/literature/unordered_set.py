@@ -9,8 +9,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.draws import uniforms
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.estimators.base import Estimate, SamplingEstimator
 from policygrad_metrics.estimators.literature.base import check_samples, refuse_replicas
 from policygrad_metrics.estimators.reinforce import score_gradient
@@ -109,22 +109,22 @@ class UnorderedSet(SamplingEstimator):
         every = np.array(list(itertools.product(range(K), repeat=N * C)), np.int32)
         return tf.constant(every.reshape(-1, N, C))
 
-    def estimate_from(self, problem, labels, state):
-        log_p = _log_chance(problem, labels)
+    def estimate_from(self, problem, samples, state):
+        log_p = _log_chance(problem, samples)
         first, second = leave_one_out_ratios(log_p)
         p = tf.exp(log_p)
-        rewards = tf.cast(problem.form.score(labels), tf.float64)
+        rewards = tf.cast(problem.bound.score(samples), tf.float64)
         weight = p * first
         baseline = tf.linalg.matvec(second, p * rewards)
         advantage = tf.cast(self.samples * weight * (rewards - baseline), tf.float32)
         value = tf.cast(tf.reduce_sum(weight * rewards), tf.float32)
-        return Estimate(value, score_gradient(problem.probs, labels, advantage))
+        return Estimate(value, score_gradient(problem.probs, samples, advantage))
 
 
-def _log_chance(problem, labels):
+def _log_chance(problem, samples):
     """Log-probabilities of label sets, float64 `[S]`."""
     log_probs = tf.math.log(tf.maximum(tf.cast(problem.probs, tf.float64), 1e-300))
     # Chances that add up to 1 in float64, so that what is left over is right.
     log_probs -= tf.reduce_logsumexp(log_probs, axis=-1, keepdims=True)
-    chosen = tf.one_hot(labels, problem.probs.shape[-1], dtype=tf.float64)
+    chosen = tf.one_hot(samples, problem.probs.shape[-1], dtype=tf.float64)
     return tf.reduce_sum(chosen * log_probs, axis=[1, 2, 3])

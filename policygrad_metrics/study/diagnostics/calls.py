@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-import functools
+from collections.abc import Callable
 from typing import Any
 
 from policygrad_metrics.rewards import Reward
-from policygrad_metrics.rewards.forms import Form, StructuredForm
 
 
 @dataclasses.dataclass
@@ -23,6 +23,10 @@ class Calls:
     scored: int = 0
     flipped: int = 0
     soft: int = 0
+
+
+#: Method of a bound reward -> the counter of its label sets.
+_COUNTERS = {"score": "scored", "marginal_rewards": "flipped", "soft_score": "soft"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,37 +53,16 @@ class CountedReward(Reward):
     def accumulates(self):
         return self.inner.accumulates
 
-    def form(self, y_true, weight, num_classes, weighted=False):
-        return _counted(self.inner.form(y_true, weight, num_classes, weighted), self.calls)
+    def bind(self, batch):
+        bound = self.inner.bind(batch)
+        counted = copy.copy(bound)
+        for method, counter in _COUNTERS.items():
+            object.__setattr__(counted, method, self._counting(getattr(bound, method), counter))
+        return counted
 
+    def _counting(self, method: Callable[[Any], Any], counter: str) -> Callable[[Any], Any]:
+        def call(sets):
+            setattr(self.calls, counter, getattr(self.calls, counter) + sets.shape[0])
+            return method(sets)
 
-def _counted(form: Form, calls: Calls) -> Form:
-    """The form itself, by class and fields, with counting methods."""
-    copy: Any = object.__new__(_counting_class(type(form)))
-    copy.__dict__.update(vars(form), counted=(form, calls))
-    return copy
-
-
-@functools.lru_cache
-def _counting_class(kind: type) -> type:
-    """A subclass, so that estimators still recognise the kind of form."""
-
-    def score(self, labels):
-        form, calls = self.counted
-        calls.scored += labels.shape[0]
-        return form.score(labels)
-
-    def effects(self, labels):
-        form, calls = self.counted
-        calls.flipped += labels.shape[0]
-        return form.effects(labels)
-
-    def soft_score(self, choices):
-        form, calls = self.counted
-        calls.soft += choices.shape[0]
-        return form.soft_score(choices)
-
-    methods: dict[str, Any] = {"score": score}
-    if issubclass(kind, StructuredForm):
-        methods |= {"effects": effects, "soft_score": soft_score}
-    return type(kind.__name__, (kind,), methods)
+        return call

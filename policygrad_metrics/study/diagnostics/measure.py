@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.policies import Policy
-from policygrad_metrics.policies.site_batch import read_batch
+from policygrad_metrics.policies.reading import read_batch
 from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.study.diagnostics.calls import Calls, CountedReward
 from policygrad_metrics.study.diagnostics.lineup import lineup
@@ -126,11 +126,13 @@ def measure_gradients(
     drawn = Sampling(**sampling)
     reward = get_reward(reward)
     read = read_batch(policy, y_true, outputs, sample_weight)
+    logits = tf.stop_gradient(read.policy.logits(read.outputs))
+    sites = tf.shape(logits)[:-1]
     batch = _Batch(
-        tf.stop_gradient(read.logits),
+        logits,
         reward.for_multilabel() if read.multilabel else reward,
-        read.labels,
-        read.weight,
+        tf.reshape(read.y_true, sites),
+        tf.reshape(read.weight, sites) if read.weighted else None,
     )
     chosen = lineup(estimators, drawn.samples)
     known = find_truth(truth, batch, drawn.seed)
@@ -163,7 +165,7 @@ def measure_gradients(
         )
     setting = {
         "reward": reward.name,
-        "sites": int(np.prod(read.labels.shape)),
+        "sites": int(np.prod(read.y_true.shape)),
         "classes": read.num_classes,
         "draws": drawn.draws,
         "seed": drawn.seed,

@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.rewards.ratios import AveragedReward
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from policygrad_metrics.core.sites import canonical_batch
 from policygrad_metrics.losses.base import SiteLoss
 from policygrad_metrics.study.methods.base import TaskInfo
 from policygrad_metrics.surrogates import cross_entropy
@@ -28,8 +27,7 @@ class CanonicalLoss(SiteLoss):
 
     def batch_loss(self, batch):
         """The loss of one batch, a scalar."""
-        sites = canonical_batch(batch.logits, batch.labels, batch.weight, batch.multilabel)
-        arguments = sites.logits, sites.y_true, sites.weight
+        arguments = batch.logits, batch.y_true, batch.weight
         loss = self._function(*arguments)
         if self._mixed_in is None:
             return loss

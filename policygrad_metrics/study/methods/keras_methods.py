@@ -21,7 +21,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.study.methods.base import ANY_TASK, Choice, Method
 from policygrad_metrics.study.methods.canonical_loss import CanonicalLoss
 

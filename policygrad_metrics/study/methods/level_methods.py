@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.study.methods.base import Choice, Method
 from policygrad_metrics.study.methods.canonical_loss import CanonicalLoss
 from policygrad_metrics.study.methods.gradient_methods import RECOMMENDED

@@ -15,8 +15,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.draws import as_seed, fold_in, uniforms
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.study.methods.base import Choice, Method
 from policygrad_metrics.study.methods.canonical_loss import CanonicalLoss
 from policygrad_metrics.study.methods.surrogate_methods import soft_score

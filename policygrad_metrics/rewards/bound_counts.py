@@ -1,4 +1,4 @@
-"""The forms of rewards that are functions of the confusion matrix.
+"""Bound rewards that are functions of the confusion matrix.
 
 Their functions are given float64, so that what one example changes keeps its relative precision
 however many others there are. (A function of your own computes in float32; see `in_float32`.)
@@ -12,93 +12,101 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Batch, Tensor
 from policygrad_metrics.core.global_batch import over_replicas
-from policygrad_metrics.core.sites import Tensor
+from policygrad_metrics.rewards.bound import EXACT, BoundReward
 from policygrad_metrics.rewards.confusion import class_sums, confusion_counts, ratio
-from policygrad_metrics.rewards.forms import EXACT, StructuredForm
 
 #: Largest table of flipped confusion matrices, in numbers, before an error is raised.
 TABLE_BUDGET = 2**26
 
 
-class ConfusionForm(StructuredForm):
+class BoundConfusion(BoundReward):
     """A function of the confusion matrix of one batch, and of what is added to it."""
 
-    y_true: Tensor
-    weight: Tensor
-    weighted: bool
-    num_classes: int
-    background: Tensor | None
+    reads_confusion = True
+    batch: Batch
+    beside: Tensor | None
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return self.batch.num_classes
 
     @abc.abstractmethod
     def of_confusion(self, confusion: Tensor) -> Tensor:
         """The reward `[...]` of the batch's confusion matrix, float64 `[..., K, K]`."""
 
-    def score(self, labels):
-        counts = confusion_counts(self.y_true, labels, self.weight, self.num_classes)
-        return tf.cast(self.of_confusion(over_replicas(counts[:, 0])), tf.float32)
+    def confusion(self, samples: Tensor) -> Tensor:
+        """Confusion counts `[S, K, K]` of the global batch, float64."""
+        batch = self.batch
+        counts = confusion_counts(batch.y_true, samples, batch.weight, batch.num_classes)
+        return over_replicas(counts[:, 0])
+
+    def score(self, samples):
+        return tf.cast(self.of_confusion(self.confusion(samples)), tf.float32)
 
     def soft_score(self, choices):
-        truth = tf.one_hot(self.y_true[:, 0], self.num_classes) * self.weight
+        truth = tf.one_hot(self.batch.y_true[:, 0], self.num_classes) * self.batch.weight
         confusion = over_replicas(tf.einsum("nt,sna->sta", truth, choices[:, :, 0]))
         return tf.cast(self.of_confusion(tf.cast(confusion, tf.float64)), tf.float32)
 
     def joined(self, confusion):
         """The confusion matrix of the batch and of the examples beside it."""
-        if self.background is None:
+        if self.beside is None:
             return confusion
-        return confusion + tf.cast(self.background, confusion.dtype)
+        return confusion + tf.cast(self.beside, confusion.dtype)
+
+    def with_counts(self, counts):
+        return dataclasses.replace(self, beside=counts)  # pyright: ignore[reportArgumentType]
 
 
 @dataclasses.dataclass(frozen=True)
-class Counts(ConfusionForm):
+class Counts(BoundConfusion):
     """R = function(confusion matrix `[..., K, K]`), rows the truth, columns the labels.
 
     Args:
         function: `confusion float64 [..., K, K] -> [...]`, in TensorFlow operations.
-        y_true: int32 `[N, 1]`; weight: `[N, 1]`; weighted: whether weights were given.
-        num_classes: K.
+        batch: truth and weights, with one column.
         name: for messages.
-        background: counts `[K, K]` of examples beside the batch.
+        beside: counts `[K, K]` of examples beside the batch.
     """
 
     function: Callable[[Tensor], Tensor]
-    y_true: Tensor
-    weight: Tensor
-    weighted: bool
-    num_classes: int
+    batch: Batch
     name: str
-    background: Tensor | None = None
+    beside: Tensor | None = None
+
+    @property
+    def has_count_distribution(self):
+        return self.num_classes == 2 and not self.batch.weighted
 
     def of_confusion(self, confusion):
         return self.function(self.joined(confusion))
 
-    def effects(self, labels):
-        K = self.num_classes
-        counts = confusion_counts(self.y_true, labels, self.weight, K)
-        confusion = over_replicas(counts[:, 0])  # [S, K, K]
-        change = self._weighted_change if self.weighted else self._counted_change
-        gain = change(labels, confusion)
+    def marginal_rewards(self, samples):
+        change = self._weighted_change if self.batch.weighted else self._counted_change
+        gain = change(samples, self.confusion(samples))
         return tf.cast(gain, tf.float32)[:, :, None, :]
 
-    def _counted_change(self, labels, confusion):
+    def _counted_change(self, samples, confusion):
         # A flip moves one count from cell (t, a) to cell (t, c): K^3 flips, whatever N is.
         K = self.num_classes
-        self._check_budget(labels.shape[0], K**5)
+        self._check_budget(samples.shape[0], K**5)
         eye = tf.eye(K, dtype=tf.float64)
         leave = -tf.einsum("tu,av->tauv", eye, eye)
         move = leave[:, :, None] + tf.einsum("tu,cv->tcuv", eye, eye)[:, None]
         table = self.of_confusion(confusion[:, None, None, None] + move)
         gain = table - self.of_confusion(confusion)[:, None, None, None]
-        cell = self.y_true[:, 0] * K + labels[..., 0]
+        cell = self.batch.y_true[:, 0] * K + samples[..., 0]
         return tf.gather(tf.reshape(gain, [-1, K * K, K]), cell, axis=1, batch_dims=1)
 
-    def _weighted_change(self, labels, confusion):
-        K = self.num_classes
-        self._check_budget(labels.shape[0], K**3, self.y_true.shape[0])
-        weight = tf.cast(self.weight, tf.float64)
-        truth = tf.one_hot(self.y_true[:, 0], K, dtype=tf.float64) * weight
-        chosen = tf.one_hot(labels[..., 0], K, dtype=tf.float64)
+    def _weighted_change(self, samples, confusion):
+        K, y_true = self.num_classes, self.batch.y_true
+        self._check_budget(samples.shape[0], K**3, y_true.shape[0])
+        weight = tf.cast(self.batch.weight, tf.float64)
+        truth = tf.one_hot(y_true[:, 0], K, dtype=tf.float64) * weight
+        chosen = tf.one_hot(samples[..., 0], K, dtype=tf.float64)
         change = tf.eye(K, dtype=tf.float64) - chosen[:, :, None, :]  # [S, N, K(c), K(a)]
         move = truth[None, :, None, :, None] * change[:, :, :, None, :]
         flipped = self.of_confusion(confusion[:, None, None] + move)
@@ -110,7 +118,7 @@ class Counts(ConfusionForm):
             and sites is not None
             and samples * per_sample * sites > TABLE_BUDGET
         ):
-            weights = " with sample weights" if self.weighted else ""
+            weights = " with sample weights" if self.batch.weighted else ""
             raise ValueError(
                 f"the local expectation of {self.name!r} with K={self.num_classes} classes"
                 f"{weights} would need {samples * per_sample * sites:,} numbers, more than "
@@ -133,70 +141,71 @@ def score_class_terms(terms: Callable, combine: Callable, confusion: Tensor) -> 
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassCounts(ConfusionForm):
+class ClassCounts(BoundConfusion):
     """R = combine(sum_k terms(hits_k, predicted_k, true_k)): B * K memory, any number of classes.
 
     Args:
         terms: `(hits, predicted, true)`, each float64 `[..., K]` and a share of the total weight,
             to `[..., K, F]`.
         combine: sums `[..., F]` to rewards `[...]`.
-        y_true: int32 `[N, 1]`; weight: `[N, 1]`; num_classes: K.
-        weighted: whether weights were given.
+        batch: truth and weights, with one column.
         additive: whether `combine` is linear, so that R is a sum over classes.
-        background: counts `[K, K]` of examples beside the batch.
+        beside: counts `[K, K]` of examples beside the batch.
     """
 
     terms: Callable[[Tensor, Tensor, Tensor], Tensor]
     combine: Callable[[Tensor], Tensor]
-    y_true: Tensor
-    weight: Tensor
-    num_classes: int
-    weighted: bool = False
+    batch: Batch
     additive: bool = False
-    background: Tensor | None = None
+    beside: Tensor | None = None
+
+    @property
+    def has_count_distribution(self):
+        return (self.num_classes == 2 or self.additive) and not self.batch.weighted
 
     def of_confusion(self, confusion):
         return score_class_terms(self.terms, self.combine, self.joined(confusion))
 
-    def score(self, labels):
-        return self.soft_score(tf.one_hot(labels, self.num_classes, dtype=self._dtype))
+    def score(self, samples):
+        return self.soft_score(tf.one_hot(samples, self.num_classes, dtype=self._dtype))
 
     def soft_score(self, choices):
         # Class sums `[S, K]` instead of confusion matrices: K may be large.
         terms = terms_of_sums(self.terms, *self._sums(choices[:, :, 0]))
         return tf.cast(self.combine(tf.reduce_sum(terms, axis=-2)), tf.float32)
 
-    def effects(self, labels):
-        before = labels[..., 0]
+    def marginal_rewards(self, samples):
+        before = samples[..., 0]
         sums = self._sums(tf.one_hot(before, self.num_classes, dtype=self._dtype))
-        gains = self._weighted_gains if self.weighted else self._counted_gains
+        gains = self._weighted_gains if self.batch.weighted else self._counted_gains
         return gains(before, *sums)[:, :, None, :]
 
     @property
     def _dtype(self):
         # A float32 sum of weights would lose the small ones; counts it adds up exactly.
-        few = self.y_true.shape[0] is None or self.y_true.shape[0] <= EXACT
-        return tf.float32 if few and not self.weighted else tf.float64
+        sites = self.batch.y_true.shape[0]
+        few = sites is None or sites <= EXACT
+        return tf.float32 if few and not self.batch.weighted else tf.float64
 
     def _sums(self, chosen):
         """Hits and predictions `[S, K]` of choices `[S, N, K]`, and truths `[K]`, float64."""
-        weight = tf.cast(self.weight, chosen.dtype)
-        truth = tf.one_hot(self.y_true[:, 0], self.num_classes, dtype=chosen.dtype) * weight
+        weight = tf.cast(self.batch.weight, chosen.dtype)
+        truth = tf.one_hot(self.batch.y_true[:, 0], self.num_classes, dtype=chosen.dtype) * weight
         sums = [
             tf.reduce_sum(chosen * truth, axis=1),
             tf.reduce_sum(chosen * weight, axis=1),
             tf.reduce_sum(truth, axis=0),
         ]
         sums = [tf.cast(x, tf.float64) for x in over_replicas(sums)]
-        if self.background is None:
+        if self.beside is None:
             return sums
-        beside = class_sums(tf.cast(self.background, tf.float64))
+        beside = class_sums(tf.cast(self.beside, tf.float64))
         return [x + other for x, other in zip(sums, beside, strict=True)]
 
     def _counted_gains(self, before, *sums):
         """What label c instead is worth, `[S, N, K]`, to examples labelled `before [S, N]`."""
-        K, N = self.num_classes, self.y_true.shape[0]
-        cell = self.y_true[:, 0] * K + before
+        K, N = self.num_classes, self.batch.y_true.shape[0]
+        cell = self.batch.y_true[:, 0] * K + before
         if N is None or N < K * K:
             return self._gains(cell, *sums)
         # All examples of one truth and label gain alike.
@@ -223,9 +232,9 @@ class ClassCounts(ConfusionForm):
         return self._worth(now, leave[:, :, None] + arrive, before)
 
     def _weighted_gains(self, before, hits, predicted, true):
-        K, weight = self.num_classes, tf.cast(self.weight, tf.float64)
+        K, weight = self.num_classes, tf.cast(self.batch.weight, tf.float64)
         now = terms_of_sums(self.terms, hits, predicted, true)  # [S, K, F]
-        truth = tf.one_hot(self.y_true[:, 0], K, dtype=tf.float64) * weight  # [N, K]
+        truth = tf.one_hot(self.batch.y_true[:, 0], K, dtype=tf.float64) * weight  # [N, K]
         chosen = tf.one_hot(before, K, dtype=tf.float64)  # [S, N, K]
         hits, predicted = hits[:, None], predicted[:, None]
         less = (

@@ -1,9 +1,9 @@
-"""The canonical shape of a batch: examples, label columns, classes.
+"""The record of a batch, and its canonical shape: examples, label columns, classes.
 
 A *site* is one thing to be labelled: an example `[B]`, an example's label column `[B, L]`, a
 pixel `[B, H, W]`. All the mathematics of this package is written once, for
 
-    logits  float32 [N, C, K]      y_true, labels  int32 [N, C]      weight  float32 [N, C]
+    logits  float32 [N, C, K]      y_true, y_pred  int32 [N, C]      weight  float32 [N, C]
 
 where a reward sums over the N examples, C counts label columns (1 unless multi-label) and K the
 classes. This module is the only place that knows how other shapes become that one and back.
@@ -21,24 +21,40 @@ Tensor = Any  # TensorFlow ships no static types; the docstrings give the shapes
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """One batch in canonical shape.
+    """One batch in canonical shape: truth, weights and, if a policy is in play, its logits.
 
     Args:
-        logits: float32 `[N, C, K]`.
         y_true: int32 `[N, C]`, in `[0, K)`.
         weight: float32 `[N, C]`; ones where no weights were given.
+        num_classes: K.
         weighted: whether weights were given (a reward may then be less regular to integrate).
+        multilabel: whether the C columns are the label columns of one example.
+        logits: float32 `[N, C, K]`, or None where only label sets are scored.
+        valid: bool scalar; False if labels, logits or weights are unusable (only ever False under
+            XLA: elsewhere an error has been raised).
+        policy, targets, outputs: the policy that read the batch, the truth as it came and the
+            network's outputs, for what more a policy knows of them (its log-density).
     """
 
-    logits: Tensor
     y_true: Tensor
     weight: Tensor
-    weighted: bool
+    num_classes: int
+    weighted: bool = False
+    multilabel: bool = False
+    logits: Tensor = None
+    valid: Tensor = True
+    policy: Any = None
+    targets: Tensor = None
+    outputs: Tensor = None
 
     @property
-    def num_classes(self) -> int:
-        """K."""
-        return self.logits.shape[-1]
+    def columns(self) -> int:
+        """Label columns C: 1 unless multi-label."""
+        return self.y_true.shape[-1]
+
+    def log_probs(self) -> Tensor:
+        """The policy's log-probabilities, float32 `[N, C, K]`."""
+        return tf.nn.log_softmax(self.logits)
 
 
 def flatten_sites(x: Tensor, multilabel: bool, lead: int = 0) -> Tensor:
@@ -120,10 +136,12 @@ def canonical_batch(
     check_values(logits, y_true, weight, num_classes)
     columns = logits.shape[-2] if multilabel else 1
     return Batch(
-        logits=tf.reshape(logits, [-1, columns, num_classes]),
         y_true=flatten_sites(y_true, multilabel),
         weight=flatten_sites(weight, multilabel),
+        num_classes=num_classes,
         weighted=sample_weight is not None,
+        multilabel=multilabel,
+        logits=tf.reshape(logits, [-1, columns, num_classes]),
     )
 
 

@@ -7,7 +7,6 @@ raise one, and by a NaN loss with a zero gradient under XLA, which cannot raise.
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -16,51 +15,9 @@ import keras
 import tensorflow as tf
 
 from policygrad_metrics.core._compat import ends_with_activation, in_several_steps, under_xla
+from policygrad_metrics.core.batch import Batch, Tensor, canonical_weight
 from policygrad_metrics.core.global_batch import check_strategy, over_replicas, replicas
-from policygrad_metrics.core.sites import Tensor, canonical_weight
 from policygrad_metrics.policies import Policy, Sigmoid, Softmax, get_policy
-
-
-@dataclasses.dataclass(frozen=True)
-class SiteBatch:
-    """One batch as a policy reads it.
-
-    Args:
-        policy: the policy, with "auto" resolved.
-        y_true: the truth as it came: labels, or target values.
-        outputs: the network's outputs (under XLA with zeros for what is not finite).
-        logits: float32 `[*sites, K]`.
-        labels: the truth, int32 `[*sites]`.
-        weight: float32 `[*sites]`, or None where nothing was weighted or masked.
-        multilabel: whether the last axis of the sites holds label columns.
-        healthy: bool scalar; False if labels or logits are unusable (only ever False under XLA:
-            elsewhere an error has been raised).
-    """
-
-    policy: Policy
-    y_true: Tensor
-    outputs: Tensor
-    logits: Tensor
-    labels: Tensor
-    weight: Tensor | None
-    multilabel: bool
-    healthy: Tensor
-
-    @property
-    def num_classes(self) -> int:
-        """K."""
-        return self.logits.shape[-1]
-
-    @property
-    def columns(self) -> int:
-        """Label columns: 1 unless multi-label."""
-        return self.labels.shape[-1] if self.multilabel else 1
-
-    def log_probs(self) -> Tensor:
-        """The policy's log-probabilities, float32 `[*sites, K]`."""
-        # In the estimators' shape, so that a compiler sees one softmax in theirs and in this.
-        rows = tf.reshape(self.logits, [-1, self.columns, self.num_classes])
-        return tf.reshape(tf.nn.log_softmax(rows), tf.shape(self.logits))
 
 
 def resolve_policy(policy: str | Policy, y_true: Any, outputs: Any) -> Policy:
@@ -93,8 +50,8 @@ def read_batch(
     outputs: Any,
     sample_weight: Any = None,
     decides: bool = False,
-) -> SiteBatch:
-    """Read one batch.
+) -> Batch:
+    """Read one batch, in canonical shape.
 
     Args:
         policy: a policy, its name, or "auto".
@@ -131,9 +88,23 @@ def read_batch(
         weight = kept if weight is None else weight * kept
     counts = True if weight is None else weight > 0.0
     invalid = policy.invalid_labels(y_true, outputs) & counts
-    healthy = _checked(policy, y_true, logits.shape[-1], finite, invalid, weight)
-    return SiteBatch(
-        policy, y_true, safe, logits, labels, weight, policy.multilabel(outputs), healthy
+    valid = _checked(policy, y_true, logits.shape[-1], finite, invalid, weight)
+    multilabel = policy.multilabel(outputs)
+    K: Any = logits.shape[-1]
+    columns = labels.shape[-1] if multilabel else 1
+    return Batch(
+        y_true=tf.reshape(labels, [-1, columns]),
+        weight=tf.reshape(
+            tf.ones_like(labels, tf.float32) if weight is None else weight, [-1, columns]
+        ),
+        num_classes=K,
+        weighted=weight is not None,
+        multilabel=multilabel,
+        logits=tf.reshape(logits, [-1, columns, K]),
+        valid=valid,
+        policy=policy,
+        targets=y_true,
+        outputs=safe,
     )
 
 
@@ -194,12 +165,11 @@ def _rows(fine):
     return tf.reduce_all(fine, axis=list(range(1, fine.shape.rank)))
 
 
-def mean_over_sites(values: Tensor, batch: SiteBatch) -> Tensor:
-    """The weighted mean of values `[*sites]` over the global batch."""
-    if batch.weight is None and replicas() == 1:
+def mean_over_sites(values: Tensor, batch: Batch) -> Tensor:
+    """The weighted mean of values `[N, C]` over the global batch."""
+    if not batch.weighted and replicas() == 1:
         return tf.reduce_mean(values)
-    weight = tf.ones_like(values) if batch.weight is None else batch.weight
-    sums = [tf.reduce_sum(values * weight), tf.reduce_sum(weight)]
+    sums = [tf.reduce_sum(values * batch.weight), tf.reduce_sum(batch.weight)]
     return tf.math.divide_no_nan(*over_replicas(sums))
 
 

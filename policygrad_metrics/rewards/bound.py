@@ -1,17 +1,17 @@
-"""The forms a reward takes once truth and weights are known.
+"""Bound rewards: what a reward becomes once the truth and the weights of a batch are known.
 
-A `Reward` says *what* is scored; a *form* holds the tables of one batch and scores label sets.
-What a form can do decides which estimator serves it:
+A `Reward` says *what* is scored. `reward.bind(batch)` gives a bound reward, which holds the tables
+of that batch and scores label sets of it. What it can do decides which estimator serves it:
 
-    Opaque            score                        -> REINFORCE
+    Opaque            score                                -> REINFORCE
     Counts, ClassCounts
-                      score, effects               -> local expectation
+                      score, marginal_rewards              -> local expectation
     Linear, Matches, IndicatorRatios, ChoiceRatio
-                      score, effects, and tables   -> exact expectation (`expectation.py`)
+                      score, marginal_rewards, and tables  -> exact expectation (`expectation.py`)
 
-`score(labels [S, N, C]) -> [S]`, from sums in float64.
-`effects(labels [S, N, C]) -> [S, N, C, K]`: the reward if only this site's label were c, up to
-a constant per site (a policy gradient is blind to such a constant).
+`score(samples [S, N, C]) -> [S]`, from sums in float64.
+`marginal_rewards(samples [S, N, C]) -> [S, N, C, K]`: the reward if only this site's label were
+c, up to a constant per site (a policy gradient is blind to such a constant).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.blocks import slice_rows
 from policygrad_metrics.core.global_batch import over_replicas
-from policygrad_metrics.core.sites import Tensor
 from policygrad_metrics.rewards.confusion import ratio
 
 #: Counts of so many sites are exact in float32.
@@ -34,20 +34,23 @@ EXACT = 2**24
 Layout = Literal["classes", "columns", "pooled", "rows"]
 
 
-class Form(abc.ABC):
-    """One batch's reward as a function of label sets."""
+class BoundReward(abc.ABC):
+    """The reward of one batch as a function of label sets."""
+
+    #: Whether `marginal_rewards` is known.
+    has_marginal_rewards = True
+    #: Whether it is a function of the confusion counts (`ConfusionForm`), with a second derivative.
+    reads_confusion = False
+    #: Whether it is a function of the true and false positives of single classes, in whole numbers.
+    has_count_distribution = False
 
     @abc.abstractmethod
-    def score(self, labels: Tensor) -> Tensor:
+    def score(self, samples: Tensor) -> Tensor:
         """Rewards `[S]` of the label sets `[S, N, C]`."""
 
-
-class StructuredForm(Form):
-    """A form that also knows what changing one label does."""
-
-    @abc.abstractmethod
-    def effects(self, labels: Tensor) -> Tensor:
+    def marginal_rewards(self, samples: Tensor) -> Tensor:
         """Rewards `[S, N, C, K]` with one site relabelled, up to a constant per site."""
+        raise TypeError(f"{type(self).__name__} does not know what one label changes.")
 
     def soft_score(self, choices: Tensor) -> Tensor:
         """The float32 score `[S]` of soft labels `[S, N, C, K]`: at one-hot choices it is `score`.
@@ -56,9 +59,25 @@ class StructuredForm(Form):
         """
         raise TypeError(f"{type(self).__name__} has no score of soft labels.")
 
+    @property
+    def has_soft_score(self) -> bool:
+        """Whether soft labels can be scored, and so differentiated."""
+        return type(self).soft_score is not BoundReward.soft_score
+
+    def with_counts(self, counts: Tensor) -> BoundReward:
+        """The same beside other examples, of which the confusion counts `[K, K]` are known.
+
+        Known where `reads_confusion`; elsewhere these examples join the batch, and are `given`.
+        """
+        raise TypeError(f"{type(self).__name__} cannot be scored beside confusion counts.")
+
+    def given(self, labels: Tensor) -> BoundReward:
+        """The bound reward of the first examples, where the last have the labels `[X, C]`."""
+        raise TypeError(f"{type(self).__name__} cannot be scored beside confusion counts.")
+
 
 @dataclasses.dataclass(frozen=True)
-class Linear(StructuredForm):
+class Linear(BoundReward):
     """R = constant + sum_i gains[i, a_i].
 
     Args:
@@ -69,22 +88,27 @@ class Linear(StructuredForm):
     gains: Tensor
     constant: Tensor | float = 0.0
 
-    def score(self, labels):
-        return self.soft_score(tf.one_hot(labels, self.gains.shape[-1], dtype=tf.float64))
+    def score(self, samples):
+        return self.soft_score(tf.one_hot(samples, self.gains.shape[-1], dtype=tf.float64))
 
     def soft_score(self, choices):
         gains = tf.cast(self.gains, choices.dtype)
         total = over_replicas(tf.reduce_sum(choices * gains, axis=[1, 2, 3]))
         return self.constant + tf.cast(total, tf.float32)
 
-    def effects(self, labels):
+    def marginal_rewards(self, samples):
         return tf.broadcast_to(
-            self.gains, tf.concat([tf.shape(labels)[:1], tf.shape(self.gains)], 0)
+            self.gains, tf.concat([tf.shape(samples)[:1], tf.shape(self.gains)], 0)
         )
+
+    def given(self, labels):
+        X, K = labels.shape[0], self.gains.shape[-1]
+        settled = tf.reduce_sum(tf.one_hot(labels, K) * self.gains[-X:])
+        return Linear(self.gains[:-X], self.constant + settled)
 
 
 @dataclasses.dataclass(frozen=True)
-class Matches(StructuredForm):
+class Matches(BoundReward):
     """R = sum_n share[n] * prod_c [a_nc = y_nc]: whole rows that are right (multi-label).
 
     Args:
@@ -95,8 +119,8 @@ class Matches(StructuredForm):
     y_true: Tensor
     share: Tensor
 
-    def score(self, labels):
-        return self.soft_score(tf.one_hot(labels, 2, dtype=tf.float64))
+    def score(self, samples):
+        return self.soft_score(tf.one_hot(samples, 2, dtype=tf.float64))
 
     def soft_score(self, choices):
         share = tf.cast(self.share, choices.dtype)
@@ -104,15 +128,15 @@ class Matches(StructuredForm):
         total = over_replicas(tf.reduce_sum(share * tf.reduce_prod(right, axis=2), axis=1))
         return tf.cast(total, tf.float32)
 
-    def effects(self, labels):
-        wrong = tf.cast(labels != self.y_true, tf.float32)
+    def marginal_rewards(self, samples):
+        wrong = tf.cast(samples != self.y_true, tf.float32)
         others_wrong = tf.reduce_sum(wrong, axis=2, keepdims=True) - wrong
         gain = tf.where(others_wrong < 0.5, self.share[None, :, None], 0.0)
         return tf.expand_dims(gain, axis=-1) * tf.one_hot(self.y_true, 2)
 
 
 @dataclasses.dataclass(frozen=True)
-class IndicatorRatios(StructuredForm):
+class IndicatorRatios(BoundReward):
     """A sum of ratios, each of which sees a site only through "is it labelled positive".
 
     R = constant + sum_r coefficient[r] * (sum_i n[i, r] b[i, r]) / (d0[r] + sum_i d[i, r] b[i, r])
@@ -144,10 +168,10 @@ class IndicatorRatios(StructuredForm):
     d: Tensor
     d0: Tensor
     coefficient: Tensor
-    constant: Tensor | float
     zero_division: float
     lattice: float | None
     offset: bool
+    constant: Tensor | float = 0.0
     rows: Callable[[Tensor, int], tuple[Tensor, Tensor]] | None = None
 
     def block(self, start: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -160,7 +184,7 @@ class IndicatorRatios(StructuredForm):
             if self.classes == tuple(range(self.num_classes)):
                 return x[..., 0, :]
             return tf.gather(x[..., 0, :], self.classes, axis=-1)
-        return self.arrange(x[..., 1])
+        return arranged(x[..., 1], self.layout)
 
     def over_sites(self, sums: Any) -> Any:
         """Sums over a ratio's sites on this replica, completed by the other replicas' sites."""
@@ -170,14 +194,6 @@ class IndicatorRatios(StructuredForm):
         """Sum x `[..., R]` over the ratios."""
         total = tf.reduce_sum(x, axis=-1)
         return over_replicas(total) if self.layout == "rows" else total
-
-    def arrange(self, x: Tensor) -> Tensor:
-        """Take `[..., N, C]` to `[..., M, R]` in the layouts that read label columns."""
-        if self.layout == "rows":
-            return tf.linalg.matrix_transpose(x)
-        if self.layout == "pooled":
-            return tf.reshape(x, tf.concat([tf.shape(x)[:-2], [-1, 1]], axis=0))
-        return x
 
     def spread(self, x: Tensor, columns: int) -> Tensor:
         """The way back: effects `[..., M, R]` of being positive to effects `[..., N, C, K]`."""
@@ -191,17 +207,17 @@ class IndicatorRatios(StructuredForm):
             x = tf.reshape(x, tf.concat([tf.shape(x)[:-2], [-1, columns]], axis=0))
         return tf.stack([tf.zeros_like(x), x], axis=-1)
 
-    def score(self, labels):
-        return self.soft_score(tf.one_hot(labels, self.num_classes, dtype=self._dtype(labels)))
+    def score(self, samples):
+        return self.soft_score(tf.one_hot(samples, self.num_classes, dtype=self._dtype(samples)))
 
     def soft_score(self, choices):
         n, d = self._sums(self.positive(choices))
         scores = tf.cast(ratio(n, d, self.zero_division), tf.float32)
         return self.constant + self.over_ratios(self.coefficient * scores)
 
-    def effects(self, labels):
-        dtype = self._dtype(labels)
-        b = self.positive(tf.one_hot(labels, self.num_classes, dtype=dtype))
+    def marginal_rewards(self, samples):
+        dtype = self._dtype(samples)
+        b = self.positive(tf.one_hot(samples, self.num_classes, dtype=dtype))
         n, d = (tf.cast(x, dtype) for x in (self.n, self.d))
         N, D = (x[:, None, :] for x in self._sums(b))
         N, D = N - n * b, D - d * b  # of all other sites
@@ -211,11 +227,28 @@ class IndicatorRatios(StructuredForm):
             first = tf.where(d > 0.0, ratio(n, d) - self.zero_division, 0.0)
             effect = tf.where(D > 0.0, effect, first)
         effect = tf.cast(effect, tf.float32)
-        return self.spread(self.coefficient * effect, labels.shape[-1])
+        return self.spread(self.coefficient * effect, samples.shape[-1])
 
-    def _dtype(self, labels):
+    def given(self, labels):
+        b = self.positive(tf.one_hot(labels, self.num_classes))
+        n, n0 = _settled(self.n, b)
+        d, d0 = _settled(self.d, b)
+        d0 += self.d0
+        # (n0 + N) / (d0 + D) = r + (N - r D) / (d0 + D) with r = n0 / d0.
+        share = tf.math.divide_no_nan(n0, d0)
+        constant = self.constant + tf.reduce_sum(self.coefficient * share)
+        n = n - share * d
+        return dataclasses.replace(self, n=n, d=d, rows=None, d0=d0, constant=constant)
+
+    def linear(self, columns: int) -> Linear:
+        """The same where no label changes a denominator: a sum over sites."""
+        gains = self.coefficient * tf.math.divide_no_nan(self.n, self.d0)
+        empty = tf.where(self.d0 > 0.0, 0.0, self.coefficient * self.zero_division)
+        return Linear(self.spread(gains, columns), tf.reduce_sum(empty))
+
+    def _dtype(self, samples):
         # A float32 sum of weights would lose the small ones; whole numbers it adds up exactly.
-        few = labels.shape[1] is None or labels.shape[1] * labels.shape[2] <= EXACT
+        few = samples.shape[1] is None or samples.shape[1] * samples.shape[2] <= EXACT
         return tf.float32 if self.lattice and few else tf.float64
 
     def _sums(self, b):
@@ -224,15 +257,32 @@ class IndicatorRatios(StructuredForm):
         return n, tf.cast(self.d0, b.dtype) + d
 
 
-def block_of(form: IndicatorRatios | ChoiceRatio, start: Tensor, size: int):
-    """Rows of n and d: made from the truth where the form knows how, else cut out."""
-    if form.rows is not None:
-        return form.rows(start, size)
-    return slice_rows(form.n, start, size), slice_rows(form.d, start, size)
+def arranged(x: Tensor, layout: Layout) -> Tensor:
+    """Take `[..., N, C]` to `[..., M, R]` in the layouts that read label columns."""
+    if layout == "rows":
+        return tf.linalg.matrix_transpose(x)
+    if layout == "pooled":
+        return tf.reshape(x, tf.concat([tf.shape(x)[:-2], [-1, 1]], axis=0))
+    return x
+
+
+def block_of(bound: IndicatorRatios | ChoiceRatio, start: Tensor, size: int):
+    """Rows of n and d: made from the truth where it is known how, else cut out."""
+    if bound.rows is not None:
+        return bound.rows(start, size)
+    return slice_rows(bound.n, start, size), slice_rows(bound.d, start, size)
+
+
+def _settled(table, b):
+    """The rows of a table that are still open, and what the settled ones `b` add, `[R]`."""
+    if table.shape.rank < 2 or table.shape[0] == 1:  # one row for all
+        return table, tf.reduce_sum(table * b, axis=0)
+    settled = b.shape[0]
+    return table[:-settled], tf.reduce_sum(table[-settled:] * b, axis=0)
 
 
 @dataclasses.dataclass(frozen=True)
-class ChoiceRatio(StructuredForm):
+class ChoiceRatio(BoundReward):
     """One ratio whose terms depend on the whole choice: kappa, micro averages over some labels.
 
     R = constant + coefficient * (n0 + sum_i n[i, a_i]) / (d0 + sum_i d[i, a_i])
@@ -249,11 +299,11 @@ class ChoiceRatio(StructuredForm):
     d: Tensor
     n0: Tensor | float
     d0: Tensor | float
-    coefficient: float
-    constant: float
     zero_division: float
     lattice: float | None
     offset: bool
+    coefficient: float = 1.0
+    constant: float = 0.0
     rows: Callable[[Tensor, int], tuple[Tensor, Tensor]] | None = None
     vanishes: bool = True
 
@@ -261,16 +311,16 @@ class ChoiceRatio(StructuredForm):
         """Rows of n and d, one site each."""
         return block_of(self, start, size)
 
-    def score(self, labels):
-        return self.soft_score(self._choices(labels))
+    def score(self, samples):
+        return self.soft_score(self._choices(samples))
 
     def soft_score(self, choices):
         n, d = self._sums(tf.reshape(choices, [tf.shape(choices)[0], -1, choices.shape[-1]]))
         score = tf.cast(ratio(n, d, self.zero_division), tf.float32)
         return self.constant + self.coefficient * score
 
-    def effects(self, labels):
-        choices = self._choices(labels)
+    def marginal_rewards(self, samples):
+        choices = self._choices(samples)
         N, D = (x[:, None, None] for x in self._sums(choices))
         now = ratio(N, D, self.zero_division)
         n, d = (tf.cast(x, choices.dtype) for x in (self.n, self.d))
@@ -278,11 +328,23 @@ class ChoiceRatio(StructuredForm):
         D -= tf.reduce_sum(d * choices, axis=-1, keepdims=True)
         gain = tf.cast(ratio(N + n, D + d, self.zero_division) - now, tf.float32)
         return tf.reshape(
-            self.coefficient * gain, tf.concat([tf.shape(labels), [gain.shape[-1]]], axis=0)
+            self.coefficient * gain, tf.concat([tf.shape(samples), [gain.shape[-1]]], axis=0)
         )
 
-    def _choices(self, labels):
-        flat = tf.reshape(labels, [tf.shape(labels)[0], -1])
+    def given(self, labels):
+        b = tf.one_hot(tf.reshape(labels, [-1]), max(self.n.shape[-1], self.d.shape[-1]))
+        n, n0 = _settled(self.n, b)
+        d, d0 = _settled(self.d, b)
+        n0, d0 = self.n0 + tf.reduce_sum(n0), self.d0 + tf.reduce_sum(d0)
+        return dataclasses.replace(self, n=n, d=d, rows=None, n0=n0, d0=d0)
+
+    def linear(self, columns: int) -> Linear:
+        """The same where no label changes a denominator: a sum over sites."""
+        gains = tf.math.divide_no_nan(self.n, self.d0)[:, None, :]
+        return Linear(gains, tf.where(self.d0 > 0.0, 0.0, self.zero_division))
+
+    def _choices(self, samples):
+        flat = tf.reshape(samples, [tf.shape(samples)[0], -1])
         return tf.one_hot(flat, max(self.n.shape[-1], self.d.shape[-1]), dtype=tf.float64)
 
     def _sums(self, choices):
@@ -293,14 +355,15 @@ class ChoiceRatio(StructuredForm):
 
 
 @dataclasses.dataclass(frozen=True)
-class Opaque(Form):
+class Opaque(BoundReward):
     """R = any function; nothing is known but its values.
 
     Args:
-        function: `labels [S, N, C] -> [S]`.
+        function: `samples [S, N, C] -> [S]`.
     """
 
     function: Callable[[Tensor], Tensor]
+    has_marginal_rewards = False
 
-    def score(self, labels):
-        return self.function(labels)
+    def score(self, samples):
+        return self.function(samples)
