@@ -278,7 +278,7 @@ def test_rewards_of_your_own_are_saved_when_registered():
 def test_bad_input_in_python():
     z = np.zeros((4, 3), np.float32)
     loss = pgm.PolicyGradientLoss("f1_macro")
-    with pytest.raises(ValueError, match=r"K=3 classes.*First rows: \[3\]"):
+    with pytest.raises(ValueError, match=r"K=3 classes.*First such values: \[3\]"):
         loss([0, 1, 2, 3], z)
     with pytest.raises(ValueError, match=r"no label"):
         loss([0.0, 1.5, 2.0, 1.0], z)

@@ -282,7 +282,7 @@ def test_softmax_reads_one_hot_rows():
     rows = np.array([[0, 0, 1], [0.2, 0.5, 0.3], [0, 0, 0], [np.nan, 1, 0], [-1, 2, 0]])
     np.testing.assert_array_equal(Softmax().labels(rows, outputs)[:2], [2, 1])
     np.testing.assert_array_equal(
-        Softmax().invalid_labels(rows, outputs), [False, False, True, True, True]
+        Softmax().invalid_labels(rows, outputs), [False, True, True, True, True]
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.callbacks.backup_file import pack, unpack
+from policygrad_metrics.callbacks.base import Callback
 from policygrad_metrics.core import durable
 from policygrad_metrics.core._compat import start_at_epoch
 from policygrad_metrics.core.checks import differing_setting
@@ -27,7 +28,7 @@ REMEMBERED: dict[type, tuple[str, ...]] = {
 }
 
 
-class BackupAndRestore(keras.callbacks.Callback):
+class BackupAndRestore(Callback):
     """Back up training at the start of every epoch, and resume it there with the same bits.
 
     A run that is killed at any moment, by whatever signal, and started again with the same script

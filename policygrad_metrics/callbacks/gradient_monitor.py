@@ -6,16 +6,16 @@ import math
 import warnings
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.callbacks.base import Callback
 from policygrad_metrics.losses.base import SiteLoss
 from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
-from policygrad_metrics.policies.reading import mean_over_sites, read_batch
+from policygrad_metrics.policies.reading import mean_over_sites
 
 
-class GradientMonitor(keras.callbacks.Callback):
+class GradientMonitor(Callback):
     """Log the gradient's signal-to-noise ratio and the policy's entropy after every epoch.
 
         gradient_snr    sqrt(max(|m|^2 - v / n, 0) / v),  m and v the mean and the variance, over n
@@ -94,7 +94,7 @@ class GradientMonitor(keras.callbacks.Callback):
             zero = tf.UnconnectedGradients.ZERO
             slopes: Any = tape.gradient(value, weights, unconnected_gradients=zero)
             flat = tf.concat([tf.reshape(tf.cast(s, tf.float32), [-1]) for s in slopes], axis=0)
-            return flat, *_entropies(read_batch(loss.policy, y, outputs))
+            return flat, *_entropies(loss.read(y, outputs))
 
         self._run = tf.function(run, reduce_retracing=True, autograph=False)
         self._warned = False

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-import keras
+from policygrad_metrics.callbacks.base import Callback
 
 
-class StopOnBadBatch(keras.callbacks.Callback):
+class StopOnBadBatch(Callback):
     """Raise an error that names the first batch whose loss is not finite.
 
     Under XLA (Keras's default on a GPU) a loss cannot raise: labels outside the classes, NaN

@@ -5,6 +5,7 @@ Seen to work with TensorFlow 2.21 and Keras 3.15. `tests/test_compat.py` has a t
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import tensorflow as tf
@@ -37,9 +38,54 @@ def in_several_steps() -> bool:
     return step and isinstance(outer, CondBranchFuncGraph)
 
 
+#: Operations that hand probabilities on, as those of one input or as a mean of several.
+_PASS_ON = {
+    *("Identity", "IdentityN", "Reshape", "Squeeze", "ExpandDims", "Cast", "Transpose"),
+    *("StridedSlice", "GatherV2", "Pack", "ConcatV2", "AddV2", "AddN", "Mul", "RealDiv", "Mean"),
+}
+#: How many operations are followed backwards.
+_FAR = 12
+
+
 def ends_with_activation(outputs: Tensor) -> bool:
-    """Whether a layer's softmax or sigmoid made these outputs: Keras leaves its logits on them."""
-    return hasattr(outputs, "_keras_logits")
+    """Whether a softmax or a sigmoid made these outputs, or outputs that they are made of.
+
+    Keras leaves the logits on what its activations return. In a graph the operations are followed
+    backwards, through reshaping, slicing and averaging.
+    """
+    if hasattr(outputs, "_keras_logits"):
+        return True
+    return not tf.executing_eagerly() and _are_probabilities(outputs, _FAR)
+
+
+def _are_probabilities(tensor, far):
+    operation = tensor.op
+    if operation.type in ("Softmax", "Sigmoid"):
+        return True
+    if operation.type not in _PASS_ON or far == 0:
+        return False
+    values = [x for x in operation.inputs if x.dtype.is_floating and x.op.type != "Const"]
+    return bool(values) and all(_are_probabilities(x, far - 1) for x in values)
+
+
+def called_by_keras_2() -> bool:
+    """Whether tf_keras, the former Keras, is calling: its modules are on the stack."""
+    frame = sys._getframe()
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).startswith("tf_keras."):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def is_keras_2(model: Any) -> bool:
+    """Whether a model is one of tf_keras."""
+    return any(kind.__module__.startswith("tf_keras.") for kind in type(model).__mro__)
+
+
+def input_structure(model: Any) -> Any:
+    """The model's inputs as it takes them: a tensor, or a list or dictionary of tensors."""
+    return getattr(model, "_inputs_struct", model.inputs)
 
 
 def start_at_epoch(model: Any, epoch: int | None) -> None:

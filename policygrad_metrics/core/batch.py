@@ -30,6 +30,8 @@ class Batch:
         weighted: whether weights were given (a reward may then be less regular to integrate).
         multilabel: whether the C columns are the label columns of one example.
         logits: float32 `[N, C, K]`, or None where only label sets are scored.
+        rows: float32 `[N, C, K]`, soft truths: what share of a site is of which class; None where
+            they are not asked for.
         valid: bool scalar; False if labels, logits or weights are unusable (only ever False under
             XLA: elsewhere an error has been raised).
         policy, targets, outputs: the policy that read the batch, the truth as it came and the
@@ -42,6 +44,7 @@ class Batch:
     weighted: bool = False
     multilabel: bool = False
     logits: Tensor = None
+    rows: Tensor = None
     valid: Tensor = True
     policy: Any = None
     targets: Tensor = None

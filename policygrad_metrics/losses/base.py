@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from policygrad_metrics.core._compat import called_by_keras_2, in_several_steps, under_xla
 from policygrad_metrics.core.batch import Batch, Tensor
+from policygrad_metrics.core.global_batch import check_strategy, replicas
 from policygrad_metrics.policies import get_policy
-from policygrad_metrics.policies.reading import MeanOfValues, read_batch
+from policygrad_metrics.policies.reading import read_batch
+
+#: Keras's names for a mean over the examples, which divides by the number of replicas too.
+_MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
 
 class SiteLoss(keras.losses.Loss):
     """What all losses share: reading the batch, refusing bad values, Keras's reduction."""
 
-    def __init__(self, policy, name, reduction, dtype=None):
+    #: Whether the truth may be soft.
+    soft: bool = False
+
+    def __init__(self, policy, name, reduction, dtype=None, from_logits=True):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.policy: Any = policy if policy == "auto" else get_policy(policy)
+        self.from_logits = bool(from_logits)
         self._reduce = MeanOfValues(reduction=reduction, dtype=dtype)
+        self._caller_is_known = False
 
     # AutoGraph would take seconds to find out that no tensor decides what Python does here.
     @tf.autograph.experimental.do_not_convert
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The loss of a batch; weights enter the counts instead of scaling the result."""
         with tf.name_scope(self.name):
-            batch = read_batch(self.policy, y_true, y_pred, sample_weight)
+            batch = self.read(y_true, y_pred, sample_weight)
             loss = self.batch_loss(batch)
             # One value per example, so that Keras divides by replicas as for any other loss.
             values = tf.fill([tf.shape(y_pred)[0]], 0.0) + nan_if_invalid(loss, batch)
@@ -34,7 +45,21 @@ class SiteLoss(keras.losses.Loss):
     @tf.autograph.experimental.do_not_convert
     def call(self, y_true, y_pred):
         """The unweighted loss of a batch, a scalar."""
-        return self.batch_loss(read_batch(self.policy, y_true, y_pred))
+        return self.batch_loss(self.read(y_true, y_pred))
+
+    def read(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Batch:
+        """The batch as this loss reads it."""
+        if not self._caller_is_known:
+            refuse_keras_2(type(self).__name__, called_by_keras_2())
+            self._caller_is_known = True
+        return read_batch(
+            self.policy,
+            y_true,
+            y_pred,
+            sample_weight,
+            from_logits=self.from_logits,
+            soft=self.soft,
+        )
 
     def batch_loss(self, batch: Any) -> Tensor:
         """The loss of one `Batch`, a scalar."""
@@ -43,9 +68,66 @@ class SiteLoss(keras.losses.Loss):
     def get_config(self):
         """The constructor's arguments."""
         policy = self.policy if self.policy == "auto" else self.policy.get_config()
-        return {**super().get_config(), "policy": policy}
+        return {**super().get_config(), "policy": policy, "from_logits": self.from_logits}
+
+
+class MeanOfValues(keras.losses.Loss):
+    """Keras's own reduction of values per example, replicas included."""
+
+    def call(self, y_true, y_pred):
+        """Return the values."""
+        return y_pred
 
 
 def nan_if_invalid(loss: Tensor, batch: Batch) -> Tensor:
     """NaN, with a zero gradient, where labels or outputs are unusable."""
     return tf.where(batch.valid, loss, tf.constant(float("nan"), loss.dtype))
+
+
+def refuse_keras_2(name: str, found: bool) -> None:
+    """Raise a TypeError if a model of tf_keras, the former Keras, was found.
+
+    >>> refuse_keras_2("RewardMetric", False)
+    """
+    if found:
+        raise TypeError(
+            f"{name} works with Keras 3, and this model is one of tf_keras (Keras 2), which would "
+            "score it wrongly. Import keras instead of tf_keras, or unset TF_USE_LEGACY_KERAS "
+            "before TensorFlow is imported, and build the model again."
+        )
+
+
+def check_replicas(reduction: str | None, variables: Sequence[Any]) -> None:
+    """Refuse what a loss of the global batch cannot do under tf.distribute.
+
+    Args:
+        reduction: the loss's.
+        variables: what it remembers from step to step.
+
+    Raises:
+        ValueError: replicas under XLA; several steps per execution; a reduction that is no mean;
+            variables that each replica would write on its own.
+    """
+    check_strategy()
+    if replicas() == 1:
+        return
+    if under_xla():
+        raise ValueError(
+            "XLA cannot exchange sums between replicas: under a tf.distribute strategy use "
+            "model.compile(..., jit_compile=False)."
+        )
+    if in_several_steps():
+        raise ValueError(
+            "Keras cannot run several steps in one execution under a tf.distribute strategy: use "
+            "model.compile(..., steps_per_execution=1)."
+        )
+    if reduction not in _MEANS:
+        raise ValueError(
+            f"reduction={reduction!r} has no meaning for a reward of the global batch under a "
+            f"tf.distribute strategy; use {_MEANS[0]!r}."
+        )
+    if not all(isinstance(variable, tf.distribute.DistributedValues) for variable in variables):
+        raise ValueError(
+            "this loss remembers something from step to step: make it inside strategy.scope(), "
+            "as the model, so that its replicas agree on it."
+        )

@@ -8,12 +8,10 @@ import keras
 import tensorflow as tf
 
 from policygrad_metrics.losses.base import SiteLoss
-from policygrad_metrics.policies import BinnedRegression, Policy, Sigmoid, get_policy
+from policygrad_metrics.policies import Policy, get_policy
 from policygrad_metrics.policies.reading import resolve_policy
 
 _SQUASHING = (keras.activations.softmax, keras.activations.sigmoid)
-#: Keeps the logarithm of a probability that has been rounded to zero finite.
-_SMALLEST = 1e-30
 
 
 def squashing_layer(model: keras.Model) -> keras.layers.Layer | None:
@@ -65,24 +63,3 @@ def model_policy(policy: str | Policy, model: Any, y_true: Any, outputs: Any) ->
         policy = loss.policy
     truth = tf.zeros([len(outputs)]) if y_true is None else tf.convert_to_tensor(y_true)
     return resolve_policy(policy, truth, outputs) if policy == "auto" else get_policy(policy)
-
-
-def logits_of_probabilities(policy: Policy, outputs: Any) -> Any:
-    """Return outputs that the policy reads as the given probabilities.
-
-    Raises:
-        ValueError: the policy's outputs are no log-odds.
-
-    >>> float(logits_of_probabilities(Sigmoid(), tf.constant([[0.5]]))[0, 0])
-    0.0
-    """
-    if isinstance(policy, BinnedRegression) or policy.name == "cumulative_link":
-        raise ValueError(
-            f"the policy {policy.name!r} reads locations, not probabilities: end the network "
-            "without an activation."
-        )
-    p = tf.cast(outputs, tf.float32)
-    log_odds = tf.math.log(tf.maximum(p, _SMALLEST))
-    if isinstance(policy, Sigmoid):
-        log_odds -= tf.math.log(tf.maximum(1.0 - p, _SMALLEST))
-    return log_odds

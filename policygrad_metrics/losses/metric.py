@@ -8,9 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core._compat import under_xla
+from policygrad_metrics.core._compat import called_by_keras_2, under_xla
 from policygrad_metrics.core.batch import flatten_sites
 from policygrad_metrics.core.global_batch import first_of_process, gathered, over_replicas
+from policygrad_metrics.losses.base import nan_if_invalid, refuse_keras_2
 from policygrad_metrics.losses.serialization import deserialize_reward, serialize_reward
 from policygrad_metrics.policies import Policy, get_policy
 from policygrad_metrics.policies.reading import read_batch
@@ -30,10 +31,14 @@ class RewardMetric(keras.metrics.Metric):
     Args:
         reward: as for `PolicyGradientLoss`.
         policy: as for `PolicyGradientLoss`.
-        name: by default the reward's name, so that `val_f1_macro` can be monitored.
+        name: by default the reward's name as it was given, so that `val_f1_macro` can be monitored.
+        from_logits: as for `PolicyGradientLoss`.
+        num_classes: K. With it the counts are made at once instead of at the first batch, which a
+            custom loop inside `strategy.run` needs.
 
     Raises:
-        ValueError: a Python reward inside XLA.
+        ValueError: a Python reward inside XLA; outputs of another number of classes than before.
+            Under XLA, where no error can be raised, a label outside the classes gives NaN.
 
     >>> import policygrad_metrics as pgm
     >>> metric = pgm.RewardMetric("accuracy")
@@ -48,19 +53,33 @@ class RewardMetric(keras.metrics.Metric):
         policy: str | Policy = "auto",
         name: str | None = None,
         dtype: Any = None,
+        from_logits: bool = True,
+        num_classes: int | None = None,
     ):
         self.reward = get_reward(deserialize_reward(reward))
-        super().__init__(name=name or self.reward.name, dtype=dtype)
+        typed = reward if isinstance(reward, str) else self.reward.name
+        super().__init__(name=name or typed, dtype=dtype)
         self.policy: Any = policy if policy == "auto" else get_policy(policy)
         self._direction = "up"
         self._multilabel = False
         self._counts: Any = None
         self._seen: list[tuple[np.ndarray, ...]] = []
+        self.from_logits = bool(from_logits)
+        self.num_classes = num_classes
+        self._caller_is_known = False
+        if num_classes is not None and self.reward.accumulates != "nothing":
+            counts = [2] if self.reward.accumulates == "examples" else [1, num_classes, num_classes]
+            self._build(counts)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Add a batch."""
-        batch = read_batch(self.policy, y_true, y_pred, sample_weight, decides=True)
-        decisions = batch.policy.predict(y_pred)
+        if not self._caller_is_known:
+            refuse_keras_2(type(self).__name__, called_by_keras_2())
+            self._caller_is_known = True
+        batch = read_batch(
+            self.policy, y_true, y_pred, sample_weight, from_logits=self.from_logits, decides=True
+        )
+        decisions = batch.policy.predict(batch.outputs)
         self._multilabel = batch.multilabel
         samples = flatten_sites(decisions, batch.multilabel)[None]
         reward = self._columnwise()
@@ -69,11 +88,11 @@ class RewardMetric(keras.metrics.Metric):
         elif reward.accumulates == "examples":
             self._build([2])
             total = tf.reduce_sum(tf.reduce_mean(batch.weight, axis=1))
-            self._add(tf.stack([reward.bind(batch).score(samples)[0] * total, total]))
+            self._add(batch, tf.stack([reward.bind(batch).score(samples)[0] * total, total]))
         else:
             K = batch.num_classes
             self._build([batch.columns, K, K])
-            self._add(confusion_counts(batch.y_true, samples, batch.weight, K)[0])
+            self._add(batch, confusion_counts(batch.y_true, samples, batch.weight, K)[0])
 
     def result(self):
         """The reward of everything since the last reset; 0 before the first batch."""
@@ -103,9 +122,15 @@ class RewardMetric(keras.metrics.Metric):
         if self._counts is None:
             # float32 stops counting at 2^24.
             self._counts = self.add_variable(tuple(shape), "zeros", dtype="float64", name="counts")
+        if list(self._counts.shape) != list(shape):
+            raise ValueError(
+                f"metric {self.name!r} keeps counts of shape {tuple(self._counts.shape)} and now "
+                f"meets outputs with counts of shape {tuple(shape)}: use a RewardMetric of its own "
+                "for each model and output."
+            )
 
-    def _add(self, counts):
-        self._counts.assign_add(tf.cast(counts, tf.float64))
+    def _add(self, batch, counts):
+        self._counts.assign_add(tf.cast(nan_if_invalid(counts, batch), tf.float64))
 
     def _remember(self, truth, labels, weight):
         self._refuse_xla()
@@ -145,4 +170,6 @@ class RewardMetric(keras.metrics.Metric):
             **super().get_config(),
             "reward": serialize_reward(self.reward),
             "policy": policy,
+            "from_logits": self.from_logits,
+            "num_classes": self.num_classes,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import numbers
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,27 +28,33 @@ from policygrad_metrics.estimators import (
     get_estimator,
     strongest_estimator,
 )
-from policygrad_metrics.losses.base import SiteLoss, nan_if_invalid
+from policygrad_metrics.losses.base import SiteLoss, check_replicas, nan_if_invalid
 from policygrad_metrics.losses.class_worth import class_worth
-from policygrad_metrics.losses.running_counts import empty_counts, estimate_beside, window_of
+from policygrad_metrics.losses.running_counts import (
+    empty_counts,
+    estimate_beside,
+    refuse_second_output,
+    window_of,
+)
 from policygrad_metrics.losses.serialization import (
     deserialize_estimator,
     deserialize_reward,
+    plain_number,
     serialize_estimator,
     serialize_reward,
 )
 from policygrad_metrics.policies import BinnedRegression, Policy
-from policygrad_metrics.policies.reading import (
-    check_replicas,
-    mean_over_sites,
-    read_batch,
-)
+from policygrad_metrics.policies.reading import mean_over_sites
 from policygrad_metrics.rewards import Reward, get_reward
 
 #: Weight of cross-entropy in the default loss; measured, see docs/results.md.
 DEFAULT_CROSS_ENTROPY = 0.3
 #: What the classes weigh in that cross-entropy.
 CROSS_ENTROPY_WEIGHTS = ("reward", "equal")
+
+
+#: What a weight may be besides a number and a tensor, so that a callback can change it.
+_VARIABLES = (tf.Variable, keras.Variable)
 
 
 def _state_variable(initial):
@@ -68,7 +75,7 @@ def _if_valid(valid, new, old):
 
 def _is_zero(value):
     """Whether a term can be left out; a tensor's value is not known in a graph."""
-    return not tf.is_tensor(value) and not value
+    return isinstance(value, numbers.Real) and not value
 
 
 @keras.saving.register_keras_serializable(package="policygrad_metrics")
@@ -88,7 +95,7 @@ class PolicyGradientLoss(SiteLoss):
         reward: a name that scikit-learn users know ("f1", "f1_macro", "accuracy",
             "cohen_kappa_quadratic", ...), a `Reward`, or a function `f(y_true, y_pred) -> float`.
         policy: "auto" (one output column: sigmoid; several: softmax), "softmax", "sigmoid",
-            "cumulative_link", or a `Policy`. Outputs are logits: no softmax in the last layer.
+            "cumulative_link", or a `Policy`.
         estimator: "auto" (the strongest that the reward allows), "exact", "local_expectation",
             "reinforce", or an `Estimator`.
         cross_entropy: weight of the cross-entropy that is mixed in (Ranzato 2016). It carries a
@@ -108,6 +115,8 @@ class PolicyGradientLoss(SiteLoss):
             `BinnedRegression` it keeps the predicted concentration itself good.
         seed: of the sampling estimators. Draws are keyed by the seed and the outputs
             themselves: nothing is counted, so validation cannot disturb training.
+        from_logits: as in Keras, but True by default: say False for a network that ends with a
+            softmax or a sigmoid.
         reduction: as in Keras. The value is per batch; "sum" multiplies it by the batch size.
         name: as in Keras.
 
@@ -145,9 +154,10 @@ class PolicyGradientLoss(SiteLoss):
         log_likelihood: float = 0.0,
         background: str | float | None = None,
         cross_entropy_weights: str = "reward",
+        from_logits: bool = True,
     ):
         check_strategy()
-        super().__init__(policy, name, reduction, dtype)
+        super().__init__(policy, name, reduction, dtype, from_logits)
         self.reward = get_reward(deserialize_reward(reward))
         self.estimator: Any = (
             estimator if estimator == "auto" else get_estimator(deserialize_estimator(estimator))
@@ -159,7 +169,7 @@ class PolicyGradientLoss(SiteLoss):
         }
         for argument, value in weights.items():
             number = isinstance(value, numbers.Real) and 0.0 <= float(value) < float("inf")
-            if not (number or tf.is_tensor(value)):
+            if not (number or tf.is_tensor(value) or isinstance(value, _VARIABLES)):
                 raise ValueError(f"{argument} must be a finite number, 0 or more; it is {value!r}.")
         if not (_is_zero(log_likelihood) or isinstance(self.policy, BinnedRegression)):
             raise ValueError(
@@ -186,6 +196,14 @@ class PolicyGradientLoss(SiteLoss):
         initial = self._estimator_state() if self._keeps else ()
         self._state = tuple(_state_variable(x) for x in initial)
         self._counts: Any = None
+        self._met: Any = weakref.WeakKeyDictionary()
+
+    @tf.autograph.experimental.do_not_convert
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """The loss of a batch; weights enter the counts instead of scaling the result."""
+        if self._window is not None:
+            refuse_second_output(self._met, y_pred)
+        return super().__call__(y_true, y_pred, sample_weight)
 
     @property
     def variables(self) -> list[Any]:
@@ -249,7 +267,7 @@ class PolicyGradientLoss(SiteLoss):
             state: `initial_state()`, or what the previous call returned.
             sample_weight: as for `__call__`.
         """
-        batch = read_batch(self.policy, y_true, y_pred, sample_weight)
+        batch = self.read(y_true, y_pred, sample_weight)
         fixed = tf.stop_gradient(batch.logits)
         estimator = self._estimator(batch)
         estimate = self._estimate(batch, estimator, fixed, state)
@@ -362,10 +380,10 @@ class PolicyGradientLoss(SiteLoss):
             "background": self.background,
             "reward": serialize_reward(self.reward),
             "estimator": serialize_estimator(self.estimator),
-            "cross_entropy": self.cross_entropy,
+            "cross_entropy": plain_number(self.cross_entropy),
             "cross_entropy_weights": self.cross_entropy_weights,
-            "entropy": self.entropy,
-            "log_likelihood": self.log_likelihood,
+            "entropy": plain_number(self.entropy),
+            "log_likelihood": plain_number(self.log_likelihood),
             "seed": self.seed,
         }
 

@@ -12,7 +12,7 @@ compositional gradient of Wang, Fang & Liu (2017): the metric's slope at running
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,26 @@ def window_of(background: Any) -> Any:
 def empty_counts(num_classes: int, columns: int) -> np.ndarray:
     """The counts before the first batch, `[C, K, K]`."""
     return np.zeros([columns, num_classes, num_classes], np.float32)
+
+
+def refuse_second_output(met: MutableMapping[Any, str], outputs: Any) -> None:
+    """Raise if the counts of two outputs of one network would mix.
+
+    Args:
+        met: the outputs' name in each graph that the loss was traced in; this one is added.
+        outputs: the network's outputs.
+
+    Raises:
+        ValueError: the graph has had other outputs (unknown in eager mode).
+    """
+    if tf.executing_eagerly():
+        return
+    tensor: Any = tf.convert_to_tensor(outputs)
+    if met.setdefault(tensor.graph, tensor.name) != tensor.name:
+        raise ValueError(
+            "this loss keeps running counts and is used for two outputs, whose counts would mix. "
+            "Give each output a PolicyGradientLoss of its own."
+        )
 
 
 def estimate_beside(

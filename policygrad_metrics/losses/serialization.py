@@ -80,6 +80,16 @@ def deserialize_estimator(estimator: Any) -> Any:
     return {**estimator, "config": config}
 
 
+def plain_number(value: Any) -> float:
+    """A number to save, of a number, a constant or a variable.
+
+    >>> plain_number(keras.Variable(0.5))
+    0.5
+    """
+    number: Any = keras.ops.convert_to_numpy(value)
+    return float(number)
+
+
 def _plain(value):
     if isinstance(value, tuple):
         return [_plain(one) for one in value]

@@ -8,7 +8,7 @@ import keras
 
 from policygrad_metrics.losses.base import SiteLoss
 from policygrad_metrics.policies import Policy
-from policygrad_metrics.surrogates import get_surrogate
+from policygrad_metrics.surrogates import SOFT_TARGETS, get_surrogate
 
 
 @keras.saving.register_keras_serializable(package="policygrad_metrics")
@@ -19,8 +19,12 @@ class SurrogateLoss(SiteLoss):
         surrogate: "cross_entropy", "weighted_cross_entropy", "focal", "soft_f1",
             "double_soft_f1", ...; see `policygrad_metrics.surrogates`.
         policy: as for `PolicyGradientLoss`.
-        hyperparameters: the surrogate's own, such as `gamma=` for focal.
         reduction, name: as in Keras.
+        from_logits: as for `PolicyGradientLoss`.
+        hyperparameters: the surrogate's own, such as `gamma=` for focal.
+
+    "cross_entropy" and "weighted_cross_entropy" also take soft targets (mixup, label smoothing):
+    rows of shares for a softmax, numbers from 0 to 1 for a sigmoid.
 
     >>> import policygrad_metrics as pgm
     >>> round(float(pgm.SurrogateLoss("cross_entropy")([1], [[0.0, 0.0, 0.0, 0.0]])), 3)
@@ -34,16 +38,19 @@ class SurrogateLoss(SiteLoss):
         reduction: str = "sum_over_batch_size",
         name: str = "surrogate_loss",
         dtype: Any = None,
+        from_logits: bool = True,
         **hyperparameters: Any,
     ):
-        super().__init__(policy, name, reduction, dtype)
+        super().__init__(policy, name, reduction, dtype, from_logits)
         self.surrogate = surrogate
+        self.soft = surrogate in SOFT_TARGETS
         self.hyperparameters = hyperparameters
         self._function = get_surrogate(surrogate)
 
     def batch_loss(self, batch):
         """The surrogate of one batch."""
-        return self._function(batch.logits, batch.y_true, batch.weight, **self.hyperparameters)
+        truth = batch.y_true if batch.rows is None else batch.rows
+        return self._function(batch.logits, truth, batch.weight, **self.hyperparameters)
 
     def get_config(self):
         """The constructor's arguments."""
@@ -57,7 +64,7 @@ class FocalLoss(SurrogateLoss):
     Args:
         gamma: 0 or more; 0 is cross-entropy.
         alpha: None, the weight of class 1 of two, or one weight per class.
-        policy, reduction, name: as for `PolicyGradientLoss`.
+        policy, reduction, name, from_logits: as for `PolicyGradientLoss`.
 
     >>> import policygrad_metrics as pgm
     >>> round(float(pgm.losses.FocalLoss(gamma=0.0)([1], [[0.0, 0.0]])), 4)
@@ -72,8 +79,11 @@ class FocalLoss(SurrogateLoss):
         reduction="sum_over_batch_size",
         name="focal_loss",
         dtype=None,
+        from_logits=True,
     ):
-        super().__init__("focal", policy, reduction, name, dtype, gamma=gamma, alpha=alpha)
+        super().__init__(
+            "focal", policy, reduction, name, dtype, from_logits, gamma=gamma, alpha=alpha
+        )
 
     def get_config(self):
         """The constructor's arguments."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import tensorflow as tf
 
@@ -20,13 +20,30 @@ from policygrad_metrics.core.checks import choose
 from policygrad_metrics.policies.truth import not_whole, numeric, one_per_site, whole_labels
 
 
+class Truth(NamedTuple):
+    """What a policy reads in `y_true`.
+
+    Args:
+        labels: int32 `[*sites]`, in [0, K).
+        invalid: bool `[*sites]`, True where `y_true` is no label.
+        rows: float32 `[*sites, K]`, what share of each site is of which class, where `y_true` says
+            so (soft targets); None elsewhere.
+        invalid_rows: bool `[*sites]`, True where `y_true` is no such share.
+    """
+
+    labels: Any
+    invalid: Any
+    rows: Any = None
+    invalid_rows: Any = None
+
+
 class Policy(abc.ABC):
     """pi(label | outputs) for every site; members are frozen dataclasses.
 
     A member gives its `name` and the methods `sites`, `num_classes` and `logits`; one whose truth
-    is not a class number also overrides `labels`, `invalid_labels` and `truth_in_words`. Equality,
-    hash, pickle and the config come from its fields. Outputs and truths may be tensors, variables
-    or numpy arrays.
+    is not a class number also overrides `truth` and `truth_in_words`. Equality, hash,
+    pickle and the config come from its fields. Outputs and truths may be tensors, variables or
+    numpy arrays.
     """
 
     name: ClassVar[str]
@@ -55,8 +72,8 @@ class Policy(abc.ABC):
         del outputs
         return False
 
-    def labels(self, y_true: Any, outputs: Any) -> tf.Tensor:
-        """Return the truth as int32 labels `[*sites]`.
+    def truth(self, y_true: Any, outputs: Any) -> Truth:
+        """Read the truth: its labels, and where it is no label.
 
         Args:
             y_true: Whole numbers in [0, K) of any numeric type, `[*sites]` or `[*sites, 1]`.
@@ -64,26 +81,29 @@ class Policy(abc.ABC):
 
         Raises:
             ValueError: `y_true` is not numeric or its shape does not fit. Values are not checked:
-                what `invalid_labels` marks comes back as some label in the range.
+                what is marked as invalid comes back as some label in the range.
         """
-        return whole_labels(self._site_values(y_true, outputs), self.num_classes(outputs))
+        values, K = self._site_values(y_true, outputs), self.num_classes(outputs)
+        return Truth(whole_labels(values, K), not_whole(values, K))
+
+    def labels(self, y_true: Any, outputs: Any) -> tf.Tensor:
+        """Return the truth as int32 labels `[*sites]`; arguments and errors as for `truth`."""
+        return self.truth(y_true, outputs).labels
 
     def invalid_labels(self, y_true: Any, outputs: Any) -> tf.Tensor:
-        """Return bool `[*sites]`, True where the truth is no whole number in [0, K).
+        """Return bool `[*sites]`, True where the truth is no label; as for `truth`.
 
         Plain tensor operations that also run under XLA: what to do about them is the caller's
         decision.
-
-        Raises:
-            ValueError: As for `labels`.
         """
-        return not_whole(self._site_values(y_true, outputs), self.num_classes(outputs))
+        return self.truth(y_true, outputs).invalid
 
     def truth_in_words(self, num_classes: int) -> str:
         """Return what `invalid_labels` lets pass and what to do about the rest, for errors."""
         return (
             f"whole numbers from 0 to {num_classes - 1} (K={num_classes} classes). Number classes "
-            "from 0, give the network one output per class, and drop rows without truth (NaN)"
+            "from 0 and give the network one output per class. Sites without truth (NaN, 255) must "
+            "have sample_weight 0, in compile with weighted_metrics= instead of metrics="
         )
 
     def predict(self, outputs: Any) -> tf.Tensor:

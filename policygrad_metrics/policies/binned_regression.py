@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from policygrad_metrics import aqi
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.policies.base import Policy, as_float32, columns
+from policygrad_metrics.policies.base import Policy, Truth, as_float32, columns
 from policygrad_metrics.policies.intervals import (
     NOISES,
     log_level_probabilities,
@@ -276,9 +276,10 @@ class BinnedRegression(Policy):
         above = values[..., tf.newaxis] > tf.constant(self.edges, tf.float32)
         return tf.reduce_sum(tf.cast(above, tf.int32), axis=-1)
 
-    def labels(self, y_true: Any, outputs: Any) -> tf.Tensor:
-        """Return the levels of the target values `y_true`: int32 `[*sites]`."""
-        return self.level_of(self._site_values(y_true, outputs))
+    def truth(self, y_true: Any, outputs: Any) -> Truth:
+        """Read target values: their levels, and which are none (see `invalid_values`)."""
+        values = self._site_values(y_true, outputs)
+        return Truth(self.level_of(values), self.invalid_values(values))
 
     def invalid_values(self, values: Any) -> tf.Tensor:
         """Return True where a value, any shape, is no target: it is NaN or infinite in float32.
@@ -291,10 +292,6 @@ class BinnedRegression(Policy):
         values = tf.cast(numeric("values", values), tf.float32)
         usable = tf.math.is_finite(values)
         return ~(usable & (values > -1.0)) if self.logarithm else ~usable
-
-    def invalid_labels(self, y_true: Any, outputs: Any) -> tf.Tensor:
-        """Return True where the target value is none: see `invalid_values`."""
-        return self.invalid_values(self._site_values(y_true, outputs))
 
     def truth_in_words(self, num_classes: int) -> str:
         """Return what a target value is, for errors."""

@@ -1,4 +1,4 @@
-"""From what Keras hands a loss or a metric to logits, labels and weights.
+"""From what Keras hands a loss or a metric to one `Batch`.
 
 Keras passes labels as any number type and shape, weights per example, and a mask on the outputs.
 Here they become one record, and bad values are refused: with an error where Python or a graph can
@@ -7,41 +7,46 @@ raise one, and by a NaN loss with a zero gradient under XLA, which cannot raise.
 
 from __future__ import annotations
 
+import functools
+import logging
+import operator
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
-from policygrad_metrics.core._compat import ends_with_activation, in_several_steps, under_xla
-from policygrad_metrics.core.batch import Batch, Tensor, canonical_weight
-from policygrad_metrics.core.global_batch import check_strategy, over_replicas, replicas
-from policygrad_metrics.policies import Policy, Sigmoid, Softmax, get_policy
+from policygrad_metrics.core._compat import ends_with_activation, under_xla
+from policygrad_metrics.core.batch import Batch, Tensor, canonical_weight, flatten_sites
+from policygrad_metrics.core.global_batch import over_replicas, replicas
+from policygrad_metrics.policies import BinnedRegression, Policy, Sigmoid, Softmax, get_policy
+
+#: Keeps the logarithm of a probability that has been rounded to zero finite.
+_SMALLEST = 1e-30
+#: Rows of float32 shares add up to one within this.
+_ROUNDING = 1e-3
+_LOG = logging.getLogger("policygrad_metrics")
 
 
 def resolve_policy(policy: str | Policy, y_true: Any, outputs: Any) -> Policy:
     """The policy itself, or for "auto" the one that the shapes call for.
 
-    One output column means a sigmoid policy, several a softmax policy.
-
-    Raises:
-        ValueError: truth and outputs both have several columns, which could be one-hot classes
-            or multi-label columns.
+    One output column means a sigmoid policy, several a softmax policy. A truth in the shape of
+    several output columns is read as one-hot rows, and refused where its rows do not add up to one.
     """
     if policy != "auto":
         return get_policy(policy)
-    columns = outputs.shape[-1]
-    if columns == 1:
-        return Sigmoid()
-    rank = outputs.shape.rank
-    if rank > 1 and y_true.shape.rank == rank and y_true.shape[-1] == columns:
-        raise ValueError(
-            f'policy="auto" cannot tell what y_true of shape {y_true.shape} with outputs of shape '
-            f'{outputs.shape} means. Use policy="sigmoid" for multi-label columns, or '
-            'policy="softmax" for one-hot classes (or give integer labels).'
-        )
-    return Softmax()
+    return Sigmoid() if outputs.shape[-1] == 1 else Softmax()
+
+
+def is_in_columns(y_true: Any, outputs: Any) -> bool:
+    """Whether the truth has several columns, those of the outputs: one-hot rows or label columns.
+
+    >>> is_in_columns(tf.zeros([8, 3]), tf.zeros([8, 3])), is_in_columns(tf.zeros([8]), [[0.0]])
+    (True, False)
+    """
+    y_true, outputs = (tf.convert_to_tensor(x).shape for x in (y_true, outputs))
+    same = y_true.rank == outputs.rank and y_true[-1:] == outputs[-1:]
+    return same and outputs.rank > 1 and outputs[-1] != 1
 
 
 def read_batch(
@@ -49,6 +54,9 @@ def read_batch(
     y_true: Any,
     outputs: Any,
     sample_weight: Any = None,
+    *,
+    from_logits: bool = True,
+    soft: bool = False,
     decides: bool = False,
 ) -> Batch:
     """Read one batch, in canonical shape.
@@ -59,110 +67,231 @@ def read_batch(
             rows, or target values (`BinnedRegression`).
         outputs: the network's outputs; a Keras mask on them counts as weight 0.
         sample_weight: `[B]`, `[B, 1]` or `[*sites]`.
+        from_logits: False if the outputs are probabilities.
+        soft: whether the truth may be soft rows, which become `Batch.rows`.
         decides: whether only decisions are read, which a softmax does not change.
 
     Warns:
-        UserWarning: the network ends with a softmax or a sigmoid, where logits are read.
+        UserWarning: the outputs come from a softmax or a sigmoid, where logits are read.
 
     Raises:
-        ValueError: shapes do not fit, or (outside a graph) labels lie outside the classes or
+        ValueError: shapes do not fit, or (outside of XLA) labels lie outside the classes or
             outputs are not finite.
     """
     if y_true is None:
         raise ValueError("y_true is None: the loss needs the truth. Give fit and evaluate y.")
+    _refuse_ragged(y_true=y_true, outputs=outputs)
     mask = getattr(outputs, "_keras_mask", None)
-    outputs = tf.convert_to_tensor(outputs)
-    y_true = tf.convert_to_tensor(y_true)
+    outputs, y_true = tf.convert_to_tensor(outputs), tf.convert_to_tensor(y_true)
+    one_hot = policy == "auto" and is_in_columns(y_true, outputs)
     policy = resolve_policy(policy, y_true, outputs)
-    _warn_of_probabilities(policy, outputs, decides)
-    labels = policy.labels(y_true, outputs)
+    if one_hot:
+        _say_once(
+            f"y_true has the shape of the outputs, {outputs.shape}: it is read as one-hot rows of "
+            'classes. For label columns use policy="sigmoid".'
+        )
     finite = tf.math.is_finite(outputs)
     # Where no error can be raised, a NaN must at least not come back through the policy.
     safe = tf.where(finite, outputs, 0.0) if under_xla() else outputs
+    if from_logits:
+        _warn_of_probabilities(policy, outputs, decides)
+    else:
+        finite &= (outputs >= 0.0) & (outputs <= 1.0 + _ROUNDING)
+        safe = logits_of_probabilities(policy, safe)
+    _refuse_channels_first(y_true, outputs)
+    truth = policy.truth(y_true, outputs)
+    invalid = truth.invalid
+    if soft and truth.rows is not None:
+        invalid = truth.invalid_rows
+    elif one_hot:
+        total = tf.reduce_sum(tf.cast(y_true, tf.float32), axis=-1)
+        invalid |= tf.abs(total - 1.0) > _ROUNDING
     logits = policy.logits(safe)
-    weight = None
-    if sample_weight is not None:
-        weight = canonical_weight(sample_weight, labels)
-    if mask is not None:
-        kept = canonical_weight(mask, labels)
-        weight = kept if weight is None else weight * kept
-    counts = True if weight is None else weight > 0.0
-    invalid = policy.invalid_labels(y_true, outputs) & counts
-    valid = _checked(policy, y_true, logits.shape[-1], finite, invalid, weight)
-    multilabel = policy.multilabel(outputs)
+    weight = _weight(sample_weight, mask, truth.labels)
+    if weight is not None:
+        invalid &= weight > 0.0
     K: Any = logits.shape[-1]
-    columns = labels.shape[-1] if multilabel else 1
+    problems = [
+        (finite, _about_outputs(from_logits), outputs),
+        (~invalid, _about_labels(policy, K, one_hot), y_true),
+    ]
+    if weight is not None:
+        proper = tf.math.is_finite(weight) & (weight >= 0.0)
+        problems.append((proper, "sample_weight must be finite and not negative", weight))
+    multilabel = policy.multilabel(outputs)
+    columns = truth.labels.shape[-1] if multilabel else 1
+    weighted = weight is not None
+    if not weighted:
+        weight = tf.ones_like(truth.labels, tf.float32)
+    rows = truth.rows if soft else None
     return Batch(
-        y_true=tf.reshape(labels, [-1, columns]),
-        weight=tf.reshape(
-            tf.ones_like(labels, tf.float32) if weight is None else weight, [-1, columns]
-        ),
+        y_true=flatten_sites(truth.labels, multilabel),
+        weight=flatten_sites(weight, multilabel),
         num_classes=K,
-        weighted=weight is not None,
+        weighted=weighted,
         multilabel=multilabel,
         logits=tf.reshape(logits, [-1, columns, K]),
-        valid=valid,
+        rows=None if rows is None else tf.reshape(rows, [-1, columns, K]),
+        valid=_checked(problems),
         policy=policy,
         targets=y_true,
         outputs=safe,
     )
 
 
+def _weight(sample_weight, mask, labels):
+    """The product of weights and mask `[*sites]`, or None where there is neither."""
+    given = [canonical_weight(x, labels) for x in (sample_weight, mask) if x is not None]
+    return given[0] * given[1] if len(given) == 2 else given[0] if given else None
+
+
+def logits_of_probabilities(policy: Policy, outputs: Any) -> Any:
+    """Return outputs that the policy reads as the given probabilities.
+
+    Raises:
+        ValueError: the policy's outputs are no log-odds.
+
+    >>> float(logits_of_probabilities(Sigmoid(), tf.constant([[0.5]]))[0, 0])
+    0.0
+    """
+    if isinstance(policy, BinnedRegression) or policy.name == "cumulative_link":
+        raise ValueError(
+            f"the policy {policy.name!r} reads locations, not probabilities: end the network "
+            "without an activation."
+        )
+    p = tf.cast(outputs, tf.float32)
+    log_odds = tf.math.log(tf.maximum(p, _SMALLEST))
+    if isinstance(policy, Sigmoid):
+        log_odds -= tf.math.log(tf.maximum(1.0 - p, _SMALLEST))
+    return log_odds
+
+
 def _warn_of_probabilities(policy, outputs, decides):
-    """A last layer's activation by mistake trains badly, and in silence."""
-    if not ends_with_activation(outputs):
-        return
+    """Warn of outputs that are probabilities: the network trains badly on them, and in silence."""
     if isinstance(policy, Sigmoid):
         consequence = "every probability above 0 would be a positive"
     elif isinstance(policy, Softmax) and not decides:
         consequence = "probabilities would be squashed a second time, and hardly train"
     else:
         return
+    if ends_with_activation(outputs):
+        found = "the network ends with a softmax or a sigmoid"
+    elif tf.executing_eagerly() and _look_like_probabilities(policy, outputs):
+        found = "the outputs look like probabilities"
+    else:
+        return
     warnings.warn(
-        f"the network ends with a softmax or a sigmoid, but policy {policy.name!r} reads logits: "
-        f"{consequence}. Leave the last activation out: Dense({outputs.shape[-1]}).",
+        f"{found}, but policy {policy.name!r} reads logits: {consequence}. Leave the last "
+        f"activation out, Dense({outputs.shape[-1]}), or say from_logits=False.",
         stacklevel=2,
     )
 
 
-def _checked(policy, y_true, num_classes, finite, invalid, weight):
-    proper = tf.constant(True) if weight is None else tf.math.is_finite(weight) & (weight >= 0.0)
-    if under_xla():
-        # Example by example first: XLA compiles a reduction of the batch in some 40 ms.
-        rows = _rows(finite) & _rows(~invalid)
-        return tf.reduce_all(rows if weight is None else rows & _rows(proper))
-    known, finite, proper = (tf.reduce_all(x) for x in (~invalid, finite, proper))
-    about_labels = (
-        f"y_true holds values that are no label of the {type(policy).__name__} policy, which "
-        f"reads {policy.truth_in_words(num_classes)}. First rows:"
+def _look_like_probabilities(policy, outputs):
+    """Whether at least four sites hold numbers from 0 to 1, not all of them 0 or 1."""
+    outputs = tf.cast(outputs, tf.float32)
+    if tf.size(outputs) < 4 or not bool(tf.reduce_all((outputs >= 0.0) & (outputs <= 1.0))):
+        return False
+    if isinstance(policy, Softmax):
+        total = tf.reduce_sum(outputs, axis=-1)
+        if not bool(tf.reduce_all(tf.abs(total - 1.0) <= _ROUNDING)):
+            return False
+    return bool(tf.reduce_any((outputs > 0.0) & (outputs < 1.0)))
+
+
+def _about_labels(policy, num_classes, one_hot):
+    if one_hot:
+        return (
+            "y_true has the shape of the outputs and is read as one-hot rows of classes, but some "
+            "rows are not one-hot. For label columns of which any number may hold use "
+            'policy="sigmoid"; for one decision per position of a sequence or an image give the '
+            "network one output column, outputs[..., None]; for channels-first images move the "
+            'classes to the last axis; for soft targets use SurrogateLoss("cross_entropy")'
+        )
+    about = (
+        f"y_true holds values that are no label of the {type(policy).__name__} policy, which reads "
+        f"{policy.truth_in_words(num_classes)}"
     )
-    about_logits = (
+    if isinstance(policy, Sigmoid | Softmax):
+        about += '. A reward needs labels; soft targets are for SurrogateLoss("cross_entropy")'
+    return about
+
+
+def _about_outputs(from_logits):
+    if not from_logits:
+        return (
+            "the outputs must be probabilities from 0 to 1, since from_logits=False; some are not, "
+            "or are NaN"
+        )
+    return (
         "the network's outputs hold NaN or infinite values in this batch: the inputs hold NaN, or "
         "training has diverged (lower the learning rate, or clip gradients), or float16 is too "
-        "narrow for them (mixed precision: scale the inputs)."
+        "narrow for them (mixed precision: scale the inputs), or masked classes have an output of "
+        "minus infinity (use -1e9)"
     )
-    about_weight = "sample_weight must be finite and not negative in this batch; some are not."
-    rows = tf.reshape(tf.boolean_mask(y_true, ~_rows(~invalid)), [-1])[:8]
-    if tf.executing_eagerly():
-        if not known:
-            raise ValueError(f"{about_labels} {rows.numpy().tolist()}.")
-        if not finite:
-            raise ValueError(about_logits)
-        if not proper:
-            raise ValueError(about_weight)
-        return known
-    checks = [
-        tf.debugging.Assert(known, [about_labels, rows]),
-        tf.debugging.Assert(finite, [about_logits]),
-        tf.debugging.Assert(proper, [about_weight]),
-    ]
+
+
+def _checked(problems):
+    """A scalar that says whether all is fine; raises where an error can be raised.
+
+    Args:
+        problems: what must be True `[*sites, ...]`, a message if it is not, and the values.
+    """
+    if under_xla():
+        # Example by example first: XLA compiles a reduction of the batch in some 40 ms.
+        return tf.reduce_all(functools.reduce(operator.and_, (_rows(x) for x, _, _ in problems)))
+    checks = []
+    for fine, message, values in problems:
+        every = tf.reduce_all(fine)
+        if tf.executing_eagerly() and every:
+            continue
+        first = tf.reshape(tf.boolean_mask(values, ~fine), [-1])[:8]
+        message = f"{message}. First such values:"
+        if tf.executing_eagerly():
+            raise ValueError(f"{message} {first.numpy().tolist()}.")
+        checks.append(tf.debugging.Assert(every, [message, first]))
     with tf.control_dependencies(checks):
-        return tf.identity(known)
+        return tf.identity(True)
 
 
 def _rows(fine):
     """True for the examples `[B]` in which everything is fine, of `[B, ...]`."""
     return tf.reduce_all(fine, axis=list(range(1, fine.shape.rank)))
+
+
+def _refuse_ragged(**arguments):
+    for name, value in arguments.items():
+        if isinstance(value, tf.RaggedTensor | tf.SparseTensor):
+            kind = "ragged" if isinstance(value, tf.RaggedTensor) else "sparse"
+            raise ValueError(
+                f"{name} is a {kind} tensor, which no loss or metric here reads. Make it dense, "
+                "y.to_tensor() or tf.sparse.to_dense(y), and give what was padded weight 0: "
+                "sample_weight=, in compile with weighted_metrics=."
+            )
+
+
+def _refuse_channels_first(y_true, outputs):
+    """Raise where the shapes say that the classes are on axis 1 of images."""
+    sites, shape = y_true.shape, outputs.shape
+    if sites.rank is None or shape.rank is None or shape.rank < 4 or sites.rank != shape.rank - 1:
+        return
+    first = shape[:1].concatenate(shape[2:])
+    if not shape[:-1].is_compatible_with(sites) and first.is_compatible_with(sites):
+        raise ValueError(
+            f"outputs of shape {shape} with y_true of shape {sites} have their classes on axis 1 "
+            "(channels first). Move them to the last axis: keras.ops.moveaxis(outputs, 1, -1), in "
+            f"the network keras.layers.Permute({(*range(2, shape.rank), 1)})."
+        )
+
+
+_SAID: set[str] = set()
+
+
+def _say_once(message: str) -> None:
+    """Log a message, once in a process."""
+    if message not in _SAID:
+        _SAID.add(message)
+        _LOG.warning(message)
 
 
 def mean_over_sites(values: Tensor, batch: Batch) -> Tensor:
@@ -171,51 +300,3 @@ def mean_over_sites(values: Tensor, batch: Batch) -> Tensor:
         return tf.reduce_mean(values)
     sums = [tf.reduce_sum(values * batch.weight), tf.reduce_sum(batch.weight)]
     return tf.math.divide_no_nan(*over_replicas(sums))
-
-
-#: Keras's names for a mean over the examples, which divides by the number of replicas too.
-_MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
-
-
-def check_replicas(reduction: str | None, variables: Sequence[Any]) -> None:
-    """Refuse what a loss of the global batch cannot do under tf.distribute.
-
-    Args:
-        reduction: the loss's.
-        variables: what it remembers from step to step.
-
-    Raises:
-        ValueError: replicas under XLA; several steps per execution; a reduction that is no mean;
-            variables that each replica would write on its own.
-    """
-    check_strategy()
-    if replicas() == 1:
-        return
-    if under_xla():
-        raise ValueError(
-            "XLA cannot exchange sums between replicas: under a tf.distribute strategy use "
-            "model.compile(..., jit_compile=False)."
-        )
-    if in_several_steps():
-        raise ValueError(
-            "Keras cannot run several steps in one execution under a tf.distribute strategy: use "
-            "model.compile(..., steps_per_execution=1)."
-        )
-    if reduction not in _MEANS:
-        raise ValueError(
-            f"reduction={reduction!r} has no meaning for a reward of the global batch under a "
-            f"tf.distribute strategy; use {_MEANS[0]!r}."
-        )
-    if not all(isinstance(variable, tf.distribute.DistributedValues) for variable in variables):
-        raise ValueError(
-            "this loss remembers something from step to step: make it inside strategy.scope(), "
-            "as the model, so that its replicas agree on it."
-        )
-
-
-class MeanOfValues(keras.losses.Loss):
-    """Keras's own reduction of values per example, replicas included."""
-
-    def call(self, y_true, y_pred):
-        """Return the values."""
-        return y_pred

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, final
 
 import tensorflow as tf
 
-from policygrad_metrics.policies.base import Policy, as_float32, columns
+from policygrad_metrics.policies.base import Policy, Truth, as_float32, columns
+from policygrad_metrics.policies.truth import not_whole, whole_labels
 
 
 @final
@@ -17,7 +18,8 @@ class Sigmoid(Policy):
 
     Outputs: `[*sites, 1]` for a binary problem (the column is squeezed), or `[B, L]` with L > 1 for
     L labels of which any number may hold (multi-label: every cell is a site).
-    Truth: 0 or 1, `[*sites]` or `[*sites, 1]`; `[B, L]` in the multi-label case.
+    Truth: 0 or 1, `[*sites]` or `[*sites, 1]`; `[B, L]` in the multi-label case. Cross-entropy and
+    its kin also take soft targets, numbers from 0 to 1; rewards refuse them.
 
     >>> policy = Sigmoid()
     >>> policy.predict(tf.constant([[0.3], [-2.0]])).numpy()
@@ -38,6 +40,22 @@ class Sigmoid(Policy):
 
     def multilabel(self, outputs: Any) -> bool:
         return columns(outputs)[1] > 1
+
+    def truth(self, y_true: Any, outputs: Any) -> Truth:
+        """Read 0 and 1, or shares of 1.
+
+        >>> truth = Sigmoid().truth([1.0, 0.25], tf.zeros([2, 1]))
+        >>> truth.invalid.numpy().tolist(), truth.rows.numpy().tolist()
+        ([False, True], [[0.0, 1.0], [0.75, 0.25]])
+        """
+        values = self._site_values(y_true, outputs)
+        hard = Truth(whole_labels(values, 2), not_whole(values, 2))
+        if not values.dtype.is_floating:
+            return hard
+        share = tf.cast(values, tf.float32)
+        rows = tf.stack([1.0 - share, share], axis=-1)
+        inside: Any = (share >= 0.0) & (share <= 1.0)
+        return hard._replace(rows=rows, invalid_rows=~inside)
 
     def num_classes(self, outputs: Any) -> int:
         columns(outputs)

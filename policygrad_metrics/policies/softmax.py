@@ -7,8 +7,11 @@ from typing import Any, ClassVar, final
 
 import tensorflow as tf
 
-from policygrad_metrics.policies.base import Policy, as_float32, columns
+from policygrad_metrics.policies.base import Policy, Truth, as_float32, columns
 from policygrad_metrics.policies.truth import numeric
+
+#: Rows whose largest entry is less than their sum by no more than this share are one-hot.
+_ROUNDING = 1e-3
 
 
 @final
@@ -17,8 +20,8 @@ class Softmax(Policy):
     """pi(k) = exp(o_k) / sum_j exp(o_j), the policy of multi-class networks.
 
     Outputs: `[*sites, K]` with K >= 2, log-odds without an activation.
-    Truth: class numbers `[*sites]` or `[*sites, 1]`, or one row of scores per site (one-hot,
-    probabilities, votes) in the shape of the outputs, read by its largest entry.
+    Truth: class numbers `[*sites]` or `[*sites, 1]`, or one-hot rows in the shape of the outputs.
+    Cross-entropy and its kin also take soft rows (probabilities, votes); rewards refuse them.
 
     >>> policy = Softmax()
     >>> policy.predict(tf.constant([[0.0, 2.0, 1.0], [3.0, 0.0, 0.0]])).numpy()
@@ -53,28 +56,27 @@ class Softmax(Policy):
         self.sites(outputs)
         return as_float32(outputs)
 
-    def labels(self, y_true: Any, outputs: Any) -> tf.Tensor:
-        """Return the truth as int32 `[*sites]`, from class numbers or from rows of scores.
+    def truth(self, y_true: Any, outputs: Any) -> Truth:
+        """Read class numbers, or rows of shares.
 
-        >>> Softmax().labels([[0, 1, 0], [1, 0, 0]], tf.zeros([2, 3])).numpy()
-        array([1, 0], dtype=int32)
+        Rows must be finite, without negative entries and not all zero; labels are only read from
+        rows that are one-hot (up to a factor).
+
+        >>> Softmax().truth([[0.0, 1.0, 0.0], [0.5, 0.5, 0.0]], tf.zeros([2, 3])).invalid.numpy()
+        array([False,  True])
         """
         y_true = numeric("y_true", y_true)
         if not self._are_rows(y_true, outputs):
-            return super().labels(y_true, outputs)
-        return tf.argmax(y_true, axis=-1, output_type=tf.int32)
-
-    def invalid_labels(self, y_true: Any, outputs: Any) -> tf.Tensor:
-        """Return True where a class number is not in [0, K), or a row of scores names no class.
-
-        A row must be finite, without negative entries, and not all zero.
-        """
-        y_true = numeric("y_true", y_true)
-        if not self._are_rows(y_true, outputs):
-            return super().invalid_labels(y_true, outputs)
-        scores = tf.cast(y_true, tf.float32)
-        usable = tf.math.is_finite(scores) & (scores >= 0.0)
-        return ~(tf.reduce_all(usable, axis=-1) & tf.reduce_any(scores > 0.0, axis=-1))
+            return super().truth(y_true, outputs)
+        shares = tf.cast(y_true, tf.float32)
+        labels = tf.argmax(shares, axis=-1, output_type=tf.int32)
+        usable = tf.reduce_all(tf.math.is_finite(shares) & (shares >= 0.0), axis=-1)
+        total = tf.reduce_sum(shares, axis=-1)
+        unusable = ~(usable & (total > 0.0))
+        soft = tf.reduce_max(shares, axis=-1) < (1.0 - _ROUNDING) * total
+        shares = tf.where(tf.expand_dims(usable, -1), shares, 0.0)
+        rows = tf.math.divide_no_nan(shares, tf.expand_dims(total, -1))
+        return Truth(labels, unusable | soft, rows, unusable)
 
     def _are_rows(self, y_true: tf.Tensor, outputs: Any) -> bool:
         sites, K = self.sites(outputs), self.num_classes(outputs)

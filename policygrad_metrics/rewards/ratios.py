@@ -88,7 +88,9 @@ class AveragedReward(ConfusionReward):
             kind = "multi-label data" if self.multilabel else f"K={num_classes} classes"
             raise ValueError(
                 f"reward {self.name!r} scores class 1 of two classes, but there are {kind}. "
-                f'Use "{self.stem}_macro", "{self.stem}_micro" or "{self.stem}_weighted".'
+                f'Use "{self.stem}_macro", "{self.stem}_micro" or "{self.stem}_weighted"; or, if '
+                "the columns are positions (of a sequence, an image) with one decision each, give "
+                "the network one output column: outputs[..., None]."
             )
         if self.average == "samples" and not self.multilabel:
             raise ValueError(

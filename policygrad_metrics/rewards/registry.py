@@ -83,12 +83,17 @@ ALIASES: dict[str, str] = {
     "linear_kappa": "cohen_kappa_linear",
     "quadratic_kappa": "cohen_kappa_quadratic",
     "quadratic_weighted_kappa": "cohen_kappa_quadratic",
+    "qwk": "cohen_kappa_quadratic",
     "mcc": "matthews_corrcoef",
     "geometric_mean": "g_mean",
 }
 
 #: Rewards that need arguments and so have no plain name: their classes, for configurations.
 _WITH_ARGUMENTS = {"gain_matrix": GainMatrix, "cost_matrix": cost_matrix, "fbeta": FBeta}
+
+
+#: Metrics of scores: they rank examples, and say nothing about labels.
+_OF_SCORES = {"auc", "roc_auc", "pr_auc", "average_precision", "map", "ndcg", "log_loss", "brier"}
 
 
 def reward_names() -> list[str]:
@@ -148,5 +153,11 @@ def _by_name(name: str, arguments: dict[str, Any]) -> Reward:
         return _WITH_ARGUMENTS[name](**arguments)
     if name.startswith("fbeta_") and name.removeprefix("fbeta_") in AVERAGES:
         return FBeta(average=name.removeprefix("fbeta_"), **arguments)
+    if name in _OF_SCORES:
+        raise ValueError(
+            f"reward={name!r} is a metric of scores, and a reward here is one of labels. Use "
+            '"f1", "matthews_corrcoef" or "balanced_accuracy" to train, and watch the metric '
+            "beside it with Keras's or scikit-learn's own."
+        )
     choose("reward", name, [*REWARDS, *ALIASES, *_WITH_ARGUMENTS])
     return REWARDS[name](**arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,8 +27,8 @@ def load_model(
 ) -> keras.Model:
     """Load a `.keras` file, with the loss, metrics, policies and decisions it was saved with.
 
-    `keras.saving.load_model` does the same once this package's modules have been imported, which
-    `import policygrad_metrics` alone does not do.
+    `keras.saving.load_model` does the same where `import policygrad_metrics` came after
+    `import keras`; before it the package leaves Keras alone, and only `load_model` knows the file.
 
     Args:
         path: a file that `model.save("name.keras")` wrote.
@@ -42,7 +43,8 @@ def load_model(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no `.keras` file or a torn one, or it holds Python code (safe mode).
+        ValueError: it is no `.keras` file or a torn one, it holds Python code (safe mode), or
+            tf_keras (Keras 2) wrote it.
         TypeError: it needs classes or functions of your own that are unknown; Keras names them.
 
     >>> import keras, pathlib, tempfile, policygrad_metrics as pgm
@@ -84,4 +86,11 @@ def _check_file(path: Path) -> None:
         raise ValueError(
             f"path={str(path)!r} is no .keras file, or a torn one: it must be a zip archive with "
             f"config.json and metadata.json; {way_out}"
+        )
+    version = json.loads(zipfile.ZipFile(path).read("metadata.json")).get("keras_version", "")
+    if version.startswith("2."):
+        raise ValueError(
+            f"path={str(path)!r} was written by Keras {version} (tf_keras), and this package works "
+            "with Keras 3. Build the model with keras and take its weights: "
+            "model.load_weights of the weights that tf_keras saved as .weights.h5."
         )

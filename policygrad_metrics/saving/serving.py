@@ -9,12 +9,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from policygrad_metrics.core._compat import input_structure
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.decision import DecisionTuner, Rule, rules
 from policygrad_metrics.decision.graph import decide_in_graph
-from policygrad_metrics.losses.heads import logits_of_probabilities, model_policy, squashing_layer
+from policygrad_metrics.losses.heads import model_policy, squashing_layer
 from policygrad_metrics.policies import BinnedRegression, Policy, get_policy
+from policygrad_metrics.policies.reading import logits_of_probabilities
 
 _RULES = {
     rule.__name__: rule
@@ -187,8 +189,12 @@ def _signature(model):
             f"the inputs of model {model.name!r} are not known (it is subclassed, or not built "
             "yet): give input_signature=[tf.TensorSpec((None, ...), tf.float32)]."
         )
-    specs = [tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in inputs]
-    return specs if len(specs) == 1 else [specs]
+    structure = inputs[0] if len(inputs) == 1 else input_structure(model)
+    return [
+        keras.tree.map_structure(
+            lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype, name=x.name), structure
+        )
+    ]
 
 
 def _example(spec):

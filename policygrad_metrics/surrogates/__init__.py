@@ -24,6 +24,7 @@ from policygrad_metrics.surrogates.cross_entropy import (
 )
 from policygrad_metrics.surrogates.lovasz import lovasz_hinge, lovasz_softmax
 from policygrad_metrics.surrogates.registry import (
+    SOFT_TARGETS,
     SURROGATES,
     Surrogate,
     default_hyperparameters,
@@ -39,6 +40,7 @@ from policygrad_metrics.surrogates.soft_kappa import soft_kappa
 from policygrad_metrics.surrogates.soft_thresholds import anyloss, sigmoid_f1, sol
 
 __all__ = [
+    "SOFT_TARGETS",
     "SURROGATES",
     "SigmoidStaircase",
     "Surrogate",

@@ -28,7 +28,7 @@ class Canonical:
     weight: Any
 
 
-def canonical(logits: Any, y_true: Any, weight: Any) -> Canonical:
+def canonical(logits: Any, y_true: Any, weight: Any, soft: bool = False) -> Canonical:
     """Check shapes and dtypes and turn the truth into one-hot rows.
 
     Label values are not looked at (a compiled program cannot raise): the caller checks that they
@@ -38,6 +38,7 @@ def canonical(logits: Any, y_true: Any, weight: Any) -> Canonical:
         logits: float `[N, C, K]`, N examples, C label columns, K classes.
         y_true: int `[N, C]`.
         weight: float `[N, C]`.
+        soft: whether `y_true` may also be shares, float `[N, C, K]`.
 
     Returns:
         The checked tensors.
@@ -51,7 +52,8 @@ def canonical(logits: Any, y_true: Any, weight: Any) -> Canonical:
     y_true = tf.convert_to_tensor(y_true)
     if not logits.dtype.is_floating:
         raise TypeError(f"logits must be floating-point, got {logits.dtype.name}; cast them.")
-    if not y_true.dtype.is_integer:
+    rows = y_true.dtype.is_floating and y_true.shape.rank == 3
+    if not (y_true.dtype.is_integer or (soft and rows)):
         raise TypeError(
             f"y_true must be integer class labels, got {y_true.dtype.name}; cast it to int32."
         )
@@ -71,13 +73,14 @@ def canonical(logits: Any, y_true: Any, weight: Any) -> Canonical:
             f"logits with C={C} label columns must have K=2 classes, got K={K}; "
             "for one column of K classes reshape to [N * C, 1, K]."
         )
-    for argument, value in (("y_true", y_true), ("weight", weight)):
+    for argument, value in (("y_true", y_true[..., 0] if rows else y_true), ("weight", weight)):
         if not value.shape.is_compatible_with(logits.shape[:2]):
             raise ValueError(
                 f"{argument} must have the shape [N, C] = {logits.shape[:2]} of the logits, "
                 f"got {value.shape}; reshape or broadcast it."
             )
-    return Canonical(logits, tf.one_hot(y_true, K, dtype=logits.dtype), weight)
+    truth = tf.cast(y_true, logits.dtype) if rows else tf.one_hot(y_true, K, dtype=logits.dtype)
+    return Canonical(logits, truth, weight)
 
 
 def as_dtype(value: Any, dtype: Any) -> Any:

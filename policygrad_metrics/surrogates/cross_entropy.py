@@ -19,7 +19,8 @@ from policygrad_metrics.surrogates._canonical import (
 def cross_entropy(logits: Any, y_true: Any, weight: Any) -> tf.Tensor:
     """Mean negative log-likelihood.
 
-    `sum_i w_i (-log p_i[y_i]) / sum_i w_i` (Good 1952, "Rational decisions").
+    `sum_i w_i (-log p_i[y_i]) / sum_i w_i` (Good 1952, "Rational decisions"); of soft targets q,
+    `y_true` float `[N, C, K]`, it is the mean over classes: `-sum_k q_i[k] log p_i[k]`.
 
     Returns:
         Scalar loss, in nats.
@@ -29,7 +30,7 @@ def cross_entropy(logits: Any, y_true: Any, weight: Any) -> tf.Tensor:
     >>> print(f"{float(loss):.3f}")
     1.386
     """
-    case = canonical(logits, y_true, weight)
+    case = canonical(logits, y_true, weight, soft=True)
     log_likelihood = tf.reduce_sum(case.truth * tf.nn.log_softmax(case.logits), axis=-1)
     return weighted_mean(-log_likelihood, case.weight)
 
@@ -44,6 +45,8 @@ def weighted_cross_entropy(
     "Logistic regression in rare events data"). If all classes are present this is the mean over
     classes of the classes' mean cross-entropies.
 
+    Soft targets are taken as in `cross_entropy`.
+
     Args:
         class_weight: K numbers >= 0 (or `[C, K]`) to use as v; None counts the batch. Small
             batches give noisy counts: give the data set's.
@@ -57,7 +60,7 @@ def weighted_cross_entropy(
     >>> print(f"{float(loss):.3f}")  # (log 2 + .007) / 2
     0.350
     """
-    case = canonical(logits, y_true, weight)
+    case = canonical(logits, y_true, weight, soft=True)
     if class_weight is None:
         count = tf.reduce_sum(case.weight[:, :, tf.newaxis] * case.truth, axis=0)
         total = tf.reduce_sum(count, axis=-1, keepdims=True)

@@ -41,6 +41,10 @@ SURROGATES: dict[str, Surrogate] = {
 }
 
 
+#: Surrogates that also take soft targets, `y_true` float `[N, C, K]`.
+SOFT_TARGETS = ("cross_entropy", "weighted_cross_entropy")
+
+
 def get_surrogate(name: str) -> Surrogate:
     """The loss function `surrogate(logits, y_true, weight, **hyperparameters)` of a name.
 
