@@ -415,7 +415,7 @@ def test_errors():
         pgm.rewards.GainMatrix([[1, 0], [0, 1]])([0, 1, 2], [0, 1, 2])
     with pytest.raises(ValueError, match="square table"):
         pgm.rewards.GainMatrix([[1, 0]])
-    with pytest.raises(ValueError, match="labels must have shape"):
+    with pytest.raises(ValueError, match="y_pred must have shape"):
         pgm.get_reward("accuracy")([0, 1, 2], [[0, 1]])
     with pytest.raises(ValueError, match="one value per example"):
         pgm.get_reward("accuracy")([0, 1, 2], [0, 1, 2], [1.0, 2.0])

@@ -21,13 +21,14 @@ from policygrad_metrics.rewards.levels import (
     WithinBins,
     cost_matrix,
 )
-from policygrad_metrics.rewards.ratios import FBeta, Jaccard, Precision, Recall, Specificity
+from policygrad_metrics.rewards.ratios import FBeta, Jaccard, Precision, Recall
 from policygrad_metrics.rewards.registry import (
     ALIASES,
     REWARDS,
     get_reward,
     reward_names,
 )
+from policygrad_metrics.rewards.specificity import Specificity
 
 __all__ = [
     "ALIASES",

@@ -1,21 +1,22 @@
-"""F-beta, Jaccard, precision, recall and specificity, averaged as in scikit-learn.
+"""F-beta, Jaccard, precision and recall, averaged as in scikit-learn.
 
 With weighted counts TP, FP, FN of a class (or label column, or example):
 
     F-beta       (1 + beta^2) TP / ((1 + beta^2) TP + beta^2 FN + FP)      Dice is F1
     Jaccard      TP / (TP + FP + FN)                                       IoU
     precision    TP / (TP + FP)          recall  TP / (TP + FN)
-    specificity  TN / (TN + FP)
 
 Averages: "binary" (class 1 of two), "macro", "micro", "weighted" (by true counts) and, for
-multi-label data, "samples". Unlike scikit-learn's default, macro averages run over *all* K
-classes of the network, or over `labels`; that is scikit-learn's `labels=range(K)`.
+multi-label data, "samples". Macro averages run over *all* K classes of the network, or over
+`labels`: scikit-learn's `labels=range(K)`. With `absent="skip"` they leave out classes that occur
+neither in the truth nor in the predictions, as scikit-learn does by default.
 """
 
 from __future__ import annotations
 
 import abc
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
 
@@ -28,9 +29,9 @@ from policygrad_metrics.rewards.bound import (
     ChoiceRatio,
     IndicatorRatios,
     Layout,
-    Linear,
     arranged,
 )
+from policygrad_metrics.rewards.bound_counts import ClassCounts, score_class_terms
 from policygrad_metrics.rewards.confusion import class_sums, ratio
 
 AVERAGES = ("binary", "macro", "micro", "weighted", "samples")
@@ -114,7 +115,29 @@ class PositiveRatio(AveragedReward):
     """A ratio per class that reads true positives, predicted positives and true positives + FN.
 
     score = hit * TP / (kept * true + called * predicted + both * TP), per class.
+
+    Args:
+        absent: what a macro average does with a class that occurs neither in the truth nor in the
+            predictions. "zero" counts it as `zero_division`; "skip" leaves it out, as
+            scikit-learn does by default. How many classes there are then depends on the labels,
+            so "skip" has a local instead of an exact expectation.
     """
+
+    absent: str = "zero"
+
+    def __post_init__(self):
+        super().__post_init__()
+        choose("absent", self.absent, ("zero", "skip"))
+        if self.skips_absent and self.labels is not None:
+            raise ValueError(
+                f"absent='skip' leaves out classes, and labels={self.labels} says which classes "
+                "count: give one of the two."
+            )
+
+    @property
+    def skips_absent(self) -> bool:
+        """Whether classes can be left out: those of a macro average over classes."""
+        return self.absent == "skip" and self.average == "macro" and not self.multilabel
 
     @abc.abstractmethod
     def coefficients(self) -> tuple[float, float, float, float]:
@@ -129,19 +152,29 @@ class PositiveRatio(AveragedReward):
         return None
 
     def of_counts(self, confusion):
+        if self.skips_absent:
+            return score_class_terms(self._score_and_presence, _mean_of_present, confusion)
         sums = self.counted(confusion, *class_sums(confusion))
         if self.average == "micro":
             sums = [tf.reduce_sum(x, axis=-1, keepdims=True) for x in sums]
-        hits, predicted, true = sums
-        hit, kept, called, both = self.coefficients()
-        d = kept * true + called * predicted + both * hits
-        scores = ratio(hit * hits, d, self.zero_division)
+        scores, true = self._scores(*sums), sums[-1]
         if self.average == "weighted":
             return ratio(tf.reduce_sum(true * scores, axis=-1), tf.reduce_sum(true, axis=-1))
         return tf.reduce_mean(scores, axis=-1)
 
+    def _scores(self, hits, predicted, true):
+        hit, kept, called, both = self.coefficients()
+        d = kept * true + called * predicted + both * hits
+        return ratio(hit * hits, d, self.zero_division)
+
+    def _score_and_presence(self, hits, predicted, true):
+        present = tf.cast(predicted + true > 0.0, hits.dtype)
+        return tf.stack([self._scores(hits, predicted, true) * present, present], axis=-1)
+
     def bind(self, batch):
         self.check_average(batch.num_classes)
+        if self.skips_absent:
+            return ClassCounts(self._score_and_presence, _mean_of_present, batch)
         if self.multilabel:
             return self._over_columns(batch)
         if self.average == "micro":
@@ -254,13 +287,18 @@ class PositiveRatio(AveragedReward):
         )
 
 
+def _mean_of_present(sums):
+    scores, present = tf.unstack(sums, axis=-1)
+    return ratio(scores, present)
+
+
 @dataclasses.dataclass(frozen=True)
 class FBeta(PositiveRatio):
     """F-beta, the weighted harmonic mean of precision and recall (van Rijsbergen 1979).
 
     Args:
         beta: weight of recall against precision, positive; 1 gives F1, which is also Dice.
-        average, labels, zero_division: see the module's docstring.
+        average, labels, zero_division, absent: see the module's docstring.
 
     >>> import policygrad_metrics as pgm
     >>> float(pgm.rewards.FBeta()([0, 0, 1, 1], [0, 1, 1, 1]))
@@ -333,51 +371,5 @@ class Recall(PositiveRatio):
         return 1.0, 1.0, 0.0, 0.0
 
     def bind(self, batch):
-        return super().bind(batch).linear(batch.columns)
-
-
-@dataclasses.dataclass(frozen=True)
-class Specificity(AveragedReward):
-    """The share of true negatives that are found: recall of "not this class".
-
-    >>> import policygrad_metrics as pgm
-    >>> float(pgm.rewards.Specificity()([0, 0, 1, 1], [0, 1, 1, 0]))
-    0.5
-    """
-
-    stem = "specificity"
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.average not in ("binary", "macro"):
-            raise ValueError(
-                f'average must be "binary" or "macro" for specificity; it is {self.average!r}.'
-            )
-
-    def of_counts(self, confusion):
-        _, _, true = class_sums(confusion)
-        # Added up, not taken from the total: beside large weights nothing would be left of small.
-        negative = tf.cumsum(true, -1, exclusive=True) + tf.cumsum(true, -1, True, reverse=True)
-        wrong = tf.linalg.set_diag(confusion, tf.zeros_like(true))
-        negative, alarms = self.counted(confusion, negative, tf.reduce_sum(wrong, axis=-2))
-        return tf.reduce_mean(1.0 - ratio(alarms, negative, 1.0 - self.zero_division), axis=-1)
-
-    def bind(self, batch):
-        y_true, weight, num_classes = batch.y_true, batch.weight, batch.num_classes
-        self.check_average(num_classes)
-        if self.multilabel:
-            columns = self.chosen(batch.columns, "columns")
-            counted = tf.reduce_sum(tf.one_hot(columns, batch.columns), axis=0)
-            negative = tf.cast(1 - y_true, tf.float32) * weight  # [N, C]
-            share = counted / float(len(columns))
-        else:
-            classes = (1,) if self.average == "binary" else self.chosen(num_classes, "classes")
-            share = tf.reduce_sum(tf.one_hot(classes, num_classes), axis=0) / float(len(classes))
-            negative = (1.0 - tf.one_hot(y_true[:, 0], num_classes)) * weight  # [N, K]
-        total = over_replicas(tf.reduce_sum(negative, axis=0))
-        per_site = share * tf.math.divide_no_nan(negative, total)
-        constant = self.zero_division * tf.reduce_sum(tf.where(total > 0.0, 0.0, share))
-        if self.multilabel:
-            return Linear(tf.stack([per_site, tf.zeros_like(per_site)], axis=-1), constant)
-        gains = tf.reduce_sum(per_site, axis=-1, keepdims=True) - per_site
-        return Linear(gains[:, None, :], constant)
+        bound: Any = super().bind(batch)
+        return bound if self.skips_absent else bound.linear(batch.columns)

@@ -32,8 +32,8 @@ from policygrad_metrics.rewards.ratios import (
     Jaccard,
     Precision,
     Recall,
-    Specificity,
 )
+from policygrad_metrics.rewards.specificity import Specificity
 
 
 def _averaged(stem: str, reward: Callable[..., Reward]) -> dict[str, Callable[..., Reward]]:

@@ -1,0 +1,64 @@
+"""Classes that occur neither in the truth nor in the predictions."""
+
+import itertools
+
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+import tensorflow as tf
+
+import policygrad_metrics as pgm
+
+TWINS = {
+    "f1_macro": sk.f1_score,
+    "precision_macro": sk.precision_score,
+    "recall_macro": sk.recall_score,
+    "jaccard_macro": sk.jaccard_score,
+}
+
+
+@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+def test_skipping_is_the_default_of_scikit_learn(name, weighted):
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        y, a = rng.integers(0, 4, (2, 6))
+        w = rng.gamma(1.0, size=6).astype(np.float32) if weighted else None
+        options = {"average": "macro", "zero_division": 0, "sample_weight": w}
+        reward = pgm.get_reward(name, absent="skip")
+        expected = TWINS[name](y, a, **options)
+        assert float(reward(y, a, w, num_classes=5)) == pytest.approx(expected, abs=1e-6)
+        metric = pgm.RewardMetric(reward)
+        metric.update_state(y, np.eye(5)[a], w)
+        assert float(metric.result()) == pytest.approx(expected, abs=1e-6)
+        counted = pgm.get_reward(name)(y, a, w, num_classes=5)
+        expected = TWINS[name](y, a, labels=range(5), **options)
+        assert float(counted) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_auto_takes_an_unbiased_gradient(name):
+    """The mean of the local expectation over all label sets is the enumerated gradient."""
+    reward, N, K = pgm.get_reward(name, absent="skip"), 4, 3
+    rng = np.random.default_rng(1)
+    z, y = rng.normal(size=(N, K)).astype(np.float32), np.array([0, 0, 1, 0])
+    truth = pgm.estimators.Enumerate()(z, reward, y)
+    sets = np.array(list(itertools.product(range(K), repeat=N)))
+    chance = np.exp(
+        np.take_along_axis(np.log(tf.nn.softmax(z))[None], sets[..., None], 2).sum((1, 2))
+    )
+    local = pgm.estimators.LocalExpectation(1)
+    gradients = [local.from_samples(z, reward, y, one[None]).gradient for one in sets]
+    mean = np.einsum("s,snk->nk", chance, np.array(gradients, float))
+    np.testing.assert_allclose(mean, truth.gradient, atol=2e-6)
+    assert isinstance(
+        pgm.estimators.strongest_estimator(reward, K), pgm.estimators.LocalExpectation
+    )
+    assert np.isfinite(pgm.PolicyGradientLoss(reward)(y, z))
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="absent='drop' is not known"):
+        pgm.get_reward("f1_macro", absent="drop")
+    with pytest.raises(ValueError, match="give one of the two"):
+        pgm.get_reward("f1_macro", absent="skip", labels=(0, 1))
