@@ -70,8 +70,8 @@ def test_every_run_is_kept_with_its_forecasts(done):
 def test_both_reports_say_it_all(done):
     page, text = ((done / f"report.{end}").read_text() for end in ("html", "md"))
     for shown in (
-        "levels of the test hours, as it comes",
-        "levels of the test hours, decision tuned",
+        "levels of the test hours, default decision",
+        "levels of the test hours, tuned decision",
         "the policy gradient chosen on the validation part",
         "error of the concentration, ug/m3",
         "quadratic kappa",

@@ -147,7 +147,7 @@ def runs_of(name, task, **how):
 
 
 def means(runs):
-    """Mean accuracy of the decisions as they come, and of the tuned ones."""
+    """Mean accuracy of the default decisions, and of the tuned ones."""
     assert not any(run.diverged for run in runs)
     return [float(np.mean([getattr(run, column) for run in runs])) for column in ("plain", "tuned")]
 

@@ -99,8 +99,8 @@ def test_a_single_run_has_no_interval():
 
 def test_the_table_says_how_it_is_sorted():
     table = summarise("air", "f1", runs_of(SCORES), [*SCORES], own_splits=True)
-    assert 'sorted by "decision tuned"' in heading(table)
-    assert 'sorted by "decision tuned"' in shown(table)
+    assert 'sorted by "tuned decision"' in heading(table)
+    assert 'sorted by "tuned decision"' in shown(table)
 
 
 def test_mean_ranks_put_a_diverged_method_last():

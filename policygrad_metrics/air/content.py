@@ -27,7 +27,7 @@ _PROTOCOL = (
     "concentration, with the same first weights and the same order of the hours for a seed, for "
     "the same number of epochs with Adam; the weights kept are those of the epoch with the best "
     "validation reward.",
-    f'Decisions "as they come" are the most probable level; {TUNED}',
+    f"Default decisions are the most probable level; {TUNED}",
     "The test part was read once, at the end.",
     "± is half the 95 % interval of the mean over the seeds by Student's t: it tells how much the "
     "first weights and the order of the data matter, not how much another year would.",

@@ -55,14 +55,14 @@ def draw_forecasts(task: ForecastTask, summary: Summary, runs: Sequence[Run]) ->
     return [
         picture(
             "confusion",
-            f"Test confusion of {names}, decisions tuned, all runs added up; each row sums to one "
+            f"Test confusion of {names}, tuned decisions, all runs added up; each row sums to one "
             "in shade, in the colour of the level forecast.",
             draw_confusions(task, {m: tuned_confusion(runs, m) for m in by_method}),
         ),
         picture(
             "week",
             f"A week of the test hours, chosen for its many levels: {title}, and the level of each "
-            "hour as it was and as it was forecast (first seed, decisions tuned).",
+            "hour as it was and as it was forecast (first seed, tuned decisions).",
             draw_week(task, {m: found[0] for m, found in lines.items()}, week),
         ),
         picture(
@@ -94,7 +94,7 @@ def draw_confusions(task: ForecastTask, matrices: dict[str, np.ndarray]) -> Figu
             axes.set_xticks(range(K), [str(k) for k in range(K)])
             axes.set_yticks(range(K), [f"{_short(name)}  {k}" for k, name in enumerate(names)])
             axes.set_xlabel("level forecast")
-            axes.set_title(f"{method.replace('_', ' ')}, decision tuned", loc="right", pad=14)
+            axes.set_title(f"{method.replace('_', ' ')}, tuned decision", loc="right", pad=14)
             axes.set_xticks(np.arange(K + 1) - 0.5, minor=True)
             axes.set_yticks(np.arange(K + 1) - 0.5, minor=True)
             axes.grid(which="minor", color="#d9dcdf", lw=0.6)

@@ -1,4 +1,4 @@
-"""From outputs to scores: decisions as they come, and tuned on the validation part.
+"""From outputs to scores: the default decision, and the one tuned on the validation part.
 
 The test part is scored once per column, after everything has been chosen.
 """
@@ -72,7 +72,7 @@ def probabilities(outputs: np.ndarray, task: str) -> np.ndarray:
 
 
 def decide(chances: np.ndarray, task: str, num_classes: int, decision: str) -> np.ndarray:
-    """Return the decision as it comes.
+    """Return the default decision.
 
     Args:
         chances: Probabilities as `probabilities` gives them.
@@ -121,7 +121,7 @@ def evaluate_trials(
 
     Args:
         scorer: How to score.
-        decision: The decision as it comes, see `decide`.
+        decision: the default decision, see `decide`.
         trials: One or more, None for one that diverged.
         y_valid: Labels of the validation part.
         y_test: Labels of the test part.

@@ -10,7 +10,7 @@ What is computed is fixed before any data is seen, for each column:
                   Holm's correction over the methods
     improvement   the chance that a run beats a run of the reference, averaged over data sets
                   (Agarwal et al. 2021), with its stratified bootstrap interval
-    middle half   the interquartile mean over data sets and seeds, likewise
+    middle        the interquartile mean over data sets and seeds, likewise
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def overall_grid(found: Overall) -> Grid:
             "Holm's p",
             "chance that a run is better",
         ]
-    header.append("middle half")
+    header.append("interquartile mean")
     best = found.standings[0].rank if found.standings else None
     rows = []
     for one in found.standings:
@@ -66,7 +66,7 @@ def overall_words(over: Sequence[Overall]) -> str:
         "ran on all of them; one of which any run diverged is last there, and has no mean "
         "difference. p: Wilcoxon's exact signed-rank test over the data sets, with Holm's "
         "correction over the methods; data sets made of the same rows are taken for independent. "
-        "Middle half: interquartile mean of all scores; chance: that a run is better than one of "
+        "Interquartile mean: of all scores; chance: that a run is better than one of "
         "the reference, averaged over data sets; both with 95 % bootstrap intervals for other "
         "seeds on the same data sets."
     )

@@ -45,10 +45,10 @@ class Job:
         return f"{self.dataset.name}: {self.method.name}"
 
 
-#: What "decision tuned" means.
+#: What "tuned decision" means.
 TUNED = (
     '"tuned" ones were chosen on the validation part for the same reward, and are used where they '
-    "gain more than one standard error there (a jackknife's; else the decision stays as it comes)."
+    "gain more than one standard error there (a jackknife's; else the default decision stays)."
 )
 #: What the reports say of how it was done; see `protocol`.
 _PROTOCOL = (
@@ -59,7 +59,7 @@ _PROTOCOL = (
     "{trials}",
     "The weights kept are those of the epoch with the best validation reward, the last of equal "
     "ones.",
-    'Decisions "as they come" are the most probable class, or above one half (of methods that '
+    "Default decisions are the most probable class, or above one half (of methods that "
     f"train the expected level: its nearest level); {TUNED}",
     "The test part was read once, at the end.",
     "On one data set: ± is half the 95 % interval of the mean by Student's t; with random splits "

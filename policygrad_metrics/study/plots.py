@@ -95,7 +95,7 @@ def draw_all(
             picture(
                 "confusion",
                 f"Test confusion of {' and '.join(row.method for row in shown)} on "
-                f"{summary.data}, decisions tuned, all runs added up.",
+                f"{summary.data}, tuned decisions, all runs added up.",
                 draw_confusions(shown, own, class_names, multilabel=multilabel),
             )
         )
@@ -194,7 +194,7 @@ def draw_confusions(
             else:
                 totals, chosen = counts.sum(axis=1, keepdims=True), names
             _matrix(axes, counts, counts / np.maximum(totals, 1), names, chosen)
-            axes.set_title(f"{short_label(row)}, decision tuned", loc="left")
+            axes.set_title(f"{short_label(row)}, tuned decision", loc="left")
             axes.set_ylabel("label" if multilabel else "true")
             if not multilabel:
                 axes.set_xlabel("predicted")

@@ -7,7 +7,7 @@ What is computed is fixed before any data is seen:
     difference   to the reference method, paired by seed, with the interval of the same kind
     p            of that difference: Nadeau and Bengio's t-test, or for a split by time the exact
                  sign-flip test; Holm's correction over the methods of one data set
-    order        by the mean of the column "decision tuned"; a method of which any run diverged
+    order        by the mean of the column "tuned decision"; a method of which any run diverged
                  comes last
 
 The runs of one data set speak of that data set only, however many they are.
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 REFERENCE = "cross_entropy"
-COLUMNS = {"plain": "as it comes", "tuned": "decision tuned"}
+COLUMNS = {"plain": "default decision", "tuned": "tuned decision"}
 
 
 def part_shares(folds: int | None) -> tuple[float, float]:
@@ -232,7 +232,7 @@ def heading(summary: Summary) -> str:
     """Return one line over the table: what was measured, and how it is sorted.
 
     >>> heading(Summary("iris", "f1_macro", True, None, ()))
-    'iris: test f1_macro, sorted by "decision tuned"'
+    'iris: test f1_macro, sorted by "tuned decision"'
     """
     return f'{summary.data}: test {summary.reward}, sorted by "{COLUMNS["tuned"]}"'
 

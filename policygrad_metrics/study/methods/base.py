@@ -187,7 +187,7 @@ class Method:
         warm_start: share of the epochs that is first spent on plain cross-entropy.
         cumulative: whether the network ends in the K - 1 thresholds of a `CumulativeLink`; the
             loss then reads log probabilities of the levels.
-        decision: the decision as it comes, a name of `decision.plain_rule`.
+        decision: the default decision, a name of `decision.plain_rule`.
         tuning: how it is tuned, a method of `DecisionTuner`.
         reads: "features", or "last_label": the label last known at each row, `[N, 1]`, instead of
             features; for series only.
