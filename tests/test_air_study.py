@@ -92,9 +92,9 @@ def test_the_same_command_goes_on_from_what_is_there(done, file, monkeypatch, ca
     trained = []
     real = study.train_job
 
-    def counted(job, settings, missing, *rest):
+    def counted(job, missing, *rest):
         trained.append((job.method.name, tuple(missing)))
-        return real(job, settings, missing, *rest)
+        return real(job, missing, *rest)
 
     monkeypatch.setattr(study, "train_job", counted)
     assert cli.main(words(file, done)) == 0

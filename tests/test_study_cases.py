@@ -80,7 +80,7 @@ def test_decisions_are_tuned_as_the_method_says_where_the_reward_allows_it():
     p = np.clip(0.15 + 0.2 * y + 0.1 * rng.normal(size=200), 0, 1)
     for job in jobs[:3]:
         parts = [Outcome(p, p)], y, y
-        found = evaluate_trials(job.scorer, "arg_max", *parts, tuning=job.method.tuning)
+        found = evaluate_trials(job.cases.scorer, "arg_max", *parts, tuning=job.method.tuning)
         tuner = DecisionTuner("f1", job.method.tuning).fit(p, y)
         assert found["decision"] == tuner.rule_.describe()
         assert found["tuned"] == pytest.approx(tuner.score_)
@@ -183,8 +183,8 @@ def test_predictions_are_kept_beside_the_runs_of_any_data(tmp_path):
         found = predictions.load(predictions.path_of(tmp_path, run.key))
         job = next(job for job in jobs if job.dataset.name == run.data)
         truth = job.cases[run.seed].y_test
-        assert job.scorer.score(truth, found.plain) == run.plain
-        assert job.scorer.score(truth, found.tuned) == run.tuned
+        assert job.cases.scorer.score(truth, found.plain) == run.plain
+        assert job.cases.scorer.score(truth, found.tuned) == run.tuned
         assert found.chances.shape == (truth.shape if truth.ndim == 2 else (len(truth), 3))
     lost = study.runs[3]
     predictions.path_of(tmp_path, lost.key).unlink()

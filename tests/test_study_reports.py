@@ -15,14 +15,15 @@ from rich.console import Console
 from scipy import stats
 from study_cases import a_run
 
-from policygrad_metrics.study.content import summaries
+from policygrad_metrics.study.content import score_grid, summaries
+from policygrad_metrics.study.grid import rich_grid
 from policygrad_metrics.study.overall import overall
 from policygrad_metrics.study.overview import overview_grid
 from policygrad_metrics.study.plots import _band, draw_all
 from policygrad_metrics.study.records import Run, StudyError
 from policygrad_metrics.study.report import write_reports
 from policygrad_metrics.study.settings import StudySettings
-from policygrad_metrics.study.table import heading, rich_table, summarise
+from policygrad_metrics.study.table import summarise
 
 # --- tables -----------------------------------------------------------------------------------
 
@@ -74,7 +75,7 @@ def test_a_diverged_method_is_last_and_not_the_best():
 def shown(table):
     stream = io.StringIO()
     console = Console(file=stream, width=110)
-    console.print(rich_table(table))
+    console.print(rich_grid(score_grid(table, ["tuned"])))
     return stream.getvalue()
 
 
@@ -84,7 +85,7 @@ def test_equally_good_methods_are_both_the_best():
     )
     assert [row.tuned.best for row in table.rows] == [True, True]
     assert table.reference is None
-    assert "tuned - " not in shown(table)
+    assert "decision - " not in shown(table)
 
 
 def test_a_single_run_has_no_interval():
@@ -99,7 +100,6 @@ def test_a_single_run_has_no_interval():
 
 def test_the_table_says_how_it_is_sorted():
     table = summarise("air", "f1", runs_of(SCORES), [*SCORES], own_splits=True)
-    assert 'sorted by "tuned decision"' in heading(table)
     assert 'sorted by "tuned decision"' in shown(table)
 
 

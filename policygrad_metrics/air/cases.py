@@ -10,7 +10,6 @@ import numpy as np
 from policygrad_metrics.air import ForecastTask
 from policygrad_metrics.data import Split
 from policygrad_metrics.study.cases import Cases
-from policygrad_metrics.study.plan import Job
 from policygrad_metrics.study.settings import StudySettings
 
 
@@ -44,9 +43,3 @@ class ForecastCases(Cases):
         """The last known level and concentration `[N, 2]`; None at horizon 0."""
         task = self.task
         return np.stack([task.persistence, task.last_known], axis=1) if task.horizon else None
-
-
-def task_of(job: Job) -> ForecastTask:
-    """Return what a job forecasts."""
-    assert isinstance(job.cases, ForecastCases)
-    return job.cases.task

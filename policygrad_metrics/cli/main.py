@@ -256,9 +256,9 @@ def _about(dataset: Any) -> str:
 def _print_study(done: Any, *, as_json: bool) -> None:
     from rich.console import Console
 
+    from policygrad_metrics.study.content import score_grid
     from policygrad_metrics.study.grid import rich_grid
     from policygrad_metrics.study.records import finite
-    from policygrad_metrics.study.table import rich_table
 
     if as_json:
         shown = {
@@ -272,9 +272,7 @@ def _print_study(done: Any, *, as_json: bool) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=110)
-    for table in done.tables:
-        console.print(rich_table(table))
-    for grid in done.more:
+    for grid in (*(score_grid(table, ["tuned"]) for table in done.tables), *done.more):
         console.print(rich_grid(grid))
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics.data import Dataset, Prepared, Split, folds, prepare, split
+from policygrad_metrics.study.evaluate import Scorer
 from policygrad_metrics.study.settings import StudySettings, fingerprint
 
 
 class Cases(Mapping[int, Prepared]):
-    """Seed -> the prepared parts of its split; made once, whatever asks how often.
+    """A data set in a study: seed -> the prepared parts of its split, each made once.
 
     Seeds whose parts are the same (a series, split by time) share one object.
 
@@ -32,6 +33,21 @@ class Cases(Mapping[int, Prepared]):
         self.dataset = dataset
         self.settings = settings
         self._made: dict[int, Prepared] = {}
+
+    @property
+    def reward(self) -> str:
+        """Name of what is maximised."""
+        return self.settings.reward or self.dataset.reward
+
+    @functools.cached_property
+    def scorer(self) -> Scorer:
+        """How the labels are scored."""
+        return Scorer.of(self.reward, self.dataset.task, len(self.dataset.class_names))
+
+    @property
+    def epochs(self) -> int:
+        """How long every network trains."""
+        return self.settings.epochs_for(self.dataset)
 
     def split(self, seed: int) -> Split:
         """Return the rows of a seed's three parts."""

@@ -106,7 +106,7 @@ def compare(
         todos = [_todo(job, settings, store, 1 / len(jobs)) for job in jobs]
         progress.advance(1 - sum(todo.share for todo in todos))
         todos = [todo for todo in todos if todo.missing]
-        for run in _train(todos, settings, progress, workers, executor):
+        for run in _train(todos, progress, workers, executor):
             store.append(run)
         keys = {(job.dataset.name, job.method.name) for job in jobs}
         runs = tuple(run for run in store.runs.values() if run.key[:2] in keys)
@@ -126,27 +126,20 @@ def _todo(job: Job, settings: StudySettings, store: RunStore, share: float) -> T
 
 
 def _train(
-    todos: Sequence[Todo],
-    settings: StudySettings,
-    progress: Progress,
-    workers: int | None,
-    executor: Executor | None,
+    todos: Sequence[Todo], progress: Progress, workers: int | None, executor: Executor | None
 ) -> Iterator[Run]:
     if executor is not None:
-        return train_elsewhere(todos, settings, executor, progress, at_once=workers or None)
+        return train_elsewhere(todos, executor, progress, at_once=workers or None)
     if processes := processes_for(todos, workers):
-        return train_in_processes(todos, settings, processes, progress)
-    return _train_here(todos, settings, progress)
+        return train_in_processes(todos, processes, progress)
+    return _train_here(todos, progress)
 
 
-def _train_here(
-    todos: Sequence[Todo], settings: StudySettings, progress: Progress
-) -> Iterator[Run]:
+def _train_here(todos: Sequence[Todo], progress: Progress) -> Iterator[Run]:
     last: Cases | None = None
     for todo in todos:
         if last is not None and last is not todo.job.cases:
             last.forget()
         last = todo.job.cases
         progress.working_on(todo.job.label)
-        share = todo.share / len(todo.missing)
-        yield from train_job(todo.job, settings, todo.missing, progress, share)
+        yield from train_job(todo.job, todo.missing, progress.part(todo.share))

@@ -15,7 +15,6 @@ from policygrad_metrics.study.table import (
     COLUMNS,
     Row,
     Summary,
-    heading,
     method_text,
     score_text,
     summarise,
@@ -36,14 +35,15 @@ class Extras:
         title: Of the report.
         protocol: How it was done, instead of `plan.protocol`.
         tables: `(summary, runs) -> grids` of a data set, below its scores.
-        pictures: `(summary, runs) -> pictures`, before the usual ones and instead of those of the
-            same name.
+        pictures: `(summary, runs) -> pictures`, before the usual ones.
+        colours: "#RRGGBB" of each class.
     """
 
     title: str
     protocol: Sequence[str]
     tables: Callable[[Summary, Sequence[Run]], Sequence[Grid]]
     pictures: Callable[[Summary, Sequence[Run]], Sequence[Picture]]
+    colours: Sequence[str]
 
 
 def summaries(settings: Mapping[str, Any], runs: Iterable[Run]) -> list[Summary]:
@@ -99,7 +99,7 @@ def content(
                 "facts": _facts(about),
                 "notes": about["notes"],
                 "tables": (
-                    _score_grid(summary),
+                    score_grid(summary),
                     *more.get(name, ()),
                     *published_grids(settings, [summary]),
                 ),
@@ -159,19 +159,28 @@ def _warnings(tables: Sequence[Summary]) -> list[str]:
     ]
 
 
-def _score_grid(summary: Summary) -> Grid:
+def score_grid(summary: Summary, differences: Sequence[str] = tuple(COLUMNS)) -> Grid:
+    """Return the table of the scores.
+
+    Args:
+        summary: The table of one data set.
+        differences: The columns of which the difference to the reference is shown as well.
+
+    >>> score_grid(Summary("iris", "f1_macro", True, None, ())).title
+    'iris: test f1_macro, sorted by "tuned decision"'
+    """
+    differences = differences if summary.reference else ()
     header = ["method", *COLUMNS.values()]
-    if summary.reference:
-        header += [f"{title} - {summary.reference}" for title in COLUMNS.values()]
+    header += [f"{COLUMNS[column]} - {summary.reference}" for column in differences]
     rows = []
     for row in summary.rows:
-        cells = (row.plain, row.tuned)
         texts = [Text(method_text(row), row.tuned.best)]
-        texts += [Text(score_text(cell.score), cell.best) for cell in cells]
-        if summary.reference:
-            texts += [Text(score_text(cell.difference, signed=True)) for cell in cells]
+        texts += [Text(score_text(cell.score), cell.best) for cell in (row.plain, row.tuned)]
+        found = [getattr(row, column).difference for column in differences]
+        texts += [Text(score_text(difference, signed=True)) for difference in found]
         rows.append(tuple(texts))
-    return Grid(heading(summary), tuple(header), tuple(rows))
+    title = f'{summary.data}: test {summary.reward}, sorted by "{COLUMNS["tuned"]}"'
+    return Grid(title, tuple(header), tuple(rows))
 
 
 def _test_grid(summary: Summary) -> Grid:

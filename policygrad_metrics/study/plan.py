@@ -10,7 +10,6 @@ from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data import Dataset
 from policygrad_metrics.decision import can_tune
 from policygrad_metrics.study.cases import Cases
-from policygrad_metrics.study.evaluate import Scorer
 from policygrad_metrics.study.methods import METHODS, Method
 from policygrad_metrics.study.published import PUBLISHED
 from policygrad_metrics.study.settings import PRINCIPAL, StudySettings
@@ -22,22 +21,21 @@ class Job:
 
     Args:
         cases: The data set and its parts for every seed, shared by the jobs of a data set.
-        scorer: How its labels are scored.
         method: The method.
-        reward: Name of what is maximised.
-        epochs: How long every network trains.
     """
 
     cases: Cases
-    scorer: Scorer
     method: Method
-    reward: str
-    epochs: int
 
     @property
     def dataset(self) -> Dataset:
         """The data set."""
         return self.cases.dataset
+
+    @property
+    def settings(self) -> StudySettings:
+        """The settings that it was planned with."""
+        return self.cases.settings
 
     @property
     def label(self) -> str:
@@ -160,19 +158,16 @@ def plan(
     names = menu.names(settings.methods)
     jobs = []
     for dataset in datasets:
-        reward = settings.reward or dataset.reward
-        scorer = Scorer.of(reward, dataset.task, len(dataset.class_names))
+        cases = cases_of(dataset, settings)
         try:
-            scorer.score(dataset.y, dataset.y)
+            cases.scorer.score(dataset.y, dataset.y)
         except ValueError as error:
             raise ValueError(f"data {dataset.name!r} ({dataset.task}): {error}") from error
         if settings.refit and not dataset.time_ordered:
             raise ValueError(f"refit=True is for series; {dataset.name!r} is none: leave it out.")
-        epochs, cases = settings.epochs_for(dataset), cases_of(dataset, settings)
         cases.split(settings.seed)  # says now what would stop the training
-        for name in names:
-            if _suits(menu.methods[name], cases, scorer):
-                jobs.append(Job(cases, scorer, menu.methods[name], reward, epochs))
+        chosen = [menu.methods[name] for name in names]
+        jobs += [Job(cases, method) for method in chosen if _suits(method, cases)]
     # Nobody asked for the methods of a group.
     named = () if settings.methods == menu.principal else settings.methods
     _check_used(settings, datasets, [name for name in named if name not in menu.groups], jobs)
@@ -196,7 +191,8 @@ def _check_used(
             )
 
 
-def _suits(method: Method, cases: Cases, scorer: Scorer) -> bool:
+def _suits(method: Method, cases: Cases) -> bool:
+    scorer = cases.scorer
     known = method.reads == "features" or cases.last_known is not None
     tunable = can_tune(method.tuning, scorer.reward, scorer.num_classes)
     return known and tunable and scorer.task in method.tasks
@@ -231,13 +227,13 @@ def _describe(job: Job, jobs: Sequence[Job], settings: StudySettings) -> dict[st
     return {
         "title": dataset.title,
         "task": dataset.task,
-        "reward": job.reward,
+        "reward": job.cases.reward,
         "rows": len(dataset),
         "features": len(dataset.numeric_names) + len(dataset.categorical_names),
         "class_names": list(dataset.class_names),
         "counts": list(dataset.counts),
         "parts": [len(parts.train), len(parts.valid), len(parts.test)],
-        "epochs": job.epochs,
+        "epochs": job.cases.epochs,
         "time_ordered": dataset.time_ordered,
         "horizon": dataset.horizon,
         "notes": notes,

@@ -31,6 +31,19 @@ class Progress:
     def say(self, text: str) -> None:
         """Say something that is to stay on the screen."""
 
+    def part(self, share: float) -> Progress:
+        """Return the progress of a part that counts for this share of the whole."""
+        return _Part(self, share)
+
+
+class _Part(Progress):
+    def __init__(self, whole: Progress, share: float):
+        self._whole, self._share = whole, share
+        self.working_on, self.say = whole.working_on, whole.say
+
+    def advance(self, share: float) -> None:
+        self._whole.advance(self._share * share)
+
 
 class PlainLines(Progress):
     """One line for each piece of work, with the share that was done before it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -15,9 +16,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import jinja2
+
 from policygrad_metrics.study.content import Extras, chosen_data, content, summaries
 from policygrad_metrics.study.grid import Grid
-from policygrad_metrics.study.markdown import OVERALL, render_markdown
+from policygrad_metrics.study.markdown import escape_markdown, fence_of
 from policygrad_metrics.study.overall import Overall, all_overall
 from policygrad_metrics.study.overview import ranks_name
 from policygrad_metrics.study.plots import Picture, draw_all, picture
@@ -27,6 +30,8 @@ from policygrad_metrics.study.runs import make_directory, write_atomically
 from policygrad_metrics.study.table import COLUMNS, Summary
 
 PLOTS = "plots"
+#: Stands for all data sets together where pictures are looked up; no data set has this name.
+OVERALL = ""
 #: What needs no escape in the address of a picture, beside letters and digits.
 _PLAIN = " /:;=,()+-.!*@?"
 
@@ -65,26 +70,35 @@ def write_reports(
         StudyError: The disk is full or the directory cannot be written.
     """
     results = results or sum_up(settings, runs)
-    pictures = {
-        summary.data: draw_all(
-            summary, runs, about["class_names"], multilabel=about["task"] == "multilabel"
-        )
-        for summary, (_, about) in zip(results.tables, chosen_data(settings), strict=True)
-    }
+    pictures: dict[str, list[Picture]] = {}
     more: dict[str, Sequence[Grid]] = {}
-    if extras is not None:
-        for summary in results.tables:
-            more[summary.data] = extras.tables(summary, runs)
-            own = {one.name: one for one in extras.pictures(summary, runs)}
-            usual = {one.name: one for one in pictures[summary.data]}
-            pictures[summary.data] = [*(own | (usual | own)).values()]
+    for summary, (name, about) in zip(results.tables, chosen_data(settings), strict=True):
+        drawn = draw_all(
+            summary,
+            runs,
+            about["class_names"],
+            multilabel=about["task"] == "multilabel",
+            colours=extras.colours if extras else None,
+        )
+        pictures[name] = [*extras.pictures(summary, runs), *drawn] if extras else drawn
+        more[name] = extras.tables(summary, runs) if extras else ()
     pictures[OVERALL] = [
         picture(ranks_name(found), _rank_words(found), draw_ranks(found))
         for found in results.overall
         if found.critical is not None
     ]
+    pictures = _with_files(pictures)
     shown = content(settings, results.tables, results.overall, more)
-    return write_pages(directory, shown, pictures)
+    make_directory(directory / PLOTS, running=True)
+    for one in itertools.chain(*pictures.values()):
+        write_atomically(directory / one.file, one.svg, running=True)
+    environment = _environment()
+    paths = directory / "report.html", directory / "report.md"
+    for path in paths:
+        template = environment.get_template(f"{path.name}.jinja")
+        write_atomically(path, template.render(**shown, pictures=pictures), running=True)
+    _remove_pictures_but(directory, {one.file for one in itertools.chain(*pictures.values())})
+    return paths
 
 
 def _rank_words(found: Overall) -> str:
@@ -92,32 +106,6 @@ def _rank_words(found: Overall) -> str:
         f"Mean ranks over {found.data_sets} data sets, {COLUMNS[found.column]}, the best on top; "
         "bars join methods that the critical difference cannot tell apart."
     )
-
-
-def write_pages(
-    directory: Path, shown: Mapping[str, Any], pictures: Mapping[str, Sequence[Picture]]
-) -> tuple[Path, Path]:
-    """Write the reports and pictures of what `content` gives, or of something like it.
-
-    Args:
-        directory: Where to write.
-        shown: As `content` gives it.
-        pictures: Data set -> its pictures; `OVERALL` -> those of all data sets, if there are any.
-            Those of an earlier report that are not among them are removed.
-
-    Raises:
-        StudyError: The disk is full or the directory cannot be written.
-    """
-    files = _file_names(pictures)
-    make_directory(directory / PLOTS, running=True)
-    for name, drawn in pictures.items():
-        for one in drawn:
-            write_atomically(directory / files[name, one.name], one.svg, running=True)
-    markdown, page = directory / "report.md", directory / "report.html"
-    write_atomically(markdown, render_markdown(shown, pictures, files), running=True)
-    write_atomically(page, _html(shown, pictures), running=True)
-    _remove_pictures_but(directory, {*files.values()})
-    return page, markdown
 
 
 def _remove_pictures_but(directory: Path, shown: set[str]) -> None:
@@ -129,35 +117,29 @@ def _remove_pictures_but(directory: Path, shown: set[str]) -> None:
                 path.unlink()
 
 
-def _file_names(pictures: Mapping[str, Sequence[Picture]]) -> dict[tuple[str, str], str]:
-    """Paths relative to the reports, from names of data sets, which may hold anything."""
-    names: dict[tuple[str, str], str] = {}
+def _with_files(pictures: Mapping[str, Sequence[Picture]]) -> dict[str, list[Picture]]:
+    """The pictures with paths relative to the reports; a data set's name may hold anything."""
+    found = {}
     for number, (data, drawn) in enumerate(pictures.items(), start=1):
         ascii_only = unicodedata.normalize("NFKD", data).encode("ascii", "ignore").decode()
         slug = re.sub(r"[^A-Za-z0-9]+", "_", ascii_only).strip("_")[:40] or "all"
-        for one in drawn:
-            names[data, one.name] = f"{PLOTS}/{number}_{slug}_{one.name}.svg"
-    return names
+        found[data] = [
+            dataclasses.replace(one, file=f"{PLOTS}/{number}_{slug}_{one.name}.svg")
+            for one in drawn
+        ]
+    return found
 
 
-def _html(shown: Mapping[str, Any], pictures: Mapping[str, Sequence[Picture]]) -> str:
-    import jinja2
-
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("policygrad_metrics.study", "."),
-        autoescape=True,
+        autoescape=jinja2.select_autoescape(["html.jinja"]),
         undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    sets = [{**one, "pictures": _embedded(pictures[one["name"]])} for one in shown["sets"]]
-    ranks = {one.name: _embedded([one])[0] for one in pictures.get(OVERALL, ())}
-    return environment.get_template("report.html.jinja").render(
-        **{**shown, "sets": sets, "rank_pictures": ranks}
-    )
-
-
-def _embedded(pictures: Sequence[Picture]) -> list[dict[str, str]]:
-    return [
-        # Shorter than base64, which takes a third more than the picture.
-        {"alt": drawn.alt, "address": f"data:image/svg+xml,{quote(drawn.svg, safe=_PLAIN)}"}
-        for drawn in pictures
-    ]
+    # Shorter than base64, which takes a third more than the picture.
+    environment.filters["address"] = lambda svg: f"data:image/svg+xml,{quote(svg, safe=_PLAIN)}"
+    environment.filters |= {"md": escape_markdown, "fence": fence_of}
+    return environment

@@ -30,3 +30,12 @@ def row_label(row: Row) -> str:
 def short_label(row: Row) -> str:
     """Return the method, and whether it diverged."""
     return row.method.replace("_", " ") + (" (diverged)" if row.diverged else "")
+
+
+def shortened(name: str, longest: int = 20) -> str:
+    """Return a name that is not longer than that.
+
+    >>> shortened("abcdef", 4)
+    'abc…'
+    """
+    return name if len(name) <= longest else name[: longest - 1] + "…"

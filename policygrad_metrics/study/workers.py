@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 from policygrad_metrics.study.processes import Processes
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run, StudyError
-from policygrad_metrics.study.settings import StudySettings
 
 if TYPE_CHECKING:
     from policygrad_metrics.study.plan import Job
@@ -104,18 +103,15 @@ def longest_first(todos: Sequence[Todo]) -> list[Todo]:
     return sorted(todos, key=order)
 
 
-def train_in_processes(
-    todos: Sequence[Todo], settings: StudySettings, count: int, progress: Progress
-) -> Iterator[Run]:
+def train_in_processes(todos: Sequence[Todo], count: int, progress: Progress) -> Iterator[Run]:
     """As `train_elsewhere`, in so many processes of this machine that share its cores."""
     with Processes(count, calls_per_process=JOBS_PER_PROCESS, most_deaths=MOST_DEATHS) as pool:
         threads = max(1, _cores() // count)
-        yield from train_elsewhere(todos, settings, pool, progress, at_once=count, threads=threads)
+        yield from train_elsewhere(todos, pool, progress, at_once=count, threads=threads)
 
 
 def train_elsewhere(
     todos: Sequence[Todo],
-    settings: StudySettings,
     executor: Executor,
     progress: Progress,
     *,
@@ -126,7 +122,6 @@ def train_elsewhere(
 
     Args:
         todos: What is to be done.
-        settings: Everything that the jobs were made from.
         executor: Does the jobs; it stays open.
         progress: Is told how far it is.
         at_once: How many jobs the executor is given at a time; None for all.
@@ -144,10 +139,8 @@ def train_elsewhere(
             while left and (at_once is None or len(running) < at_once):
                 todo = left.pop()
                 progress.working_on(todo.job.label)
-                future = executor.submit(
-                    run_job, pickle.dumps((todo.job, settings, todo.missing)), threads
-                )
-                running[future] = todo
+                pickled = pickle.dumps((todo.job, todo.missing))
+                running[executor.submit(run_job, pickled, threads)] = todo
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 todo = running.pop(future)
                 done = _result(future, todo)
@@ -215,7 +208,7 @@ def run_job(pickled: bytes, threads: int | None) -> Done:
     """Train in this process, which needs nothing but the package.
 
     Args:
-        pickled: A job, the settings, and the seeds that are missing. To unpickle it imports
+        pickled: A job and the seeds that are missing. To unpickle it imports
             TensorFlow, which has to be started quietly before.
         threads: As for `train_elsewhere`.
     """
@@ -224,13 +217,13 @@ def run_job(pickled: bytes, threads: int | None) -> Done:
         _start_quietly(threads or _threads_of_dask())
         from policygrad_metrics.study.train import train_job
 
-        job, settings, missing = pickle.loads(pickled)
+        job, missing = pickle.loads(pickled)
         # Methods of one data set follow each other: what was prepared for one serves the next.
         if _last_cases is None or _last_cases.key != job.cases.key:
             _last_cases = job.cases
         job, said = dataclasses.replace(job, cases=_last_cases), _Kept()
         try:
-            runs = tuple(train_job(job, settings, missing, said, 0.0))
+            runs = tuple(train_job(job, missing, said))
         except Exception:  # whatever it is, the parent tells it
             return Done((), tuple(said.texts), traceback.format_exc())
         return Done(runs, tuple(said.texts))

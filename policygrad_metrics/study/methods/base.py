@@ -181,7 +181,7 @@ class Method:
             per replica). The loss runs eagerly, in graphs and under XLA.
         predictor: `(info, hyper, seed) -> estimator` for methods that train no network: `fit(x,
             y)` and `predict_proba(x)`, `[N, K]` or, multi-label, `[N, L]`.
-        head: `(job, settings) -> study.train.Head` for a network that learns something else than
+        head: `(cases) -> study.train.Head` for a network that learns something else than
             the task's labels, which has no other hyper-parameter than the learning rate.
         hyperparameters: name -> default and range.
         warm_start: share of the epochs that is first spent on plain cross-entropy.
@@ -203,7 +203,7 @@ class Method:
     tasks: frozenset[str]
     build: Callable[[TaskInfo, Mapping[str, Any]], Loss] | None = None
     predictor: Callable[[TaskInfo, Mapping[str, Any], int], Any] | None = None
-    head: Callable[[Any, Any], Any] | None = None
+    head: Callable[[Any], Any] | None = None
     hyperparameters: Mapping[str, Choice] = dataclasses.field(default_factory=dict)
     warm_start: float = 0.0
     cumulative: bool = False
