@@ -216,7 +216,9 @@ def draw_confusions(
                 totals = counts.sum(axis=1, keepdims=True)
                 axes.set_xlabel("predicted")
             _matrix(axes, counts, counts / np.maximum(totals, 1), names, columns, colours)
-            axes.set_title(f"{short_label(row)}, tuned decision", loc="right", pad=14)
+            axes.set_title(
+                f"{short_label(row)}, tuned decision", loc="right", pad=14, fontsize=FONT
+            )
             axes.set_ylabel("label" if multilabel else "true")
     return figure
 
