@@ -13,9 +13,9 @@ from study_cases import refusal
 
 from policygrad_metrics.air import concentration
 from policygrad_metrics.air.forecasters import forecaster_names
+from policygrad_metrics.air.plots import choose_week
 from policygrad_metrics.air.scores import best_on_validation, level_metrics, reliability
 from policygrad_metrics.air.settings import StationFile
-from policygrad_metrics.air.week import choose_week
 from policygrad_metrics.cli import main as cli
 from policygrad_metrics.study import compare as study
 from policygrad_metrics.study import predictions

@@ -15,10 +15,9 @@ from rich.console import Console
 from scipy import stats
 from study_cases import a_run
 
-from policygrad_metrics.study.content import score_grid, summaries
+from policygrad_metrics.study.content import overview_grid, score_grid, summaries
 from policygrad_metrics.study.grid import rich_grid
 from policygrad_metrics.study.overall import overall
-from policygrad_metrics.study.overview import overview_grid
 from policygrad_metrics.study.plots import _band, draw_all
 from policygrad_metrics.study.records import Run, StudyError
 from policygrad_metrics.study.report import write_reports

@@ -27,10 +27,10 @@ from policygrad_metrics.study.train import Head
 from policygrad_metrics.surrogates.steps import staircase_steps, tanh_steps
 from policygrad_metrics.training import Trained
 
-#: Scale of the noise of losses that know no noise, while they train: the most probable level is
-#: then the location's own, a hair's breadth from an edge apart.
+#: Scale of the noise while a loss without noise trains. It is small, so that the most probable
+#: level is that of the location itself, except very near an edge.
 _THIN = 0.05
-#: What a network starts from: small changes to the last value, noise of a third of the spread.
+#: Where a network starts: small changes to the last value, noise of a third of the spread.
 _SMALL, _START_OF_SCALE = 0.01, -1.0
 
 

@@ -20,12 +20,11 @@ from policygrad_metrics.air.station import TITLES, Station
 #: Hours of the trailing means of the weather, and of the concentration.
 WEATHER_MEANS = (6, 24, 72)
 MEANS = (3, 6, 12, 24, 72)
-#: Hours over which the weather's changes are taken, which tell of what is coming: at horizon 0
-#: they add nothing.
+#: Hours over which the weather's changes are taken. They help to forecast, so horizon 0 has none.
 CHANGES = (3, 6, 12, 24)
 #: Hours before the forecast whose concentrations are features, besides the last.
 LAGS = (1, 2, 3, 5, 11, 23)
-#: The last known concentration may be so old, in hours.
+#: The largest age of the last known concentration, in hours.
 MOST_AGE = 24
 
 

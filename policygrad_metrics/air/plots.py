@@ -17,7 +17,6 @@ from policygrad_metrics.air import ForecastTask
 from policygrad_metrics.air.forecasters import PERSISTENCE
 from policygrad_metrics.air.scores import reliability
 from policygrad_metrics.air.station import TITLES
-from policygrad_metrics.air.week import choose_week
 from policygrad_metrics.study.plots import Picture, best_and_reference, picture
 from policygrad_metrics.study.predictions import Predictions
 from policygrad_metrics.study.records import Run
@@ -29,7 +28,7 @@ FEWEST_HOURS = 20
 _MISSING = "#ffffff"
 #: Height of a strip of hours, for names of three lines.
 _STRIP = 0.42
-#: Of up to three methods in one picture, apart in grey as well.
+#: Line style and colour of up to three methods; they differ in grey as well.
 _LINES = (("--", DARK), (":", MIDDLE), ("-.", "#50565c"))
 
 
@@ -75,6 +74,23 @@ def _predictions(runs: Sequence[Run], method: str) -> list[Predictions]:
 
 def _wrapped(name: str) -> str:
     return textwrap.fill(name.replace("_", " "), width=16)
+
+
+def choose_week(task: ForecastTask) -> np.ndarray:
+    """Return places among the test hours: seven days from a midnight on, in order of time.
+
+    The week with the most different levels, of those the one with the most hours, of those the
+    first; no forecast is looked at.
+    """
+    hours, levels = task.hours[task.parts.test], task.dataset.y[task.parts.test]
+    days = (hours.astype("datetime64[D]") - hours[0].astype("datetime64[D]")).astype(int)
+    best, chosen = (-1, -1), np.arange(0)
+    for first in range(max(1, int(days[-1]) - 5)):
+        week = np.flatnonzero((days >= first) & (days < first + 7))
+        merit = (len(np.unique(levels[week])), len(week))
+        if len(week) and merit > best:
+            best, chosen = merit, week
+    return chosen
 
 
 def draw_week(task: ForecastTask, forecasts: dict[str, Predictions], week: np.ndarray) -> Figure:

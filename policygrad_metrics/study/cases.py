@@ -50,8 +50,22 @@ class Cases(Mapping[int, Prepared]):
         return self.settings.epochs_for(self.dataset)
 
     def split(self, seed: int) -> Split:
-        """Return the rows of a seed's three parts."""
-        return split_of(self.dataset, self.settings, seed)
+        """Return the rows of a seed's three parts.
+
+        A series has one split. Without folds each seed shuffles anew; with k folds the first k
+        seeds are the folds of one shuffle, the next k those of another.
+
+        Args:
+            seed: One of `settings.run_seeds`.
+
+        Raises:
+            ValueError: The rows cannot be split so.
+        """
+        k, first = self.settings.folds, self.settings.seed
+        if self.dataset.time_ordered or k is None:
+            return split(self.dataset, seed)
+        repetition, fold = divmod(seed - first, k)
+        return folds(self.dataset, k, first + repetition)[fold]
 
     def __getitem__(self, seed: int) -> Prepared:
         if seed not in self._made:
@@ -115,24 +129,3 @@ class Cases(Mapping[int, Prepared]):
             shapes = tuple(getattr(arrays, name).shape for name in ("x_train", "x_valid", "x_test"))
             found.setdefault(shapes, []).append(seed)
         return [*found.values()]
-
-
-def split_of(dataset: Dataset, settings: StudySettings, seed: int) -> Split:
-    """Return the rows of a seed's three parts.
-
-    A series has one split. Without folds each seed shuffles anew; with k folds the first k seeds
-    are the folds of one shuffle, the next k those of another.
-
-    Args:
-        dataset: The data set.
-        settings: Seeds and folds.
-        seed: One of `settings.run_seeds`.
-
-    Raises:
-        ValueError: The rows cannot be split so.
-    """
-    k = settings.folds
-    if dataset.time_ordered or k is None:
-        return split(dataset, seed)
-    repetition, fold = divmod(seed - settings.seed, k)
-    return folds(dataset, k, settings.seed + repetition)[fold]

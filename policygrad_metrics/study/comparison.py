@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from policygrad_metrics.study.cases import Cases
-from policygrad_metrics.study.content import Extras, published_grids
+from policygrad_metrics.study.content import Extras, overall_grid, published_grids
 from policygrad_metrics.study.grid import Grid
 from policygrad_metrics.study.overall import Overall
-from policygrad_metrics.study.overview import overall_grid
 from policygrad_metrics.study.plan import Job, plan, settings_record
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run

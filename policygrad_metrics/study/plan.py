@@ -1,4 +1,4 @@
-"""What is to be trained: the methods that suit each data set, and what to say of it."""
+"""What is trained: the methods that suit each data set; and how the reports describe it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from policygrad_metrics.data import Dataset
 from policygrad_metrics.decision import can_tune
 from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.methods import METHODS, Method
-from policygrad_metrics.study.published import PUBLISHED
 from policygrad_metrics.study.settings import PRINCIPAL, StudySettings
+from policygrad_metrics.study.suites import PUBLISHED
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ TUNED = (
     '"tuned" ones were chosen on the validation part for the same reward, and are used where they '
     "gain more than one standard error there (a jackknife's; else the default decision stays)."
 )
-#: What the reports say of how it was done; see `protocol`.
+#: How the reports describe the comparison; see `protocol`.
 _PROTOCOL = (
     "Every method trains the same network (cumulative links: the same hidden layers, thresholds as "
     "outputs), with the same first weights and the same order of the data for a seed, for the "
@@ -165,7 +165,7 @@ def plan(
             raise ValueError(f"data {dataset.name!r} ({dataset.task}): {error}") from error
         if settings.refit and not dataset.time_ordered:
             raise ValueError(f"refit=True is for series; {dataset.name!r} is none: leave it out.")
-        cases.split(settings.seed)  # says now what would stop the training
+        cases.split(settings.seed)  # raises now what would stop the training
         chosen = [menu.methods[name] for name in names]
         jobs += [Job(cases, method) for method in chosen if _suits(method, cases)]
     # Nobody asked for the methods of a group.

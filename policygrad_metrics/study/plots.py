@@ -27,9 +27,9 @@ from policygrad_metrics.study.score_plot import draw_scores
 from policygrad_metrics.study.style import DARK, FONT, MIDDLE, STYLE, WIDTH, short_label, shortened
 from policygrad_metrics.study.table import Row, Summary
 
-#: A confusion matrix of more classes has no numbers in its cells.
+#: The cells of a confusion matrix of more classes show no numbers.
 MOST_NUMBERED = 10
-#: A curve has no more points; its panel is some hundred dots wide.
+#: The most points of a curve: its panel is about a hundred dots wide.
 MOST_POINTS = 75
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
@@ -55,7 +55,7 @@ def picture(name: str, alt: str, figure: Figure) -> Picture:
     """Return the figure as SVG, without a date."""
     stream = io.BytesIO()
     with mpl.rc_context(STYLE), warnings.catch_warnings():
-        # A letter that the font lacks becomes a box; the tables beside the picture have it.
+        # A letter that the font lacks becomes a box; the tables of the report show it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None})
     # Names stand in comments beside their outlines; XML has no control characters.
@@ -65,7 +65,7 @@ def picture(name: str, alt: str, figure: Figure) -> Picture:
 
 
 def _in_hundredths(path: re.Match[str]) -> str:
-    """A hundredth of a point cannot be seen; a millionth fills the file."""
+    """Round the numbers of a path to hundredths of a point: more digits only fill the file."""
     return re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", path[0])
 
 

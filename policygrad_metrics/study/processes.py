@@ -31,7 +31,7 @@ class Processes(Executor):
         self._most_deaths = most_deaths
         # A fresh interpreter: TensorFlow does not survive a fork.
         self._context = multiprocessing.get_context("spawn")
-        # Nothing is ever sent: the line's end, when this process closes it or dies, is the signal.
+        # Nothing is sent over this pipe. Its end is the signal: this process has closed it or died.
         self._line, self._own_end = self._context.Pipe(duplex=False)
         self._idle: queue.SimpleQueue[ProcessPoolExecutor] = queue.SimpleQueue()
         self._count = count
@@ -81,7 +81,7 @@ class Processes(Executor):
 
         try:
             inner = call(pool)
-        except BrokenExecutor:  # it died while it was idle
+        except BrokenExecutor:  # the process died while it was idle
             pool = self._pool()
             inner = call(pool)
         inner.add_done_callback(end)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import html
 import itertools
 import re
 import unicodedata
@@ -18,11 +19,9 @@ from urllib.parse import quote
 
 import jinja2
 
-from policygrad_metrics.study.content import Extras, chosen_data, content, summaries
+from policygrad_metrics.study.content import Extras, chosen_data, content, ranks_name, summaries
 from policygrad_metrics.study.grid import Grid
-from policygrad_metrics.study.markdown import escape_markdown, fence_of
 from policygrad_metrics.study.overall import Overall, all_overall
-from policygrad_metrics.study.overview import ranks_name
 from policygrad_metrics.study.plots import Picture, draw_all, picture
 from policygrad_metrics.study.rank_plot import draw_ranks
 from policygrad_metrics.study.records import Run
@@ -32,7 +31,7 @@ from policygrad_metrics.study.table import COLUMNS, Summary
 PLOTS = "plots"
 #: Stands for all data sets together where pictures are looked up; no data set has this name.
 OVERALL = ""
-#: What needs no escape in the address of a picture, beside letters and digits.
+#: Characters beside letters and digits that need no escape in the address of a picture.
 _PLAIN = " /:;=,()+-.!*@?"
 
 
@@ -112,7 +111,7 @@ def _remove_pictures_but(directory: Path, shown: set[str]) -> None:
     """Remove what reports of earlier sittings, of other data sets perhaps, have left behind."""
     for path in (directory / PLOTS).glob("*.svg"):
         if re.match(r"\d+_", path.name) and f"{PLOTS}/{path.name}" not in shown:
-            # A picture too many does no harm where a file cannot be removed.
+            # A picture that cannot be removed does no harm.
             with contextlib.suppress(OSError):
                 path.unlink()
 
@@ -139,7 +138,31 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    # Shorter than base64, which takes a third more than the picture.
+    # Percent-encoding is shorter here than base64.
     environment.filters["address"] = lambda svg: f"data:image/svg+xml,{quote(svg, safe=_PLAIN)}"
     environment.filters |= {"md": escape_markdown, "fence": fence_of}
     return environment
+
+
+def escape_markdown(text: str) -> str:
+    r"""Return text that Markdown and the HTML inside it leave as it is, on one line.
+
+    >>> escape_markdown("a|b <i> *c* soft_f1 _d_")
+    'a\\|b &lt;i&gt; \\*c\\* soft_f1 \\_d\\_'
+    >>> escape_markdown("- not a list"), escape_markdown("1. nor this")
+    ('\\- not a list', '1\\. nor this')
+    """
+    safe = html.escape(" ".join(text.split()), quote=False)
+    safe = re.sub(r"([\\`*{}\[\]|~$])", r"\\\1", safe)
+    # Underscores inside a word mean nothing; at its ends they are emphasis.
+    safe = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", safe)
+    return re.sub(r"^(\d*)([-+.#]) ", r"\1\\\2 ", safe)
+
+
+def fence_of(text: str) -> str:
+    """Return the shortest fence of a code block that the text does not end.
+
+    >>> fence_of("a ```` b")
+    '`````'
+    """
+    return "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))

@@ -1,4 +1,4 @@
-"""What a person asks of a comparison, checked, and the command that asks it again."""
+"""The settings of a comparison, checked, and the command that repeats it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from policygrad_metrics.study.suites import check_word, load_word, thinned, word
 from policygrad_metrics.study.table import part_shares
 from policygrad_metrics.study.words import option, options
 
-#: The set with the scarcest positives that scikit-learn brings along, and a made-up series.
+#: scikit-learn's set with the scarcest positives, and a synthetic series.
 DEFAULT_DATA = ("digits_rare", "pm25")
-#: The methods of `--methods principal`: what one would try first, and what this package adds.
+#: The methods of `--methods principal`: the usual first choices, and what this package adds.
 PRINCIPAL = (
     "majority",
     "persistence",
@@ -40,13 +40,13 @@ PRINCIPAL = (
     "policy_gradient_pure",
     "policy_gradient_warm",
 )
-#: Epochs unless they are given: at least so many, and of at least so many optimizer steps.
+#: The least default number of epochs, and the least number of optimizer steps in them.
 MIN_EPOCHS, MIN_STEPS = 40, 600
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "tensorflow", "keras", "tensorflow-probability")
 
 
 class Source(Protocol):
-    """A file of a person's own to compare on."""
+    """A file of the user's own to compare on."""
 
     keeps_predictions: ClassVar[bool]
 

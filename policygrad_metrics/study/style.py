@@ -8,7 +8,7 @@ from policygrad_metrics.study.table import Row
 
 WIDTH = 5.2
 FONT = 11
-#: Of all that counts, of bands, of lines behind, of what diverged: apart in grey as well.
+#: Colours of the main marks, of bands, of lines behind, of what diverged; they differ in grey too.
 DARK, MIDDLE, LIGHT, GONE = "#1b3a57", "#c8641e", "#b8bec4", "#8a9097"
 STYLE: dict[Any, Any] = {
     "font.size": FONT,

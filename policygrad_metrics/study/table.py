@@ -10,7 +10,7 @@ What is computed is fixed before any data is seen:
     order        by the mean of the column "tuned decision"; a method of which any run diverged
                  comes last
 
-The runs of one data set speak of that data set only, however many they are.
+The runs of one data set say nothing of other data sets, however many runs there are.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from policygrad_metrics.training import (
 )
 from policygrad_metrics.training.records import Buildable, Parts
 
-#: What the trainer hands to a loss beside the method's hyper-parameters.
+#: The class weights that the trainer gives to a loss beside the method's hyper-parameters.
 _CLASS_WEIGHT = "class_weight"
 
 
@@ -116,7 +116,7 @@ def _train_networks(job: Job, parts: Mapping[int, Prepared], progress: Progress)
     head, trials = _head(job), _trials(job)
     infos = {seed: _info(job, arrays) for seed, arrays in parts.items()}
     info = next(iter(infos.values()))
-    # What seeds have in common stays one object.
+    # Parts that seeds share stay one object, so that the trainer keeps them once.
     learned = {id(arrays): head.parts(arrays) for arrays in parts.values()}
 
     def build_loss(values: dict[str, Any]) -> Any:

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 #: Bounds the memory of a process to about a gigabyte.
 JOBS_PER_PROCESS = 40
-#: Fewer jobs than this that train networks are not worth the start of other processes.
+#: With fewer jobs that train networks, starting other processes takes longer than it saves.
 FEW_JOBS = 6
-#: A job that has ended so many processes is given up.
+#: A job is given up after it has ended this many processes.
 MOST_DEATHS = 3
-#: A scheduler has so many seconds to answer.
+#: Seconds that a scheduler has to answer.
 PATIENCE = 10
 
 
@@ -48,7 +48,7 @@ class Todo:
 
 @dataclasses.dataclass(frozen=True)
 class Done:
-    """What a process gives back: runs, what there is to say, and the traceback of a failure."""
+    """What a process returns: runs, messages, and the traceback of a failure."""
 
     runs: tuple[Run, ...]
     said: tuple[str, ...]
@@ -56,7 +56,7 @@ class Done:
 
 
 class _Kept(Progress):
-    """Keeps what is said, for the parent to say."""
+    """Progress that keeps the messages for the parent process."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -104,7 +104,7 @@ def longest_first(todos: Sequence[Todo]) -> list[Todo]:
 
 
 def train_in_processes(todos: Sequence[Todo], count: int, progress: Progress) -> Iterator[Run]:
-    """As `train_elsewhere`, in so many processes of this machine that share its cores."""
+    """Train as `train_elsewhere` does, in processes that share the cores of this machine."""
     with Processes(count, calls_per_process=JOBS_PER_PROCESS, most_deaths=MOST_DEATHS) as pool:
         threads = max(1, _cores() // count)
         yield from train_elsewhere(todos, pool, progress, at_once=count, threads=threads)
@@ -193,13 +193,13 @@ def cluster(address: str) -> Iterator[Executor]:
             "and workers with `dask worker ADDRESS --nthreads 1`."
         ) from error
     with client:
-        # Every call is one of its own: equal arguments need not be looked for.
+        # Dask need not look for calls with equal arguments: each call is different.
         yield client.get_executor(pure=False)
 
 
 # --- in the process that does a job -------------------------------------------------------------
 
-#: A Dask worker may have several threads; two jobs in one process would only wait for each other.
+#: A Dask worker can have several threads; two jobs in one process would wait for each other.
 _one_at_a_time = threading.Lock()
 _last_cases: Any = None
 
@@ -224,7 +224,7 @@ def run_job(pickled: bytes, threads: int | None) -> Done:
         job, said = dataclasses.replace(job, cases=_last_cases), _Kept()
         try:
             runs = tuple(train_job(job, missing, said))
-        except Exception:  # whatever it is, the parent tells it
+        except Exception:  # the parent reports any failure
             return Done((), tuple(said.texts), traceback.format_exc())
         return Done(runs, tuple(said.texts))
 

@@ -13,7 +13,6 @@ import numpy as np
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.rewards import Reward, get_reward
-from policygrad_metrics.rewards.ratios import AveragedReward
 
 TASKS = ("binary", "multiclass", "ordinal", "multilabel")
 ANY_TASK = frozenset(TASKS)
@@ -113,8 +112,7 @@ class TaskInfo:
     @property
     def average(self) -> str:
         """How surrogates average: "binary" if the reward scores class 1 of two only."""
-        reward = get_reward(self.reward)
-        binary = isinstance(reward, AveragedReward) and reward.average == "binary"
+        binary = getattr(get_reward(self.reward), "average", None) == "binary"
         return "binary" if binary and self.task == "binary" else "macro"
 
     @property

@@ -17,8 +17,8 @@ import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.study.methods.base import Choice, Method
-from policygrad_metrics.study.methods.canonical_loss import CanonicalLoss
 from policygrad_metrics.study.methods.gradient_methods import RECOMMENDED
+from policygrad_metrics.study.methods.variants import CanonicalLoss
 from policygrad_metrics.surrogates import cross_entropy
 from policygrad_metrics.surrogates.steps import staircase_steps, tanh_steps
 
