@@ -227,7 +227,7 @@ class Page(html.parser.HTMLParser):
 
 def test_the_html_report_needs_no_other_file_and_escapes_everything(tmp_path):
     record, runs = a_study()
-    path, _ = write_reports(tmp_path, record, runs)
+    path = write_reports(tmp_path, record, runs).html
     page = Page(path.read_text(encoding="utf-8"))
     assert "script" not in page.tags
     assert page.tags.count("img") == 3 * len(TASKS) + 2  # with the ranks of both columns
@@ -241,7 +241,7 @@ def test_the_html_report_needs_no_other_file_and_escapes_everything(tmp_path):
 
 def test_the_markdown_report_has_whole_tables_whatever_names_hold(tmp_path):
     record, runs = a_study()
-    _, path = write_reports(tmp_path, record, runs)
+    path = write_reports(tmp_path, record, runs).markdown
     text = path.read_text(encoding="utf-8")
     assert "<script>" not in text.replace(record["command"], "")
     assert record["command"] in text
@@ -273,7 +273,8 @@ def test_many_data_sets_are_folded_below_one_line_each_that_leads_to_them(tmp_pa
         data[f"set {number}"] = record["data"][f"set {number}"]
         runs += [run for run in more if run.data == f"set {number}"]
     record = {**record, "data": data, "chosen_data": [*data]}
-    html_path, markdown_path = write_reports(tmp_path, record, runs)
+    made = write_reports(tmp_path, record, runs)
+    html_path, markdown_path = made.html, made.markdown
     page = Page(html_path.read_text(encoding="utf-8"))
     anchors = [f"set-{number}" for number in range(1, sets + 1)]
     assert page.anchors == anchors
@@ -326,14 +327,15 @@ def test_pictures_of_an_earlier_report_are_removed_and_nothing_else(tmp_path):
     write_reports(tmp_path, record, runs)
     (tmp_path / "plots" / "mine.svg").write_text("not ours")
     one = {**record, "chosen_data": record["chosen_data"][:1]}
-    _, markdown = write_reports(tmp_path, one, runs)
+    markdown = write_reports(tmp_path, one, runs).markdown
     shown = set(re.findall(r"\]\(plots/(.*?)\)", markdown.read_text(encoding="utf-8")))
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {*shown, "mine.svg"}
 
 
 def test_both_reports_warn_of_diverged_runs(tmp_path):
     record, runs = a_study(diverged=("focal",))
-    for path in write_reports(tmp_path, record, runs):
+    made = write_reports(tmp_path, record, runs)
+    for path in (made.html, made.markdown):
         text = path.read_text(encoding="utf-8")
         assert "3 of 3 runs of focal" in text
         assert "focal (3 of 3 diverged)" in text.replace("\\", "")
@@ -350,7 +352,8 @@ def test_both_reports_warn_of_diverged_runs(tmp_path):
 )
 def test_reports_of_little_or_nothing_are_written_too(tmp_path, changes):
     record, runs = a_study(**changes)
-    for path in write_reports(tmp_path, record, runs):
+    made = write_reports(tmp_path, record, runs)
+    for path in (made.html, made.markdown):
         assert "method" in path.read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""What a study of forecasts trains, validates and tests on."""
+"""The parts that a study of forecasts trains, validates and tests on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ForecastCases(Cases):
         self.task = task
 
     def split(self, seed: int) -> Split:
-        """Return the task's three parts, whatever the seed."""
+        """Return the task's three parts, the same for every seed."""
         return self.task.parts
 
     @functools.cached_property

@@ -1,4 +1,4 @@
-"""What the report of a forecast says beside the study's own tables."""
+"""The tables that the report of a forecast adds to those of the study."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.statistics import Interval, mean_interval
 from policygrad_metrics.study.table import COLUMNS, Summary, method_text, score_text
 
-#: What the report says of how it was done.
+#: How the report describes the comparison.
 _PROTOCOL = (
     "The hours are split by time: the first train, the next validate, the last test.",
     "Features hold what was known when the forecast was made, see the notes above; what is missing "
@@ -41,7 +41,7 @@ _REFIT = (
 
 
 def protocol(*, refit: bool) -> list[str]:
-    """Return what the report says of how it was done, a sentence or two a line.
+    """Return how the report describes the comparison, a sentence or two a line.
 
     >>> len(protocol(refit=True)) - len(protocol(refit=False))
     1

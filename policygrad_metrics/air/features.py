@@ -95,7 +95,7 @@ def _concentrations(station: Station, last: np.ndarray) -> dict[str, np.ndarray]
 
 
 def moved(values: np.ndarray, hours: int) -> np.ndarray:
-    """Return the values of so many hours before; the first are not known.
+    """Return the values that many hours earlier; the first are not known.
 
     >>> moved(np.array([1.0, 2.0, 3.0]), 1)
     array([nan,  1.,  2.])

@@ -1,4 +1,4 @@
-"""What forecasts of levels are worth, beside the reward they were trained on."""
+"""Further scores of forecasts of levels, beyond the reward they were trained on."""
 
 from __future__ import annotations
 

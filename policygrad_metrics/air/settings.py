@@ -1,4 +1,4 @@
-"""What a person asks of a forecast."""
+"""The settings of a forecast."""
 
 from __future__ import annotations
 

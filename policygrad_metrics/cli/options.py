@@ -26,7 +26,7 @@ QUICK: dict[str, Any] = {
         "policy_gradient",
     ),
 }
-#: And with a suite, where there is much to look at.
+#: What `--quick` changes with a suite, which has many data sets.
 QUICK_SUITE: dict[str, Any] = {
     "epochs": 60,
     "methods": ("majority", "logistic_regression", "cross_entropy", "policy_gradient"),
@@ -93,7 +93,7 @@ _DATA: tuple[Row, ...] = (
     ("--drop", split_names, "COLUMNS", "columns to leave out, a,b"),
     ("--positive", str, "LABEL", "the positive one of two classes"),
 )  # fmt: skip
-#: Of every study: what is trained, how, and where.
+#: The options of every study: what is trained, how, and where.
 _TRAINING: tuple[Row, ...] = (
     ("--seeds", int, "N", "runs of each method (default: 5)"),
     ("--seed", int, "S", "the first seed (default: 0)"),

@@ -1,4 +1,4 @@
-"""What each seed of a data set trains, validates and tests on."""
+"""The parts that each seed of a data set trains, validates and tests on."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from policygrad_metrics.study.overall import Overall
 from policygrad_metrics.study.plan import Job, plan, settings_record
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
-from policygrad_metrics.study.report import sum_up, write_reports
+from policygrad_metrics.study.report import write_reports
 from policygrad_metrics.study.runs import RunStore
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table import Summary
@@ -38,7 +38,7 @@ __all__ = ["Study", "compare", "plan"]
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """What a comparison gave.
+    """The result of a comparison.
 
     Args:
         directory: Where the runs and reports are.
@@ -86,7 +86,7 @@ def compare(
         executor: Trains instead, such as that of `study.workers.cluster`; `workers` is then how
             many jobs it is given at a time, None or 0 for all. Its processes need nothing but this
             package.
-        extras: What the reports say of such data beside the usual.
+        extras: What the reports of such data contain beyond the usual.
 
     Raises:
         StudyError: The directory is in use, cannot be written, or was made with other settings; a
@@ -109,10 +109,9 @@ def compare(
             store.append(run)
         keys = {(job.dataset.name, job.method.name) for job in jobs}
         runs = tuple(run for run in store.runs.values() if run.key[:2] in keys)
-        results = sum_up(record, runs)
-        html, markdown = write_reports(directory, record, runs, results, extras)
-    more = (*published_grids(record, results.tables), *map(overall_grid, results.overall))
-    return Study(directory, results.tables, runs, record, html, markdown, results.overall, more)
+        made = write_reports(directory, record, runs, extras)
+    more = (*published_grids(record, made.tables), *map(overall_grid, made.overall))
+    return Study(directory, made.tables, runs, record, made.html, made.markdown, made.overall, more)
 
 
 def _todo(job: Job, settings: StudySettings, store: RunStore, share: float) -> Todo:

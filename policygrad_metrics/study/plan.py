@@ -199,7 +199,7 @@ def _suits(method: Method, cases: Cases) -> bool:
 
 
 def settings_record(settings: StudySettings, jobs: Sequence[Job]) -> dict[str, Any]:
-    """Return what `settings.json` says: all that the reports need beside the runs.
+    """Return the content of `settings.json`: all that the reports need in addition to the runs.
 
     Args:
         settings: What was asked, with the methods of the jobs.

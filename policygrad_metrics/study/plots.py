@@ -58,7 +58,7 @@ def picture(name: str, alt: str, figure: Figure) -> Picture:
         # A letter that the font lacks becomes a box; the tables of the report show it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None})
-    # Names stand in comments beside their outlines; XML has no control characters.
+    # The SVG repeats names in comments. XML allows no control characters there.
     svg = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]", "", stream.getvalue().decode())
     svg = re.sub(r"\n +", "\n", svg)
     return Picture(name, alt, re.sub(r'(?<= d=")[^"]*', _in_hundredths, svg))

@@ -1,4 +1,4 @@
-"""What a run says of every test row, kept beside the runs."""
+"""The predictions of a run for every test row, in a file of their own."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ class Processes(Executor):
 
     Args:
         count: How many processes.
-        calls_per_process: A process is replaced by a fresh one after so many calls.
-        most_deaths: A call that has ended so many processes fails with `BrokenExecutor`.
+        calls_per_process: A fresh process replaces one that has done this many calls.
+        most_deaths: A call that has ended this many processes fails with `BrokenExecutor`.
     """
 
     def __init__(self, count: int, *, calls_per_process: int, most_deaths: int):
@@ -87,7 +87,7 @@ class Processes(Executor):
         inner.add_done_callback(end)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End all processes at once, whatever they do; a call in the middle of its work fails."""
+        """End all processes at once; a call that is still running fails."""
         if not self._own_end.closed:
             self._own_end.close()
             for _ in range(self._count):

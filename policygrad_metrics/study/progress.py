@@ -64,7 +64,7 @@ class PlainLines(Progress):
 
 
 class Bar(PlainLines):
-    """A bar with the time that is left, below whatever is said."""
+    """A bar with the time that is left, below the messages."""
 
     def __init__(self, console: Console):
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn

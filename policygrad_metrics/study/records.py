@@ -1,4 +1,4 @@
-"""What a study records of one replica, and how two settings differ."""
+"""The record of one replica in a study, and the error of a study."""
 
 from __future__ import annotations
 

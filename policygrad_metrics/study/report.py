@@ -29,49 +29,51 @@ from policygrad_metrics.study.runs import make_directory, write_atomically
 from policygrad_metrics.study.table import COLUMNS, Summary
 
 PLOTS = "plots"
-#: Stands for all data sets together where pictures are looked up; no data set has this name.
+#: The key of the pictures of all data sets together; no data set has this name.
 OVERALL = ""
 #: Characters beside letters and digits that need no escape in the address of a picture.
 _PLAIN = " /:;=,()+-.!*@?"
 
 
 @dataclasses.dataclass(frozen=True)
-class Results:
-    """All runs summed up: a table for each data set, and each column over several data sets."""
+class Reports:
+    """The two reports, and what they say of the runs.
 
+    Args:
+        html: Path of the HTML report.
+        markdown: Path of the Markdown report.
+        tables: A table for each data set.
+        overall: Each column over all data sets, if there are several.
+    """
+
+    html: Path
+    markdown: Path
     tables: tuple[Summary, ...]
     overall: tuple[Overall, ...]
-
-
-def sum_up(settings: Mapping[str, Any], runs: Sequence[Run]) -> Results:
-    """Return what the runs of a study say; arguments as for `write_reports`."""
-    tables = summaries(settings, runs)
-    return Results(tuple(tables), tuple(all_overall(tables, runs)))
 
 
 def write_reports(
     directory: Path,
     settings: Mapping[str, Any],
     runs: Sequence[Run],
-    results: Results | None = None,
     extras: Extras | None = None,
-) -> tuple[Path, Path]:
-    """Write `report.html`, `report.md` and the pictures; return the paths of the two reports.
+) -> Reports:
+    """Write `report.html`, `report.md` and the pictures.
 
     Args:
         directory: Where to write.
         settings: What `settings.json` holds.
         runs: All runs.
-        results: What `sum_up` gives, if it is known already.
-        extras: What is said beside the usual.
+        extras: What the reports contain beyond the usual.
 
     Raises:
         StudyError: The disk is full or the directory cannot be written.
     """
-    results = results or sum_up(settings, runs)
+    tables = summaries(settings, runs)
+    over = all_overall(tables, runs)
     pictures: dict[str, list[Picture]] = {}
     more: dict[str, Sequence[Grid]] = {}
-    for summary, (name, about) in zip(results.tables, chosen_data(settings), strict=True):
+    for summary, (name, about) in zip(tables, chosen_data(settings), strict=True):
         drawn = draw_all(
             summary,
             runs,
@@ -83,11 +85,11 @@ def write_reports(
         more[name] = extras.tables(summary, runs) if extras else ()
     pictures[OVERALL] = [
         picture(ranks_name(found), _rank_words(found), draw_ranks(found))
-        for found in results.overall
+        for found in over
         if found.critical is not None
     ]
     pictures = _with_files(pictures)
-    shown = content(settings, results.tables, results.overall, more)
+    shown = content(settings, tables, over, more)
     make_directory(directory / PLOTS, running=True)
     for one in itertools.chain(*pictures.values()):
         write_atomically(directory / one.file, one.svg, running=True)
@@ -97,7 +99,7 @@ def write_reports(
         template = environment.get_template(f"{path.name}.jinja")
         write_atomically(path, template.render(**shown, pictures=pictures), running=True)
     _remove_pictures_but(directory, {one.file for one in itertools.chain(*pictures.values())})
-    return paths
+    return Reports(*paths, tuple(tables), tuple(over))
 
 
 def _rank_words(found: Overall) -> str:

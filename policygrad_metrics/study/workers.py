@@ -1,4 +1,4 @@
-"""Jobs through an executor: processes of this machine, or whatever the caller brings, such as Dask.
+"""Jobs through an executor: processes of this machine, or an executor of the caller, such as Dask.
 
 Compiling a program takes longer than most trainings and one core only, and TensorFlow never frees
 what it compiled: some 18 MB a program. So every job goes to one of a few processes, and each of
@@ -231,7 +231,7 @@ def run_job(pickled: bytes, threads: int | None) -> Done:
 
 @functools.cache
 def _start_quietly(threads: int | None) -> None:
-    """Start TensorFlow, once, and give it and scikit-learn so many threads."""
+    """Start TensorFlow once, and limit its threads and those of scikit-learn."""
     from threadpoolctl import threadpool_limits
 
     from policygrad_metrics.study.quiet import quiet_start, start_tensorflow

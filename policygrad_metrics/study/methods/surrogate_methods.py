@@ -72,7 +72,7 @@ def _rows(build: MixedBuild, name: str, summary: str, paper: str, **more: Any) -
     return pure_mixed_warm(build, name, summary, "surrogate", paper, **more)
 
 
-#: Of more classes double soft-F1 is soft-F1, and expected F no function of one ranking.
+#: With more classes double soft-F1 equals soft-F1, and expected F is no function of one ranking.
 _TWO_CLASSES = frozenset(("binary", "multilabel"))
 _CROSS_ENTROPY = Method(
     "cross_entropy",
