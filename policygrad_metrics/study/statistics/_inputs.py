@@ -42,18 +42,16 @@ def numbers(
         )
     if array.size == 0:
         raise ValueError(f"{argument} must not be empty; got shape {array.shape}.")
-    for wrong, what, way_out in (
-        (np.isinf(array), "be finite", "Replace infinite numbers before the call."),
-        (
-            np.isnan(array) & (not allow_nan),
-            "not contain NaN",
-            "Give a diverged run the worst score that its metric has; only ranks take NaN.",
-        ),
-    ):
-        if wrong.any():
-            raise ValueError(
-                f"{argument} must {what}; got {int(wrong.sum())} of {array.size}. {way_out}"
-            )
+    if np.isinf(array).any():
+        raise ValueError(
+            f"{argument} must be finite; got {int(np.isinf(array).sum())} infinite of "
+            f"{array.size}. Replace them before the call."
+        )
+    if not allow_nan and np.isnan(array).any():
+        raise ValueError(
+            f"{argument} must not contain NaN; got {int(np.isnan(array).sum())} of {array.size}. "
+            "Give a diverged run the worst score that its metric has; only ranks take NaN."
+        )
     return array
 
 
