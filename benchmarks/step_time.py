@@ -5,7 +5,7 @@
 A step is forward, loss, backward and Adam of a 64-64 network, compiled by XLA in one piece; the
 reward is macro-F1. All variants of a problem are timed in turn, several steps at a time, and the
 ratio is the median over rounds of (time of variant / time of cross-entropy in the same round):
-what else the machine does hits both alike. The spread is the middle half of those ratios.
+what else the machine does hits both alike. The spread is the interquartile range of those ratios.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ QUICK = ((256, 2, 1.10, 1.6), (256, 6, 1.10, 1.6), (4096, 6, 1.25, None), (512, 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One timing: milliseconds per step, and the ratio to cross-entropy with its middle half."""
+    """One timing: milliseconds per step, the ratio to cross-entropy, its interquartile range."""
 
     batch: int
     classes: int
@@ -55,7 +55,7 @@ class Row:
 
 
 def losses() -> dict[str, keras.losses.Loss]:
-    """The variants: each estimator on its own, and the exact one as it comes by default."""
+    """The variants: each estimator on its own, and the exact one with its default arguments."""
 
     def of(estimator):
         return pgm.PolicyGradientLoss("f1_macro", estimator=estimator, cross_entropy=0.0)
@@ -175,7 +175,7 @@ def main() -> None:
     if arguments.json:
         print(json.dumps({"machine": machine, "rows": [dataclasses.asdict(r) for r in rows]}))
         return
-    print(f"{'B':>5} {'K':>4}  {'loss':<24}{'ms':>9}{'ratio':>8}  {'middle half':<14} target")
+    print(f"{'B':>5} {'K':>4}  {'loss':<24}{'ms':>9}{'ratio':>8}  {'interquartile':<14} target")
     for row in rows:
         spread = f"{row.ratio_low:.2f} - {row.ratio_high:.2f}"
         target = "" if row.target is None else f"{row.target:.2f}"

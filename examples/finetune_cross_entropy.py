@@ -80,7 +80,7 @@ def main():
         labels.append(model.predict(x_test, verbose=0).argmax(axis=1))
         scores.append([f1_score(y_test, each, average="macro") for each in labels])
     print("macro-F1 on the test part")
-    print(f"{'seed':>6}{'as given':>14}{'decision tuned':>16}{'fine-tuned':>14}")
+    print(f"{'seed':>6}{'as given':>14}{'tuned decision':>16}{'fine-tuned':>14}")
     for seed, row in enumerate(scores):
         print(f"{seed:>6}{row[0]:14.3f}{row[1]:16.3f}{row[2]:14.3f}")
     print("  mean{:14.3f}{:16.3f}{:14.3f}".format(*np.mean(scores, axis=0)))

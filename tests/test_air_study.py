@@ -13,9 +13,9 @@ from study_cases import refusal
 
 from policygrad_metrics.air import concentration
 from policygrad_metrics.air.forecasters import forecaster_names
+from policygrad_metrics.air.plots import choose_week
 from policygrad_metrics.air.scores import best_on_validation, level_metrics, reliability
 from policygrad_metrics.air.settings import StationFile
-from policygrad_metrics.air.week import choose_week
 from policygrad_metrics.cli import main as cli
 from policygrad_metrics.study import compare as study
 from policygrad_metrics.study import predictions
@@ -70,8 +70,8 @@ def test_every_run_is_kept_with_its_forecasts(done):
 def test_both_reports_say_it_all(done):
     page, text = ((done / f"report.{end}").read_text() for end in ("html", "md"))
     for shown in (
-        "levels of the test hours, as it comes",
-        "levels of the test hours, decision tuned",
+        "levels of the test hours, default decision",
+        "levels of the test hours, tuned decision",
         "the policy gradient chosen on the validation part",
         "error of the concentration, ug/m3",
         "quadratic kappa",
@@ -92,9 +92,9 @@ def test_the_same_command_goes_on_from_what_is_there(done, file, monkeypatch, ca
     trained = []
     real = study.train_job
 
-    def counted(job, settings, missing, *rest):
+    def counted(job, missing, *rest):
         trained.append((job.method.name, tuple(missing)))
-        return real(job, settings, missing, *rest)
+        return real(job, missing, *rest)
 
     monkeypatch.setattr(study, "train_job", counted)
     assert cli.main(words(file, done)) == 0

@@ -295,9 +295,9 @@ def test_the_labels_of_the_test_part_choose_nothing(series):
                 fields = {**vars(arrays), "y_test": arrays.y_test[::-1].copy()}
                 arrays = Prepared(**fields)
             if job.method.build is None:
-                one = train._fit_predictor(job, asked, arrays, 0)
+                one = train._fit_predictor(job, arrays, 0)
             else:
-                (one,) = train._train_networks(job, asked, {0: arrays}, Progress(), 1.0)
+                (one,) = train._train_networks(job, {0: arrays}, Progress())
             found.append(
                 (job.method.name, one.best_epoch, one.history, one.decision, one.valid_tuned)
             )

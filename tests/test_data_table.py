@@ -133,7 +133,7 @@ BAD_CALLS = {
     "too many equal values for 5": {"target": "class", "bins": 5},
     "one class only, '<= 900'": {"target": "level", "bins": [900]},
     "does not go with bins": {"target": "level", "bins": [9], "positive": 1},
-    "time_order='wind' must hold numbers, or dates": {"time_order": "wind"},
+    "time_order='wind' must hold dates and hours": {"time_order": "wind"},
     "no feature is left": {"drop": ["x", "wind", "level"]},
 }
 

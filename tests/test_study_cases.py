@@ -13,7 +13,7 @@ from policygrad_metrics.air.forecasters import METHODS as FORECASTERS
 from policygrad_metrics.data import load
 from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.study import predictions
-from policygrad_metrics.study.cases import Cases, split_of
+from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.comparison import compare
 from policygrad_metrics.study.evaluate import Outcome, Scorer, evaluate_trials
 from policygrad_metrics.study.methods import METHODS
@@ -27,16 +27,17 @@ from policygrad_metrics.study.workers import Todo, longest_first
 def test_folds_are_those_of_scikit_learn_and_test_every_row_once():
     iris = load("iris")
     settings = StudySettings(data=("iris",), seeds=10, folds=5, seed=2)
+    cases = Cases(iris, settings)
     first = list(StratifiedKFold(5, shuffle=True, random_state=2).split(iris.y, iris.y))
     for fold, (_, test) in enumerate(first):
-        np.testing.assert_array_equal(split_of(iris, settings, 2 + fold).test, test)
+        np.testing.assert_array_equal(cases.split(2 + fold).test, test)
     for repetition in (2, 7):
-        tested = [split_of(iris, settings, repetition + fold).test for fold in range(5)]
+        tested = [cases.split(repetition + fold).test for fold in range(5)]
         assert sorted(np.concatenate(tested).tolist()) == list(range(150))
-    assert not np.array_equal(split_of(iris, settings, 2).test, split_of(iris, settings, 7).test)
+    assert not np.array_equal(cases.split(2).test, cases.split(7).test)
     train, test = part_shares(5)
     assert (train * 150, test * 150) == pytest.approx(
-        (len(split_of(iris, settings, 2).train), len(split_of(iris, settings, 2).test))
+        (len(cases.split(2).train), len(cases.split(2).test))
     )
 
 
@@ -50,7 +51,7 @@ def test_seeds_of_a_shape_share_a_stack_and_a_series_has_one_case():
 
 def test_persistence_reads_the_label_that_was_last_known():
     series = load("pm25")
-    parts = split_of(series, StudySettings(data=("pm25",)), 0)
+    parts = Cases(series, StudySettings(data=("pm25",))).split(0)
     last = Cases(series, StudySettings(data=("pm25",))).last_labels(0)
     np.testing.assert_array_equal(last.x_test[:, 0], series.y[parts.test - 3])
     assert last.x_train[:4, 0].tolist() == series.y[[0, 0, 0, 0]].tolist()
@@ -80,7 +81,7 @@ def test_decisions_are_tuned_as_the_method_says_where_the_reward_allows_it():
     p = np.clip(0.15 + 0.2 * y + 0.1 * rng.normal(size=200), 0, 1)
     for job in jobs[:3]:
         parts = [Outcome(p, p)], y, y
-        found = evaluate_trials(job.scorer, "arg_max", *parts, tuning=job.method.tuning)
+        found = evaluate_trials(job.cases.scorer, "arg_max", *parts, tuning=job.method.tuning)
         tuner = DecisionTuner("f1", job.method.tuning).fit(p, y)
         assert found["decision"] == tuner.rule_.describe()
         assert found["tuned"] == pytest.approx(tuner.score_)
@@ -183,8 +184,8 @@ def test_predictions_are_kept_beside_the_runs_of_any_data(tmp_path):
         found = predictions.load(predictions.path_of(tmp_path, run.key))
         job = next(job for job in jobs if job.dataset.name == run.data)
         truth = job.cases[run.seed].y_test
-        assert job.scorer.score(truth, found.plain) == run.plain
-        assert job.scorer.score(truth, found.tuned) == run.tuned
+        assert job.cases.scorer.score(truth, found.plain) == run.plain
+        assert job.cases.scorer.score(truth, found.tuned) == run.tuned
         assert found.chances.shape == (truth.shape if truth.ndim == 2 else (len(truth), 3))
     lost = study.runs[3]
     predictions.path_of(tmp_path, lost.key).unlink()

@@ -141,13 +141,13 @@ def runs_of(name, task, **how):
     (job,) = plan(settings, [drawn[0][0]])
     parts = {seed: arrays for seed, (_, arrays) in drawn.items()}
     if job.method.build is not None:
-        return train._train_networks(job, settings, parts, Progress(), 1.0)
+        return train._train_networks(job, parts, Progress())
     with threadpool_limits(1):  # threads that wait for one another take long
-        return [train._fit_predictor(job, settings, parts[seed], seed) for seed in parts]
+        return [train._fit_predictor(job, parts[seed], seed) for seed in parts]
 
 
 def means(runs):
-    """Mean accuracy of the decisions as they come, and of the tuned ones."""
+    """Mean accuracy of the default decisions, and of the tuned ones."""
     assert not any(run.diverged for run in runs)
     return [float(np.mean([getattr(run, column) for run in runs])) for column in ("plain", "tuned")]
 
@@ -200,7 +200,7 @@ def test_the_compiled_trainer_leaks_nothing_either():
     settings = dataclasses.replace(SETTINGS, methods=("policy_gradient",), seeds=2 * P)
     (job,) = plan(settings, [drawn[0][0]])
     parts = {seed: arrays for seed, (_, arrays) in enumerate(drawn)}
-    runs = train._train_networks(job, settings, parts, Progress(), 1.0)
+    runs = train._train_networks(job, parts, Progress())
     share, reach = chance("binary")
     assert np.abs(np.subtract(means(runs[:P]), share)).max() <= reach
     assert min(means(runs[P:])) > share + 2 * reach

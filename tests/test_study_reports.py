@@ -15,14 +15,14 @@ from rich.console import Console
 from scipy import stats
 from study_cases import a_run
 
-from policygrad_metrics.study.content import summaries
+from policygrad_metrics.study.content import overview_grid, score_grid, summaries
+from policygrad_metrics.study.grid import rich_grid
 from policygrad_metrics.study.overall import overall
-from policygrad_metrics.study.overview import overview_grid
 from policygrad_metrics.study.plots import _band, draw_all
 from policygrad_metrics.study.records import Run, StudyError
 from policygrad_metrics.study.report import write_reports
 from policygrad_metrics.study.settings import StudySettings
-from policygrad_metrics.study.table import heading, rich_table, summarise
+from policygrad_metrics.study.table import summarise
 
 # --- tables -----------------------------------------------------------------------------------
 
@@ -74,7 +74,7 @@ def test_a_diverged_method_is_last_and_not_the_best():
 def shown(table):
     stream = io.StringIO()
     console = Console(file=stream, width=110)
-    console.print(rich_table(table))
+    console.print(rich_grid(score_grid(table, ["tuned"])))
     return stream.getvalue()
 
 
@@ -84,7 +84,7 @@ def test_equally_good_methods_are_both_the_best():
     )
     assert [row.tuned.best for row in table.rows] == [True, True]
     assert table.reference is None
-    assert "tuned - " not in shown(table)
+    assert "decision - " not in shown(table)
 
 
 def test_a_single_run_has_no_interval():
@@ -99,8 +99,7 @@ def test_a_single_run_has_no_interval():
 
 def test_the_table_says_how_it_is_sorted():
     table = summarise("air", "f1", runs_of(SCORES), [*SCORES], own_splits=True)
-    assert 'sorted by "decision tuned"' in heading(table)
-    assert 'sorted by "decision tuned"' in shown(table)
+    assert 'sorted by "tuned decision"' in shown(table)
 
 
 def test_mean_ranks_put_a_diverged_method_last():
@@ -228,7 +227,7 @@ class Page(html.parser.HTMLParser):
 
 def test_the_html_report_needs_no_other_file_and_escapes_everything(tmp_path):
     record, runs = a_study()
-    path, _ = write_reports(tmp_path, record, runs)
+    path = write_reports(tmp_path, record, runs).html
     page = Page(path.read_text(encoding="utf-8"))
     assert "script" not in page.tags
     assert page.tags.count("img") == 3 * len(TASKS) + 2  # with the ranks of both columns
@@ -242,7 +241,7 @@ def test_the_html_report_needs_no_other_file_and_escapes_everything(tmp_path):
 
 def test_the_markdown_report_has_whole_tables_whatever_names_hold(tmp_path):
     record, runs = a_study()
-    _, path = write_reports(tmp_path, record, runs)
+    path = write_reports(tmp_path, record, runs).markdown
     text = path.read_text(encoding="utf-8")
     assert "<script>" not in text.replace(record["command"], "")
     assert record["command"] in text
@@ -274,7 +273,8 @@ def test_many_data_sets_are_folded_below_one_line_each_that_leads_to_them(tmp_pa
         data[f"set {number}"] = record["data"][f"set {number}"]
         runs += [run for run in more if run.data == f"set {number}"]
     record = {**record, "data": data, "chosen_data": [*data]}
-    html_path, markdown_path = write_reports(tmp_path, record, runs)
+    made = write_reports(tmp_path, record, runs)
+    html_path, markdown_path = made.html, made.markdown
     page = Page(html_path.read_text(encoding="utf-8"))
     anchors = [f"set-{number}" for number in range(1, sets + 1)]
     assert page.anchors == anchors
@@ -327,14 +327,15 @@ def test_pictures_of_an_earlier_report_are_removed_and_nothing_else(tmp_path):
     write_reports(tmp_path, record, runs)
     (tmp_path / "plots" / "mine.svg").write_text("not ours")
     one = {**record, "chosen_data": record["chosen_data"][:1]}
-    _, markdown = write_reports(tmp_path, one, runs)
+    markdown = write_reports(tmp_path, one, runs).markdown
     shown = set(re.findall(r"\]\(plots/(.*?)\)", markdown.read_text(encoding="utf-8")))
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {*shown, "mine.svg"}
 
 
 def test_both_reports_warn_of_diverged_runs(tmp_path):
     record, runs = a_study(diverged=("focal",))
-    for path in write_reports(tmp_path, record, runs):
+    made = write_reports(tmp_path, record, runs)
+    for path in (made.html, made.markdown):
         text = path.read_text(encoding="utf-8")
         assert "3 of 3 runs of focal" in text
         assert "focal (3 of 3 diverged)" in text.replace("\\", "")
@@ -351,7 +352,8 @@ def test_both_reports_warn_of_diverged_runs(tmp_path):
 )
 def test_reports_of_little_or_nothing_are_written_too(tmp_path, changes):
     record, runs = a_study(**changes)
-    for path in write_reports(tmp_path, record, runs):
+    made = write_reports(tmp_path, record, runs)
+    for path in (made.html, made.markdown):
         assert "method" in path.read_text(encoding="utf-8")
 
 

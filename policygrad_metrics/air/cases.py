@@ -1,4 +1,4 @@
-"""What a study of forecasts trains, validates and tests on."""
+"""The parts that a study of forecasts trains, validates and tests on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from policygrad_metrics.air import ForecastTask
 from policygrad_metrics.data import Split
 from policygrad_metrics.study.cases import Cases
-from policygrad_metrics.study.plan import Job
 from policygrad_metrics.study.settings import StudySettings
 
 
@@ -27,7 +26,7 @@ class ForecastCases(Cases):
         self.task = task
 
     def split(self, seed: int) -> Split:
-        """Return the task's three parts, whatever the seed."""
+        """Return the task's three parts, the same for every seed."""
         return self.task.parts
 
     @functools.cached_property
@@ -44,9 +43,3 @@ class ForecastCases(Cases):
         """The last known level and concentration `[N, 2]`; None at horizon 0."""
         task = self.task
         return np.stack([task.persistence, task.last_known], axis=1) if task.horizon else None
-
-
-def task_of(job: Job) -> ForecastTask:
-    """Return what a job forecasts."""
-    assert isinstance(job.cases, ForecastCases)
-    return job.cases.task

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.data.cells import to_numbers
+from policygrad_metrics.data.cells import to_numbers, to_times
 
 #: The columns that tell the time in the UCI files of Beijing's stations.
 UCI_TIME = ("year", "month", "day", "hour")
@@ -43,50 +43,35 @@ def read_hours(
 
 
 def _from_numbers(columns: Mapping[str, Sequence[str]]) -> np.ndarray:
-    fields = {}
+    fields = []
     for name in UCI_TIME:
         numbers = to_numbers(columns[name])
-        whole = None if numbers is None else np.isfinite(numbers) & (numbers == np.rint(numbers))
-        if numbers is None or whole is None or not whole.all():
+        if numbers is None or not (np.isfinite(numbers) & (numbers == np.rint(numbers))).all():
             raise ValueError(f"column {name!r} must hold a whole number in every row.")
-        fields[name] = numbers.astype(int)
-    year, month, day, hour = fields.values()
-    months = (year - 1970).astype("datetime64[Y]").astype("datetime64[M]") + (month - 1)
-    days = months.astype("datetime64[D]") + (day - 1)
-    right = (month >= 1) & (month <= 12) & (days.astype("datetime64[M]") == months)
-    right &= (hour >= 0) & (hour <= 23)
-    if not right.all():
-        row = int(np.flatnonzero(~right)[0])
+        fields.append(numbers.astype(int).tolist())
+    hours, wrong = [], []
+    for row in zip(*fields, strict=True):
+        try:
+            hours.append(datetime.datetime(*row))
+        except ValueError:
+            wrong.append(row)
+    if wrong:
+        year, month, day, hour = wrong[0]
         raise ValueError(
-            f"year, month, day, hour are no hour of any day in {int((~right).sum())} rows, the "
-            f"first {year[row]}-{month[row]}-{day[row]} {hour[row]} h; hours go from 0 to 23."
+            f"year, month, day, hour are no hour of any day in {len(wrong)} rows, the first "
+            f"{year}-{month}-{day} {hour} h; hours go from 0 to 23."
         )
-    return days.astype("datetime64[h]") + hour
+    return np.array(hours, "datetime64[h]")
 
 
 def _from_texts(name: str, cells: Sequence[str]) -> np.ndarray:
-    times = []
-    for row, cell in enumerate(cells, start=1):
-        try:
-            times.append(datetime.datetime.fromisoformat(cell))
-        except ValueError as error:
-            raise ValueError(
-                f"time={name!r} must hold dates and hours in ISO 8601 in every row, such as "
-                f"2014-12-31 23:00; row {row} below the header holds {cell!r}. pandas.to_datetime "
-                "reads most other ways of writing them."
-            ) from error
-    aware = {time.tzinfo is not None for time in times}
-    if len(aware) > 1:
-        raise ValueError(f"time={name!r}: some rows have a time zone and some have not.")
-    if aware == {True}:
-        times = [time.astimezone(datetime.UTC).replace(tzinfo=None) for time in times]
-    exact = np.array(times, "datetime64[s]")
+    exact = to_times(f"time={name!r}", cells)
     hours = exact.astype("datetime64[h]")
-    odd = exact != hours
-    if odd.any():
+    odd = np.flatnonzero(exact != hours)
+    if len(odd):
         raise ValueError(
-            f"time={name!r}: {int(odd.sum())} rows are not at a whole hour, the first "
-            f"{cells[int(np.flatnonzero(odd)[0])]!r}; average them to hours first."
+            f"time={name!r}: {len(odd)} rows are not at a whole hour, the first "
+            f"{cells[odd[0]]!r}; average them to hours first."
         )
     return hours
 

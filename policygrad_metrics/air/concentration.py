@@ -17,22 +17,20 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.air import ForecastTask
-from policygrad_metrics.air.cases import task_of
+from policygrad_metrics.air.cases import ForecastCases
 from policygrad_metrics.data import Prepared
 from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY, PolicyGradientLoss
 from policygrad_metrics.losses.surrogate import SurrogateLoss
 from policygrad_metrics.policies import BinnedRegression
 from policygrad_metrics.study.evaluate import Outcome, probabilities
-from policygrad_metrics.study.plan import Job
-from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.train import Head
 from policygrad_metrics.surrogates.steps import staircase_steps, tanh_steps
 from policygrad_metrics.training import Trained
 
-#: Scale of the noise of losses that know no noise, while they train: the most probable level is
-#: then the location's own, a hair's breadth from an edge apart.
+#: Scale of the noise while a loss without noise trains. It is small, so that the most probable
+#: level is that of the location itself, except very near an edge.
 _THIN = 0.05
-#: What a network starts from: small changes to the last value, noise of a third of the spread.
+#: Where a network starts: small changes to the last value, noise of a third of the spread.
 _SMALL, _START_OF_SCALE = 0.01, -1.0
 
 
@@ -183,15 +181,14 @@ def concentration_policy(task: ForecastTask, method: ConcentrationMethod) -> Bin
     )
 
 
-def concentration_head(record: ConcentrationMethod, job: Job, settings: StudySettings) -> Head:
+def concentration_head(record: ConcentrationMethod, cases: ForecastCases) -> Head:
     """Return what the study trains: a network that learns concentrations from where each was last.
 
     Args:
         record: The method.
-        job: A job whose cases are `ForecastCases`.
-        settings: Width of the network and the like.
+        cases: What is forecast, and the width of the network.
     """
-    task = task_of(job)
+    task, settings = cases.task, cases.settings
     policy = concentration_policy(task, record)
     start = np.zeros(len(task.hours), np.float32)
     if task.horizon:
@@ -216,7 +213,7 @@ def concentration_head(record: ConcentrationMethod, job: Job, settings: StudySet
         )
         return Outcome(valid, test, np.maximum(reads.location(one.test_outputs).numpy(), 0.0))
 
-    loss = record.loss(job.reward, policy)
+    loss = record.loss(cases.reward, policy)
     network = ConcentrationNetwork(settings.hidden, settings.dropout)
     return Head(network, lambda info, hyper: loss, read, parts, policy)
 

@@ -1,4 +1,4 @@
-"""What the report of a forecast says beside the study's own tables."""
+"""The tables that the report of a forecast adds to those of the study."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.statistics import Interval, mean_interval
 from policygrad_metrics.study.table import COLUMNS, Summary, method_text, score_text
 
-#: What the report says of how it was done.
+#: How the report describes the comparison.
 _PROTOCOL = (
     "The hours are split by time: the first train, the next validate, the last test.",
     "Features hold what was known when the forecast was made, see the notes above; what is missing "
@@ -27,7 +27,7 @@ _PROTOCOL = (
     "concentration, with the same first weights and the same order of the hours for a seed, for "
     "the same number of epochs with Adam; the weights kept are those of the epoch with the best "
     "validation reward.",
-    f'Decisions "as they come" are the most probable level; {TUNED}',
+    f"Default decisions are the most probable level; {TUNED}",
     "The test part was read once, at the end.",
     "± is half the 95 % interval of the mean over the seeds by Student's t: it tells how much the "
     "first weights and the order of the data matter, not how much another year would.",
@@ -41,7 +41,7 @@ _REFIT = (
 
 
 def protocol(*, refit: bool) -> list[str]:
-    """Return what the report says of how it was done, a sentence or two a line.
+    """Return how the report describes the comparison, a sentence or two a line.
 
     >>> len(protocol(refit=True)) - len(protocol(refit=False))
     1

@@ -20,12 +20,11 @@ from policygrad_metrics.air.station import TITLES, Station
 #: Hours of the trailing means of the weather, and of the concentration.
 WEATHER_MEANS = (6, 24, 72)
 MEANS = (3, 6, 12, 24, 72)
-#: Hours over which the weather's changes are taken, which tell of what is coming: at horizon 0
-#: they add nothing.
+#: Hours over which the weather's changes are taken. They help to forecast, so horizon 0 has none.
 CHANGES = (3, 6, 12, 24)
 #: Hours before the forecast whose concentrations are features, besides the last.
 LAGS = (1, 2, 3, 5, 11, 23)
-#: The last known concentration may be so old, in hours.
+#: The largest age of the last known concentration, in hours.
 MOST_AGE = 24
 
 
@@ -96,7 +95,7 @@ def _concentrations(station: Station, last: np.ndarray) -> dict[str, np.ndarray]
 
 
 def moved(values: np.ndarray, hours: int) -> np.ndarray:
-    """Return the values of so many hours before; the first are not known.
+    """Return the values that many hours earlier; the first are not known.
 
     >>> moved(np.array([1.0, 2.0, 3.0]), 1)
     array([nan,  1.,  2.])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from policygrad_metrics import aqi
 from policygrad_metrics.air import ForecastTask
-from policygrad_metrics.air.cases import ForecastCases, task_of
+from policygrad_metrics.air.cases import ForecastCases
 from policygrad_metrics.air.content import forecast_grids, protocol
 from policygrad_metrics.air.forecasters import MENU, forecaster_names
 from policygrad_metrics.air.plots import draw_forecasts
@@ -47,11 +48,12 @@ def forecast(settings: StudySettings, jobs: Sequence[Job], directory: Path, **ho
         directory: Where to write.
         how: As for `study.comparison.compare`, and its errors.
     """
-    task = task_of(jobs[0])
+    task = cast(ForecastCases, jobs[0].cases).task
     extras = Extras(
         title=f"Forecasts of {task.dataset.title}, {task.dataset.name}",
         protocol=protocol(refit=settings.refit),
         tables=lambda summary, runs: forecast_grids(task, summary, runs),
         pictures=lambda summary, runs: draw_forecasts(task, summary, runs),
+        colours=aqi.colours(task.scale, task.pollutant),
     )
     return compare(settings, jobs, directory, extras=extras, **how)

@@ -1,4 +1,4 @@
-"""Pictures of forecasts: confusion in the standard's colours, a week, reliability."""
+"""Pictures of forecasts: a week, and reliability."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from policygrad_metrics.air import ForecastTask
 from policygrad_metrics.air.forecasters import PERSISTENCE
 from policygrad_metrics.air.scores import reliability
 from policygrad_metrics.air.station import TITLES
-from policygrad_metrics.air.week import choose_week
-from policygrad_metrics.study.plots import Picture, best_and_reference, picture, tuned_confusion
+from policygrad_metrics.study.plots import Picture, best_and_reference, picture
 from policygrad_metrics.study.predictions import Predictions
 from policygrad_metrics.study.records import Run
-from policygrad_metrics.study.style import DARK, FONT, LIGHT, MIDDLE, STYLE, WIDTH
+from policygrad_metrics.study.style import DARK, FONT, LIGHT, MIDDLE, STYLE, WIDTH, shortened
 from policygrad_metrics.study.table import Summary
 
 #: Bins of a reliability curve with fewer hours than this are not drawn.
@@ -29,7 +28,7 @@ FEWEST_HOURS = 20
 _MISSING = "#ffffff"
 #: Height of a strip of hours, for names of three lines.
 _STRIP = 0.42
-#: Of up to three methods in one picture, apart in grey as well.
+#: Line style and colour of up to three methods; they differ in grey as well.
 _LINES = (("--", DARK), (":", MIDDLE), ("-.", "#50565c"))
 
 
@@ -54,15 +53,9 @@ def draw_forecasts(task: ForecastTask, summary: Summary, runs: Sequence[Run]) ->
         lines = {**lines, PERSISTENCE: persistence} if persistence else lines
     return [
         picture(
-            "confusion",
-            f"Test confusion of {names}, decisions tuned, all runs added up; each row sums to one "
-            "in shade, in the colour of the level forecast.",
-            draw_confusions(task, {m: tuned_confusion(runs, m) for m in by_method}),
-        ),
-        picture(
             "week",
             f"A week of the test hours, chosen for its many levels: {title}, and the level of each "
-            "hour as it was and as it was forecast (first seed, decisions tuned).",
+            "hour as it was and as it was forecast (first seed, tuned decisions).",
             draw_week(task, {m: found[0] for m, found in lines.items()}, week),
         ),
         picture(
@@ -79,54 +72,25 @@ def _predictions(runs: Sequence[Run], method: str) -> list[Predictions]:
     return [run.predictions for run in runs if run.method == method and run.predictions is not None]
 
 
-def draw_confusions(task: ForecastTask, matrices: dict[str, np.ndarray]) -> Figure:
-    """Draw one matrix below the other; rows the truth, the shade a share of the row."""
-    colours = aqi.colours(task.scale, task.pollutant)
-    names, K = task.dataset.class_names, len(task.dataset.class_names)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, (1.1 + 0.45 * K) * len(matrices)), layout="constrained")
-        panels = figure.subplots(len(matrices), 1, squeeze=False)[:, 0]
-        for axes, (method, counts) in zip(panels, matrices.items(), strict=True):
-            shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-            paint = np.array([to_rgb(colour) for colour in colours])
-            cells = 1 - shares[..., None] * (1 - paint[None, :, :])
-            axes.imshow(cells, aspect="auto")
-            axes.set_xticks(range(K), [str(k) for k in range(K)])
-            axes.set_yticks(range(K), [f"{_short(name)}  {k}" for k, name in enumerate(names)])
-            axes.set_xlabel("level forecast")
-            axes.set_title(f"{method.replace('_', ' ')}, decision tuned", loc="right", pad=14)
-            axes.set_xticks(np.arange(K + 1) - 0.5, minor=True)
-            axes.set_yticks(np.arange(K + 1) - 0.5, minor=True)
-            axes.grid(which="minor", color="#d9dcdf", lw=0.6)
-            axes.tick_params(which="minor", length=0)
-            axes.spines[:].set_visible(False)
-            for k, colour in enumerate(colours):
-                axes.add_patch(
-                    Rectangle((k - 0.5, -0.68), 1, 0.14, color=colour, lw=0, clip_on=False)
-                )
-            for (row, column), count in np.ndenumerate(counts):
-                axes.text(
-                    column,
-                    row,
-                    f"{count:.0f}",
-                    ha="center",
-                    va="center",
-                    fontsize=FONT - 3,
-                    color="white" if _luminance(cells[row, column]) < 0.4 else "black",
-                )
-    return figure
-
-
-def _luminance(colour: np.ndarray) -> float:
-    return float(colour @ np.array([0.2126, 0.7152, 0.0722]))
-
-
 def _wrapped(name: str) -> str:
     return textwrap.fill(name.replace("_", " "), width=16)
 
 
-def _short(name: str, longest: int = 20) -> str:
-    return name if len(name) <= longest else name[: longest - 1] + "…"
+def choose_week(task: ForecastTask) -> np.ndarray:
+    """Return places among the test hours: seven days from a midnight on, in order of time.
+
+    The week with the most different levels, of those the one with the most hours, of those the
+    first; no forecast is looked at.
+    """
+    hours, levels = task.hours[task.parts.test], task.dataset.y[task.parts.test]
+    days = (hours.astype("datetime64[D]") - hours[0].astype("datetime64[D]")).astype(int)
+    best, chosen = (-1, -1), np.arange(0)
+    for first in range(max(1, int(days[-1]) - 5)):
+        week = np.flatnonzero((days >= first) & (days < first + 7))
+        merit = (len(np.unique(levels[week])), len(week))
+        if len(week) and merit > best:
+            best, chosen = merit, week
+    return chosen
 
 
 def draw_week(task: ForecastTask, forecasts: dict[str, Predictions], week: np.ndarray) -> Figure:
@@ -234,7 +198,7 @@ def draw_reliability(task: ForecastTask, forecasts: dict[str, list[Predictions]]
                     color=colour,
                     label=method.replace("_", " "),
                 )
-            axes.set_title(f"{level} {_short(names[level])}", loc="left", fontsize=FONT - 2)
+            axes.set_title(f"{level} {shortened(names[level])}", loc="left", fontsize=FONT - 2)
             axes.add_patch(
                 Rectangle((0, 0.94), 1, 0.06, color=colours[level], lw=0, transform=axes.transAxes)
             )

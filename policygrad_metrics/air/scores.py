@@ -1,4 +1,4 @@
-"""What forecasts of levels are worth, beside the reward they were trained on."""
+"""Further scores of forecasts of levels, beyond the reward they were trained on."""
 
 from __future__ import annotations
 
@@ -31,18 +31,9 @@ def level_metrics(confusion: Sequence[Sequence[int]]) -> dict[str, float]:
     (0.8, 0.9, 0.3)
     """
     counts = np.asarray(confusion, np.float64)
-    truth, labels = (part.ravel() for part in np.indices(counts.shape))
     return {
-        heading: round(
-            sign
-            * float(
-                get_reward(name)(
-                    truth, labels, num_classes=len(counts), sample_weight=counts.ravel()
-                )
-            ),
-            6,
-        )
-        + 0.0  # no minus before a zero
+        # Zero is added so that a zero has no minus.
+        heading: round(sign * float(get_reward(name).score_counts(counts)), 6) + 0.0
         for heading, (name, sign) in LEVEL_METRICS.items()
     }
 

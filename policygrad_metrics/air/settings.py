@@ -1,4 +1,4 @@
-"""What a person asks of a forecast."""
+"""The settings of a forecast."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from policygrad_metrics.air import ForecastTask, forecast_task, read_station
 from policygrad_metrics.data import Dataset
-from policygrad_metrics.study.settings import StudySettings, join_names, option
+from policygrad_metrics.study.settings import StudySettings
+from policygrad_metrics.study.words import options
 
 #: The forecasts that need no network of this package, then what it adds.
 PRINCIPAL = (
@@ -77,13 +78,10 @@ class StationFile:
 
     def words(self) -> list[str]:
         """Return how the command that forecasts it begins."""
+        names = ("pollutant", "unit", "pollutant_column", "time", "valid_from", "test_from", "drop")
+        changed = [name for name in names if getattr(self, name) != getattr(StationFile, name)]
         words = ["policygrad", "aqi", self.path]
-        for name in ("pollutant", "unit", "pollutant_column", "time", "valid_from", "test_from"):
-            if getattr(self, name) != getattr(StationFile, name):
-                words += option(f"--{name.replace('_', '-')}", getattr(self, name))
-        if self.drop:
-            words += option("--drop", join_names(self.drop))
-        return [*words, "--scale", self.scale, "--horizon", str(self.horizon)]
+        return words + options(self, *changed) + options(self, "scale", "horizon")
 
     def fixed(self) -> dict[str, Any]:
         """Return what all runs of one directory must share, beside the study's settings."""

@@ -17,7 +17,7 @@ from policygrad_metrics.data.cells import read_cells, to_number, to_numbers
 
 #: Pollutants as the scales name them -> how people write them.
 TITLES = {"pm25": "PM2.5", "pm10": "PM10", "o3": "O3", "no2": "NO2", "so2": "SO2", "co": "CO"}
-#: A text column of more different texts is no weather.
+#: A column of more different texts is not used as weather.
 MOST_TEXTS = 24
 _ROW_NUMBERS = ("No", "column 1")
 _FACTORS = {("ug/m3", "mg/m3"): 1e-3, ("ppb", "ppm"): 1e-3}

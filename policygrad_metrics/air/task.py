@@ -90,7 +90,11 @@ def forecast_task(
     hours = station.hours[rows]
     parts = _parts(hours, valid_from, test_from)
     notes = [*station.notes, *notes, _known_when(horizon), *_absent(levels, names, parts)]
-    notes += _averaged(column.averaging)
+    if column.averaging != "1 h":
+        notes.append(
+            f"the scale's bands are meant for means of {column.averaging}; on hourly values they "
+            "serve as labels only."
+        )
     ahead = f"{horizon} hour{'s' * (horizon > 1)} ahead" if horizon else "from weather and calendar"
     dataset = Dataset(
         name=station.name,
@@ -142,15 +146,6 @@ def _rows(values: np.ndarray, last_known: np.ndarray, horizon: int) -> tuple[np.
             f"only {len(rows)} hours can be forecast {horizon} hours ahead; at least 10 are needed."
         )
     return rows, notes
-
-
-def _averaged(period: str) -> list[str]:
-    if period == "1 h":
-        return []
-    return [
-        f"the scale's bands are meant for means of {period}; on hourly values they serve as labels "
-        "only."
-    ]
 
 
 def _known_when(horizon: int) -> str:

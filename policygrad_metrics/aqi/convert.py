@@ -19,8 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from policygrad_metrics.aqi.digits import keep, numbers, whole
-from policygrad_metrics.aqi.standards import SCALES
-from policygrad_metrics.aqi.tables import Scale
+from policygrad_metrics.aqi.tables import SCALES, Scale
 from policygrad_metrics.core.checks import choose
 
 _DEFAULT = "us_epa_2024"
@@ -95,12 +94,12 @@ def thresholds(scale: str | Scale = _DEFAULT, pollutant: str = "pm25") -> np.nda
     """
     record = get_scale(scale)
     column, ends = record.column(pollutant), record.edges(pollutant)
-    if column.decimals is None or column.rounding == "none":
+    if column.step is None or column.rounding == "none":
         return np.nextafter(ends, np.inf)
-    units = np.rint(ends * 10.0**column.decimals)
+    units = np.rint(ends * column.step)
     if column.rounding == "truncate":
-        return (units + 1) / 10.0**column.decimals
-    return (2 * units + 1) / (2 * 10.0**column.decimals)
+        return (units + 1) / column.step
+    return (2 * units + 1) / (2 * column.step)
 
 
 def level(
@@ -187,10 +186,7 @@ def concentration(
         )
     slope = (knots[-1] - knots[-2]) / (values[-1] - values[-2])
     raw = np.interp(wanted, values, knots) + slope * np.maximum(wanted - values[-1], 0.0)
-    if column.decimals is None:
-        return raw[()]
-    step = 10.0**column.decimals
-    return (np.rint(raw * step) / step)[()]
+    return (raw if column.step is None else np.rint(raw * column.step) / column.step)[()]
 
 
 def index_level(index: npt.ArrayLike, scale: str | Scale = _DEFAULT) -> np.ndarray:

@@ -62,13 +62,12 @@ def keep(values: np.ndarray, epsilon: float, column: Column) -> np.ndarray:
     >>> keep(np.array([12.04, 35.4]), 0.0, column)
     array([12. , 35.4])
     """
-    if column.decimals is None or column.rounding == "none":
+    if column.step is None or column.rounding == "none":
         return values
-    step = 10.0**column.decimals
-    units = values * step
+    units = values * column.step
     slack = units * max(epsilon, _SLACK)
     cut = np.floor(units + slack if column.rounding == "truncate" else units + 0.5 + slack)
-    return cut / step
+    return cut / column.step
 
 
 def whole(raw: np.ndarray, scale: Scale) -> np.ndarray:

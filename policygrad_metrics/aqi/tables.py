@@ -7,8 +7,10 @@ is the best. Scales without index values (the European index, the WHO guidelines
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
-from typing import Literal
+from importlib import resources
+from typing import Any, Literal
 
 import numpy as np
 
@@ -54,6 +56,11 @@ class Column:
     rounding: Rounding = "none"
     index_limit: int | None = None
     bands: tuple[int, ...] | None = None
+
+    @property
+    def step(self) -> float | None:
+        """How many kept units one unit of concentration has; None where all digits are kept."""
+        return None if self.decimals is None else 10.0**self.decimals
 
 
 @dataclass(frozen=True)
@@ -130,7 +137,7 @@ class Scale:
                 f"scale={self.key!r} has levels only, no index values: use level(...) and "
                 f"edges(...) with it, or a scale that has an index."
             )
-        step = 1.0 if column.decimals is None else 10.0**column.decimals
+        step = column.step or 1.0
         concentrations, indices = [0.0], [0.0]
         for upper, index in zip(column.upper, column.index, strict=True):
             if self.gapped and indices[-1] > 0:
@@ -140,3 +147,32 @@ class Scale:
             concentrations.append(upper)
             indices.append(float(index))
         return np.array(concentrations), np.array(indices)
+
+
+def _read() -> dict[str, Scale]:
+    text = (
+        resources.files("policygrad_metrics.aqi")
+        .joinpath("standards.toml")
+        .read_text(encoding="utf-8")
+    )
+    return {key: _scale(key, entry) for key, entry in tomllib.loads(text).items()}
+
+
+def _scale(key: str, entry: dict[str, Any]) -> Scale:
+    rounding = entry.pop("rounding", "none")
+    columns = tuple(
+        Column(pollutant, rounding=rounding, **_with_tuples(column))
+        for pollutant, column in entry.pop("columns").items()
+    )
+    document = Document(**entry.pop("document"))
+    return Scale(key=key, document=document, columns=columns, **_with_tuples(entry))
+
+
+def _with_tuples(entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()
+    }
+
+
+#: The standards of the data file `standards.toml`, which names their sources.
+SCALES: dict[str, Scale] = _read()

@@ -14,7 +14,8 @@ from policygrad_metrics.cli.options import (
     add_rows,
     add_training_options,
     given,
-    read_study,
+    some_names,
+    split_names,
 )
 
 if TYPE_CHECKING:
@@ -34,21 +35,21 @@ _ROWS: tuple[Row, ...] = (
     ("--unit", str, "UNIT", "of that column: ug/m3 (default), mg/m3, ppb or ppm"),
     ("--time", str, "COLUMN", "column of dates and hours, 2014-12-31 23:00 (default: year, month, "
      "day, hour)"),
-    ("--drop", str, "COLUMNS", "columns to leave out, a,b"),
+    ("--drop", split_names, "COLUMNS", "columns to leave out, a,b"),
     ("--valid-from", str, "DATE", "start of the validation part (default: a fifth)"),
     ("--test-from", str, "DATE", "start of the test part (default: the last fifth)"),
 )  # fmt: skip
 _TRAINING: tuple[Row, ...] = (
     ("--reward", str, "NAME", "what to maximise (default: exact_bin), see policygrad rewards"),
-    ("--methods", str, "NAMES", "a,b, or principal (default), or all; persistence, and those of "
-     "policygrad methods"),
+    ("--methods", some_names, "NAMES", "a,b, or principal (default), or all; persistence, and "
+     "those of policygrad methods"),
 )  # fmt: skip
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a forecast to a parser."""
     station = parser.add_argument_group("station")
-    station.add_argument("file", metavar="FILE", help="hourly series, .csv or .csv.gz")
+    station.add_argument("path", metavar="FILE", help="hourly series, .csv or .csv.gz")
     add_rows(station, _ROWS)
     training = parser.add_argument_group("training")
     add_rows(training, _TRAINING)
@@ -63,10 +64,7 @@ def read_settings(options: argparse.Namespace) -> tuple[StudySettings, StationFi
         ValueError: An option is out of range.
     """
     from policygrad_metrics.air.settings import StationFile, forecast_settings
-    from policygrad_metrics.study.settings import split_names
+    from policygrad_metrics.study.settings import StudySettings
 
-    chosen = given(options, [row[0][2:].replace("-", "_") for row in _ROWS])
-    if "drop" in chosen:
-        chosen["drop"] = split_names(chosen["drop"])
-    station = StationFile(options.file, **chosen)
-    return forecast_settings(station, **read_study(options)), station
+    station = StationFile(**given(options, StationFile))
+    return forecast_settings(station, **given(options, StudySettings)), station

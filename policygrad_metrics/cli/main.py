@@ -15,7 +15,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,7 +36,7 @@ _COMMANDS = ("compare", "aqi", "variance", "methods", "rewards", "datasets")
 
 
 class _Parser(argparse.ArgumentParser):
-    """Errors in one line, like all others of this command."""
+    """A parser whose errors take one line, as all errors of this command do."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("policygrad: stopped; the same command goes on from here.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader has gone, as with `| head`; nothing more may be written, not even at exit.
+        # The reader has gone, as with `| head`. Nothing more may be written, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
@@ -184,14 +184,23 @@ def _train(
     from policygrad_metrics.study.settings import directory_name
 
     notes = _say_about(datasets)
-    _start_tensorflow(notes)
+    if notes.is_terminal:
+        notes.print("starting TensorFlow", end="\r")
+    start_tensorflow()
     with quiet_start():
         plan, study = prepare()
     with bad_input():
         jobs = plan()
     directory = Path(options.out or Path(_OUT, directory_name(settings, datasets)))
     try:
-        with _executor(options) as executor, showing(notes) as progress:
+        with contextlib.ExitStack() as stack:
+            executor = None
+            if options.scheduler is not None:
+                from policygrad_metrics.study.workers import cluster
+
+                with bad_input():
+                    executor = stack.enter_context(cluster(options.scheduler))
+            progress = stack.enter_context(showing(notes))
             done = study(
                 settings,
                 jobs,
@@ -209,56 +218,31 @@ def _train(
     return 0
 
 
-@contextlib.contextmanager
-def _executor(options: argparse.Namespace) -> Iterator[Any]:
-    """The cluster that was asked for, or None."""
-    with contextlib.ExitStack() as stack:
-        executor = None
-        if options.scheduler is not None:
-            from policygrad_metrics.study.workers import cluster
-
-            with bad_input():
-                executor = stack.enter_context(cluster(options.scheduler))
-        yield executor
-
-
 def _say_about(datasets: Sequence[Any]) -> Any:
-    """Say what the data are; return where all but results goes, standard error."""
+    """Describe the data on standard error; return its console, for all output but results."""
     from rich.console import Console
 
     from policygrad_metrics.study.progress import printable
 
     notes = Console(stderr=True)
-    for dataset in datasets:
+    how: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": not notes.is_terminal}
+    for one in datasets:
+        counts = zip(one.class_names, one.counts, strict=True)
+        found = ", ".join(f"{name} {count}" for name, count in counts)
         notes.print(
-            printable(_about(dataset)),
-            markup=False,
-            highlight=False,
-            soft_wrap=not notes.is_terminal,
+            printable(f"{one.name}: {one.title}; {len(one)} rows, {one.task} ({found})"), **how
         )
+        for note in one.notes:
+            notes.print(printable(f"  - {note}"), **how)
     return notes
-
-
-def _start_tensorflow(notes: Any) -> None:
-    if notes.is_terminal:
-        notes.print("starting TensorFlow", end="\r")
-    start_tensorflow()
-
-
-def _about(dataset: Any) -> str:
-    counts = ", ".join(
-        f"{name} {count}" for name, count in zip(dataset.class_names, dataset.counts, strict=True)
-    )
-    lines = [f"{dataset.name}: {dataset.title}; {len(dataset)} rows, {dataset.task} ({counts})"]
-    return "\n".join([*lines, *(f"  - {note}" for note in dataset.notes)])
 
 
 def _print_study(done: Any, *, as_json: bool) -> None:
     from rich.console import Console
 
+    from policygrad_metrics.study.content import score_grid
     from policygrad_metrics.study.grid import rich_grid
     from policygrad_metrics.study.records import finite
-    from policygrad_metrics.study.table import rich_table
 
     if as_json:
         shown = {
@@ -272,9 +256,7 @@ def _print_study(done: Any, *, as_json: bool) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=110)
-    for table in done.tables:
-        console.print(rich_table(table))
-    for grid in done.more:
+    for grid in (*(score_grid(table, ["tuned"]) for table in done.tables), *done.more):
         console.print(rich_grid(grid))
 
 
@@ -284,10 +266,9 @@ def _methods(options: argparse.Namespace) -> int:
     if not options.json:
         _print_lines({name: method.summary for name, method in METHODS.items()})
         return 0
-    names = [field.name for field in dataclasses.fields(next(iter(METHODS.values())))]
-    plain = [name for name in names if name not in ("build", "predictor")]
+    functions = {"build", "predictor", "head"}
     records = [
-        {name: getattr(method, name) for name in plain}
+        {name: value for name, value in vars(method).items() if name not in functions}
         | {
             "tasks": sorted(method.tasks),
             "hyperparameters": {

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from policygrad_metrics.cli.errors import bad_input
+from policygrad_metrics.cli.options import Row, add_rows
 
 _EPILOG = """examples:
   policygrad variance
@@ -19,9 +20,34 @@ _EPILOG = """examples:
   policygrad variance --model best.keras --csv test.csv --target label --reward f1_macro
   policygrad variance --suite published
 """
+_DEFAULTS = {
+    "reward": "f1_macro",
+    "batch": 256,
+    "classes": 6,
+    "policy": "auto",
+    "samples": 16,
+    "draws": 256,
+    "seed": 0,
+    "out": "runs/variance",
+}
 #: What `--quick` changes, unless the option is given as well.
 _QUICK = {"draws": 32, "batch": 64}
-_DEFAULTS = {"draws": 256, "batch": 256}
+_PROBLEM: tuple[Row, ...] = (
+    ("--reward", str, "NAME", "see policygrad rewards (f1_macro)"),
+    ("--batch", int, "B", "examples (default: 256, or all rows up to that)"),
+    ("--classes", int, "K", "of the toy problem (default: 6)"),
+    ("--model", str, "FILE.keras", "a network of yours instead of the toy's logits"),
+    ("--csv", str, "FILE", "the network's data: numbers, every column but the target a feature, in "
+     "the file's order and as the network takes them; labels 0 to K - 1"),
+    ("--target", str, "COLUMN", "its column with the labels"),
+    ("--policy", str, "NAME", "as in the loss (auto)"),
+)  # fmt: skip
+_MEASUREMENT: tuple[Row, ...] = (
+    ("--estimators", str, "NAMES", "a,b (default: all that can serve)"),
+    ("--samples", int, "S", "label sets a gradient (default: 16)"),
+    ("--draws", int, "N", "gradients of each (default: 256)"),
+    ("--seed", int, "S", "of all draws (default: 0)"),
+)
 
 
 def add_variance(commands: Any) -> None:
@@ -35,56 +61,30 @@ def add_variance(commands: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    problem = parser.add_argument_group("problem")
-    problem.add_argument(
-        "--reward", metavar="NAME", default="f1_macro", help="see policygrad rewards (f1_macro)"
-    )
-    problem.add_argument(
-        "--batch", type=int, metavar="B", help="examples (default: 256, or all rows up to that)"
-    )
-    problem.add_argument(
-        "--classes", type=int, metavar="K", default=6, help="of the toy problem (default: 6)"
-    )
-    problem.add_argument(
-        "--model", metavar="FILE.keras", help="a network of yours instead of the toy's logits"
-    )
-    problem.add_argument(
-        "--csv",
-        metavar="FILE",
-        help="the network's data: numbers, every column but the target a feature, in the file's "
-        "order and as the network takes them; labels 0 to K - 1",
-    )
-    problem.add_argument("--target", metavar="COLUMN", help="its column with the labels")
-    problem.add_argument("--policy", metavar="NAME", default="auto", help="as in the loss (auto)")
+    add_rows(parser.add_argument_group("problem"), _PROBLEM)
     run = parser.add_argument_group("measurement")
-    run.add_argument("--estimators", metavar="NAMES", help="a,b (default: all that can serve)")
-    run.add_argument("--samples", type=int, metavar="S", default=16, help="label sets a gradient")
-    run.add_argument("--draws", type=int, metavar="N", help="gradients of each (default: 256)")
-    run.add_argument("--seed", type=int, metavar="S", default=0, help="of all draws (default: 0)")
+    add_rows(run, _MEASUREMENT)
     run.add_argument("--quick", action="store_true", help="a first look: 64 examples, 32 draws")
     run.add_argument(
         "--suite", metavar="published", choices=["published"],
         help="instead: the published experiments, our figure beside theirs",
     )  # fmt: skip
     output = parser.add_argument_group("output")
-    output.add_argument("--out", metavar="DIR", default="runs/variance", help="(runs/variance)")
+    output.add_argument("--out", metavar="DIR", help="where to write (default: runs/variance)")
     output.add_argument("--json", action="store_true", help="print the records as JSON")
     parser.set_defaults(run=_variance)
 
 
 def _variance(options: argparse.Namespace) -> int:
-    from policygrad_metrics.study.quiet import quiet_start
+    from policygrad_metrics.study.quiet import quiet_start, start_tensorflow
 
-    for name, value in (_QUICK if options.quick else _DEFAULTS).items():
+    for name, value in (_DEFAULTS | (_QUICK if options.quick else {})).items():
         if getattr(options, name) is None:
             setattr(options, name, value)
     with bad_input():
         _check(options)
+    start_tensorflow()
     with quiet_start():
-        import tensorflow as tf
-
-        tf.get_logger().setLevel("ERROR")
-        tf.function(lambda: tf.zeros([]))()
         from policygrad_metrics.study.diagnostics import measure_gradients
     if options.suite:
         return _published(options)
@@ -156,20 +156,21 @@ def _read_numbers(path: Path, target: str) -> tuple[Any, Any]:
     import numpy as np
 
     from policygrad_metrics.core.checks import choose
+    from policygrad_metrics.data.cells import read_cells, to_numbers
 
-    table = np.genfromtxt(path, delimiter=",", names=True, deletechars="", encoding="utf-8")
-    names = list(table.dtype.names or ())
-    choose("target", target, names)
-    if any(not np.isfinite(table[name]).all() for name in names):
+    columns = read_cells(path)
+    choose("target", target, columns)
+    numbers = {name: to_numbers(cells) for name, cells in columns.items()}
+    table = {name: values for name, values in numbers.items() if values is not None}
+    if len(table) < len(columns) or not np.isfinite([*table.values()]).all():
         raise ValueError(
             f"{path} must hold numbers only, as the network takes them; some cells are not. "
             "Prepare the table as for training and write it again."
         )
-    y_true = table[target]
+    y_true = table.pop(target)
     if (y_true != y_true.astype(np.int32)).any():
         raise ValueError(f"column {target!r} must hold labels 0 to K - 1; it holds fractions.")
-    features = [table[name] for name in names if name != target]
-    return np.stack(features, axis=1).astype(np.float32), y_true.astype(np.int32)
+    return np.stack([*table.values()], axis=1).astype(np.float32), y_true.astype(np.int32)
 
 
 def _published(options: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-#: Cells that mean "not known".
+#: Texts of cells whose value is missing.
 MISSING = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?"})
 
 
@@ -120,12 +120,40 @@ def to_number(cell: str) -> float | None:
         return None
 
 
+def to_times(argument: str, cells: Sequence[str]) -> np.ndarray:
+    """Return dates and times as datetime64[us] `[N]`, those with a time zone in UTC.
+
+    Args:
+        argument: What names the column, for errors.
+        cells: Dates and times in ISO 8601 (2014-12-31 23:00).
+
+    Raises:
+        ValueError: A cell is no time, or only some have a time zone.
+    """
+    times = []
+    for row, cell in enumerate(cells, start=1):
+        try:
+            times.append(datetime.datetime.fromisoformat(cell))
+        except ValueError as error:
+            raise ValueError(
+                f"{argument} must hold dates and hours in ISO 8601 in every row, such as "
+                f"2014-12-31 23:00; row {row} below the header holds {cell!r}. pandas.to_datetime "
+                "reads most other ways of writing them."
+            ) from error
+    aware = {time.tzinfo is not None for time in times}
+    if len(aware) > 1:
+        raise ValueError(f"{argument}: some rows have a time zone and some have not.")
+    if aware == {True}:
+        times = [time.astimezone(datetime.UTC).replace(tzinfo=None) for time in times]
+    return np.array(times, "datetime64[us]")
+
+
 def time_rank(name: str, cells: Sequence[str]) -> np.ndarray:
     """Return the row numbers in order of time, int64 `[N]`; equal times keep their order.
 
     Args:
         name: The column, for errors.
-        cells: Numbers, or dates and times in ISO 8601 (2014-12-31 23:00).
+        cells: Numbers, or dates and times as `to_times` reads them.
 
     Raises:
         ValueError: A cell is missing or neither.
@@ -139,13 +167,6 @@ def time_rank(name: str, cells: Sequence[str]) -> np.ndarray:
             "needs a time."
         )
     numbers = to_numbers(cells)
-    if numbers is not None and np.isfinite(numbers).all():
-        return np.argsort(numbers, kind="stable")
-    try:
-        times = [datetime.datetime.fromisoformat(cell) for cell in cells]
-        return np.array(sorted(range(len(times)), key=times.__getitem__))
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"time_order={name!r} must hold numbers, or dates such as 2014-12-31 23:00, all with "
-            f"or all without a time zone: {error}."
-        ) from error
+    if numbers is None or not np.isfinite(numbers).all():
+        numbers = to_times(f"time_order={name!r}", cells)
+    return np.argsort(numbers, kind="stable")

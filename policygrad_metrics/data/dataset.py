@@ -69,22 +69,12 @@ class Dataset:
                 raise ValueError(
                     f"{field} must be a text that is not empty, got {getattr(self, field)!r}."
                 )
-        fields = ("numeric_names", "categorical_names", "class_names", "notes")
-        texts = {field: _texts(field, getattr(self, field)) for field in fields}
-        for field, names in texts.items():
-            object.__setattr__(self, field, names)
-        class_names = texts["class_names"]
-        y = _labels(self.y, self.task, class_names)
-        numeric, categorical = self.numeric, self.categorical
-        numeric = np.empty([len(y), 0]) if numeric is None else np.array(numeric, np.float64)
-        categorical = np.empty([len(y), 0]) if categorical is None else categorical
-        categorical = np.array(categorical, dtype=object)
-        _check_features("numeric", numeric, texts["numeric_names"], len(y))
-        _check_features("categorical", categorical, texts["categorical_names"], len(y))
-        _check_contents(numeric, categorical)
-        _check_names(texts["numeric_names"], texts["categorical_names"])
-        edges, values = _levels(self.edges, self.values, y, class_names)
-        arrays = {"numeric": numeric, "categorical": categorical, "y": y}
+        for field in ("numeric_names", "categorical_names", "class_names", "notes"):
+            object.__setattr__(self, field, _texts(field, getattr(self, field)))
+        y = _labels(self.y, self.task, self.class_names)
+        numeric, categorical = _features(self, len(y))
+        edges, values = _levels(self.edges, self.values, y, self.class_names)
+        arrays = {"y": y, "numeric": numeric, "categorical": categorical}
         for field, array in {**arrays, "edges": edges, "values": values}.items():
             if array is not None:
                 array.flags.writeable = False
@@ -162,7 +152,7 @@ def _texts(field: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _labels(y: Any, task: str, class_names: tuple[str, ...]) -> np.ndarray:
+def _labels(y: Any, task: str, class_names: Sequence[str]) -> np.ndarray:
     labels, K = np.asarray(y), len(class_names)
     axes = 2 if task == "multilabel" else 1
     if labels.ndim != axes or labels.dtype.kind not in "iu" or not len(labels):
@@ -185,31 +175,32 @@ def _labels(y: Any, task: str, class_names: tuple[str, ...]) -> np.ndarray:
     return labels.astype(np.int64)
 
 
-def _check_features(field: str, array: np.ndarray, names: tuple[str, ...], N: int) -> None:
-    if array.shape != (N, len(names)):
-        raise ValueError(
-            f"{field} must have shape [{N}, {len(names)}] (rows of y, {field}_names), "
-            f"got {list(array.shape)}."
-        )
-
-
-def _check_contents(numeric: np.ndarray, categorical: np.ndarray) -> None:
+def _features(dataset: Dataset, N: int) -> tuple[np.ndarray, np.ndarray]:
+    numeric, categorical = (
+        np.array(np.empty([N, 0]) if given is None else given, kind)
+        for given, kind in ((dataset.numeric, np.float64), (dataset.categorical, object))
+    )
+    names = {"numeric": dataset.numeric_names, "categorical": dataset.categorical_names}
+    for field, array in (("numeric", numeric), ("categorical", categorical)):
+        if array.shape != (N, len(names[field])):
+            raise ValueError(
+                f"{field} must have shape [{N}, {len(names[field])}] (rows of y, {field}_names), "
+                f"got {list(array.shape)}."
+            )
     if np.isinf(numeric).any():
         raise ValueError("numeric must be finite, or NaN for missing; it holds an infinite value.")
     if not all(isinstance(cell, str) for cell in categorical.flat):
         raise ValueError('categorical must hold texts only, "" for missing.')
-
-
-def _check_names(numeric_names: tuple[str, ...], categorical_names: tuple[str, ...]) -> None:
-    if not numeric_names and not categorical_names:
+    if not any(names.values()):
         raise ValueError("a data set needs at least one feature, got none.")
-    both = sorted(set(numeric_names) & set(categorical_names))
+    both = sorted(set(names["numeric"]) & set(names["categorical"]))
     if both:
         raise ValueError(f"numeric_names and categorical_names share the names {both}.")
+    return numeric, categorical
 
 
 def _levels(
-    edges: Any, values: Any, y: np.ndarray, class_names: tuple[str, ...]
+    edges: Any, values: Any, y: np.ndarray, class_names: Sequence[str]
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     if edges is None and values is None:
         return None, None

@@ -9,7 +9,7 @@ import numpy as np
 from policygrad_metrics.data.dataset import Dataset
 from policygrad_metrics.data.splits import Split
 
-#: Prepared features are clipped to [-LIMIT, LIMIT]: one wild cell must not own a gradient step.
+#: Prepared features are clipped to [-LIMIT, LIMIT], so that no extreme cell dominates a step.
 LIMIT = 10.0
 #: Columns of a larger absolute skewness in the training part go through a signed logarithm.
 HEAVY = 2.0

@@ -71,18 +71,14 @@ def _car_in_order(dataset: Dataset) -> Dataset:
 
 
 def _car_as_numbers(dataset: Dataset) -> Dataset:
+    from sklearn.preprocessing import OrdinalEncoder
+
     ordered = _car_in_order(dataset)
     names = ordered.categorical_names
-    numeric = np.array(
-        [
-            [_CAR_ORDERS[name].index(cell) for name, cell in zip(names, row, strict=True)]
-            for row in ordered.categorical
-        ],
-        np.float64,
-    )
+    orders: Any = [_CAR_ORDERS[name] for name in names]
     return dataclasses.replace(
         ordered,
-        numeric=numeric,
+        numeric=OrdinalEncoder(categories=orders).fit_transform(ordered.categorical),
         categorical=None,
         numeric_names=names,
         categorical_names=(),

@@ -14,7 +14,6 @@ from policygrad_metrics.data.dataset import Dataset
 from policygrad_metrics.data.target import (
     MAX_CATEGORIES,
     Bins,
-    Labels,
     make_label_columns,
     make_labels,
 )
@@ -90,30 +89,13 @@ def read_table(
         raise ValueError(
             f"path={str(path)!r}: no feature is left beside target={target!r}. " + " ".join(notes)
         )
-    order = np.arange(N) if time_order is None else time_rank(time_order, columns[time_order])
     if time_order is not None:
         notes.append(f"rows are in order of {time_order!r}, which is not a feature.")
     name = Path(path).name.removesuffix(".gz").removesuffix(".csv")
-    return _dataset(
-        name, ", ".join(targets), numeric, categorical, labels, order, time_order, notes
-    )
-
-
-def _dataset(
-    name: str,
-    target: str,
-    numeric: dict[str, np.ndarray],
-    categorical: dict[str, np.ndarray],
-    labels: Labels,
-    order: np.ndarray,
-    time_order: str | None,
-    notes: list[str],
-) -> Dataset:
-    N = len(order)
     dataset = Dataset(
         name=name,
-        title=f"{name}, target {target}",
-        numeric=np.stack([*numeric.values()], axis=1) if numeric else np.empty([N, 0]),
+        title=f"{name}, target {', '.join(targets)}",
+        numeric=np.stack([*numeric.values()], axis=1) if numeric else None,
         categorical=np.stack([*categorical.values()], axis=1) if categorical else None,
         numeric_names=tuple(numeric),
         categorical_names=tuple(categorical),
@@ -121,7 +103,7 @@ def _dataset(
         time_ordered=time_order is not None,
         notes=(*notes, *_repeats(numeric, categorical, N)),
     )
-    return dataset if time_order is None else dataset.take(order)
+    return dataset.take(time_rank(time_order, columns[time_order])) if time_order else dataset
 
 
 def _check_columns(
@@ -161,29 +143,30 @@ def _features(
     notes, missing, constant = [], [], []
     for name, cells in features.items():
         numbers = to_numbers(cells)
-        distinct = len(set(cells)) if numbers is None else len(np.unique(numbers))
-        if distinct < 2:
+        texts = len(set(cells) - {""})
+        if (numbers is not None and len(np.unique(numbers)) < 2) or len(set(cells)) < 2:
             constant.append(name)
-        elif numbers is not None:
+            continue
+        if numbers is None and texts > MAX_CATEGORIES:
+            notes.append(
+                f"categorical column {name!r} was dropped: {texts} distinct texts, more than "
+                f"{MAX_CATEGORIES}."
+            )
+            continue
+        absent = cells.count("")
+        if numbers is None:
+            categorical[name] = np.array(cells, dtype=object)
+        else:
             numeric[name] = numbers
-            absent = int(np.isnan(numbers).sum())
-            infinite = absent - cells.count("")
-            missing += [f"{name!r} {absent}"] if absent else []
+            infinite = int(np.isnan(numbers).sum()) - absent
+            absent += infinite
             if infinite:
                 notes.append(f"{infinite} infinite cells of {name!r} count as missing.")
             if np.array_equal(numbers, numbers[0] + np.arange(len(numbers))):
                 notes.append(
                     f"{name!r} counts the rows; unless it means something, pass it in drop."
                 )
-        elif distinct - ("" in cells) > MAX_CATEGORIES:
-            notes.append(
-                f"categorical column {name!r} was dropped: {distinct - ('' in cells)} distinct "
-                f"texts, more than {MAX_CATEGORIES}."
-            )
-        else:
-            categorical[name] = np.array(cells, dtype=object)
-            absent = cells.count("")
-            missing += [f"{name!r} {absent}"] if absent else []
+        missing += [f"{name!r} {absent}"] if absent else []
     if constant:
         notes.insert(
             0, f"columns of one value only were dropped: {', '.join(map(repr, constant))}."

@@ -49,15 +49,16 @@ def check_edges(argument: str, edges: Sequence[float] | np.ndarray) -> np.ndarra
     Raises:
         ValueError: They are not finite, increasing numbers.
     """
-    wanted = f"{argument} must be a whole number >= 2 or finite, increasing upper ends such as "
     try:
         array = np.array([] if isinstance(edges, str) else edges, np.float64)
     except (TypeError, ValueError):
         array = np.array([])
-    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
-        raise ValueError(f"{wanted}[35, 75, 115], got {edges!r}.")
-    if not (np.diff(array) > 0).all():
-        raise ValueError(f"{wanted}[35, 75, 115], got {array.tolist()}.")
+    increasing = array.ndim == 1 and np.isfinite(array).all() and (np.diff(array) > 0).all()
+    if not increasing or not len(array):
+        raise ValueError(
+            f"{argument} must be a whole number >= 2 or finite, increasing upper ends such as "
+            f"[35, 75, 115], got {array.tolist() if array.size else edges!r}."
+        )
     return array
 
 
@@ -216,13 +217,10 @@ def _binary(name: str, y: np.ndarray, class_names: list[str], positive: object) 
 
 def _all_numbers(name: str, cells: Sequence[str], numbers: np.ndarray | None) -> np.ndarray:
     if numbers is None or not np.isfinite(numbers).all():
-        wrong = next(c for c in cells if not np.isfinite(_or_nan(to_number(c))))
+        found = ((cell, to_number(cell)) for cell in cells)
+        wrong = next(cell for cell, number in found if number is None or not np.isfinite(number))
         raise ValueError(f"target={name!r} must hold finite numbers here, got {wrong!r}.")
     return numbers
-
-
-def _or_nan(number: float | None) -> float:
-    return np.nan if number is None else number
 
 
 def _check_few_numbers(name: str, numbers: np.ndarray, distinct: int) -> None:

@@ -1,4 +1,4 @@
-"""What each seed of a data set trains, validates and tests on."""
+"""The parts that each seed of a data set trains, validates and tests on."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics.data import Dataset, Prepared, Split, folds, prepare, split
+from policygrad_metrics.study.evaluate import Scorer
 from policygrad_metrics.study.settings import StudySettings, fingerprint
 
 
 class Cases(Mapping[int, Prepared]):
-    """Seed -> the prepared parts of its split; made once, whatever asks how often.
+    """A data set in a study: seed -> the prepared parts of its split, each made once.
 
     Seeds whose parts are the same (a series, split by time) share one object.
 
@@ -33,9 +34,38 @@ class Cases(Mapping[int, Prepared]):
         self.settings = settings
         self._made: dict[int, Prepared] = {}
 
+    @property
+    def reward(self) -> str:
+        """Name of what is maximised."""
+        return self.settings.reward or self.dataset.reward
+
+    @functools.cached_property
+    def scorer(self) -> Scorer:
+        """How the labels are scored."""
+        return Scorer.of(self.reward, self.dataset.task, len(self.dataset.class_names))
+
+    @property
+    def epochs(self) -> int:
+        """How long every network trains."""
+        return self.settings.epochs_for(self.dataset)
+
     def split(self, seed: int) -> Split:
-        """Return the rows of a seed's three parts."""
-        return split_of(self.dataset, self.settings, seed)
+        """Return the rows of a seed's three parts.
+
+        A series has one split. Without folds each seed shuffles anew; with k folds the first k
+        seeds are the folds of one shuffle, the next k those of another.
+
+        Args:
+            seed: One of `settings.run_seeds`.
+
+        Raises:
+            ValueError: The rows cannot be split so.
+        """
+        k, first = self.settings.folds, self.settings.seed
+        if self.dataset.time_ordered or k is None:
+            return split(self.dataset, seed)
+        repetition, fold = divmod(seed - first, k)
+        return folds(self.dataset, k, first + repetition)[fold]
 
     def __getitem__(self, seed: int) -> Prepared:
         if seed not in self._made:
@@ -99,24 +129,3 @@ class Cases(Mapping[int, Prepared]):
             shapes = tuple(getattr(arrays, name).shape for name in ("x_train", "x_valid", "x_test"))
             found.setdefault(shapes, []).append(seed)
         return [*found.values()]
-
-
-def split_of(dataset: Dataset, settings: StudySettings, seed: int) -> Split:
-    """Return the rows of a seed's three parts.
-
-    A series has one split. Without folds each seed shuffles anew; with k folds the first k seeds
-    are the folds of one shuffle, the next k those of another.
-
-    Args:
-        dataset: The data set.
-        settings: Seeds and folds.
-        seed: One of `settings.run_seeds`.
-
-    Raises:
-        ValueError: The rows cannot be split so.
-    """
-    k = settings.folds
-    if dataset.time_ordered or k is None:
-        return split(dataset, seed)
-    repetition, fold = divmod(seed - settings.seed, k)
-    return folds(dataset, k, settings.seed + repetition)[fold]

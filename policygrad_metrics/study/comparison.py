@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from policygrad_metrics.study.cases import Cases
-from policygrad_metrics.study.content import Extras, published_grids
+from policygrad_metrics.study.content import Extras, overall_grid, published_grids
 from policygrad_metrics.study.grid import Grid
 from policygrad_metrics.study.overall import Overall
-from policygrad_metrics.study.overview import overall_grid
 from policygrad_metrics.study.plan import Job, plan, settings_record
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
-from policygrad_metrics.study.report import sum_up, write_reports
+from policygrad_metrics.study.report import write_reports
 from policygrad_metrics.study.runs import RunStore
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table import Summary
@@ -39,7 +38,7 @@ __all__ = ["Study", "compare", "plan"]
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """What a comparison gave.
+    """The result of a comparison.
 
     Args:
         directory: Where the runs and reports are.
@@ -87,7 +86,7 @@ def compare(
         executor: Trains instead, such as that of `study.workers.cluster`; `workers` is then how
             many jobs it is given at a time, None or 0 for all. Its processes need nothing but this
             package.
-        extras: What the reports say of such data beside the usual.
+        extras: What the reports of such data contain beyond the usual.
 
     Raises:
         StudyError: The directory is in use, cannot be written, or was made with other settings; a
@@ -106,14 +105,13 @@ def compare(
         todos = [_todo(job, settings, store, 1 / len(jobs)) for job in jobs]
         progress.advance(1 - sum(todo.share for todo in todos))
         todos = [todo for todo in todos if todo.missing]
-        for run in _train(todos, settings, progress, workers, executor):
+        for run in _train(todos, progress, workers, executor):
             store.append(run)
         keys = {(job.dataset.name, job.method.name) for job in jobs}
         runs = tuple(run for run in store.runs.values() if run.key[:2] in keys)
-        results = sum_up(record, runs)
-        html, markdown = write_reports(directory, record, runs, results, extras)
-    more = (*published_grids(record, results.tables), *map(overall_grid, results.overall))
-    return Study(directory, results.tables, runs, record, html, markdown, results.overall, more)
+        made = write_reports(directory, record, runs, extras)
+    more = (*published_grids(record, made.tables), *map(overall_grid, made.overall))
+    return Study(directory, made.tables, runs, record, made.html, made.markdown, made.overall, more)
 
 
 def _todo(job: Job, settings: StudySettings, store: RunStore, share: float) -> Todo:
@@ -126,27 +124,20 @@ def _todo(job: Job, settings: StudySettings, store: RunStore, share: float) -> T
 
 
 def _train(
-    todos: Sequence[Todo],
-    settings: StudySettings,
-    progress: Progress,
-    workers: int | None,
-    executor: Executor | None,
+    todos: Sequence[Todo], progress: Progress, workers: int | None, executor: Executor | None
 ) -> Iterator[Run]:
     if executor is not None:
-        return train_elsewhere(todos, settings, executor, progress, at_once=workers or None)
+        return train_elsewhere(todos, executor, progress, at_once=workers or None)
     if processes := processes_for(todos, workers):
-        return train_in_processes(todos, settings, processes, progress)
-    return _train_here(todos, settings, progress)
+        return train_in_processes(todos, processes, progress)
+    return _train_here(todos, progress)
 
 
-def _train_here(
-    todos: Sequence[Todo], settings: StudySettings, progress: Progress
-) -> Iterator[Run]:
+def _train_here(todos: Sequence[Todo], progress: Progress) -> Iterator[Run]:
     last: Cases | None = None
     for todo in todos:
         if last is not None and last is not todo.job.cases:
             last.forget()
         last = todo.job.cases
         progress.working_on(todo.job.label)
-        share = todo.share / len(todo.missing)
-        yield from train_job(todo.job, settings, todo.missing, progress, share)
+        yield from train_job(todo.job, todo.missing, progress.part(todo.share))

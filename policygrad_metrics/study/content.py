@@ -1,4 +1,4 @@
-"""What the reports of a comparison say, gathered once for HTML and Markdown."""
+"""The content of the reports of a comparison, the same for HTML and Markdown."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from policygrad_metrics.study.grid import Grid, Text, p_text
+from policygrad_metrics.study.grid import Grid, Text, interval_text, p_text, p_words
 from policygrad_metrics.study.overall import Overall
-from policygrad_metrics.study.overview import overall_grid, overall_words, overview_grid, ranks_name
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.table import (
     COLUMNS,
     Row,
     Summary,
-    heading,
     method_text,
     score_text,
     summarise,
@@ -24,26 +22,27 @@ from policygrad_metrics.study.table import (
 if TYPE_CHECKING:
     from policygrad_metrics.study.plots import Picture
 
-#: A title names so many data sets, and counts more.
+#: A title names this many data sets; it counts more of them.
 FEW_SETS = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class Extras:
-    """What a report says of one kind of data, beside what every report says.
+    """What a report of one kind of data adds to every report.
 
     Args:
         title: Of the report.
         protocol: How it was done, instead of `plan.protocol`.
         tables: `(summary, runs) -> grids` of a data set, below its scores.
-        pictures: `(summary, runs) -> pictures`, before the usual ones and instead of those of the
-            same name.
+        pictures: `(summary, runs) -> pictures`, before the usual ones.
+        colours: "#RRGGBB" of each class.
     """
 
     title: str
     protocol: Sequence[str]
     tables: Callable[[Summary, Sequence[Run]], Sequence[Grid]]
     pictures: Callable[[Summary, Sequence[Run]], Sequence[Picture]]
+    colours: Sequence[str]
 
 
 def summaries(settings: Mapping[str, Any], runs: Iterable[Run]) -> list[Summary]:
@@ -99,7 +98,7 @@ def content(
                 "facts": _facts(about),
                 "notes": about["notes"],
                 "tables": (
-                    _score_grid(summary),
+                    score_grid(summary),
                     *more.get(name, ()),
                     *published_grids(settings, [summary]),
                 ),
@@ -159,19 +158,28 @@ def _warnings(tables: Sequence[Summary]) -> list[str]:
     ]
 
 
-def _score_grid(summary: Summary) -> Grid:
+def score_grid(summary: Summary, differences: Sequence[str] = tuple(COLUMNS)) -> Grid:
+    """Return the table of the scores.
+
+    Args:
+        summary: The table of one data set.
+        differences: The columns of which the difference to the reference is shown as well.
+
+    >>> score_grid(Summary("iris", "f1_macro", True, None, ())).title
+    'iris: test f1_macro, sorted by "tuned decision"'
+    """
+    differences = differences if summary.reference else ()
     header = ["method", *COLUMNS.values()]
-    if summary.reference:
-        header += [f"{title} - {summary.reference}" for title in COLUMNS.values()]
+    header += [f"{COLUMNS[column]} - {summary.reference}" for column in differences]
     rows = []
     for row in summary.rows:
-        cells = (row.plain, row.tuned)
         texts = [Text(method_text(row), row.tuned.best)]
-        texts += [Text(score_text(cell.score), cell.best) for cell in cells]
-        if summary.reference:
-            texts += [Text(score_text(cell.difference, signed=True)) for cell in cells]
+        texts += [Text(score_text(cell.score), cell.best) for cell in (row.plain, row.tuned)]
+        found = [getattr(row, column).difference for column in differences]
+        texts += [Text(score_text(difference, signed=True)) for difference in found]
         rows.append(tuple(texts))
-    return Grid(heading(summary), tuple(header), tuple(rows))
+    title = f'{summary.data}: test {summary.reward}, sorted by "{COLUMNS["tuned"]}"'
+    return Grid(title, tuple(header), tuple(rows))
 
 
 def _test_grid(summary: Summary) -> Grid:
@@ -231,3 +239,97 @@ def published_grids(settings: Mapping[str, Any], tables: Sequence[Summary]) -> l
             title = f"{summary.data}: published {summary.reward} beside the measured"
             grids.append(Grid(title, header, tuple(lines)))
     return grids
+
+
+def overall_grid(found: Overall) -> Grid:
+    """Return the table of one column over all data sets."""
+    header = ["method", "mean rank"]
+    if found.reference:
+        header += [
+            f"won / tied / lost against {found.reference}",
+            "mean difference",
+            "p",
+            "Holm's p",
+            "chance that a run is better",
+        ]
+    header.append("interquartile mean")
+    best = found.standings[0].rank if found.standings else None
+    rows = []
+    for one in found.standings:
+        texts = [
+            Text(one.method, one.rank == best),
+            Text(f"{one.rank:.2f}", one.rank == best),
+        ]
+        if found.reference == one.method:
+            texts += [Text("-")] * 5
+        elif found.reference:
+            texts += [
+                Text(f"{one.won} / {one.tied} / {one.lost}"),
+                Text("-" if one.difference is None else f"{one.difference:+z.3f}"),
+                p_text(one.p_value),
+                p_text(one.p_holm),
+                Text(interval_text(one.improvement)),
+            ]
+        texts.append(Text(interval_text(one.middle)))
+        rows.append(tuple(texts))
+    below = ""
+    if found.critical is not None:
+        below = (
+            "Friedman's test of all methods being alike, by permutation: p "
+            f"{p_words(found.friedman_p)}; critical difference of two mean ranks (Nemenyi, 95 %): "
+            f"{found.critical:.2f}."
+        )
+    return Grid(f"All data sets: {COLUMNS[found.column]}", tuple(header), tuple(rows), below)
+
+
+def ranks_name(found: Overall) -> str:
+    """Return the name of the picture of the mean ranks.
+
+    >>> ranks_name(Overall("tuned", 2, None, (), None, None, ()))
+    'ranks_tuned'
+    """
+    return f"ranks_{found.column}"
+
+
+def overall_words(over: Sequence[Overall]) -> str:
+    """Return how to read those tables."""
+    return (
+        f"{over[0].data_sets} data sets, each counted once; 1 is the best rank. Only methods that "
+        "ran on all of them; one of which any run diverged is last there, and has no mean "
+        "difference. p: Wilcoxon's exact signed-rank test over the data sets, with Holm's "
+        "correction over the methods; data sets made of the same rows are taken for independent. "
+        "Interquartile mean: of all scores; chance: that a run is better than one of "
+        "the reference, averaged over data sets; both with 95 % bootstrap intervals for other "
+        "seeds on the same data sets."
+    )
+
+
+def overview_grid(tables: Sequence[Summary], anchors: Sequence[str]) -> Grid:
+    """Return one line for each data set: its reward, the best method of each column.
+
+    Args:
+        tables: One per data set.
+        anchors: Where the report says more of it.
+    """
+    reference = tables[0].reference
+    header = ["data set", "reward", *(f"best {title}" for title in COLUMNS.values())]
+    if reference:
+        header.append(f"{reference}, {COLUMNS['tuned']}")
+    rows = []
+    for table, anchor in zip(tables, anchors, strict=True):
+        texts = [Text(table.data, link=anchor), Text(table.reward)]
+        texts += [Text(_best_text(table.rows, column)) for column in COLUMNS]
+        if reference:
+            scores = [row.tuned.score for row in table.rows if row.method == reference]
+            texts.append(Text(score_text(scores[0]) if scores else "-"))
+        rows.append(tuple(texts))
+    below = "A name leads to the data set's tables, pictures, tests and cost."
+    return Grid("The data sets", tuple(header), tuple(rows), below)
+
+
+def _best_text(rows: Sequence[Row], column: str) -> str:
+    best = [row for row in rows if getattr(row, column).best]
+    if not best:
+        return "-"
+    more = f" and {len(best) - 1} more" if len(best) > 1 else ""
+    return f"{best[0].method}{more} {score_text(getattr(best[0], column).score)}"

@@ -1,4 +1,4 @@
-"""From outputs to scores: decisions as they come, and tuned on the validation part.
+"""From outputs to scores: the default decision, and the one tuned on the validation part.
 
 The test part is scored once per column, after everything has been chosen.
 """
@@ -56,6 +56,22 @@ class Scorer:
             return [np.bincount(one, minlength=K * K).reshape(K, K).tolist() for one in cells]
         return np.bincount(K * y_true + labels, minlength=K * K).reshape(K, K).tolist()
 
+    def decide(self, chances: np.ndarray, decision: str) -> np.ndarray:
+        """Return the labels of a decision that needs no tuning.
+
+        Args:
+            chances: Probabilities as `probabilities` gives them.
+            decision: A name of `decision.plain_rule`.
+
+        >>> Scorer.of("accuracy", "ordinal", 3).decide(np.array([[0.2, 0.5, 0.3]]), "arg_max")
+        array([1])
+        """
+        multilabel = self.task == "multilabel"
+        if multilabel or self.task == "binary":
+            chances = np.stack([1.0 - chances, chances], axis=-1)
+        rule = plain_rule(decision, self.num_classes)
+        return rule.decide(chances) if multilabel else rule.decide(chances[:, None, :])[:, 0]
+
 
 def probabilities(outputs: np.ndarray, task: str) -> np.ndarray:
     """Return probabilities float64 of a network's outputs: `[N]` binary, `[N, K]`, or `[N, L]`.
@@ -69,25 +85,6 @@ def probabilities(outputs: np.ndarray, task: str) -> np.ndarray:
     if task == "multilabel":
         return special.expit(outputs)
     return special.softmax(outputs, axis=1)
-
-
-def decide(chances: np.ndarray, task: str, num_classes: int, decision: str) -> np.ndarray:
-    """Return the decision as it comes.
-
-    Args:
-        chances: Probabilities as `probabilities` gives them.
-        task: The task.
-        num_classes: K; 2 for label columns.
-        decision: A name of `decision.plain_rule`, as the method says.
-
-    >>> decide(np.array([[0.2, 0.5, 0.3]]), "ordinal", 3, "arg_max")
-    array([1])
-    """
-    two = task in ("binary", "multilabel")
-    tables = np.stack([1.0 - chances, chances], axis=-1) if two else chances
-    tables = tables if task == "multilabel" else tables[:, None, :]
-    labels = plain_rule(decision, num_classes).decide(tables)
-    return labels if task == "multilabel" else labels[:, 0]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -121,26 +118,25 @@ def evaluate_trials(
 
     Args:
         scorer: How to score.
-        decision: The decision as it comes, see `decide`.
+        decision: The default decision, a name of `decision.plain_rule`.
         trials: One or more, None for one that diverged.
         y_valid: Labels of the validation part.
         y_test: Labels of the test part.
         tuning: How the decision is tuned, a method of `DecisionTuner`.
     """
-    task, K = scorer.task, scorer.num_classes
     known = {number: trial for number, trial in enumerate(trials) if trial is not None}
     if not known:
         return {}
     plain = {
-        number: scorer.score(y_valid, decide(trial.valid, task, K, decision))
+        number: scorer.score(y_valid, scorer.decide(trial.valid, decision))
         for number, trial in known.items()
     }
     tuners = {
         number: DecisionTuner(
             scorer.reward,
             tuning,
-            multilabel=task == "multilabel",
-            ordinal=task == "ordinal",
+            multilabel=scorer.task == "multilabel",
+            ordinal=scorer.task == "ordinal",
             plain=decision,
             one_standard_error=True,
         ).fit(trial.valid, y_valid)
@@ -148,9 +144,9 @@ def evaluate_trials(
     }
     best_plain = max(plain, key=lambda number: plain[number])
     best_tuned = max(tuners, key=lambda number: tuners[number].score_)
-    tuner = tuners[best_tuned]
-    labels = decide(known[best_plain].test, task, K, decision)
-    tuned = tuner.predict(known[best_tuned].test)
+    shown, tuner = known[best_plain], tuners[best_tuned]
+    labels, tuned = scorer.decide(shown.test, decision), tuner.predict(known[best_tuned].test)
+    values = None if shown.values is None else shown.values.astype(np.float32)
     return {
         "plain": scorer.score(y_test, labels),
         "tuned": scorer.score(y_test, tuned),
@@ -161,14 +157,7 @@ def evaluate_trials(
         "decision": tuner.rule_.describe(),
         "trial_plain": best_plain,
         "trial_tuned": best_tuned,
-        "predictions": _predictions(known[best_plain], labels, tuned),
+        "predictions": Predictions(
+            shown.test.astype(np.float32), labels.astype(np.int16), tuned.astype(np.int16), values
+        ),
     }
-
-
-def _predictions(trial: Outcome, plain: np.ndarray, tuned: np.ndarray) -> Predictions:
-    return Predictions(
-        trial.test.astype(np.float32),
-        plain.astype(np.int16),
-        tuned.astype(np.int16),
-        None if trial.values is None else trial.values.astype(np.float32),
-    )

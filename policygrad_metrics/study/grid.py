@@ -10,7 +10,7 @@ from policygrad_metrics.study.statistics import Interval
 if TYPE_CHECKING:
     from rich.table import Table
 
-#: A terminal has room for so many columns.
+#: The most columns of a table in a terminal.
 MOST_COLUMNS = 6
 
 

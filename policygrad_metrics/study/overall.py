@@ -10,7 +10,7 @@ What is computed is fixed before any data is seen, for each column:
                   Holm's correction over the methods
     improvement   the chance that a run beats a run of the reference, averaged over data sets
                   (Agarwal et al. 2021), with its stratified bootstrap interval
-    middle half   the interquartile mean over data sets and seeds, likewise
+    middle        the interquartile mean over data sets and seeds, likewise
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -102,19 +103,22 @@ def overall(tables: Sequence[Summary], runs: Sequence[Run], column: str) -> Over
     if not methods:
         return Overall(column, len(tables), None, (), None, None, ())
     scores = np.array([[_score(table[m], column) for m in methods] for table in rows])
+    by_method = dict(zip(methods, scores.T, strict=True))
     seeds = _by_method(tables, runs, methods, column)
     reference = REFERENCE if REFERENCE in methods else None
-    found = [
-        _standing(methods, place, scores, average_ranks(scores)[place], seeds, reference)
-        for place in range(len(methods))
-    ]
+    found = []
+    for method, rank in zip(methods, average_ranks(scores).tolist(), strict=True):
+        one = Standing(method, rank, **_against(method, reference, by_method, seeds))
+        if method in seeds:
+            middle = interquartile_mean_interval(seeds[method], seed=0)
+            one = dataclasses.replace(one, middle=middle)
+        found.append(one)
     known = [one.p_value for one in found if one.p_value is not None]
-    if known:
-        corrected = iter(holm(known).tolist())
-        found = [
-            one if one.p_value is None else dataclasses.replace(one, p_holm=next(corrected))
-            for one in found
-        ]
+    corrected = iter(holm(known).tolist() if known else ())
+    found = [
+        one if one.p_value is None else dataclasses.replace(one, p_holm=next(corrected))
+        for one in found
+    ]
     found.sort(key=lambda one: one.rank)
     if len(found) < 2:
         return Overall(column, len(tables), reference, tuple(found), None, None, ())
@@ -157,36 +161,27 @@ def _by_method(
     return found
 
 
-def _standing(
-    methods: Sequence[str],
-    place: int,
-    scores: np.ndarray,
-    rank: float,
-    seeds: Mapping[str, np.ndarray],
+def _against(
+    method: str,
     reference: str | None,
-) -> Standing:
-    method = methods[place]
-    one = Standing(method, float(rank))
-    if method in seeds:
-        one = dataclasses.replace(one, middle=interquartile_mean_interval(seeds[method], seed=0))
+    scores: Mapping[str, np.ndarray],
+    seeds: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
+    """The fields of a `Standing` that compare a method with the reference."""
     if reference is None or method == reference:
-        return one
-    ours, theirs = scores[:, place], scores[:, methods.index(reference)]
+        return {}
+    ours, theirs = scores[method], scores[reference]
     # What diverged is worse than anything; two that did are equal.
-    ours_all, theirs_all = np.nan_to_num(ours, nan=-np.inf), np.nan_to_num(theirs, nan=-np.inf)
-    one = dataclasses.replace(
-        one,
-        won=int((ours_all > theirs_all).sum()),
-        tied=int((ours_all == theirs_all).sum()),
-        lost=int((ours_all < theirs_all).sum()),
-    )
-    if np.isfinite(ours).all() and np.isfinite(theirs).all():
-        one = dataclasses.replace(
-            one,
-            difference=float(np.mean(ours - theirs)),
-            p_value=wilcoxon(ours, theirs).p_value,
-        )
+    a, b = (np.nan_to_num(means, nan=-np.inf) for means in (ours, theirs))
+    fields: dict[str, Any] = {
+        "won": int((a > b).sum()),
+        "tied": int((a == b).sum()),
+        "lost": int((a < b).sum()),
+    }
+    if np.isfinite([ours, theirs]).all():
+        fields["difference"] = float(np.mean(ours - theirs))
+        fields["p_value"] = wilcoxon(ours, theirs).p_value
     if method in seeds and reference in seeds:
         improvement = probability_of_improvement(seeds[method], seeds[reference], seed=0)
-        one = dataclasses.replace(one, improvement=improvement)
-    return one
+        fields["improvement"] = improvement
+    return fields

@@ -1,4 +1,4 @@
-"""What is to be trained: the methods that suit each data set, and what to say of it."""
+"""What is trained: the methods that suit each data set; and how the reports describe it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data import Dataset
 from policygrad_metrics.decision import can_tune
 from policygrad_metrics.study.cases import Cases
-from policygrad_metrics.study.evaluate import Scorer
 from policygrad_metrics.study.methods import METHODS, Method
-from policygrad_metrics.study.published import PUBLISHED
 from policygrad_metrics.study.settings import PRINCIPAL, StudySettings
+from policygrad_metrics.study.suites import PUBLISHED
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,17 +21,11 @@ class Job:
 
     Args:
         cases: The data set and its parts for every seed, shared by the jobs of a data set.
-        scorer: How its labels are scored.
         method: The method.
-        reward: Name of what is maximised.
-        epochs: How long every network trains.
     """
 
     cases: Cases
-    scorer: Scorer
     method: Method
-    reward: str
-    epochs: int
 
     @property
     def dataset(self) -> Dataset:
@@ -40,17 +33,22 @@ class Job:
         return self.cases.dataset
 
     @property
+    def settings(self) -> StudySettings:
+        """The settings that it was planned with."""
+        return self.cases.settings
+
+    @property
     def label(self) -> str:
         """What to call it while it runs."""
         return f"{self.dataset.name}: {self.method.name}"
 
 
-#: What "decision tuned" means.
+#: What "tuned decision" means.
 TUNED = (
     '"tuned" ones were chosen on the validation part for the same reward, and are used where they '
-    "gain more than one standard error there (a jackknife's; else the decision stays as it comes)."
+    "gain more than one standard error there (a jackknife's; else the default decision stays)."
 )
-#: What the reports say of how it was done; see `protocol`.
+#: How the reports describe the comparison; see `protocol`.
 _PROTOCOL = (
     "Every method trains the same network (cumulative links: the same hidden layers, thresholds as "
     "outputs), with the same first weights and the same order of the data for a seed, for the "
@@ -59,7 +57,7 @@ _PROTOCOL = (
     "{trials}",
     "The weights kept are those of the epoch with the best validation reward, the last of equal "
     "ones.",
-    'Decisions "as they come" are the most probable class, or above one half (of methods that '
+    "Default decisions are the most probable class, or above one half (of methods that "
     f"train the expected level: its nearest level); {TUNED}",
     "The test part was read once, at the end.",
     "On one data set: ± is half the 95 % interval of the mean by Student's t; with random splits "
@@ -160,19 +158,16 @@ def plan(
     names = menu.names(settings.methods)
     jobs = []
     for dataset in datasets:
-        reward = settings.reward or dataset.reward
-        scorer = Scorer.of(reward, dataset.task, len(dataset.class_names))
+        cases = cases_of(dataset, settings)
         try:
-            scorer.score(dataset.y, dataset.y)
+            cases.scorer.score(dataset.y, dataset.y)
         except ValueError as error:
             raise ValueError(f"data {dataset.name!r} ({dataset.task}): {error}") from error
         if settings.refit and not dataset.time_ordered:
             raise ValueError(f"refit=True is for series; {dataset.name!r} is none: leave it out.")
-        epochs, cases = settings.epochs_for(dataset), cases_of(dataset, settings)
-        cases.split(settings.seed)  # says now what would stop the training
-        for name in names:
-            if _suits(menu.methods[name], cases, scorer):
-                jobs.append(Job(cases, scorer, menu.methods[name], reward, epochs))
+        cases.split(settings.seed)  # raises now what would stop the training
+        chosen = [menu.methods[name] for name in names]
+        jobs += [Job(cases, method) for method in chosen if _suits(method, cases)]
     # Nobody asked for the methods of a group.
     named = () if settings.methods == menu.principal else settings.methods
     _check_used(settings, datasets, [name for name in named if name not in menu.groups], jobs)
@@ -196,14 +191,15 @@ def _check_used(
             )
 
 
-def _suits(method: Method, cases: Cases, scorer: Scorer) -> bool:
+def _suits(method: Method, cases: Cases) -> bool:
+    scorer = cases.scorer
     known = method.reads == "features" or cases.last_known is not None
     tunable = can_tune(method.tuning, scorer.reward, scorer.num_classes)
     return known and tunable and scorer.task in method.tasks
 
 
 def settings_record(settings: StudySettings, jobs: Sequence[Job]) -> dict[str, Any]:
-    """Return what `settings.json` says: all that the reports need beside the runs.
+    """Return the content of `settings.json`: all that the reports need in addition to the runs.
 
     Args:
         settings: What was asked, with the methods of the jobs.
@@ -231,13 +227,13 @@ def _describe(job: Job, jobs: Sequence[Job], settings: StudySettings) -> dict[st
     return {
         "title": dataset.title,
         "task": dataset.task,
-        "reward": job.reward,
+        "reward": job.cases.reward,
         "rows": len(dataset),
         "features": len(dataset.numeric_names) + len(dataset.categorical_names),
         "class_names": list(dataset.class_names),
         "counts": list(dataset.counts),
         "parts": [len(parts.train), len(parts.valid), len(parts.test)],
-        "epochs": job.epochs,
+        "epochs": job.cases.epochs,
         "time_ordered": dataset.time_ordered,
         "horizon": dataset.horizon,
         "notes": notes,

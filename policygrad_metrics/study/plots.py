@@ -18,49 +18,64 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.score_plot import draw_scores
-from policygrad_metrics.study.style import DARK, FONT, MIDDLE, STYLE, WIDTH, short_label
+from policygrad_metrics.study.style import DARK, FONT, MIDDLE, STYLE, WIDTH, short_label, shortened
 from policygrad_metrics.study.table import Row, Summary
 
-#: A confusion matrix of more classes has no numbers in its cells.
+#: The cells of a confusion matrix of more classes show no numbers.
 MOST_NUMBERED = 10
-#: A curve has no more points; its panel is some hundred dots wide.
+#: The most points of a curve: its panel is about a hundred dots wide.
 MOST_POINTS = 75
-_LONGEST_NAME = 18
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A drawn picture: a name for files, a sentence that says what it shows, and its SVG."""
+    """A drawn picture.
+
+    Args:
+        name: What it is called among the pictures of a data set.
+        alt: A sentence that says what it shows.
+        svg: Its content.
+        file: Its path relative to the reports, once that is known.
+    """
 
     name: str
     alt: str
     svg: str
+    file: str = ""
 
 
 def picture(name: str, alt: str, figure: Figure) -> Picture:
     """Return the figure as SVG, without a date."""
     stream = io.BytesIO()
     with mpl.rc_context(STYLE), warnings.catch_warnings():
-        # A letter that the font lacks becomes a box; the tables beside the picture have it.
+        # A letter that the font lacks becomes a box; the tables of the report show it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None})
-    # Names stand in comments beside their outlines; XML has no control characters.
+    # The SVG repeats names in comments. XML allows no control characters there.
     svg = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]", "", stream.getvalue().decode())
     svg = re.sub(r"\n +", "\n", svg)
     return Picture(name, alt, re.sub(r'(?<= d=")[^"]*', _in_hundredths, svg))
 
 
 def _in_hundredths(path: re.Match[str]) -> str:
-    """A hundredth of a point cannot be seen; a millionth fills the file."""
+    """Round the numbers of a path to hundredths of a point: more digits only fill the file."""
     return re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", path[0])
 
 
 def draw_all(
-    summary: Summary, runs: Sequence[Run], class_names: Sequence[str], *, multilabel: bool
+    summary: Summary,
+    runs: Sequence[Run],
+    class_names: Sequence[str],
+    *,
+    multilabel: bool,
+    colours: Sequence[str] | None = None,
 ) -> list[Picture]:
     """Return the pictures of one data set: scores, learning curves, confusion matrices.
 
@@ -69,6 +84,7 @@ def draw_all(
         runs: The runs of the study.
         class_names: K class names, multi-label: L label names.
         multilabel: Whether confusion matrices are one per label.
+        colours: "#RRGGBB" of each class, if classes have colours.
     """
     own = [run for run in runs if run.data == summary.data]
     pictures = [
@@ -95,8 +111,9 @@ def draw_all(
             picture(
                 "confusion",
                 f"Test confusion of {' and '.join(row.method for row in shown)} on "
-                f"{summary.data}, decisions tuned, all runs added up.",
-                draw_confusions(shown, own, class_names, multilabel=multilabel),
+                f"{summary.data}, tuned decisions, all runs added up; the shade is a share of the "
+                f"row{', in the colour of the class predicted' if colours else ''}.",
+                draw_confusions(shown, own, class_names, multilabel=multilabel, colours=colours),
             )
         )
     return pictures
@@ -172,14 +189,18 @@ def tuned_confusion(runs: Sequence[Run], method: str) -> np.ndarray:
 
 
 def draw_confusions(
-    rows: Sequence[Row], runs: Sequence[Run], class_names: Sequence[str], *, multilabel: bool
+    rows: Sequence[Row],
+    runs: Sequence[Run],
+    class_names: Sequence[str],
+    *,
+    multilabel: bool,
+    colours: Sequence[str] | None = None,
 ) -> Figure:
     """Draw one matrix below the other, in shares of each true class, with counts of all runs."""
-    names = [
-        name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
-        for name in class_names
-    ]
-    K = len(names)
+    K = len(class_names)
+    names = columns = [shortened(name) for name in class_names]
+    if colours:
+        names, columns = [f"{name}  {k}" for k, name in enumerate(names)], list(map(str, range(K)))
     with mpl.rc_context(STYLE):
         height = 1.5 + max(1.3, min(0.42 * K, 4.2))
         figure = Figure(figsize=(WIDTH, height * len(rows)), layout="constrained")
@@ -190,23 +211,30 @@ def draw_confusions(
                 # Per label: not there and not given, wrongly given, missed, found.
                 counts = counts.reshape(K, 2, 2)
                 totals = counts.sum(axis=2).repeat(2, axis=1)
-                counts, chosen = counts.reshape(K, 4), ["rightly not", "false", "missed", "found"]
+                counts, columns = counts.reshape(K, 4), ["rightly not", "false", "missed", "found"]
             else:
-                totals, chosen = counts.sum(axis=1, keepdims=True), names
-            _matrix(axes, counts, counts / np.maximum(totals, 1), names, chosen)
-            axes.set_title(f"{short_label(row)}, decision tuned", loc="left")
-            axes.set_ylabel("label" if multilabel else "true")
-            if not multilabel:
+                totals = counts.sum(axis=1, keepdims=True)
                 axes.set_xlabel("predicted")
+            _matrix(axes, counts, counts / np.maximum(totals, 1), names, columns, colours)
+            axes.set_title(
+                f"{short_label(row)}, tuned decision", loc="right", pad=14, fontsize=FONT
+            )
+            axes.set_ylabel("label" if multilabel else "true")
     return figure
 
 
 def _matrix(
-    axes: Any, counts: np.ndarray, shares: np.ndarray, rows: list[str], columns: list[str]
+    axes: Any,
+    counts: np.ndarray,
+    shares: np.ndarray,
+    rows: list[str],
+    columns: list[str],
+    colours: Sequence[str] | None,
 ) -> None:
-    axes.imshow(shares, cmap="Greys", vmin=0, vmax=1, aspect="auto")
-    longest = max(map(len, columns))
-    crowded = longest * len(columns) > 34
+    paint = np.array([to_rgb(colour) for colour in colours or ["black"] * len(columns)])
+    cells = 1 - shares[..., None] * (1 - paint)
+    axes.imshow(cells, aspect="auto")
+    crowded = max(map(len, columns)) * len(columns) > 34
     axes.set_xticks(
         range(len(columns)),
         columns,
@@ -216,16 +244,22 @@ def _matrix(
     )
     axes.set_yticks(range(len(rows)), rows)
     axes.spines[:].set_visible(False)
+    axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="#d9dcdf", lw=0.6)
+    axes.tick_params(which="minor", length=0)
+    for place, colour in enumerate(colours or ()):
+        strip = Rectangle((place - 0.5, -0.68), 1, 0.14, color=colour, lw=0, clip_on=False)
+        axes.add_patch(strip)
     if max(counts.shape) > MOST_NUMBERED:
         return
-    small = max(counts.shape) > 4
-    for place, count in np.ndenumerate(counts):
+    for (row, column), count in np.ndenumerate(counts):
         axes.text(
-            place[1],
-            place[0],
+            column,
+            row,
             f"{count:.0f}",
             ha="center",
             va="center",
-            fontsize=FONT - 2 if small else FONT,
-            color="white" if shares[place] > 0.6 else "black",
+            fontsize=FONT - 2 if max(counts.shape) > 4 else FONT,
+            color="white" if cells[row, column] @ _LUMINANCE < 0.4 else "black",
         )

@@ -1,4 +1,4 @@
-"""What a run says of every test row, kept beside the runs."""
+"""The predictions of a run for every test row, in a file of their own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Predictions:
 
     Args:
         chances: Probabilities float32, as `evaluate.probabilities` gives them.
-        plain: Labels of the decisions as they come, int16, shaped like the truth.
+        plain: Labels of the default decisions, int16, shaped like the truth.
         tuned: Labels of the tuned decisions.
         values: Numbers that the labels are cut from, float32 `[N]`; None of a method that predicts
             labels only.

@@ -22,8 +22,8 @@ class Processes(Executor):
 
     Args:
         count: How many processes.
-        calls_per_process: A process is replaced by a fresh one after so many calls.
-        most_deaths: A call that has ended so many processes fails with `BrokenExecutor`.
+        calls_per_process: A fresh process replaces one that has done this many calls.
+        most_deaths: A call that has ended this many processes fails with `BrokenExecutor`.
     """
 
     def __init__(self, count: int, *, calls_per_process: int, most_deaths: int):
@@ -31,7 +31,7 @@ class Processes(Executor):
         self._most_deaths = most_deaths
         # A fresh interpreter: TensorFlow does not survive a fork.
         self._context = multiprocessing.get_context("spawn")
-        # Nothing is ever sent: the line's end, when this process closes it or dies, is the signal.
+        # Nothing is sent over this pipe. Its end is the signal: this process has closed it or died.
         self._line, self._own_end = self._context.Pipe(duplex=False)
         self._idle: queue.SimpleQueue[ProcessPoolExecutor] = queue.SimpleQueue()
         self._count = count
@@ -81,13 +81,13 @@ class Processes(Executor):
 
         try:
             inner = call(pool)
-        except BrokenExecutor:  # it died while it was idle
+        except BrokenExecutor:  # the process died while it was idle
             pool = self._pool()
             inner = call(pool)
         inner.add_done_callback(end)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End all processes at once, whatever they do; a call in the middle of its work fails."""
+        """End all processes at once; a call that is still running fails."""
         if not self._own_end.closed:
             self._own_end.close()
             for _ in range(self._count):

@@ -1,4 +1,4 @@
-"""How far a comparison is: a bar on a terminal, plain lines elsewhere, or nothing."""
+"""Progress of a comparison: a bar on a terminal, plain lines elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def printable(text: str) -> str:
 
 
 class Progress:
-    """Tells nobody; what `compare` uses if it is not given another one."""
+    """Progress that is shown to nobody: the default of `compare`."""
 
     def working_on(self, text: str) -> None:
         """Say what is done now."""
@@ -30,6 +30,19 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Say something that is to stay on the screen."""
+
+    def part(self, share: float) -> Progress:
+        """Return the progress of a part that counts for this share of the whole."""
+        return _Part(self, share)
+
+
+class _Part(Progress):
+    def __init__(self, whole: Progress, share: float):
+        self._whole, self._share = whole, share
+        self.working_on, self.say = whole.working_on, whole.say
+
+    def advance(self, share: float) -> None:
+        self._whole.advance(self._share * share)
 
 
 class PlainLines(Progress):
@@ -43,7 +56,7 @@ class PlainLines(Progress):
         self.say(f"{self._done:4.0%}  {text}")
 
     def advance(self, share: float) -> None:
-        # A share may be what is left of 1 after a sum, a rounding error below zero.
+        # A share can be a rounding error below zero, as the rest of 1 after a sum.
         self._done = max(0.0, min(1.0, self._done + share))
 
     def say(self, text: str) -> None:
@@ -51,7 +64,7 @@ class PlainLines(Progress):
 
 
 class Bar(PlainLines):
-    """A bar with the time that is left, below whatever is said."""
+    """A bar with the time that is left, below the messages."""
 
     def __init__(self, console: Console):
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 def quiet_start() -> Iterator[None]:
     """Keep back what native code writes to standard error; write it after all on failure.
 
-    TensorFlow's start-up lines heed no environment variable, hence the file descriptor.
+    No environment variable silences TensorFlow's start-up lines, so the file descriptor is changed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()

@@ -29,7 +29,7 @@ def draw_ranks(found: Overall) -> Figure:
                 f"{one.rank:.2f}", (one.rank, place), (7, 0), textcoords="offset points",
                 va="center", fontsize=9,
             )  # fmt: skip
-        # To the right of all numbers, one beside the other.
+        # The bars stand to the right of all numbers, side by side.
         step = 0.055 * worst
         for number, (first, last) in enumerate(found.cliques):
             x = worst + (3.2 + number) * step
@@ -41,7 +41,7 @@ def draw_ranks(found: Overall) -> Figure:
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_xlim(0.8, worst + (3.8 + len(found.cliques)) * step)
         axes.set_xticks(range(1, int(worst) + 1, math.ceil(worst / 5)))
-        # Of the figure: beside long names the axes are too narrow for them.
+        # The label belongs to the figure: beside long names the axes are too narrow for it.
         figure.supxlabel(
             f"mean rank, {COLUMNS[found.column]}, {found.data_sets} data sets", fontsize=11
         )

@@ -1,4 +1,4 @@
-"""What a study records of one replica, and how two settings differ."""
+"""The record of one replica in a study, and the error of a study."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Run:
         method: Name of the method.
         seed: Of the split, the first weights and the order of the data.
         diverged: Whether its weights or outputs stopped being finite; then it has no scores.
-        plain: Test reward of the decisions as they come.
-        tuned: Test reward of the decisions tuned on the validation part.
-        valid_plain: Validation reward of the decisions as they come.
+        plain: Test reward of the default decisions.
+        tuned: Test reward of the tuned decisions.
+        valid_plain: Validation reward of the default decisions.
         valid_tuned: Validation reward of the tuned decisions.
         confusion_plain: Test confusion matrix `[K][K]` (multi-label: one `[2][2]` per label) of
-            the decisions as they come; rows are the truth.
+            the default decisions; rows are the truth.
         confusion_tuned: That of the tuned decisions.
         decision: What tuning chose, in words.
         trial_plain: Number of the trial that `plain` is of, the best on the validation part.

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import html
+import itertools
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -15,11 +17,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from policygrad_metrics.study.content import Extras, chosen_data, content, summaries
+import jinja2
+
+from policygrad_metrics.study.content import Extras, chosen_data, content, ranks_name, summaries
 from policygrad_metrics.study.grid import Grid
-from policygrad_metrics.study.markdown import OVERALL, render_markdown
 from policygrad_metrics.study.overall import Overall, all_overall
-from policygrad_metrics.study.overview import ranks_name
 from policygrad_metrics.study.plots import Picture, draw_all, picture
 from policygrad_metrics.study.rank_plot import draw_ranks
 from policygrad_metrics.study.records import Run
@@ -27,64 +29,77 @@ from policygrad_metrics.study.runs import make_directory, write_atomically
 from policygrad_metrics.study.table import COLUMNS, Summary
 
 PLOTS = "plots"
-#: What needs no escape in the address of a picture, beside letters and digits.
+#: The key of the pictures of all data sets together; no data set has this name.
+OVERALL = ""
+#: Characters beside letters and digits that need no escape in the address of a picture.
 _PLAIN = " /:;=,()+-.!*@?"
 
 
 @dataclasses.dataclass(frozen=True)
-class Results:
-    """All runs summed up: a table for each data set, and each column over several data sets."""
+class Reports:
+    """The two reports, and what they say of the runs.
 
+    Args:
+        html: Path of the HTML report.
+        markdown: Path of the Markdown report.
+        tables: A table for each data set.
+        overall: Each column over all data sets, if there are several.
+    """
+
+    html: Path
+    markdown: Path
     tables: tuple[Summary, ...]
     overall: tuple[Overall, ...]
-
-
-def sum_up(settings: Mapping[str, Any], runs: Sequence[Run]) -> Results:
-    """Return what the runs of a study say; arguments as for `write_reports`."""
-    tables = summaries(settings, runs)
-    return Results(tuple(tables), tuple(all_overall(tables, runs)))
 
 
 def write_reports(
     directory: Path,
     settings: Mapping[str, Any],
     runs: Sequence[Run],
-    results: Results | None = None,
     extras: Extras | None = None,
-) -> tuple[Path, Path]:
-    """Write `report.html`, `report.md` and the pictures; return the paths of the two reports.
+) -> Reports:
+    """Write `report.html`, `report.md` and the pictures.
 
     Args:
         directory: Where to write.
         settings: What `settings.json` holds.
         runs: All runs.
-        results: What `sum_up` gives, if it is known already.
-        extras: What is said beside the usual.
+        extras: What the reports contain beyond the usual.
 
     Raises:
         StudyError: The disk is full or the directory cannot be written.
     """
-    results = results or sum_up(settings, runs)
-    pictures = {
-        summary.data: draw_all(
-            summary, runs, about["class_names"], multilabel=about["task"] == "multilabel"
-        )
-        for summary, (_, about) in zip(results.tables, chosen_data(settings), strict=True)
-    }
+    tables = summaries(settings, runs)
+    over = all_overall(tables, runs)
+    pictures: dict[str, list[Picture]] = {}
     more: dict[str, Sequence[Grid]] = {}
-    if extras is not None:
-        for summary in results.tables:
-            more[summary.data] = extras.tables(summary, runs)
-            own = {one.name: one for one in extras.pictures(summary, runs)}
-            usual = {one.name: one for one in pictures[summary.data]}
-            pictures[summary.data] = [*(own | (usual | own)).values()]
+    for summary, (name, about) in zip(tables, chosen_data(settings), strict=True):
+        drawn = draw_all(
+            summary,
+            runs,
+            about["class_names"],
+            multilabel=about["task"] == "multilabel",
+            colours=extras.colours if extras else None,
+        )
+        pictures[name] = [*extras.pictures(summary, runs), *drawn] if extras else drawn
+        more[name] = extras.tables(summary, runs) if extras else ()
     pictures[OVERALL] = [
         picture(ranks_name(found), _rank_words(found), draw_ranks(found))
-        for found in results.overall
+        for found in over
         if found.critical is not None
     ]
-    shown = content(settings, results.tables, results.overall, more)
-    return write_pages(directory, shown, pictures)
+    pictures = _with_files(pictures)
+    shown = content(settings, tables, over, more)
+    make_directory(directory / PLOTS, running=True)
+    for one in itertools.chain(*pictures.values()):
+        write_atomically(directory / one.file, one.svg, running=True)
+    environment = _environment()
+    paths = directory / "report.html", directory / "report.md"
+    for path in paths:
+        template = environment.get_template(f"{path.name}.jinja")
+        write_atomically(path, template.render(**shown, pictures=pictures), running=True)
+    _remove_pictures_but(directory, {one.file for one in itertools.chain(*pictures.values())})
+    return Reports(*paths, tuple(tables), tuple(over))
 
 
 def _rank_words(found: Overall) -> str:
@@ -94,70 +109,62 @@ def _rank_words(found: Overall) -> str:
     )
 
 
-def write_pages(
-    directory: Path, shown: Mapping[str, Any], pictures: Mapping[str, Sequence[Picture]]
-) -> tuple[Path, Path]:
-    """Write the reports and pictures of what `content` gives, or of something like it.
-
-    Args:
-        directory: Where to write.
-        shown: As `content` gives it.
-        pictures: Data set -> its pictures; `OVERALL` -> those of all data sets, if there are any.
-            Those of an earlier report that are not among them are removed.
-
-    Raises:
-        StudyError: The disk is full or the directory cannot be written.
-    """
-    files = _file_names(pictures)
-    make_directory(directory / PLOTS, running=True)
-    for name, drawn in pictures.items():
-        for one in drawn:
-            write_atomically(directory / files[name, one.name], one.svg, running=True)
-    markdown, page = directory / "report.md", directory / "report.html"
-    write_atomically(markdown, render_markdown(shown, pictures, files), running=True)
-    write_atomically(page, _html(shown, pictures), running=True)
-    _remove_pictures_but(directory, {*files.values()})
-    return page, markdown
-
-
 def _remove_pictures_but(directory: Path, shown: set[str]) -> None:
     """Remove what reports of earlier sittings, of other data sets perhaps, have left behind."""
     for path in (directory / PLOTS).glob("*.svg"):
         if re.match(r"\d+_", path.name) and f"{PLOTS}/{path.name}" not in shown:
-            # A picture too many does no harm where a file cannot be removed.
+            # A picture that cannot be removed does no harm.
             with contextlib.suppress(OSError):
                 path.unlink()
 
 
-def _file_names(pictures: Mapping[str, Sequence[Picture]]) -> dict[tuple[str, str], str]:
-    """Paths relative to the reports, from names of data sets, which may hold anything."""
-    names: dict[tuple[str, str], str] = {}
+def _with_files(pictures: Mapping[str, Sequence[Picture]]) -> dict[str, list[Picture]]:
+    """The pictures with paths relative to the reports; a data set's name may hold anything."""
+    found = {}
     for number, (data, drawn) in enumerate(pictures.items(), start=1):
         ascii_only = unicodedata.normalize("NFKD", data).encode("ascii", "ignore").decode()
         slug = re.sub(r"[^A-Za-z0-9]+", "_", ascii_only).strip("_")[:40] or "all"
-        for one in drawn:
-            names[data, one.name] = f"{PLOTS}/{number}_{slug}_{one.name}.svg"
-    return names
+        found[data] = [
+            dataclasses.replace(one, file=f"{PLOTS}/{number}_{slug}_{one.name}.svg")
+            for one in drawn
+        ]
+    return found
 
 
-def _html(shown: Mapping[str, Any], pictures: Mapping[str, Sequence[Picture]]) -> str:
-    import jinja2
-
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("policygrad_metrics.study", "."),
-        autoescape=True,
+        autoescape=jinja2.select_autoescape(["html.jinja"]),
         undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    sets = [{**one, "pictures": _embedded(pictures[one["name"]])} for one in shown["sets"]]
-    ranks = {one.name: _embedded([one])[0] for one in pictures.get(OVERALL, ())}
-    return environment.get_template("report.html.jinja").render(
-        **{**shown, "sets": sets, "rank_pictures": ranks}
-    )
+    # Percent-encoding is shorter here than base64.
+    environment.filters["address"] = lambda svg: f"data:image/svg+xml,{quote(svg, safe=_PLAIN)}"
+    environment.filters |= {"md": escape_markdown, "fence": fence_of}
+    return environment
 
 
-def _embedded(pictures: Sequence[Picture]) -> list[dict[str, str]]:
-    return [
-        # Shorter than base64, which takes a third more than the picture.
-        {"alt": drawn.alt, "address": f"data:image/svg+xml,{quote(drawn.svg, safe=_PLAIN)}"}
-        for drawn in pictures
-    ]
+def escape_markdown(text: str) -> str:
+    r"""Return text that Markdown and the HTML inside it leave as it is, on one line.
+
+    >>> escape_markdown("a|b <i> *c* soft_f1 _d_")
+    'a\\|b &lt;i&gt; \\*c\\* soft_f1 \\_d\\_'
+    >>> escape_markdown("- not a list"), escape_markdown("1. nor this")
+    ('\\- not a list', '1\\. nor this')
+    """
+    safe = html.escape(" ".join(text.split()), quote=False)
+    safe = re.sub(r"([\\`*{}\[\]|~$])", r"\\\1", safe)
+    # Underscores inside a word mean nothing; at its ends they are emphasis.
+    safe = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", safe)
+    return re.sub(r"^(\d*)([-+.#]) ", r"\1\\\2 ", safe)
+
+
+def fence_of(text: str) -> str:
+    """Return the shortest fence of a code block that the text does not end.
+
+    >>> fence_of("a ```` b")
+    '`````'
+    """
+    return "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))

@@ -1,4 +1,4 @@
-"""Runs on disk that no crash takes away: one JSON line each, flushed to the disk.
+"""Runs on disk that survive a crash: one JSON line for each, flushed to the disk.
 
 A directory holds `settings.json`, written before the first run, and `runs.jsonl`, to which every
 finished replica is appended. A lock on the file `lock` keeps a second process out; the operating
@@ -21,7 +21,7 @@ from policygrad_metrics.study.predictions import load, path_of
 from policygrad_metrics.study.records import Run, StudyError, finite
 
 SETTINGS, RUNS, LOCK = "settings.json", "runs.jsonl", "lock"
-#: What must not change of a data set between two sittings.
+#: The fields of a data set that must not change when a study is resumed.
 _SAME = {"fingerprint": "data", "horizon": "horizon of"}
 
 

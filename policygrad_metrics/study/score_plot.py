@@ -42,7 +42,8 @@ def draw_scores(summary: Summary) -> Figure:
         axes.set_yticks(range(len(rows)), [row_label(row) for row in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(left, right)
-        axes.set_xlabel(f"test {summary.reward}, mean and 95 % interval")
+        # The label belongs to the figure: beside long names the axes are too narrow for it.
+        figure.supxlabel(f"test {summary.reward}, mean and 95 % interval", fontsize=FONT)
         axes.grid(axis="x", color="#e6e8ea")
         axes.set_axisbelow(True)
         figure.legend(loc="outside upper right", ncols=2, frameon=False, handletextpad=0.2)

@@ -1,11 +1,9 @@
-"""What a person asks of a comparison, checked, and the command that asks it again."""
+"""The settings of a comparison, checked, and the command that repeats it."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import hashlib
-import io
 import json
 import math
 import platform
@@ -19,13 +17,13 @@ import numpy as np
 
 import policygrad_metrics
 from policygrad_metrics.data import Dataset, read_table
-from policygrad_metrics.data.target import number_text
 from policygrad_metrics.study.suites import check_word, load_word, thinned, words_of
 from policygrad_metrics.study.table import part_shares
+from policygrad_metrics.study.words import option, options
 
-#: The set with the scarcest positives that scikit-learn brings along, and a made-up series.
+#: scikit-learn's set with the scarcest positives, and a synthetic series.
 DEFAULT_DATA = ("digits_rare", "pm25")
-#: The methods of `--methods principal`: what one would try first, and what this package adds.
+#: The methods of `--methods principal`: the usual first choices, and what this package adds.
 PRINCIPAL = (
     "majority",
     "persistence",
@@ -42,13 +40,13 @@ PRINCIPAL = (
     "policy_gradient_pure",
     "policy_gradient_warm",
 )
-#: Epochs unless they are given: at least so many, and of at least so many optimizer steps.
+#: The least default number of epochs, and the least number of optimizer steps in them.
 MIN_EPOCHS, MIN_STEPS = 40, 600
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "tensorflow", "keras", "tensorflow-probability")
 
 
 class Source(Protocol):
-    """A file of a person's own to compare on."""
+    """A file of the user's own to compare on."""
 
     keeps_predictions: ClassVar[bool]
 
@@ -110,30 +108,19 @@ class TableFile:
             drop=self.drop,
             positive=self.positive,
         )
-        dataset = dataclasses.replace(dataset, horizon=self.horizon)
+        notes = dataset.notes
         if self.time_split is True:
-            note = "rows were taken to be in order of time."
-            return dataclasses.replace(dataset, time_ordered=True, notes=(*dataset.notes, note))
-        return dataset
+            notes = (*notes, "rows were taken to be in order of time.")
+        ordered = bool(self.time_split)
+        return dataclasses.replace(dataset, horizon=self.horizon, time_ordered=ordered, notes=notes)
 
     def words(self) -> list[str]:
-        words = ["policygrad", "compare", *option("--csv", self.path)]
-        words += option("--target", join_names(self.target))
+        words = ["policygrad", "compare", *option("--csv", self.path), *options(self, "target")]
         if isinstance(self.bins, int):
             words += ["--bins", f"quantiles:{self.bins}"]
-        elif self.bins is not None:
-            words += option("--bins", ",".join(map(number_text, self.bins)))
-        if self.time_split is True:
-            words += ["--time-split"]
-        elif self.time_split:
-            words += option("--time-split", self.time_split)
-        if self.horizon is not None:
-            words += ["--horizon", str(self.horizon)]
-        if self.drop:
-            words += option("--drop", join_names(self.drop))
-        if self.positive is not None:
-            words += option("--positive", self.positive)
-        return words
+        else:
+            words += options(self, "bins")
+        return words + options(self, "time_split", "horizon", "drop", "positive")
 
     def fixed(self) -> dict[str, Any]:
         return {}
@@ -287,22 +274,10 @@ class StudySettings:
         'policygrad compare --data iris --methods focal --seeds 2 --se'
         """
         words = ["policygrad", "compare"] if self.table is None else self.table.words()
-        if self.suite is not None:
-            words += option("--suite", self.suite)
-        if self.data:
-            words += option("--data", ",".join(self.data))
-        if self.data_dir is not None:
-            words += option("--data-dir", self.data_dir)
-        if self.reward is not None:
-            words += option("--reward", self.reward)
-        words += option("--methods", ",".join(self.methods))
-        for name in ("seeds", "seed", "folds", "trials", "epochs", "batch_size"):
-            if getattr(self, name) is not None:
-                words += option(f"--{name.replace('_', '-')}", str(getattr(self, name)))
-        words += option("--hidden", ",".join(map(str, self.hidden)) or "none")
-        words += option("--learning-rate", number_text(self.learning_rate))
-        words += option("--dropout", number_text(self.dropout))
-        words += ["--refit"] * self.refit + ["--predictions"] * self.predictions
+        words += options(self, "suite", "data", "data_dir", "reward", "methods", "seeds", "seed")
+        words += options(self, "folds", "trials", "epochs", "batch_size")
+        words += options(self, "hidden") or ["--hidden", "none"]
+        words += options(self, "learning_rate", "dropout", "refit", "predictions")
         return shlex.join(words)
 
 
@@ -344,32 +319,6 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in _PACKAGES},
     }
-
-
-def split_names(text: str) -> tuple[str, ...]:
-    """Return the parts of a comma-separated list; quotes keep a comma in a name.
-
-    >>> split_names('No, "a,b"')
-    ('No', 'a,b')
-    """
-    parts = next(csv.reader([text], skipinitialspace=True), [])
-    return tuple(part.strip() for part in parts if part.strip())
-
-
-def join_names(names: Sequence[str]) -> str:
-    """Return the list that `split_names` takes apart."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(names)
-    return line.getvalue()
-
-
-def option(name: str, value: str) -> list[str]:
-    """Return an option as words; a value that begins with a dash stays one.
-
-    >>> option("--bins", "-5,0"), option("--seeds", "3")
-    (['--bins=-5,0'], ['--seeds', '3'])
-    """
-    return [f"{name}={value}"] if value.startswith("-") else [name, value]
 
 
 def _check_whole(name: str, value: Any, least: int, most: int) -> None:

@@ -8,7 +8,7 @@ from policygrad_metrics.study.table import Row
 
 WIDTH = 5.2
 FONT = 11
-#: Of all that counts, of bands, of lines behind, of what diverged: apart in grey as well.
+#: Colours of the main marks, of bands, of lines behind, of what diverged; they differ in grey too.
 DARK, MIDDLE, LIGHT, GONE = "#1b3a57", "#c8641e", "#b8bec4", "#8a9097"
 STYLE: dict[Any, Any] = {
     "font.size": FONT,
@@ -30,3 +30,12 @@ def row_label(row: Row) -> str:
 def short_label(row: Row) -> str:
     """Return the method, and whether it diverged."""
     return row.method.replace("_", " ") + (" (diverged)" if row.diverged else "")
+
+
+def shortened(name: str, longest: int = 20) -> str:
+    """Return a name that is not longer than that.
+
+    >>> shortened("abcdef", 4)
+    'abc…'
+    """
+    return name if len(name) <= longest else name[: longest - 1] + "…"

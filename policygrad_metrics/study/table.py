@@ -7,10 +7,10 @@ What is computed is fixed before any data is seen:
     difference   to the reference method, paired by seed, with the interval of the same kind
     p            of that difference: Nadeau and Bengio's t-test, or for a split by time the exact
                  sign-flip test; Holm's correction over the methods of one data set
-    order        by the mean of the column "decision tuned"; a method of which any run diverged
+    order        by the mean of the column "tuned decision"; a method of which any run diverged
                  comes last
 
-The runs of one data set speak of that data set only, however many they are.
+The runs of one data set say nothing of other data sets, however many runs there are.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.statistics import (
@@ -29,11 +28,8 @@ from policygrad_metrics.study.statistics import (
     sign_flip,
 )
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 REFERENCE = "cross_entropy"
-COLUMNS = {"plain": "as it comes", "tuned": "decision tuned"}
+COLUMNS = {"plain": "default decision", "tuned": "tuned decision"}
 
 
 def part_shares(folds: int | None) -> tuple[float, float]:
@@ -163,30 +159,36 @@ def _cells(
     shares: tuple[float, float] | None,
 ) -> dict[str, Cell]:
     against = _scores(column, reference)
-    cells, p_values = {}, {}
-    for method, runs in by_method.items():
-        scores = _scores(column, runs)
-        common = sorted(scores.keys() & against.keys())
-        cell = Cell(score=_interval([*scores.values()], shares) if scores else None)
-        if common and method != REFERENCE:
-            ours, theirs = ([values[seed] for seed in common] for values in (scores, against))
-            difference = [a - b for a, b in zip(ours, theirs, strict=True)]
-            cell = dataclasses.replace(cell, difference=_interval(difference, shares))
-            if len(common) > 1:
-                p_values[method] = _p_value(ours, theirs, shares)
-        cells[method] = cell
-    if p_values:
-        for method, corrected in zip(p_values, holm([*p_values.values()]), strict=True):
-            cells[method] = dataclasses.replace(
-                cells[method], p_value=p_values[method], p_holm=float(corrected)
-            )
+    scores = {method: _scores(column, runs) for method, runs in by_method.items()}
+    means = {method: _interval([*own.values()], shares) for method, own in scores.items() if own}
     whole = {m for m, runs in by_method.items() if not any(run.diverged for run in runs)}
-    top = max((c.score.estimate for m, c in cells.items() if c.score and m in whole), default=None)
-    for method in whole:
-        score = cells[method].score
-        if score is not None and score.estimate == top:
-            cells[method] = dataclasses.replace(cells[method], best=True)
-    return cells
+    top = max((found.estimate for m, found in means.items() if m in whole), default=None)
+    differences, p_values = {}, {}
+    for method, own in scores.items():
+        common = sorted(own.keys() & against.keys())
+        if common and method != REFERENCE:
+            ours, theirs = ([values[seed] for seed in common] for values in (own, against))
+            difference = [a - b for a, b in zip(ours, theirs, strict=True)]
+            differences[method] = _interval(difference, shares)
+            if len(common) > 1:
+                p_values[method] = (
+                    nadeau_bengio(difference, *shares[::-1]).p_value
+                    if shares
+                    else sign_flip(ours, theirs, seed=0)[0]
+                )
+    corrected = (
+        dict(zip(p_values, holm([*p_values.values()]).tolist(), strict=True)) if p_values else {}
+    )
+    return {
+        method: Cell(
+            score=means.get(method),
+            difference=differences.get(method),
+            p_value=p_values.get(method),
+            p_holm=corrected.get(method),
+            best=method in whole and method in means and means[method].estimate == top,
+        )
+        for method in by_method
+    }
 
 
 def _scores(column: str, runs: Sequence[Run]) -> dict[int, float]:
@@ -195,17 +197,8 @@ def _scores(column: str, runs: Sequence[Run]) -> dict[int, float]:
 
 def _interval(values: list[float], shares: tuple[float, float] | None) -> Interval:
     if shares and len(values) > 1:
-        train, test = shares
-        return nadeau_bengio(values, test, train).difference
+        return nadeau_bengio(values, *shares[::-1]).difference
     return mean_interval(values)
-
-
-def _p_value(ours: list[float], theirs: list[float], shares: tuple[float, float] | None) -> float:
-    if shares:
-        train, test = shares
-        differences = [a - b for a, b in zip(ours, theirs, strict=True)]
-        return nadeau_bengio(differences, test, train).p_value
-    return sign_flip(ours, theirs, seed=0)[0]
 
 
 def score_text(interval: Interval | None, *, signed: bool = False) -> str:
@@ -226,34 +219,3 @@ def score_text(interval: Interval | None, *, signed: bool = False) -> str:
 def method_text(row: Row) -> str:
     """Return the method's name, and how many of its runs diverged if any did."""
     return f"{row.method} ({row.diverged} of {row.runs} diverged)" if row.diverged else row.method
-
-
-def heading(summary: Summary) -> str:
-    """Return one line over the table: what was measured, and how it is sorted.
-
-    >>> heading(Summary("iris", "f1_macro", True, None, ()))
-    'iris: test f1_macro, sorted by "decision tuned"'
-    """
-    return f'{summary.data}: test {summary.reward}, sorted by "{COLUMNS["tuned"]}"'
-
-
-def rich_table(summary: Summary) -> Table:
-    """Return the table for a terminal; the best of each column is bold."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(heading(summary)), box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column("method", overflow="fold")
-    for title in COLUMNS.values():
-        table.add_column(title, justify="right", no_wrap=True)
-    if summary.reference:
-        table.add_column(f"tuned - {summary.reference}", justify="right", no_wrap=True)
-    for row in summary.rows:
-        texts = [Text(method_text(row), style="bold" if row.tuned.best else "")]
-        for cell in (row.plain, row.tuned):
-            texts.append(Text(score_text(cell.score), style="bold" if cell.best else ""))
-        if summary.reference:
-            texts.append(Text(score_text(row.tuned.difference, signed=True)))
-        table.add_row(*texts)
-    return table

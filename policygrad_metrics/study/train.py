@@ -17,7 +17,6 @@ from policygrad_metrics.study.methods import LEARNING_RATE, Loss, TaskInfo, tria
 from policygrad_metrics.study.plan import Job
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
-from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.training import (
     Network,
     Replica,
@@ -27,7 +26,7 @@ from policygrad_metrics.training import (
 )
 from policygrad_metrics.training.records import Buildable, Parts
 
-#: What the trainer hands to a loss beside the method's hyper-parameters.
+#: The class weights that the trainer gives to a loss beside the method's hyper-parameters.
 _CLASS_WEIGHT = "class_weight"
 
 
@@ -50,88 +49,74 @@ class Head:
     policy: BinnedRegression | None = None
 
 
-def train_job(
-    job: Job, settings: StudySettings, missing: Sequence[int], progress: Progress, share: float
-) -> Iterator[Run]:
+def train_job(job: Job, missing: Sequence[int], progress: Progress) -> Iterator[Run]:
     """Train the missing seeds and yield their runs as they finish.
 
     Args:
         job: Method and data set.
-        settings: Network, seeds and the like.
         missing: The seeds that have no run yet.
-        progress: Is told how far it is.
-        share: What one run counts for in it.
+        progress: Is told how far this job is.
     """
-    keeps = settings.keeps_predictions
+    keeps = job.settings.keeps_predictions
     train = _train_stacks if job.method.trains_network else _fit_predictors
-    for run in train(job, settings, missing, progress, share):
+    for run in train(job, missing, progress):
         yield run if keeps else dataclasses.replace(run, predictions=None)
 
 
-def _fit_predictors(
-    job: Job, settings: StudySettings, missing: Sequence[int], progress: Progress, share: float
-) -> Iterator[Run]:
+def _fit_predictors(job: Job, missing: Sequence[int], progress: Progress) -> Iterator[Run]:
     cases, run = job.cases, None
     parts_of = cases.last_labels if job.method.reads == "last_label" else cases.__getitem__
     for seed in missing:
-        if job.dataset.time_ordered:  # no seed changes anything: there is one split
-            run = run or _fit_predictor(job, settings, parts_of(settings.seed), settings.seed)
-        else:
-            run = _fit_predictor(job, settings, parts_of(seed), seed)
+        if run is None or not job.dataset.time_ordered:  # a series has one split for all seeds
+            first = job.settings.seed if job.dataset.time_ordered else seed
+            run = _fit_predictor(job, parts_of(first), first)
         yield dataclasses.replace(run, seed=seed)
-        progress.advance(share)
+        progress.advance(1 / len(missing))
 
 
-def _train_stacks(
-    job: Job, settings: StudySettings, missing: Sequence[int], progress: Progress, share: float
-) -> Iterator[Run]:
+def _train_stacks(job: Job, missing: Sequence[int], progress: Progress) -> Iterator[Run]:
     for stack in job.cases.stacks():
         wanted = [seed for seed in stack if seed in missing]
         if wanted:
             # All of a stack are trained even if some are known: only the same stack gives the
             # same numbers to the last bit.
             parts = {seed: job.cases[seed] for seed in stack}
-            runs = _train_networks(job, settings, parts, progress, share * len(wanted))
+            runs = _train_networks(job, parts, progress.part(len(wanted) / len(missing)))
             yield from (run for run in runs if run.seed in wanted)
 
 
 def _info(job: Job, arrays: Prepared) -> TaskInfo:
-    scorer = job.scorer
-    return TaskInfo.of(scorer.task, job.reward, arrays.y_train, scorer.num_classes)
+    scorer = job.cases.scorer
+    return TaskInfo.of(scorer.task, job.cases.reward, arrays.y_train, scorer.num_classes)
 
 
-def _trials(job: Job, settings: StudySettings) -> list[dict[str, float]]:
+def _trials(job: Job) -> list[dict[str, float]]:
     """The hyper-parameters of all trials; one where there is nothing to choose."""
-    found = [trial_hyperparameters(settings.seed, job.method, t) for t in range(settings.trials)]
+    asked = job.settings
+    found = [trial_hyperparameters(asked.seed, job.method, t) for t in range(asked.trials)]
     return found if found[0] else found[:1]
 
 
-def _head(job: Job, settings: StudySettings) -> Head:
-    method, task = job.method, job.scorer.task
+def _head(job: Job) -> Head:
+    method, asked, task = job.method, job.settings, job.cases.scorer.task
     if method.head is not None:
-        return method.head(job, settings)
+        return method.head(job.cases)
 
     def read(one: Trained) -> Outcome:
         return Outcome(
             probabilities(one.valid_outputs, task), probabilities(one.test_outputs, task)
         )
 
-    network = Network(settings.hidden, dropout=settings.dropout, cumulative=method.cumulative)
+    network = Network(asked.hidden, dropout=asked.dropout, cumulative=method.cumulative)
     return Head(network, method.loss, read)
 
 
-def _train_networks(
-    job: Job,
-    settings: StudySettings,
-    parts: Mapping[int, Prepared],
-    progress: Progress,
-    share: float,
-) -> list[Run]:
+def _train_networks(job: Job, parts: Mapping[int, Prepared], progress: Progress) -> list[Run]:
     """All seeds and trials of a method as one stack."""
-    head, trials = _head(job, settings), _trials(job, settings)
+    head, trials = _head(job), _trials(job)
     infos = {seed: _info(job, arrays) for seed, arrays in parts.items()}
     info = next(iter(infos.values()))
-    # What seeds have in common stays one object.
+    # Parts that seeds share stay one object, so that the trainer keeps them once.
     learned = {id(arrays): head.parts(arrays) for arrays in parts.values()}
 
     def build_loss(values: dict[str, Any]) -> Any:
@@ -141,7 +126,7 @@ def _train_networks(
     replicas = [
         Replica(
             seed,
-            settings.learning_rate * trial[LEARNING_RATE],
+            job.settings.learning_rate * trial[LEARNING_RATE],
             {
                 **{name: value for name, value in trial.items() if name != LEARNING_RATE},
                 _CLASS_WEIGHT: infos[seed].class_weight,
@@ -152,9 +137,7 @@ def _train_networks(
     ]
     trained = _train(
         job,
-        settings,
         progress,
-        share,
         [learned[id(parts[replica.seed])] for replica in replicas],
         network=head.network,
         build_loss=build_loss,
@@ -168,20 +151,14 @@ def _train_networks(
     ]
 
 
-def _train(
-    job: Job,
-    settings: StudySettings,
-    progress: Progress,
-    share: float,
-    data: Sequence[Parts],
-    **how: Any,
-) -> list[Trained]:
+def _train(job: Job, progress: Progress, data: Sequence[Parts], **how: Any) -> list[Trained]:
     """Train the replicas, twice if they are to be refitted, and say what went otherwise."""
-    each = share / job.epochs / (2 if settings.refit else 1)
+    settings, epochs = job.settings, job.cases.epochs
+    each = 1 / epochs / (2 if settings.refit else 1)
     how |= {
-        "reward": job.scorer.reward,
-        "task": job.scorer.task,
-        "epochs": job.epochs,
+        "reward": job.cases.scorer.reward,
+        "task": job.cases.scorer.task,
+        "epochs": epochs,
         "batch_size": settings.batch_size,
         "warm_start": job.method.warm_start,
         "on_epoch": lambda *_: progress.advance(each),
@@ -193,7 +170,7 @@ def _train(
             trained = refit_replicas(data[0], trained, **how)
             # It ends when the longest replica does, before as many epochs as were booked.
             longest = max((one.best_epoch + 1 for one in trained if not one.diverged), default=0)
-            progress.advance(each * (job.epochs - longest))
+            progress.advance(each * (epochs - longest))
     for message in dict.fromkeys(str(warning.message) for warning in caught):
         progress.say(f"{job.label}: {message}")
     return trained
@@ -201,7 +178,9 @@ def _train(
 
 def _scores(job: Job, outcomes: Sequence[Outcome | None], arrays: Prepared) -> dict[str, Any]:
     method, truths = job.method, (arrays.y_valid, arrays.y_test)
-    return evaluate_trials(job.scorer, method.decision, outcomes, *truths, tuning=method.tuning)
+    return evaluate_trials(
+        job.cases.scorer, method.decision, outcomes, *truths, tuning=method.tuning
+    )
 
 
 def _run(job: Job, seed: int, arrays: Prepared, head: Head, trained: Sequence[Trained]) -> Run:
@@ -223,17 +202,15 @@ def _run(job: Job, seed: int, arrays: Prepared, head: Head, trained: Sequence[Tr
     )
 
 
-def _fit_predictor(job: Job, settings: StudySettings, arrays: Prepared, seed: int) -> Run:
+def _fit_predictor(job: Job, arrays: Prepared, seed: int) -> Run:
     start = time.perf_counter()
-    outcomes = [_fitted(job, settings, arrays, trial, seed) for trial in _trials(job, settings)]
+    outcomes = [_fitted(job, arrays, trial, seed) for trial in _trials(job)]
     seconds = time.perf_counter() - start
     scores = _scores(job, outcomes, arrays)
     return Run(data=job.dataset.name, method=job.method.name, seed=seed, seconds=seconds, **scores)
 
 
-def _fitted(
-    job: Job, settings: StudySettings, arrays: Prepared, trial: dict[str, float], seed: int
-) -> Outcome:
+def _fitted(job: Job, arrays: Prepared, trial: dict[str, float], seed: int) -> Outcome:
     info = _info(job, arrays)
 
     def fit(x: np.ndarray, y: np.ndarray) -> Any:
@@ -245,7 +222,7 @@ def _fitted(
 
     model = fit(arrays.x_train, arrays.y_train)
     valid = chances(model, arrays.x_valid)
-    if settings.refit:
+    if job.settings.refit:
         both = (arrays.x_train, arrays.x_valid), (arrays.y_train, arrays.y_valid)
         model = fit(*map(np.concatenate, both))
     values = model.predict(arrays.x_test) if job.method.predicts_values else None

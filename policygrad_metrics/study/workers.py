@@ -1,4 +1,4 @@
-"""Jobs through an executor: processes of this machine, or whatever the caller brings, such as Dask.
+"""Jobs through an executor: processes of this machine, or an executor of the caller, such as Dask.
 
 Compiling a program takes longer than most trainings and one core only, and TensorFlow never frees
 what it compiled: some 18 MB a program. So every job goes to one of a few processes, and each of
@@ -23,18 +23,17 @@ from typing import TYPE_CHECKING, Any
 from policygrad_metrics.study.processes import Processes
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run, StudyError
-from policygrad_metrics.study.settings import StudySettings
 
 if TYPE_CHECKING:
     from policygrad_metrics.study.plan import Job
 
 #: Bounds the memory of a process to about a gigabyte.
 JOBS_PER_PROCESS = 40
-#: Fewer jobs than this that train networks are not worth the start of other processes.
+#: With fewer jobs that train networks, starting other processes takes longer than it saves.
 FEW_JOBS = 6
-#: A job that has ended so many processes is given up.
+#: A job is given up after it has ended this many processes.
 MOST_DEATHS = 3
-#: A scheduler has so many seconds to answer.
+#: Seconds that a scheduler has to answer.
 PATIENCE = 10
 
 
@@ -49,7 +48,7 @@ class Todo:
 
 @dataclasses.dataclass(frozen=True)
 class Done:
-    """What a process gives back: runs, what there is to say, and the traceback of a failure."""
+    """What a process returns: runs, messages, and the traceback of a failure."""
 
     runs: tuple[Run, ...]
     said: tuple[str, ...]
@@ -57,7 +56,7 @@ class Done:
 
 
 class _Kept(Progress):
-    """Keeps what is said, for the parent to say."""
+    """Progress that keeps the messages for the parent process."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -104,18 +103,15 @@ def longest_first(todos: Sequence[Todo]) -> list[Todo]:
     return sorted(todos, key=order)
 
 
-def train_in_processes(
-    todos: Sequence[Todo], settings: StudySettings, count: int, progress: Progress
-) -> Iterator[Run]:
-    """As `train_elsewhere`, in so many processes of this machine that share its cores."""
+def train_in_processes(todos: Sequence[Todo], count: int, progress: Progress) -> Iterator[Run]:
+    """Train as `train_elsewhere` does, in processes that share the cores of this machine."""
     with Processes(count, calls_per_process=JOBS_PER_PROCESS, most_deaths=MOST_DEATHS) as pool:
         threads = max(1, _cores() // count)
-        yield from train_elsewhere(todos, settings, pool, progress, at_once=count, threads=threads)
+        yield from train_elsewhere(todos, pool, progress, at_once=count, threads=threads)
 
 
 def train_elsewhere(
     todos: Sequence[Todo],
-    settings: StudySettings,
     executor: Executor,
     progress: Progress,
     *,
@@ -126,7 +122,6 @@ def train_elsewhere(
 
     Args:
         todos: What is to be done.
-        settings: Everything that the jobs were made from.
         executor: Does the jobs; it stays open.
         progress: Is told how far it is.
         at_once: How many jobs the executor is given at a time; None for all.
@@ -144,10 +139,8 @@ def train_elsewhere(
             while left and (at_once is None or len(running) < at_once):
                 todo = left.pop()
                 progress.working_on(todo.job.label)
-                future = executor.submit(
-                    run_job, pickle.dumps((todo.job, settings, todo.missing)), threads
-                )
-                running[future] = todo
+                pickled = pickle.dumps((todo.job, todo.missing))
+                running[executor.submit(run_job, pickled, threads)] = todo
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 todo = running.pop(future)
                 done = _result(future, todo)
@@ -200,13 +193,13 @@ def cluster(address: str) -> Iterator[Executor]:
             "and workers with `dask worker ADDRESS --nthreads 1`."
         ) from error
     with client:
-        # Every call is one of its own: equal arguments need not be looked for.
+        # Dask need not look for calls with equal arguments: each call is different.
         yield client.get_executor(pure=False)
 
 
 # --- in the process that does a job -------------------------------------------------------------
 
-#: A Dask worker may have several threads; two jobs in one process would only wait for each other.
+#: A Dask worker can have several threads; two jobs in one process would wait for each other.
 _one_at_a_time = threading.Lock()
 _last_cases: Any = None
 
@@ -215,7 +208,7 @@ def run_job(pickled: bytes, threads: int | None) -> Done:
     """Train in this process, which needs nothing but the package.
 
     Args:
-        pickled: A job, the settings, and the seeds that are missing. To unpickle it imports
+        pickled: A job and the seeds that are missing. To unpickle it imports
             TensorFlow, which has to be started quietly before.
         threads: As for `train_elsewhere`.
     """
@@ -224,21 +217,21 @@ def run_job(pickled: bytes, threads: int | None) -> Done:
         _start_quietly(threads or _threads_of_dask())
         from policygrad_metrics.study.train import train_job
 
-        job, settings, missing = pickle.loads(pickled)
+        job, missing = pickle.loads(pickled)
         # Methods of one data set follow each other: what was prepared for one serves the next.
         if _last_cases is None or _last_cases.key != job.cases.key:
             _last_cases = job.cases
         job, said = dataclasses.replace(job, cases=_last_cases), _Kept()
         try:
-            runs = tuple(train_job(job, settings, missing, said, 0.0))
-        except Exception:  # whatever it is, the parent tells it
+            runs = tuple(train_job(job, missing, said))
+        except Exception:  # the parent reports any failure
             return Done((), tuple(said.texts), traceback.format_exc())
         return Done(runs, tuple(said.texts))
 
 
 @functools.cache
 def _start_quietly(threads: int | None) -> None:
-    """Start TensorFlow, once, and give it and scikit-learn so many threads."""
+    """Start TensorFlow once, and limit its threads and those of scikit-learn."""
     from threadpoolctl import threadpool_limits
 
     from policygrad_metrics.study.quiet import quiet_start, start_tensorflow

@@ -1,4 +1,4 @@
-"""Diagnostics: how good is the gradient?.
+"""Diagnostics of gradient estimators: bias, variance, direction and cost.
 
 `measure_gradients` sets every estimator side by side on one batch, with the exact gradient as the
 truth. `policygrad variance` is the command.

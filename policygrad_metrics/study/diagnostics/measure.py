@@ -151,18 +151,9 @@ def measure_gradients(
             if estimators is not None:
                 raise
             skipped[name] = str(error)
-            continue
-        records.append(
-            {
-                "estimator": name,
-                "samples": getattr(estimator, "samples", None),
-                "unbiased": estimator.unbiased,
-                **_measure(estimator, batch, known.gradient, drawn),
-                "reward_calls": calls.scored,
-                "flipped_sets": calls.flipped,
-                "soft_scores": calls.soft,
-            }
-        )
+        else:
+            measured = _measure(estimator, batch, known.gradient, drawn)
+            records.append({"estimator": name, **measured, **calls})
     setting = {
         "reward": reward.name,
         "sites": int(np.prod(read.y_true.shape)),
@@ -177,20 +168,29 @@ def measure_gradients(
 
 
 def _count_calls(batch, estimator, seed):
+    """What one estimate asks of the reward, by the names of the records."""
     calls = Calls()
     counted = CountedReward(batch.reward, calls, multilabel=batch.reward.multilabel)
     batch.estimate(estimator, [seed, 0], estimator.initial_state(), counted)
-    return calls
+    return {
+        "reward_calls": calls.scored,
+        "flipped_sets": calls.flipped,
+        "soft_scores": calls.soft,
+    }
 
 
 def _measure(estimator, batch, truth, drawn):
     """The numbers of one estimator."""
-    run = tf.function(
-        lambda key, state: _gradient_and_state(batch, estimator, key, state), autograph=False
-    )
+
+    @tf.function(autograph=False)
+    def run(key, state):
+        estimate = batch.estimate(estimator, key, state)
+        return estimate.gradient, estimate.state
+
     state = tuple(tf.constant(x, tf.float32) for x in estimator.initial_state())
     for step in range(drawn.warm_up if state else 1):
         _, state = run(tf.constant([drawn.seed + 1, step]), state)
+    # One gradient of an estimator that draws nothing says all; the others are for its time.
     count = drawn.draws if estimator.stochastic else 1
     mean, squares, cosines, seconds = np.zeros_like(truth), 0.0, 0.0, []
     norm = float(np.linalg.norm(truth))
@@ -203,12 +203,14 @@ def _measure(estimator, batch, truth, drawn):
         if draw < count:
             mean += gradient / count
             squares += float(((gradient - truth) ** 2).sum()) / count
-            cosines += _cosine(gradient, truth) / count
+            length = float(np.linalg.norm(gradient))
+            cosines += float((gradient * truth).sum()) / (length * norm) / count if length else 0.0
     off = float(((mean - truth) ** 2).sum())
     variance = max(squares - off, 0.0) * count / max(count - 1, 1)
-    bias = math.sqrt(max(off - variance / count, 0.0))
     return {
-        "bias": bias / norm,
+        "samples": getattr(estimator, "samples", None),
+        "unbiased": estimator.unbiased,
+        "bias": math.sqrt(max(off - variance / count, 0.0)) / norm,
         "bias_noise": math.sqrt(variance / count) / norm,
         "variance": variance / norm**2,
         "error": squares / norm**2,
@@ -216,13 +218,3 @@ def _measure(estimator, batch, truth, drawn):
         "signal_to_noise": float(np.linalg.norm(mean) / math.sqrt(variance)) if variance else None,
         "milliseconds": 1e3 * float(np.median(seconds)),
     }
-
-
-def _gradient_and_state(batch, estimator, key, state):
-    estimate = batch.estimate(estimator, key, state)
-    return estimate.gradient, estimate.state
-
-
-def _cosine(a, b):
-    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float((a * b).sum()) / norms if norms else 0.0

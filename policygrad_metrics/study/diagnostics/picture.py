@@ -7,13 +7,9 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-_DARK, _WARM, _LIGHT = "#1b3a57", "#c8641e", "#e6e8ea"
-_STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.parse_math": False,
-}
+from policygrad_metrics.study.style import DARK, MIDDLE, STYLE
+
+_GRID = "#e6e8ea"
 #: What float32 leaves of an error of nothing.
 _NOTHING = 1e-13
 
@@ -28,12 +24,12 @@ def draw_report(records: list[dict[str, Any]], setting: dict[str, Any]) -> Figur
     rows = sorted(records, key=lambda r: r["error"])
     names = [r["estimator"].replace("_", " ") for r in rows]
     places = range(len(rows))
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context({**STYLE, "font.size": 10}):
         figure = Figure(figsize=(8.4, 1.8 + 0.3 * len(rows)), layout="constrained")
         error, time = figure.subplots(1, 2, width_ratios=[2.2, 1], sharey=True)
         total = [max(r["error"], _NOTHING) for r in rows]
-        error.hlines(places, _NOTHING / 3, total, color=_LIGHT, linewidth=4, zorder=0)
-        error.plot(total, places, "o", color=_DARK, label="mean squared error")
+        error.hlines(places, _NOTHING / 3, total, color=_GRID, linewidth=4, zorder=0)
+        error.plot(total, places, "o", color=DARK, label="mean squared error")
         seen = [
             (r["bias"] ** 2, place)
             for place, r in enumerate(rows)
@@ -41,7 +37,7 @@ def draw_report(records: list[dict[str, Any]], setting: dict[str, Any]) -> Figur
         ]
         if seen:
             squares, at = zip(*seen, strict=True)
-            error.plot(squares, at, "D", color=_WARM, markerfacecolor="white", markersize=5,
+            error.plot(squares, at, "D", color=MIDDLE, markerfacecolor="white", markersize=5,
                        label="of which squared bias")  # fmt: skip
         error.set_xscale("log")
         error.set_xlim(_NOTHING / 3, 3 * max(total))
@@ -49,11 +45,11 @@ def draw_report(records: list[dict[str, Any]], setting: dict[str, Any]) -> Figur
         error.invert_yaxis()
         error.set_xlabel("relative to the squared norm of the true gradient")
         figure.legend(loc="outside lower left", ncols=2, frameon=False)
-        time.plot([r["milliseconds"] for r in rows], places, "s", color=_DARK)
+        time.plot([r["milliseconds"] for r in rows], places, "s", color=DARK)
         time.set_xlim(left=0.0)
         time.set_xlabel("milliseconds a gradient")
         for axes in (error, time):
-            axes.grid(axis="x", color=_LIGHT)
+            axes.grid(axis="x", color=_GRID)
             axes.set_axisbelow(True)
         figure.suptitle(
             f"{setting['reward']}, {setting['sites']} sites, {setting['classes']} classes; truth: "

@@ -1,8 +1,8 @@
 """The table of methods: name -> how its loss is built, or which model it is.
 
-Read `base.py` (what a method is) and `registry.py` (the table and its names); the rows are in
-`surrogate_methods.py`, `gradient_methods.py`, `relaxed_methods.py`, `keras_methods.py`,
-`level_methods.py` and `sklearn_methods.py`. `search.py` draws hyper-parameters.
+Read `base.py` (what a method is) and `registry.py` (the table, and the hyper-parameters of trials);
+the rows are in `surrogate_methods.py`, `gradient_methods.py`, `relaxed_methods.py`,
+`keras_methods.py`, `level_methods.py` and `sklearn_methods.py`.
 
 To add a method, add its row to the `ROWS` of one of these files.
 """
@@ -15,9 +15,11 @@ from policygrad_metrics.study.methods.base import (
     Method,
     TaskInfo,
 )
-from policygrad_metrics.study.methods.registry import METHODS, get_method, methods_for
-from policygrad_metrics.study.methods.search import (
+from policygrad_metrics.study.methods.registry import (
     LEARNING_RATE_SCALE,
+    METHODS,
+    get_method,
+    methods_for,
     search_ranges,
     trial_hyperparameters,
 )

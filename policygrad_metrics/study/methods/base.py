@@ -13,7 +13,6 @@ import numpy as np
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.rewards import Reward, get_reward
-from policygrad_metrics.rewards.ratios import AveragedReward
 
 TASKS = ("binary", "multiclass", "ordinal", "multilabel")
 ANY_TASK = frozenset(TASKS)
@@ -113,8 +112,7 @@ class TaskInfo:
     @property
     def average(self) -> str:
         """How surrogates average: "binary" if the reward scores class 1 of two only."""
-        reward = get_reward(self.reward)
-        binary = isinstance(reward, AveragedReward) and reward.average == "binary"
+        binary = getattr(get_reward(self.reward), "average", None) == "binary"
         return "binary" if binary and self.task == "binary" else "macro"
 
     @property
@@ -181,13 +179,13 @@ class Method:
             per replica). The loss runs eagerly, in graphs and under XLA.
         predictor: `(info, hyper, seed) -> estimator` for methods that train no network: `fit(x,
             y)` and `predict_proba(x)`, `[N, K]` or, multi-label, `[N, L]`.
-        head: `(job, settings) -> study.train.Head` for a network that learns something else than
+        head: `(cases) -> study.train.Head` for a network that learns something else than
             the task's labels, which has no other hyper-parameter than the learning rate.
         hyperparameters: name -> default and range.
         warm_start: share of the epochs that is first spent on plain cross-entropy.
         cumulative: whether the network ends in the K - 1 thresholds of a `CumulativeLink`; the
             loss then reads log probabilities of the levels.
-        decision: the decision as it comes, a name of `decision.plain_rule`.
+        decision: the default decision, a name of `decision.plain_rule`.
         tuning: how it is tuned, a method of `DecisionTuner`.
         reads: "features", or "last_label": the label last known at each row, `[N, 1]`, instead of
             features; for series only.
@@ -203,7 +201,7 @@ class Method:
     tasks: frozenset[str]
     build: Callable[[TaskInfo, Mapping[str, Any]], Loss] | None = None
     predictor: Callable[[TaskInfo, Mapping[str, Any], int], Any] | None = None
-    head: Callable[[Any, Any], Any] | None = None
+    head: Callable[[Any], Any] | None = None
     hyperparameters: Mapping[str, Choice] = dataclasses.field(default_factory=dict)
     warm_start: float = 0.0
     cumulative: bool = False

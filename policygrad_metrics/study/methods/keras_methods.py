@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.study.methods.base import ANY_TASK, Choice, Method
-from policygrad_metrics.study.methods.canonical_loss import CanonicalLoss
+from policygrad_metrics.study.methods.variants import CanonicalLoss
 
 #: `(truth one-hot [N, C, K], logits [N, C, K], hyper) -> losses [N, C]`.
 SiteFunction = Callable[[Tensor, Tensor, Any], Tensor]

@@ -1,7 +1,7 @@
 """Ordinal tasks: a regression on the level, then binned; and a cumulative link.
 
 The predicted value is the expected level `sum_k k p_k` of the network's softmax, so that the
-regressions train the very same network as all others; the decision as it comes is that value,
+regressions train the very same network as all others; the default decision is that value,
 rounded. The cumulative link's network has the same hidden layers and an output fewer: thresholds.
 """
 
@@ -17,8 +17,8 @@ import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.study.methods.base import Choice, Method
-from policygrad_metrics.study.methods.canonical_loss import CanonicalLoss
 from policygrad_metrics.study.methods.gradient_methods import RECOMMENDED
+from policygrad_metrics.study.methods.variants import CanonicalLoss
 from policygrad_metrics.surrogates import cross_entropy
 from policygrad_metrics.surrogates.steps import staircase_steps, tanh_steps
 

@@ -1,8 +1,12 @@
-"""The methods by name."""
+"""The methods by name, and the fixed list of their trials."""
 
 from __future__ import annotations
 
-from policygrad_metrics.core.checks import choose
+import hashlib
+
+import numpy as np
+
+from policygrad_metrics.core.checks import check_whole, choose
 from policygrad_metrics.study.methods import (
     gradient_methods,
     keras_methods,
@@ -11,7 +15,7 @@ from policygrad_metrics.study.methods import (
     sklearn_methods,
     surrogate_methods,
 )
-from policygrad_metrics.study.methods.base import TASKS, Method
+from policygrad_metrics.study.methods.base import LEARNING_RATE, TASKS, Choice, Method
 
 METHODS: dict[str, Method] = {
     row.name: row
@@ -53,3 +57,59 @@ def methods_for(task: str) -> list[str]:
     """
     choose("task", task, TASKS)
     return [name for name, row in METHODS.items() if task in row.tasks]
+
+
+#: Every network's learning rate is searched alike: a factor on the study's learning rate.
+LEARNING_RATE_SCALE = Choice(1.0, 0.1, 10.0, log=True)
+
+
+def search_ranges(method: str | Method) -> dict[str, Choice]:
+    """Return what the trials of a method vary: its own hyper-parameters, and the learning rate.
+
+    >>> sorted(search_ranges("focal"))
+    ['gamma', 'learning_rate_scale']
+    """
+    row = get_method(method)
+    ranges = dict(row.hyperparameters)
+    return {**ranges, LEARNING_RATE: LEARNING_RATE_SCALE} if row.trains_network else ranges
+
+
+def trial_hyperparameters(study_seed: int, method: str | Method, trial: int) -> dict[str, float]:
+    """Return the hyper-parameters of one trial.
+
+    Trial 0 has the defaults; the others are drawn from the fixed ranges (random search: Bergstra,
+    Bengio 2012), each number from its own stream, keyed by SHA-256 of (study seed, method, trial,
+    name). Nothing else matters: not the order of calls, nor other methods or hyper-parameters.
+
+    Args:
+        study_seed: whole number.
+        method: a method or its name.
+        trial: whole number, 0 or more.
+
+    Returns:
+        name -> value; for networks with "learning_rate_scale", the factor on the learning rate.
+
+    Raises:
+        ValueError: the method is not known, or a number is no whole number.
+
+    >>> trial_hyperparameters(0, "focal", 0)
+    {'gamma': 2.0, 'learning_rate_scale': 1.0}
+    >>> trial_hyperparameters(0, "focal", 7) == trial_hyperparameters(0, "focal", 7)
+    True
+    """
+    check_whole("study_seed", study_seed, 0)
+    check_whole("trial", trial, 0)
+    row = get_method(method)
+    choices = search_ranges(row)
+    if trial == 0:
+        return {name: choice.default for name, choice in choices.items()}
+    return {
+        name: choice.at(_share(int(study_seed), row.name, int(trial), name))
+        for name, choice in choices.items()
+    }
+
+
+def _share(*key: int | str) -> float:
+    digest = hashlib.sha256("\0".join(map(str, key)).encode()).digest()
+    words = np.frombuffer(digest, dtype="<u4").tolist()
+    return float(np.random.default_rng(np.random.SeedSequence(words)).random())

@@ -18,9 +18,8 @@ import tensorflow as tf
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.draws import as_seed, fold_in, uniforms
 from policygrad_metrics.study.methods.base import Choice, Method
-from policygrad_metrics.study.methods.canonical_loss import CanonicalLoss
 from policygrad_metrics.study.methods.surrogate_methods import soft_score
-from policygrad_metrics.study.methods.variants import MixedBuild, pure_mixed_warm
+from policygrad_metrics.study.methods.variants import CanonicalLoss, MixedBuild, pure_mixed_warm
 from policygrad_metrics.surrogates.soft_counts import SCORES, score_loss
 
 

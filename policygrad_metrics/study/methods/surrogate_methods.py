@@ -10,10 +10,9 @@ import dataclasses
 import functools
 from typing import Any
 
-from policygrad_metrics.rewards import Accuracy, BalancedAccuracy, CohenKappa, Jaccard, get_reward
+from policygrad_metrics.rewards import get_reward
 from policygrad_metrics.study.methods.base import ANY_TASK, Choice, Method, TaskInfo
-from policygrad_metrics.study.methods.canonical_loss import CanonicalLoss
-from policygrad_metrics.study.methods.variants import MixedBuild, pure_mixed_warm
+from policygrad_metrics.study.methods.variants import CanonicalLoss, MixedBuild, pure_mixed_warm
 from policygrad_metrics.surrogates import (
     anyloss,
     cross_entropy,
@@ -26,8 +25,7 @@ from policygrad_metrics.surrogates import (
     sol,
     weighted_cross_entropy,
 )
-
-_SCORES = ((Jaccard, "jaccard"), (Accuracy, "accuracy"), (BalancedAccuracy, "balanced_accuracy"))
+from policygrad_metrics.surrogates.soft_counts import SCORES
 
 
 def soft_score(info: TaskInfo) -> str:
@@ -37,15 +35,14 @@ def soft_score(info: TaskInfo) -> str:
     ('jaccard', 'f1')
     """
     reward = get_reward(info.reward)
-    return next((name for kind, name in _SCORES if isinstance(reward, kind)), "f1")
+    name = getattr(reward, "stem", reward.name)
+    return name if name in SCORES else "f1"
 
 
 def disagreement(info: TaskInfo) -> str:
     """The weights of soft kappa: those of a kappa reward, else quadratic for ordered classes."""
-    reward = get_reward(info.reward)
-    if isinstance(reward, CohenKappa):
-        return reward.weights or "none"
-    return "quadratic" if info.task == "ordinal" else "none"
+    otherwise = "quadratic" if info.task == "ordinal" else "none"
+    return getattr(get_reward(info.reward), "weights", otherwise) or "none"
 
 
 def _counting(function: Any, scored: bool = False) -> MixedBuild:
@@ -75,7 +72,7 @@ def _rows(build: MixedBuild, name: str, summary: str, paper: str, **more: Any) -
     return pure_mixed_warm(build, name, summary, "surrogate", paper, **more)
 
 
-#: Of more classes double soft-F1 is soft-F1, and expected F no function of one ranking.
+#: With more classes double soft-F1 equals soft-F1, and expected F is no function of one ranking.
 _TWO_CLASSES = frozenset(("binary", "multilabel"))
 _CROSS_ENTROPY = Method(
     "cross_entropy",
