@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import policygrad_metrics as pgm
-from policygrad_metrics.rewards.background import WithBackground
+from policygrad_metrics.losses.beside import WithBackground
 
 TOLERANCE = 2e-6  # float32 sums of some tens of terms
 

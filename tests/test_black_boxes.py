@@ -297,7 +297,7 @@ def test_no_pool_at_import_and_none_left_at_the_end():
     code = """
 import os, sys
 import numpy as np
-from policygrad_metrics.core.python_calls import Calls
+from policygrad_metrics.rewards.python_calls import Calls
 assert not {"joblib", "tensorflow"} & set(sys.modules), "imported too early"
 both = (np.zeros(3), np.ones(3))
 ids = Calls(lambda y_true, y_pred: os.getpid(), "ids", workers=2)([both] * 8)

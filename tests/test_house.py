@@ -40,11 +40,19 @@ def part(path):
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+def name_of(path):
+    *folders, file = path.relative_to(PACKAGE.parent).parts
+    return ".".join([*folders, file.removesuffix(".py")])
+
+
 def imports(path):
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            # Stubs of packages import from their own folder.
+            here = name_of(path.parent) if node.level else ""
+            module = ".".join(filter(None, (here, node.module)))
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
 
@@ -64,14 +72,25 @@ def test_imports_go_downwards(path):
 
 
 def test_no_module_imports_itself_by_way_of_others():
-    names = {
-        ".".join(("policygrad_metrics", *path.relative_to(PACKAGE).with_suffix("").parts)): path
-        for path in MODULES
-        if path.name != "__init__.py"
-    }
+    names = {name_of(path): path for path in MODULES if path.name != "__init__.py"}
     graph = {name: names.keys() & set(imports(path)) for name, path in names.items()}
     assert sum(map(len, graph.values())) > 300  # imports are seen at all
     list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, which names them
+
+
+def test_no_module_is_private_to_a_higher_room():
+    """What only a higher room uses belongs there, unless its own room offers it to all."""
+    users = {name_of(path): set() for path in MODULES if path.name != "__init__.py"}
+    for path in [*MODULES, *PACKAGE.rglob("*.pyi")]:
+        for name in imports(path):
+            if name in users and name != name_of(path):
+                users[name].add(part(path).replace("__main__", "cli"))
+    lonely = {
+        name: rooms
+        for name, rooms in users.items()
+        if name.count(".") > 1 and len(rooms) <= 1 and name.split(".")[1] not in rooms
+    }
+    assert not lonely
 
 
 def test_every_room_is_in_the_order():

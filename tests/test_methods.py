@@ -242,7 +242,7 @@ def test_level_methods_read_the_expected_level():
 
 
 def test_relaxed_draws_are_those_of_tensorflow_probability():
-    from policygrad_metrics.core.tfp import distributions
+    from policygrad_metrics.policies.tfp import distributions
 
     logits = tf.constant([0.5, 0.0, -1.0])
     N = 20000

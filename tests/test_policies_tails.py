@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from policygrad_metrics.core import tfp
-from policygrad_metrics.policies import BinnedRegression, CumulativeLink, intervals
+from policygrad_metrics.policies import BinnedRegression, CumulativeLink, intervals, tfp
 
 EPSILON = float(np.finfo(np.float32).eps)
 NOISES = {"normal": stats.norm, "logistic": stats.logistic}

@@ -3,10 +3,10 @@
     station = read_station("beijing.csv.gz")               # every hour, gaps as NaN, reported
     task = forecast_task(station, "us_epa_2024", horizon=24)  # features, levels, three parts
 
-Reading order: `station.py`, `features.py` (what may be known when), `task.py`.
+Reading order: `station.py`, `features.py` (what may be known when), `task.py`, `comparison.py`.
+Names are imported when first used: station files must be had without TensorFlow.
 """
 
-from policygrad_metrics.air.station import Station, convert_unit, read_station
-from policygrad_metrics.air.task import ForecastTask, forecast_task
+import lazy_loader
 
-__all__ = ["ForecastTask", "Station", "convert_unit", "forecast_task", "read_station"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

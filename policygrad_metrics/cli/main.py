@@ -158,7 +158,7 @@ def _aqi(options: argparse.Namespace) -> int:
         task = station.task()
 
     def prepare() -> tuple[Any, Any]:
-        from policygrad_metrics.air.forecast import forecast, plan
+        from policygrad_metrics.air.comparison import forecast, plan
 
         return lambda: plan(settings, task), forecast
 

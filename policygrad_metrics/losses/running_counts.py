@@ -20,8 +20,8 @@ import tensorflow as tf
 
 from policygrad_metrics.core.batch import Batch, Tensor
 from policygrad_metrics.estimators import Estimate
+from policygrad_metrics.losses.beside import WithBackground
 from policygrad_metrics.rewards import Reward
-from policygrad_metrics.rewards.background import WithBackground
 
 #: Examples in the window of `background="running"`; measured, see docs/results.md.
 WINDOW = 512.0

@@ -15,8 +15,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import tensorflow as tf
 
-from policygrad_metrics.core import tfp
 from policygrad_metrics.core.checks import choose
+from policygrad_metrics.policies import tfp
 from policygrad_metrics.policies.truth import not_whole, numeric, one_per_site, whole_labels
 
 

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core import tfp
+from policygrad_metrics.policies import tfp
 
 Tensor = Any  # TensorFlow ships no static types; the docstrings give the shapes.
 

@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.core.python_calls import BACKENDS, Calls, call_checked
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.bound import Opaque
 from policygrad_metrics.rewards.counted_calls import CountedCalls
 from policygrad_metrics.rewards.gathered import bind_gathered
+from policygrad_metrics.rewards.python_calls import BACKENDS, Calls, call_checked
 
 #: Confusion matrices whose reward is remembered with `counts=True`.
 KEPT_MATRICES = 65536

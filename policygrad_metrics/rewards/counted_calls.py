@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Batch
-from policygrad_metrics.core.python_calls import Calls
 from policygrad_metrics.rewards.bound import BoundReward
 from policygrad_metrics.rewards.confusion import confusion_counts
+from policygrad_metrics.rewards.python_calls import Calls
 
 #: Most calls for one batch before an error is raised instead.
 CALL_BUDGET = 200_000

@@ -13,10 +13,10 @@ from policygrad_metrics.core._compat import input_structure
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.decision import DecisionTuner, Rule, rules
-from policygrad_metrics.decision.graph import decide_in_graph
 from policygrad_metrics.losses.heads import model_policy, squashing_layer
 from policygrad_metrics.policies import BinnedRegression, Policy, get_policy
 from policygrad_metrics.policies.reading import logits_of_probabilities
+from policygrad_metrics.saving.graph import decide_in_graph
 
 _RULES = {
     rule.__name__: rule

@@ -5,11 +5,14 @@ truth. `policygrad variance` is the command.
 """
 
 from policygrad_metrics.study.diagnostics.measure import measure_gradients
+from policygrad_metrics.study.diagnostics.published import published_table, run_published
 from policygrad_metrics.study.diagnostics.report import GradientReport
 from policygrad_metrics.study.diagnostics.toys import toy_problem
 
 __all__ = [
     "GradientReport",
     "measure_gradients",
+    "published_table",
+    "run_published",
     "toy_problem",
 ]
