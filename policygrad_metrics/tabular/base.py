@@ -23,7 +23,7 @@ from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY
 from policygrad_metrics.losses.running_counts import window_of
 from policygrad_metrics.policies import Policy
 from policygrad_metrics.tabular.arguments import check_hidden, full_class_weight
-from policygrad_metrics.tabular.fitting import Network, train
+from policygrad_metrics.tabular.fitting import Network
 from policygrad_metrics.tabular.networks import OwnNetwork
 from policygrad_metrics.tabular.program import Recipe
 from policygrad_metrics.tabular.rows import Rows, as_rows
@@ -91,8 +91,9 @@ class TabularEstimator(BaseEstimator, abc.ABC):
                 held_out = rows.take(chosen)
                 rows = rows.take(np.setdiff1d(np.arange(len(rows)), chosen))
         stops = self.early_stopping and held_out is not None
-        self.history_ = self._train(
-            rows, held_out, self.epochs, patience=self.patience if stops else None
+        patience = self.patience if stops else None
+        self.history_ = self._network.train(
+            rows, held_out, self.epochs, self.batch_size, patience, self.verbose
         )
         self.n_iter_ = len(self.history_["loss"])
         if self.tune_decision:
@@ -115,7 +116,8 @@ class TabularEstimator(BaseEstimator, abc.ABC):
             self._start(target, rows)
             self.history_, self.n_iter_ = {"loss": []}, 0
         self._network.set_optimizer(self._optimizer()[1], anew=False)
-        self.history_["loss"].extend(self._train(rows, None, epochs=1)["loss"])
+        history = self._network.train(rows, None, 1, self.batch_size, None, self.verbose)
+        self.history_["loss"] += history["loss"]
         self.n_iter_ += 1
         return self
 
@@ -236,17 +238,6 @@ class TabularEstimator(BaseEstimator, abc.ABC):
             weight = balance if weight is None else weight * balance
         merge = self.batch_size is None or len(encoded) <= self.batch_size
         return as_rows(X, encoded, weight, merge)
-
-    def _train(self, rows, held_out, epochs, patience=None):
-        return train(
-            self._network,
-            rows,
-            held_out,
-            epochs=epochs,
-            batch_size=self.batch_size,
-            patience=patience,
-            verbose=self.verbose,
-        )
 
     def _outputs(self, X):
         check_is_fitted(self)

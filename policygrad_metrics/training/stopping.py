@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,6 +77,25 @@ class EarlyStopping:
         if self._lengths is not None:
             self.active &= self.epoch < np.asarray(self._lengths)
         return better
+
+    def run(
+        self,
+        epochs: int,
+        train_epoch: Callable[[int], tuple[Any, ...]],
+        keep: Callable[[np.ndarray], None],
+    ) -> None:
+        """Train epoch by epoch until all trainings have ended.
+
+        Args:
+            epochs: most epochs.
+            train_epoch: trains for the epoch of this number, and returns the arguments of `update`.
+            keep: is told which trainings have come to their best epoch so far, to keep what they
+                are.
+        """
+        while self.epoch < epochs and self.active.any():
+            better = self.update(*train_epoch(self.epoch))
+            if better.any():
+                keep(better)
 
 
 def best_epoch(rewards: Sequence[float]) -> int:
