@@ -69,7 +69,7 @@ def configured(
     elif learning_rate is not None:
         check_number("learning_rate", learning_rate)
         config["learning_rate"] = float(learning_rate)
-    _check_alone(kind, config)
+    _check_fit(kind, config)
     return kind.from_config(config)
 
 
@@ -167,7 +167,7 @@ class Update:
         return tf.concat(parts, axis=0), [tf.convert_to_tensor(value) for value in state]
 
 
-def _check_alone(kind, config):
+def _check_fit(kind, config):
     """Raise if the optimizer does something else than update weights after each step."""
     wrong = _UNFIT.get(kind.__name__)
     if config.get("gradient_accumulation_steps"):

@@ -126,7 +126,7 @@ class Stack:
             trained = self._book(**report)
             if on_epoch is not None:
                 on_epoch(epoch, trained)
-            return report["reward"], report["healthy"]
+            return report["reward"], report["finite"]
 
         self._stopping.run(self.plan.settings.epochs, one, self._remember)
         return self._results()
@@ -135,7 +135,7 @@ class Stack:
         return tf.constant(np.stack(each) if self.program.stacked else each[0])
 
     def _epoch(self, train, batches):
-        """The state after so many batches, and loss, reward and healthy, each `[R]`."""
+        """The state after so many batches, and loss, reward and finite, each `[R]`."""
         plan, examples = self.plan, self.plan.examples
         orders = [
             examples.which[place] * examples.train_rows
@@ -184,9 +184,8 @@ class Stack:
         return tf.reshape(parts, [R, -1, D])[:, :count]
 
     def _judge_outputs(self, which, outputs, weights, loss):
-        finite = tf.reduce_all(tf.math.is_finite(weights), axis=-1)
-        healthy = tf.math.is_finite(loss) & finite
-        report = {"loss": loss, "reward": self._score(outputs, which), "healthy": healthy}
+        finite = tf.math.is_finite(loss) & tf.reduce_all(tf.math.is_finite(weights), axis=-1)
+        report = {"loss": loss, "reward": self._score(outputs, which), "finite": finite}
         return {name: tf.reshape(value, [-1]) for name, value in report.items()}
 
     def _score(self, outputs, which):
@@ -202,12 +201,12 @@ class Stack:
             fn_output_signature=tf.float32,
         )
 
-    def _book(self, loss, reward, healthy):
+    def _book(self, loss, reward, finite):
         """Note an epoch; returns the rewards of the replicas that trained and stayed finite."""
         active, trained = self._stopping.active, {}
         self._epochs += active
-        self._diverged |= active & ~healthy
-        for r in np.flatnonzero(active & healthy):
+        self._diverged |= active & ~finite
+        for r in np.flatnonzero(active & finite):
             self._history[r]["loss"].append(float(loss[r]))
             self._history[r]["val_reward"].append(float(reward[r]))
             trained[self._places[r]] = float(reward[r])

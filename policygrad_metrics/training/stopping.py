@@ -49,12 +49,12 @@ class EarlyStopping:
         self._least = np.full(trainings, np.inf)
         self._last_rise = np.full(trainings, waits_from)
 
-    def update(self, reward: Any, healthy: Any = True, cross_entropy: Any = np.inf) -> np.ndarray:
+    def update(self, reward: Any, finite: Any = True, cross_entropy: Any = np.inf) -> np.ndarray:
         """Book one epoch of all trainings.
 
         Args:
             reward: validation rewards `[R]`.
-            healthy: False where a training has come to numbers that are not finite, which ends it.
+            finite: False where a training has come to NaN or infinity, which ends it.
             cross_entropy: a fall of it to a new lowest counts as a rise of the reward for
                 `patience`: on few rows the reward moves in jumps.
 
@@ -62,7 +62,7 @@ class EarlyStopping:
             Whether this epoch is the best so far, bool `[R]`.
         """
         reward = np.asarray(reward)
-        self.active &= healthy
+        self.active &= finite
         better = self.active & (reward >= self._best) & (reward > self._to_beat)
         rises = self.active & ((reward > self._best) | (cross_entropy < self._least))
         if self._lengths is not None:
