@@ -124,6 +124,7 @@ BAD = {
     "compare --seed -1": "seed must be a whole number from 0",
     "compare --epochs 0": "epochs must be a whole number from 1",
     "compare --batch-size -4": "batch_size must be a whole number from 1",
+    "compare --optimizer adamv": "did you mean 'adam'",
     "compare --learning-rate nan": "learning_rate must be a number above 0",
     "compare --hidden 64,x": "--hidden: must be widths",
     "compare --hidden 0": "hidden must be a whole number from 1",

@@ -230,7 +230,7 @@ def test_all_methods_get_the_same_network_seeds_splits_and_budget(trained_with, 
     from policygrad_metrics.study.comparison import compare, plan
 
     methods = ("cross_entropy", "focal", "policy_gradient", "soft_f1")
-    asked = StudySettings(data=(data,), methods=methods, seeds=3, seed=2, epochs=4)
+    asked = StudySettings(data=(data,), methods=methods, seeds=3, seed=2, epochs=4, optimizer="sgd")
     study = compare(asked, plan(asked, asked.datasets()), tmp_path)
     first, *others = trained_with
     assert len(others) == len(methods) - 1  # all seeds in one call
@@ -241,7 +241,8 @@ def test_all_methods_get_the_same_network_seeds_splits_and_budget(trained_with, 
         assert [(r.seed, r.learning_rate) for r in other[2]] == [
             (r.seed, r.learning_rate) for r in first[2]
         ]
-        for option in ("epochs", "batch_size"):
+        assert other[3]["optimizer"] == "sgd"
+        for option in ("epochs", "batch_size", "optimizer"):
             assert other[3][option] == first[3][option]
     assert [replica.seed for replica in first[2]] == [2, 3, 4]
     own_splits = not np.array_equal(first[1][0].x_test, first[1][1].x_test)

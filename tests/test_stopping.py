@@ -28,7 +28,7 @@ def test_a_fall_of_cross_entropy_counts_for_patience_and_not_for_the_best_epoch(
     assert not stopping.active.any()
 
 
-def test_a_training_that_is_not_healthy_ends_and_lengths_choose_nothing():
+def test_a_training_that_is_not_finite_ends_and_lengths_choose_nothing():
     stopping = EarlyStopping(3, lengths=[1, 3, 3])
     assert stopping.update([0.5, 0.9, np.nan], [True, True, False]).tolist() == [True, True, False]
     assert stopping.active.tolist() == [False, True, False]

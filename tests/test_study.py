@@ -334,11 +334,21 @@ NUMBERS = strategies.floats(-1e6, 1e6)
         epochs=strategies.none() | strategies.integers(1, 1000),
         batch_size=strategies.integers(1, 1000),
         hidden=strategies.lists(strategies.integers(1, 999), max_size=3).map(tuple),
+        optimizer=strategies.sampled_from(["adam", "adamw"]),
         learning_rate=strategies.floats(1e-9, 10),
     )
 )
 def test_the_printed_command_asks_for_the_same_comparison(asked):
     assert parsed(asked.command()) == asked
+
+
+def test_the_optimizer_is_part_of_what_makes_runs_the_same():
+    plain, other = StudySettings(), StudySettings(optimizer="sgd")
+    assert plain.fixed()["optimizer"] == "adam"
+    assert other.fixed() == {**plain.fixed(), "optimizer": "sgd"}
+    for wrong in ("adamv", None):
+        with pytest.raises(ValueError, match="optimizer"):
+            StudySettings(optimizer=wrong)
 
 
 def test_the_printed_command_keeps_the_horizon():

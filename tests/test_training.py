@@ -3,85 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import types
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn.metrics import cohen_kappa_score, f1_score
+from training_toys import (
+    LOSSES,
+    REPLICAS,
+    SMALL,
+    assert_same,
+    blackbox_f1,
+    fit,
+    parts,
+    policy_gradient,
+    stack,
+)
 
 import policygrad_metrics as pgm
-from policygrad_metrics.training import Network, Replica, train_replicas
-from policygrad_metrics.training.inputs import build_models
-from policygrad_metrics.training.order import filled_batches
-
-SMALL = Network((16,))
-
-
-def parts(task="binary", rows=203, seed=0):
-    """Rows of no round number, so that batches need filling up."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(3 * rows, 5)).astype(np.float32)
-    score = x @ rng.normal(size=(5, 3)) + rng.normal(size=(3 * rows, 3))
-    y = {
-        "binary": (score[:, 0] > 1.5).astype(int),
-        "multiclass": score.argmax(axis=1),
-        "ordinal": np.digitize(score[:, 0], [-1.0, 1.5]),
-        "multilabel": (score > 1.0).astype(int),
-    }[task]
-    xs, ys = np.split(x, 3), np.split(y, 3)
-    return types.SimpleNamespace(
-        x_train=xs[0], y_train=ys[0], x_valid=xs[1], y_valid=ys[1], x_test=xs[2], y_test=ys[2]
-    )
-
-
-def cross_entropy(hyper):
-    return pgm.SurrogateLoss("cross_entropy")
-
-
-def blackbox_f1(y_true, y_pred):
-    return f1_score(y_true, y_pred, zero_division=0.0)
-
-
-def policy_gradient(estimator):
-    return lambda hyper: pgm.PolicyGradientLoss("f1", estimator=estimator, cross_entropy=hyper["c"])
-
-
-LOSSES = {
-    "cross_entropy": cross_entropy,
-    "soft_f1": lambda hyper: pgm.SurrogateLoss("soft_f1", average="binary"),
-    "exact": policy_gradient("exact"),
-    "local_expectation": policy_gradient("local_expectation"),
-    "moving_average": policy_gradient(pgm.estimators.Reinforce(baseline="moving_average")),
-}
-REPLICAS = [
-    Replica(seed=3, learning_rate=1e-2, hyper={"c": 0.3}),
-    Replica(seed=4, learning_rate=3e-3, hyper={"c": 0.1}),
-    Replica(seed=3, learning_rate=1e-3, hyper={"c": 1.0}),
-]
-
-
-def fit(build_loss=cross_entropy, replicas=REPLICAS, network=SMALL, **options):
-    options = {"epochs": 4, "batch_size": 64, "task": "binary", "reward": "f1", **options}
-    data = options.pop("data", None) or parts(options["task"])
-    return train_replicas(
-        network=network, build_loss=build_loss, data=data, replicas=replicas, **options
-    )
-
-
-@functools.cache
-def stack(name):
-    return fit(LOSSES[name])
-
-
-def assert_same(one, other):
-    """Equal up to the order of sums: 16 steps of Adam of at most the learning rate each."""
-    assert len(one.history["loss"]) == len(other.history["loss"])
-    np.testing.assert_allclose(one.history["loss"], other.history["loss"], rtol=2e-5)
-    for a, b in zip(one.weights, other.weights, strict=True):
-        np.testing.assert_allclose(a, b, atol=2e-5)
+from policygrad_metrics.training import Network, Replica
 
 
 @pytest.mark.parametrize(
@@ -322,28 +263,6 @@ def test_what_cannot_be_stacked_or_compiled_says_so_and_is_trained(layer, messag
         assert_same(one, other)
 
 
-def test_an_epoch_visits_every_row_and_few_of_them_twice():
-    for count, batches in ((203, 4), (257, 2), (5, 1), (1000, 7)):
-        rows = -(-count // batches)
-        order = filled_batches(7, 1, count, batches, rows)
-        visits = np.bincount(order.ravel(), minlength=count)
-        assert visits.min() == 1
-        assert (visits - 1).sum() < batches
-    assert not np.array_equal(filled_batches(7, 1, 50, 1, 50), filled_batches(7, 2, 50, 1, 50))
-
-
-def test_networks_follow_their_seed_and_leave_global_state_alone():
-    network = Network((8, 8), dropout=0.2)
-    keras.utils.set_random_seed(1)
-    before = np.random.get_state()[1].copy()
-    one, same, other = (network.build(4, 2, seed).get_weights() for seed in (1, 1, 2))
-    assert np.array_equal(before, np.random.get_state()[1])
-    for a, b in zip(one, same, strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert not np.array_equal(one[0], other[0])
-    assert not np.array_equal(one[0][:, :4], one[2][:4, :4])
-
-
 def test_stateless_call_equals_the_loss_and_carries_the_moving_average():
     y, outputs = [0, 1, 1], tf.constant([[0.3], [-0.2], [1.0]])
     estimator = pgm.estimators.Reinforce(samples=4, baseline="moving_average", decay=0.5)
@@ -355,103 +274,3 @@ def test_stateless_call_equals_the_loss_and_carries_the_moving_average():
     assert float(again[1]) == pytest.approx(0.75)
     # The same draws give the same reward: the average stays where it is.
     assert float(again[0] / again[1]) == pytest.approx(float(state[0] / state[1]))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"task": "binari", "data": parts()}, "did you mean 'binary'"),
-        ({"replicas": []}, "at least one Replica"),
-        ({"epochs": 0}, "epochs must be"),
-        ({"batch_size": 2.5}, "batch_size must be"),
-        ({"warm_start": 1.0}, "warm_start must be"),
-        ({"replicas": [Replica(0, hyper={"c": 1.0}), Replica(1)]}, "same names"),
-        ({"replicas": [Replica(0, hyper={"c": c}) for c in "ab"]}, "must then be a number"),
-        ({"build_loss": lambda hyper: lambda y, outputs: outputs}, "returns a scalar"),
-        ({"data": parts("multiclass")}, "labels must lie in 0 to 1"),
-        ({"data": [parts(), parts()]}, "one for each of the 3 replicas; it has 2"),
-        ({"data": [parts(), parts(), parts(rows=99)]}, "x_train must have the same shape"),
-        ({"data": parts("multilabel")}, "y_train must be whole numbers"),
-    ],
-)
-def test_errors_come_before_any_work(options, message):
-    with pytest.raises(ValueError, match=message):
-        fit(**options)
-
-
-@pytest.mark.parametrize("network", [Network(()), Network((5, 3), batch_norm=True)])
-def test_first_weights_are_those_that_each_seed_builds(network):
-    replicas = [Replica(seed) for seed in (4, 0, 4, 9)]
-    model, initial = build_models(network, 6, 2, replicas)
-    assert initial.keys() == {0, 4, 9}
-    for seed, (row, others) in initial.items():
-        built = network.build(6, 2, seed)
-        own = np.concatenate([v.numpy().ravel() for v in built.trainable_variables])
-        np.testing.assert_array_equal(row, own)
-        for found, variable in zip(others, built.non_trainable_variables, strict=True):
-            np.testing.assert_array_equal(found, variable.numpy())
-    assert [v.shape for v in model.variables] == [v.shape for v in built.variables]
-
-
-# --- optimizers ---------------------------------------------------------------------------------
-
-
-def decay():
-    return keras.optimizers.schedules.ExponentialDecay(0.02, decay_steps=6, decay_rate=0.5)
-
-
-OPTIMIZERS = {
-    "adamw": lambda: "adamw",
-    "sgd": lambda: keras.optimizers.SGD(momentum=0.9, nesterov=True, weight_decay=0.1),
-    "schedule": lambda: keras.optimizers.Adam(decay()),
-    "norms of layers": lambda: keras.optimizers.AdamW(weight_decay=0.1, clipnorm=0.01),
-    "matrices": lambda: keras.optimizers.Adafactor(),
-}
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_takes_keras_steps_in_the_stack(name):
-    """Against Keras's own fit on full batches: six steps, rounding of sums of 203 rows."""
-    rates = (None, None) if name == "schedule" else (0.02, 0.005)
-    replicas = [Replica(5, rates[0]), Replica(6, rates[1])]
-    runs = fit(replicas=replicas, optimizer=OPTIMIZERS[name](), epochs=6, batch_size=1000,
-               lengths=[6, 6])  # fmt: skip
-    data = parts()
-    for replica, run in zip(replicas, runs, strict=True):
-        assert run.stacked
-        model = SMALL.build(5, 1, seed=replica.seed)
-        optimizer = keras.optimizers.get(OPTIMIZERS[name]())
-        if replica.learning_rate is not None:
-            optimizer.learning_rate = replica.learning_rate
-        model.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True))
-        model.fit(data.x_train, data.y_train, batch_size=203, epochs=6, verbose=0)
-        for ours, theirs in zip(run.weights, model.get_weights(), strict=True):
-            np.testing.assert_allclose(ours, theirs, atol=2e-5)
-    assert np.abs(runs[0].weights[0] - SMALL.build(5, 1, seed=5).get_weights()[0]).max() > 1e-3
-
-
-def test_constraints_of_weights_are_kept():
-    class Bounded:
-        def build(self, features, outputs, seed):
-            start, bound = keras.initializers.GlorotUniform(seed), keras.constraints.UnitNorm()
-            inputs = keras.Input((features,))
-            dense = keras.layers.Dense(outputs, kernel_initializer=start, kernel_constraint=bound)
-            return keras.Model(inputs, dense(inputs))
-
-    for run in fit(network=Bounded(), replicas=[Replica(0, 0.1), Replica(1, 0.1)]):
-        assert np.linalg.norm(run.weights[0]) == pytest.approx(1.0, abs=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"optimizer": "adamv"}, "did you mean 'adam'"),
-        ({"optimizer": keras.optimizers.Adam(gradient_accumulation_steps=2)}, "batch_size larger"),
-        ({"optimizer": keras.optimizers.Adam(use_ema=True)}, "ema_overwrite_frequency"),
-        ({"optimizer": keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam())}, "scales"),
-        ({"optimizer": keras.optimizers.Adam(decay())}, "cannot replace the optimizer's schedule"),
-    ],
-)
-def test_optimizers_that_cannot_be_used_say_why(options, message):
-    with pytest.raises(ValueError, match=message):
-        fit(**options)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import keras
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 from tensorflow.python.ops import control_flow_util
@@ -94,3 +95,19 @@ def start_at_epoch(model: Any, epoch: int | None) -> None:
     Keras says of this place that it "can be set by callbacks".
     """
     model._initial_epoch = epoch
+
+
+def without_variables(kind: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
+    """The same kind of optimizer, whose `stateless_apply` works with TensorFlow.
+
+    Keras refuses it there because the part of an optimizer that is for TensorFlow updates
+    variables in place, for `tf.distribute`. The part for every backend does not. So what the first
+    overrides is put back to what the second has.
+    """
+    for_tensorflow, for_all = keras.optimizers.Optimizer.__bases__
+    overridden = {
+        name: vars(for_all)[name]
+        for name in vars(for_tensorflow)
+        if name in vars(for_all) and not name.startswith("__")
+    }
+    return type(kind.__name__, (kind,), overridden)

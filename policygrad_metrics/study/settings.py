@@ -149,7 +149,8 @@ class StudySettings:
             and at least 600 steps, which is 40 above some 6,000 rows.
         batch_size: Rows per optimizer step.
         hidden: Widths of the hidden layers.
-        learning_rate: Of Adam.
+        optimizer: Name of the Keras optimizer that trains every network.
+        learning_rate: Of the optimizer.
         dropout: Share of the hidden units that are dropped while training.
         refit: Whether every method, once its epochs and its decision are chosen, is trained anew on
             training and validation part together; for series only.
@@ -176,6 +177,7 @@ class StudySettings:
     epochs: int | None = None
     batch_size: int = 256
     hidden: tuple[int, ...] = (64, 64)
+    optimizer: str = "adam"
     learning_rate: float = 1e-3
     dropout: float = 0.0
     refit: bool = False
@@ -196,6 +198,12 @@ class StudySettings:
             raise ValueError(f"hidden must be at most 20 layers, got {len(self.hidden)}.")
         for width in self.hidden:
             _check_whole("hidden", width, 1, 10_000)
+        if not isinstance(self.optimizer, str):
+            raise ValueError(f"optimizer must be a name such as adamw, got {self.optimizer!r}.")
+        if self.optimizer != "adam":
+            from policygrad_metrics.training.optimizer import configured  # TensorFlow loads slowly
+
+            configured(self.optimizer)
         if not (math.isfinite(self.learning_rate) and 0 < self.learning_rate <= 10):
             raise ValueError(
                 "learning_rate must be a number above 0 and at most 10, such as 0.001, got "
@@ -277,6 +285,8 @@ class StudySettings:
         words += options(self, "suite", "data", "data_dir", "reward", "methods", "seeds", "seed")
         words += options(self, "folds", "trials", "epochs", "batch_size")
         words += options(self, "hidden") or ["--hidden", "none"]
+        if self.optimizer != "adam":
+            words += options(self, "optimizer")
         words += options(self, "learning_rate", "dropout", "refit", "predictions")
         return shlex.join(words)
 

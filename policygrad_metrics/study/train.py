@@ -160,6 +160,7 @@ def _train(job: Job, progress: Progress, data: Sequence[Parts], **how: Any) -> l
         "task": job.cases.scorer.task,
         "epochs": epochs,
         "batch_size": settings.batch_size,
+        "optimizer": settings.optimizer,
         "warm_start": job.method.warm_start,
         "on_epoch": lambda *_: progress.advance(each),
     }

@@ -2,9 +2,9 @@
 
 `classifier` and `level_regressor` are the estimators, `base` what they share. Under them:
 `arguments` (what may be passed), `targets` and `level_target` (targets to label numbers and back),
-`rows` (merging of examples), `networks` (those of a user's function), `program` (the step of
-`training` and what is predicted, compiled), `fitting` (epochs), `scoring` (a reward as a
-scikit-learn scorer).
+`rows` (merging of examples), `networks` (those of a user's function), `program` (the program of
+`training`, shared by fits of one shape), `fitting` (one network's state and its epochs), `scoring`
+(a reward as a scikit-learn scorer).
 """
 
 from policygrad_metrics.tabular.classifier import PolicyGradientClassifier

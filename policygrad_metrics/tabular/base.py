@@ -6,6 +6,8 @@ A member says what a target is and how it is rewarded; everything else is here.
 from __future__ import annotations
 
 import abc
+import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import keras
@@ -16,49 +18,50 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from policygrad_metrics.core.checks import check_number, check_truth, check_whole
-from policygrad_metrics.estimators import get_estimator
+from policygrad_metrics.estimators import Estimator, get_estimator
+from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY
 from policygrad_metrics.losses.running_counts import window_of
 from policygrad_metrics.policies import Policy
 from policygrad_metrics.tabular.arguments import check_hidden, full_class_weight
-from policygrad_metrics.tabular.fitting import Network, train
+from policygrad_metrics.tabular.fitting import Network
 from policygrad_metrics.tabular.networks import OwnNetwork
 from policygrad_metrics.tabular.program import Recipe
 from policygrad_metrics.tabular.rows import Rows, as_rows
 from policygrad_metrics.tabular.scoring import reward_for
 from policygrad_metrics.tabular.targets import output_columns
 from policygrad_metrics.training.network import Network as DenseNetwork
-from policygrad_metrics.training.optimizer import Rule, read_optimizer
+from policygrad_metrics.training.optimizer import Rule, Schedule, read_optimizer
 
 #: Fewer held-out rows than this say too little of when to stop, and are better trained on.
 LEAST_HELD_OUT = 50
 
 
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
 class TabularEstimator(BaseEstimator, abc.ABC):
     """A network for rows of numbers, trained on the reward of its labels.
 
-    Members store the arguments named below as they came (scikit-learn's rule), and give
-    `_learn_target`, `_policy_for`, `_balanced_by` and `_tuned`.
+    The fields are the arguments that all members have; a dataclass stores them as they came, which
+    is scikit-learn's rule. Members give `_learn_target`, `_policy_for`, `_balanced_by` and
+    `_tuned`.
     """
 
-    reward: Any
-    estimator: Any
-    cross_entropy: float
-    log_likelihood: float = 0.0
-    background: Any
-    hidden: Any
-    epochs: int
-    batch_size: int | None
-    optimizer: Any
-    learning_rate: Any
-    early_stopping: bool
-    validation_fraction: float
-    patience: int
-    tune_decision: bool
-    class_weight: Any
-    warm_start: bool
-    random_state: Any
-    verbose: int
-    policy_: Any
+    reward: Any = "auto"
+    estimator: str | Estimator = "auto"
+    cross_entropy: float = DEFAULT_CROSS_ENTROPY
+    background: str | float | None = None
+    hidden: tuple[int, ...] | Callable[[int, int], keras.Model] = (64, 64)
+    epochs: int = 200
+    batch_size: int | None = 256
+    optimizer: str | keras.optimizers.Optimizer = "adam"
+    learning_rate: float | Schedule | None = None
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    patience: int = 20
+    tune_decision: bool = False
+    class_weight: Any = None
+    warm_start: bool = False
+    random_state: Any = None
+    verbose: int = 0
 
     #: What scikit-learn's validation is told of `y`.
     _target_options: ClassVar[dict[str, Any]]
@@ -88,8 +91,9 @@ class TabularEstimator(BaseEstimator, abc.ABC):
                 held_out = rows.take(chosen)
                 rows = rows.take(np.setdiff1d(np.arange(len(rows)), chosen))
         stops = self.early_stopping and held_out is not None
-        self.history_ = self._train(
-            rows, held_out, self.epochs, patience=self.patience if stops else None
+        patience = self.patience if stops else None
+        self.history_ = self._network.train(
+            rows, held_out, self.epochs, self.batch_size, patience, self.verbose
         )
         self.n_iter_ = len(self.history_["loss"])
         if self.tune_decision:
@@ -112,7 +116,8 @@ class TabularEstimator(BaseEstimator, abc.ABC):
             self._start(target, rows)
             self.history_, self.n_iter_ = {"loss": []}, 0
         self._network.set_optimizer(self._optimizer()[1], anew=False)
-        self.history_["loss"].extend(self._train(rows, None, epochs=1)["loss"])
+        history = self._network.train(rows, None, 1, self.batch_size, None, self.verbose)
+        self.history_["loss"] += history["loss"]
         self.n_iter_ += 1
         return self
 
@@ -157,11 +162,15 @@ class TabularEstimator(BaseEstimator, abc.ABC):
             check_whole("verbose", self.verbose, 0)
         self._optimizer()
         check_number("cross_entropy", self.cross_entropy, zero=True)
-        check_number("log_likelihood", self.log_likelihood, zero=True)
+        check_number("log_likelihood", self._likelihood(), zero=True)
         check_number("validation_fraction", self.validation_fraction, most=0.5)
         window_of(self.background)
         if self.estimator != "auto":
             get_estimator(self.estimator)
+
+    def _likelihood(self) -> float:
+        """The weight of the values' likelihood in the loss: labels have none."""
+        return 0.0
 
     def _optimizer(self) -> tuple[Rule, float | None]:
         return read_optimizer(self.optimizer, self.learning_rate)
@@ -211,13 +220,14 @@ class TabularEstimator(BaseEstimator, abc.ABC):
             reward=reward,
             estimator=self.estimator,
             cross_entropy=self.cross_entropy,
-            log_likelihood=self.log_likelihood,
+            log_likelihood=self._likelihood(),
             background=self.background,
         )
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         self._network = Network(recipe, seed, learning_rate)
         self._target = target
-        self.reward_, self.policy_, self.tuner_ = reward, policy, None
+        self.reward_, self.tuner_ = reward, None
+        self.policy_: Any = policy
 
     def _rows(self, target, X, y, weight):
         encoded = target.encode(y)
@@ -228,17 +238,6 @@ class TabularEstimator(BaseEstimator, abc.ABC):
             weight = balance if weight is None else weight * balance
         merge = self.batch_size is None or len(encoded) <= self.batch_size
         return as_rows(X, encoded, weight, merge)
-
-    def _train(self, rows, held_out, epochs, patience=None):
-        return train(
-            self._network,
-            rows,
-            held_out,
-            epochs=epochs,
-            batch_size=self.batch_size,
-            patience=patience,
-            verbose=self.verbose,
-        )
 
     def _outputs(self, X):
         check_is_fitted(self)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import keras
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from policygrad_metrics.decision import DecisionTuner
-from policygrad_metrics.estimators import Estimator
-from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY
 from policygrad_metrics.policies import CumulativeLink, Policy
 from policygrad_metrics.rewards import Reward
 from policygrad_metrics.tabular.base import TabularEstimator, probabilities
 from policygrad_metrics.tabular.rows import Rows
 from policygrad_metrics.tabular.scoring import reward_of_labels, serves
 from policygrad_metrics.tabular.targets import Target, choose_policy
-from policygrad_metrics.training.optimizer import Schedule
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
     """A network for tables, trained on the expected reward of its labels.
 
@@ -95,48 +93,10 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
 
     _target_options: ClassVar[dict[str, Any]] = {"multi_output": True}
 
-    def __init__(
-        self,
-        reward: str | Reward | Callable[..., float] = "auto",
-        *,
-        policy: str | Policy = "auto",
-        estimator: str | Estimator = "auto",
-        cross_entropy: float = DEFAULT_CROSS_ENTROPY,
-        background: str | float | None = None,
-        hidden: tuple[int, ...] | Callable[[int, int], keras.Model] = (64, 64),
-        epochs: int = 200,
-        batch_size: int | None = 256,
-        optimizer: str | keras.optimizers.Optimizer = "adam",
-        learning_rate: float | Schedule | None = None,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        patience: int = 20,
-        tune_decision: bool = False,
-        pos_label: Any = None,
-        class_weight: Any = None,
-        warm_start: bool = False,
-        random_state: Any = None,
-        verbose: int = 0,
-    ):
-        self.reward = reward
-        self.policy = policy
-        self.estimator = estimator
-        self.cross_entropy = cross_entropy
-        self.background = background
-        self.hidden = hidden
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.tune_decision = tune_decision
-        self.pos_label = pos_label
-        self.class_weight = class_weight
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
+    reward: str | Reward | Callable[..., float] = "auto"
+    _: dataclasses.KW_ONLY
+    policy: str | Policy = "auto"
+    pos_label: Any = None
 
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import tensorflow as tf
 
 from policygrad_metrics.rewards import BlackBox
 from policygrad_metrics.tabular.networks import OwnNetwork
-from policygrad_metrics.tabular.program import Program, Recipe, get_program
+from policygrad_metrics.tabular.program import Recipe, TabularProgram, get_program
 from policygrad_metrics.tabular.rows import BLOCK, Rows, as_dense
 from policygrad_metrics.training.order import hold_out, stratified_batches
 from policygrad_metrics.training.step import State
@@ -42,22 +43,17 @@ class Network:
 
     def __init__(self, recipe: Recipe, seed: int, learning_rate: float | None = None):
         self.recipe = recipe
-        self._program = get_program(recipe)
+        self.program: TabularProgram = get_program(recipe)
         self._seed = seed
         self._epochs = 0
-        self.state: State = self._program.initial_state(seed, learning_rate)
+        self.state: State = self.program.initial_state(seed, learning_rate)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_program"}
+        return {name: value for name, value in vars(self).items() if name != "program"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._program = get_program(self.recipe)
-
-    @property
-    def program(self) -> Program:
-        """The compiled functions."""
-        return self._program
+        self.program = get_program(self.recipe)
 
     def set_optimizer(self, learning_rate: float | None, *, anew: bool) -> None:
         """Set the learning rate; `anew` also forgets what the optimizer remembers.
@@ -65,7 +61,7 @@ class Network:
         Raises:
             ValueError: a number is given and the network is trained by a schedule.
         """
-        update = self._program.update
+        update = self.program.update
         start = update.initial(None) if anew else self.state.optimizer
         self.state = self.state._replace(optimizer=update.with_rate(start, learning_rate))
 
@@ -75,13 +71,13 @@ class Network:
 
     def keras_network(self) -> keras.Model:
         """A Keras model of its own with these weights."""
-        return self._program.keras_network(self.state)
+        return self.program.keras_network(self.state)
 
     def outputs(self, x: Any) -> np.ndarray:
         """The network's outputs for dense or sparse rows, `[N, columns]`."""
         size = max(1, BLOCK // max(1, x.shape[1]))
         blocks = [
-            self._program.outputs(self.state, as_dense(x[start : start + size]))
+            self.program.outputs(self.state, as_dense(x[start : start + size]))
             for start in range(0, max(1, x.shape[0]), size)
         ]
         return np.concatenate([np.asarray(block) for block in blocks])
@@ -99,7 +95,7 @@ class Network:
         batches = stratified_batches(self.strata(rows), batch_size, self._seed, self._epochs)
         total: Any = 0.0
         for block, some in _blocks(rows, batches):
-            self.state, total = self._program.train(
+            self.state, total = self.program.train(
                 self.state, block, some, self._seed, total, use_xla=use_xla
             )
         self._epochs += 1
@@ -107,88 +103,91 @@ class Network:
 
     def judge(self, rows: Rows) -> tuple[float, float]:
         """The reward of the likeliest labels and the mean cross-entropy."""
-        reward, cross_entropy = self._program.judge(self.outputs(rows.x), rows.y, rows.weight)
+        reward, cross_entropy = self.program.judge(self.outputs(rows.x), rows)
         return float(reward), float(cross_entropy)
 
+    def train(
+        self,
+        rows: Rows,
+        held_out: Rows | None,
+        epochs: int,
+        batch_size: int | None,
+        patience: int | None,
+        verbose: int,
+    ) -> dict[str, list[float]]:
+        """Train for some epochs; with patience, return to the best epoch and stop after it.
 
-def train(
-    network: Network,
-    rows: Rows,
-    held_out: Rows | None,
-    *,
-    epochs: int,
-    batch_size: int | None,
-    patience: int | None,
-    verbose: int = 0,
-) -> dict[str, list[float]]:
-    """Train for some epochs; with patience, return to the best epoch and stop after it.
+        The rule is that of `EarlyStopping`, with the reward of the decisions on the held-out part
+        and, for patience, the cross-entropy: on a small held-out part the reward moves in jumps,
+        between which only the cross-entropy shows that the network still learns.
 
-    The rule is that of `EarlyStopping`, with the reward of the decisions on the held-out part and,
-    for patience, the cross-entropy: on a small held-out part the reward moves in jumps, between
-    which only the cross-entropy shows that the network still learns.
+        Args:
+            rows: to train on.
+            held_out: to judge on, or None.
+            epochs: at most.
+            batch_size: None for all rows at once.
+            patience: epochs without a new best before training stops, which needs a held-out part;
+                None to train all epochs and stay at the last.
+            verbose: 1 prints a line each epoch.
 
-    Args:
-        network: trained in place.
-        rows: to train on.
-        held_out: to judge on, or None.
-        epochs: at most.
-        batch_size: None for all rows at once.
-        patience: epochs without a new best before training stops, which needs a held-out part;
-            None to train all epochs and stay at the last.
-        verbose: 1 prints a line each epoch.
+        Returns:
+            "loss", and with a held-out part "val_<reward>" and "val_cross_entropy": a number for
+            each epoch.
 
-    Returns:
-        "loss", and with a held-out part "val_<reward>" and "val_cross_entropy": a number for
-        each epoch.
-
-    Raises:
-        ValueError: training has diverged.
-    """
-    use_xla = _pays_to_compile(network.recipe, len(rows), epochs, batch_size)
-    judged = (f"val_{network.recipe.reward.name}", "val_cross_entropy")
-    names = ("loss",) if held_out is None else ("loss", *judged)
-    history: dict[str, list[float]] = {name: [] for name in names}
-    stopping, best_state = EarlyStopping(patience=patience), network.state
-    for epoch in range(epochs):
-        values = [_finite_epoch(network, rows, batch_size, use_xla, epoch)]
+        Raises:
+            ValueError: training has diverged.
+        """
+        use_xla = _pays_to_compile(self.recipe, len(rows), epochs, batch_size)
+        history: dict[str, list[float]] = {"loss": []}
         if held_out is not None:
-            score, cross_entropy = network.judge(held_out)
-            values += [score, cross_entropy]
-            if stopping.update([score], cross_entropy=[cross_entropy]).all():
-                best_state = network.state
-        for name, value in zip(names, values, strict=True):
-            history[name].append(value)
-        if verbose:
-            told = (f"{name} {value:.4f}" for name, value in zip(names, values, strict=True))
-            print(" - ".join([f"epoch {epoch + 1}/{epochs}", *told]))
-        if not stopping.active.all():
-            break
-    state = network.state if patience is None else best_state
-    network.state = tf.nest.map_structure(np.asarray, state)
-    return history
+            history |= {f"val_{self.recipe.reward.name}": [], "val_cross_entropy": []}
+        best = self.state
+
+        def one(epoch):
+            values = [self._finite_epoch(rows, batch_size, use_xla, epoch)]
+            score, cross_entropy = 0.0, 0.0
+            if held_out is not None:
+                score, cross_entropy = self.judge(held_out)
+                values += [score, cross_entropy]
+            for column, value in zip(history.values(), values, strict=True):
+                column.append(value)
+            if verbose:
+                told = (f"{name} {value:.4f}" for name, value in zip(history, values, strict=True))
+                print(" - ".join([f"epoch {epoch + 1}/{epochs}", *told]))
+            return [score], True, [cross_entropy]
+
+        def keep(_):
+            nonlocal best
+            best = self.state
+
+        # Without patience there is nothing to choose: the last epoch is kept.
+        stopping = EarlyStopping(patience=patience, lengths=None if patience else [epochs])
+        stopping.run(epochs, one, keep)
+        self.state = tf.nest.map_structure(np.asarray, best)
+        return history
+
+    def _finite_epoch(self, rows, batch_size, use_xla, epoch):
+        """The mean loss of an epoch, or an error that a person understands."""
+        try:
+            loss = self.epoch(rows, batch_size, use_xla)
+        except tf.errors.OpError as error:  # what Python functions raise in a graph
+            own = _OF_A_FUNCTION.search(str(error))
+            if own is None:
+                raise
+            kind = RuntimeError if own["kind"] == "RuntimeError" else ValueError
+            raise kind(own["message"].strip()) from error
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"training diverged in epoch {epoch + 1}: outputs are NaN or infinite. Scale X "
+                "(for example with StandardScaler), or give a smaller learning_rate."
+            )
+        return loss
 
 
 def _pays_to_compile(recipe, rows, epochs, batch_size):
     steps = 1 if batch_size is None else -(-rows // batch_size)
     own = isinstance(recipe.reward, BlackBox) or isinstance(recipe.network, OwnNetwork)
     return epochs * steps >= STEPS_FOR_XLA and not own
-
-
-def _finite_epoch(network, rows, batch_size, use_xla, epoch):
-    try:
-        loss = network.epoch(rows, batch_size, use_xla)
-    except tf.errors.OpError as error:  # what Python functions raise in a graph
-        own = _OF_A_FUNCTION.search(str(error))
-        if own is None:
-            raise
-        kind = RuntimeError if own["kind"] == "RuntimeError" else ValueError
-        raise kind(own["message"].strip()) from error
-    if not math.isfinite(loss):
-        raise ValueError(
-            f"training diverged in epoch {epoch + 1}: outputs are NaN or infinite. Scale X (for "
-            "example with StandardScaler), or give a smaller learning_rate."
-        )
-    return loss
 
 
 def _blocks(rows: Rows, batches: np.ndarray) -> Iterator[tuple[Rows, np.ndarray]]:
@@ -201,5 +200,5 @@ def _blocks(rows: Rows, batches: np.ndarray) -> Iterator[tuple[Rows, np.ndarray]
     for start in range(0, len(batches), group):
         some = batches[start : start + group]
         part = rows.take(some.ravel())
-        dense = Rows(as_dense(part.x), part.y, part.weight)
+        dense = dataclasses.replace(part, x=as_dense(part.x))
         yield dense, np.arange(some.size, dtype=np.int32).reshape(some.shape)

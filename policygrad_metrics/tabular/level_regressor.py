@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import keras
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import column_or_1d
 
 from policygrad_metrics import aqi
 from policygrad_metrics.decision import DecisionTuner
-from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY
 from policygrad_metrics.policies import BinnedRegression
 from policygrad_metrics.rewards import Reward
 from policygrad_metrics.tabular.base import TabularEstimator, probabilities
 from policygrad_metrics.tabular.level_target import LevelTarget
 from policygrad_metrics.tabular.rows import Rows
-from policygrad_metrics.training.optimizer import Schedule
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class PolicyGradientLevelRegressor(RegressorMixin, TabularEstimator):
     """A network for tables that predicts a value and is judged by its level.
 
@@ -70,56 +69,15 @@ validation_fraction, patience: as for the classifier; each level has its share o
 
     _target_options: ClassVar[dict[str, Any]] = {"y_numeric": True}
 
-    def __init__(
-        self,
-        edges: Any = None,
-        *,
-        scale: str | aqi.Scale | None = None,
-        pollutant: str = "pm25",
-        reward: str | Reward | Callable[..., float] = "exact_bin",
-        noise: str = "normal",
-        logarithm: bool | str = "auto",
-        estimator: str | Estimator = "auto",
-        cross_entropy: float = 0.0,
-        log_likelihood: float = DEFAULT_CROSS_ENTROPY,
-        background: str | float | None = None,
-        hidden: tuple[int, ...] | Callable[[int, int], keras.Model] = (64, 64),
-        epochs: int = 200,
-        batch_size: int | None = 256,
-        optimizer: str | keras.optimizers.Optimizer = "adam",
-        learning_rate: float | Schedule | None = None,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        patience: int = 20,
-        tune_decision: bool = False,
-        class_weight: Any = None,
-        warm_start: bool = False,
-        random_state: Any = None,
-        verbose: int = 0,
-    ):
-        self.edges = edges
-        self.scale = scale
-        self.pollutant = pollutant
-        self.reward = reward
-        self.noise = noise
-        self.logarithm = logarithm
-        self.estimator = estimator
-        self.cross_entropy = cross_entropy
-        self.log_likelihood = log_likelihood
-        self.background = background
-        self.hidden = hidden
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.tune_decision = tune_decision
-        self.class_weight = class_weight
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
+    edges: Any = None
+    _: dataclasses.KW_ONLY
+    scale: str | aqi.Scale | None = None
+    pollutant: str = "pm25"
+    reward: str | Reward | Callable[..., float] = "exact_bin"
+    noise: str = "normal"
+    logarithm: bool | str = "auto"
+    cross_entropy: float = 0.0
+    log_likelihood: float = DEFAULT_CROSS_ENTROPY
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None):
         """Train on these rows once, going on from where training is.
@@ -192,6 +150,9 @@ validation_fraction, patience: as for the classifier; each level has its share o
 
     def _policy_for(self, target: LevelTarget, rows: Rows) -> BinnedRegression:
         return target.placed(rows.y, rows.weight)
+
+    def _likelihood(self) -> float:
+        return self.log_likelihood
 
     def _balanced_by(self, target: LevelTarget, y: Any) -> np.ndarray:
         return target.levels(y)

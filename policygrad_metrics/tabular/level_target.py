@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,9 @@ class LevelTarget:
     """
 
     policy: BinnedRegression
+    #: A row has one value.
+    multilabel: ClassVar[bool] = False
+    label_columns: ClassVar[None] = None
 
     @classmethod
     def of(
@@ -76,15 +79,6 @@ class LevelTarget:
     def classes(self) -> np.ndarray:
         """The levels."""
         return np.arange(self.num_classes)
-
-    @property
-    def multilabel(self) -> bool:
-        """False: one value per row."""
-        return False
-
-    @property
-    def label_columns(self) -> None:
-        """None: one value per row."""
 
     @property
     def lowest(self) -> float | None:

@@ -29,9 +29,14 @@ class Rows:
     def __len__(self) -> int:
         return len(self.y)
 
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        """`(x, y)`, or `(x, y, weight)` where there are weights."""
+        return (self.x, self.y) if self.weight is None else (self.x, self.y, self.weight)
+
     def take(self, rows: Any) -> Rows:
         """These rows, in this order."""
-        return Rows(self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
+        return Rows(*(array[rows] for array in self.arrays))
 
 
 def as_dense(x: Any) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,56 @@ from policygrad_metrics.training.stopping import EarlyStopping
 LEARNING_RATE = 3e-4
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FineTuningSettings:
+    """How `finetune` trains.
+
+    Args:
+        epochs: most epochs.
+        batch_size: examples per batch of arrays; a batch should hold some of each class.
+        optimizer: a name, or a Keras optimizer, of which the configuration counts.
+        learning_rate: a number or a Keras schedule; smaller than what the model was trained with.
+            None: 0.0003 for an optimizer by name, else the optimizer's own.
+        policy: as for `PolicyGradientLoss`; "auto" asks the model's compiled loss first.
+        estimator: as for `PolicyGradientLoss`.
+        cross_entropy: as for `PolicyGradientLoss`.
+        patience: epochs without a rise of the validation reward after which to stop; None for none.
+        cautious: whether the tuned weights are only kept if the cross-fitted gain is positive.
+        seed: of the order of the examples, the validation rows, their halves, and the loss.
+        jit_compile: as for `compile`; a reward in Python is never compiled by XLA.
+        verbose: as for `fit`.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+
+    epochs: int = 20
+    batch_size: int = 256
+    optimizer: str | keras.optimizers.Optimizer = "adam"
+    learning_rate: float | Schedule | None = None
+    policy: str | Policy = "auto"
+    estimator: str | Estimator = "auto"
+    cross_entropy: float = DEFAULT_CROSS_ENTROPY
+    patience: int | None = 5
+    cautious: bool = True
+    seed: int = 0
+    jit_compile: Any = "auto"
+    verbose: Any = 0
+
+    def __post_init__(self):
+        check_whole("epochs", self.epochs, 1)
+        check_whole("batch_size", self.batch_size, 1)
+        check_whole("patience", self.patience, 1, or_none=True)
+        self.keras_optimizer()
+
+    def keras_optimizer(self) -> keras.optimizers.Optimizer:
+        """A new optimizer as asked for."""
+        rate = self.learning_rate
+        if rate is None and isinstance(self.optimizer, str):
+            rate = LEARNING_RATE
+        return configured(self.optimizer, rate)
+
+
 def finetune(
     model: keras.Model,
     x: Any,
@@ -35,18 +86,7 @@ def finetune(
     validation_data: Any = None,
     validation_split: float = 0.2,
     sample_weight: Any = None,
-    epochs: int = 20,
-    batch_size: int = 256,
-    optimizer: str | keras.optimizers.Optimizer = "adam",
-    learning_rate: float | Schedule | None = None,
-    policy: str | Policy = "auto",
-    estimator: str | Estimator = "auto",
-    cross_entropy: float = DEFAULT_CROSS_ENTROPY,
-    patience: int | None = 5,
-    cautious: bool = True,
-    seed: int = 0,
-    jit_compile: Any = "auto",
-    verbose: Any = 0,
+    **settings: Any,
 ) -> FineTuned:
     """Tune a model that was trained with cross-entropy, say, on the metric itself.
 
@@ -74,19 +114,9 @@ def finetune(
             evenly over the classes. If the model was trained on these it is judged too well as it
             came, and less is found to gain.
         sample_weight: as for `fit`.
-        epochs: most epochs.
-        batch_size: examples per batch of arrays; a batch should hold some of each class.
-        optimizer: a name, or a Keras optimizer, of which the configuration counts.
-        learning_rate: a number or a Keras schedule; smaller than what the model was trained with.
-            None: 0.0003 for an optimizer by name, else the optimizer's own.
-        policy: as for `PolicyGradientLoss`; "auto" asks the model's compiled loss first.
-        estimator: as for `PolicyGradientLoss`.
-        cross_entropy: as for `PolicyGradientLoss`.
-        patience: epochs without a rise of the validation reward after which to stop; None for none.
-        cautious: see above.
-        seed: of the order of the examples, the validation rows, their halves, and the loss.
-        jit_compile: as for `compile`; a reward in Python is never compiled by XLA.
-        verbose: as for `fit`.
+        settings: the fields of `FineTuningSettings` by name: `epochs`, `batch_size`, `optimizer`,
+            `learning_rate`, `policy`, `estimator`, `cross_entropy`, `patience`, `cautious`, `seed`,
+            `jit_compile` and `verbose`.
 
     Returns:
         A `FineTuned`; printed, it says what was gained.
@@ -102,44 +132,31 @@ def finetune(
     >>> len(result.validation_rewards)  # as given, and after one epoch
     2
     """
-    check_whole("epochs", epochs, 1)
-    check_whole("batch_size", batch_size, 1)
-    check_whole("patience", patience, 1, or_none=True)
-    if learning_rate is None and isinstance(optimizer, str):
-        learning_rate = LEARNING_RATE
-    adapts = configured(optimizer, learning_rate)
+    how = FineTuningSettings(**settings)
     if not isinstance(model, keras.Model):
         raise TypeError(f"model must be a keras.Model; it is {type(model).__name__}.")
     if not model.built or not model.trainable_variables:
         raise ValueError("the model must be built and have weights that are not frozen.")
-    parts: Any = x if y is None else (x, y) if sample_weight is None else (x, y, sample_weight)
+    training: Any = x if y is None else (x, y) if sample_weight is None else (x, y, sample_weight)
     if validation_data is None:
-        parts, validation_data = _divided(parts, validation_split, seed)
-    training: Any = parts
+        training, validation_data = _divided(training, validation_split, how.seed)
     if y is not None:
-        training = shuffled_batches(*parts, batch_size=batch_size, seed=seed)
+        training = shuffled_batches(*training, batch_size=how.batch_size, seed=how.seed)
     reward = get_reward(reward)
-    with _without_squashing(model) as squashed:
+    with _without_final_activation(model) as had_activation:
         tuned = SameWeights(model)
         first: Any = next(iter(training))
         outputs: Any = tuned(first[0])
-        policy = model_policy(policy, model, first[1], outputs)
-        _check_logits(model, policy, outputs, squashed)
-        loss = PolicyGradientLoss(
-            reward, policy=policy, estimator=estimator, cross_entropy=cross_entropy, seed=seed
-        )
+        policy = model_policy(how.policy, model, first[1], outputs)
+        _check_logits(model, policy, outputs, had_activation)
+        loss = PolicyGradientLoss(reward, policy, how.estimator, how.cross_entropy, seed=how.seed)
         loss(first[1], outputs)  # says in Python what does not fit
-        jit: Any = False if isinstance(reward, BlackBox) else jit_compile
-        tuned.compile(adapts, loss=loss, jit_compile=jit)
+        jit: Any = False if isinstance(reward, BlackBox) else how.jit_compile
+        tuned.compile(how.keras_optimizer(), loss=loss, jit_compile=jit)
         validation = Validation(
-            reward, policy, validation_data, outputs, batch_size=batch_size, seed=seed
+            reward, policy, validation_data, outputs, batch_size=how.batch_size, seed=how.seed
         )
-        watch = _KeepBest(model, validation, patience, tuned)
-        watch.fit(tuned, training, epochs=epochs, shuffle=False, verbose=verbose)
-        result = watch.result(reward.name, cautious)
-        if not result.kept:
-            model.set_weights(watch.given_weights)
-    return result
+        return _Tuning(model, tuned, validation, how).train(training)
 
 
 class SameWeights(keras.Model):
@@ -153,61 +170,80 @@ class SameWeights(keras.Model):
         return self.network(inputs, training=training)
 
 
-class _KeepBest(keras.callbacks.Callback):
-    """Takes the validation reward of every epoch and keeps the weights of the best."""
+class _Tuning:
+    """Trains with Keras's `fit`, one epoch at a time, and keeps the weights of the best epoch."""
 
-    def __init__(self, network, validation, patience, tuned):
-        super().__init__()
+    def __init__(self, network: Any, tuned: Any, validation: Validation, how: FineTuningSettings):
         self.network = network
+        self.tuned = tuned
         self.validation = validation
-        self.given_weights = self.best_weights = network.get_weights()
-        self.decisions = [validation.decisions(tuned)]
-        self.diverged = self.decisions[0] is None
-        if self.diverged:
+        self.how = how
+        self.best_weights = network.get_weights()
+        self.diverged = False
+        given = validation.decisions(tuned)
+        if given is None:
             raise ValueError("the model's outputs on the validation data are not all finite.")
-        self.rewards = [validation.score(self.decisions[0])]
-        self.stopping = EarlyStopping(patience=patience, to_beat=self.rewards[0])
+        self.decisions, self.rewards = [given], [validation.score(given)]
 
-    def fit(self, tuned, training, **how):
-        """Train, and leave the network with the weights of the best epoch."""
+    def train(self, training: Any) -> FineTuned:
+        """Train, and leave the network with the weights to keep."""
+        given_weights = self.best_weights
+        stopping = EarlyStopping(patience=self.how.patience, to_beat=self.rewards[0])
         try:
-            tuned.fit(training, callbacks=[self], **how)
-        except tf.errors.InvalidArgumentError as error:  # without XLA, NaN is an error of the loss
-            if "NaN or infinite" not in str(error):
-                raise
-            self.diverged = True
+            stopping.run(self.how.epochs, lambda epoch: self._epoch(training, epoch), self._keep)
         finally:  # even if someone interrupts
             self.network.set_weights(self.best_weights)
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Take the reward; stop if it has not risen for long, or outputs are not finite."""
-        model: Any = self.model
-        labels = self.validation.decisions(model)
-        if labels is None:
-            self.diverged = model.stop_training = True
-            return
-        self.rewards.append(self.validation.score(labels))
-        self.decisions.append(labels)
-        if self.stopping.update(self.rewards[-1:]).all():
-            self.best_weights = self.network.get_weights()
-        model.stop_training = not self.stopping.active.any()
-
-    def result(self, name, cautious):
-        """What was gained."""
-        best = int(self.stopping.best_epoch[0]) + 1
-        return FineTuned(
-            reward=name,
+        best = int(stopping.best_epoch[0]) + 1
+        result = FineTuned(
+            reward=self.validation.reward_name,
             validation_rewards=tuple(self.rewards),
             best_epoch=best,
             cross_fitted_gain=self.validation.cross_fitted_gain(self.decisions) if best else 0.0,
             examples=len(self.validation.truth),
-            cautious=cautious,
+            cautious=self.how.cautious,
             diverged=self.diverged,
         )
+        if not result.kept:
+            self.network.set_weights(given_weights)
+        return result
+
+    def _epoch(self, training, epoch):
+        """Train for an epoch; its validation reward, and whether outputs are still finite."""
+        labels = self._trained(training, epoch)
+        if labels is None:
+            self.diverged = True
+            return [0.0], [False]
+        self.decisions.append(labels)
+        self.rewards.append(self.validation.score(labels))
+        return self.rewards[-1:], [True]
+
+    def _trained(self, training, epoch):
+        """The decisions after an epoch of Keras's `fit`, or None if numbers are not finite."""
+
+        def stop(*_):
+            self.tuned.stop_training = True
+
+        try:
+            self.tuned.fit(
+                training,
+                initial_epoch=epoch,
+                epochs=self.how.epochs,
+                shuffle=False,
+                verbose=self.how.verbose,
+                callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=stop)],
+            )
+        except tf.errors.InvalidArgumentError as error:  # without XLA, NaN is an error of the loss
+            if "NaN or infinite" not in str(error):
+                raise
+            return None
+        return self.validation.decisions(self.tuned)
+
+    def _keep(self, _):
+        self.best_weights = self.network.get_weights()
 
 
 @contextlib.contextmanager
-def _without_squashing(model: keras.Model) -> Iterator[bool]:
+def _without_final_activation(model: keras.Model) -> Iterator[bool]:
     """While inside, the model returns logits; yields whether it returned probabilities before."""
     layer: Any = squashing_layer(model)
     if layer is None:
@@ -221,9 +257,9 @@ def _without_squashing(model: keras.Model) -> Iterator[bool]:
         layer.activation = activation
 
 
-def _check_logits(model, policy, outputs, squashed):
-    """Raise if these are probabilities all the same, which the policy would squash again."""
-    if squashed or not isinstance(policy, Softmax | Sigmoid):
+def _check_logits(model, policy, outputs, had_activation):
+    """Raise if these are probabilities after all, which the policy would take for logits."""
+    if had_activation or not isinstance(policy, Softmax | Sigmoid):
         return
     if getattr(last_layer(model), "activation", None) is keras.activations.linear:
         return

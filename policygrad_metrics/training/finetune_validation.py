@@ -120,6 +120,7 @@ class Validation:
     ):
         self.policy = policy
         self.seed = seed
+        self.reward_name = reward.name
         if isinstance(data, tf.data.Dataset):
             self.inputs, self.batch_size = data.map(lambda *batch: batch[0]), None
             batches = list(data.map(lambda *batch: batch[1:]).as_numpy_iterator())

@@ -1,9 +1,4 @@
-"""Keras's optimizers as pure functions: (state, gradient, weights) -> (weights, state).
-
-Keras refuses `stateless_apply` on TensorFlow because its TensorFlow part updates variables in
-place, for `tf.distribute`. Its backend-independent part does not. So `Rule.build` makes an
-optimizer of the same class with the methods of that part put back (seen with Keras 3.15).
-"""
+"""Keras's optimizers as pure functions: (state, gradient, weights) -> (weights, state)."""
 
 from __future__ import annotations
 
@@ -15,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core._compat import without_variables
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.checks import check_number, choose
 from policygrad_metrics.training.weights import Layout
@@ -22,13 +18,6 @@ from policygrad_metrics.training.weights import Layout
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 _OPTIMIZER = keras.optimizers.Optimizer
-_ON_TENSORFLOW, _PLAIN = _OPTIMIZER.__bases__
-#: What Keras overrides for TensorFlow, as it is for every backend.
-_STATELESS = {
-    name: vars(_PLAIN)[name]
-    for name in vars(_ON_TENSORFLOW)
-    if name in vars(_PLAIN) and not name.startswith("__")
-}
 #: Optimizers that treat every number of the weights by itself, so that all are one row to them.
 _BY_NUMBER = {
     *("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lion", "Nadam", "RMSprop", "SGD"),
@@ -80,7 +69,7 @@ def configured(
     elif learning_rate is not None:
         check_number("learning_rate", learning_rate)
         config["learning_rate"] = float(learning_rate)
-    _check_alone(kind, config)
+    _check_fit(kind, config)
     return kind.from_config(config)
 
 
@@ -98,8 +87,7 @@ class Rule:
 
     def build(self) -> keras.optimizers.Optimizer:
         """An optimizer whose `stateless_apply` works."""
-        kind = type(self.kind.__name__, (self.kind,), _STATELESS)
-        return kind.from_config(json.loads(self.config))
+        return without_variables(self.kind).from_config(json.loads(self.config))
 
 
 def read_optimizer(
@@ -179,7 +167,7 @@ class Update:
         return tf.concat(parts, axis=0), [tf.convert_to_tensor(value) for value in state]
 
 
-def _check_alone(kind, config):
+def _check_fit(kind, config):
     """Raise if the optimizer does something else than update weights after each step."""
     wrong = _UNFIT.get(kind.__name__)
     if config.get("gradient_accumulation_steps"):

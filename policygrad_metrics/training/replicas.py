@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -13,11 +14,9 @@ import tensorflow as tf
 
 from policygrad_metrics.estimators import LocalExpectation, Reinforce, strongest_estimator
 from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
-from policygrad_metrics.losses.surrogate import SurrogateLoss
 from policygrad_metrics.rewards import BlackBox, Reward, get_reward
 from policygrad_metrics.training import inputs
 from policygrad_metrics.training.optimizer import Update, read_optimizer
-from policygrad_metrics.training.program import Program, Task
 from policygrad_metrics.training.records import (
     Buildable,
     Parts,
@@ -25,8 +24,8 @@ from policygrad_metrics.training.records import (
     Trained,
     TrainingSettings,
 )
-from policygrad_metrics.training.run import Plan, Run
-from policygrad_metrics.training.step import Loss
+from policygrad_metrics.training.stack import OnEpoch, Plan, Stack
+from policygrad_metrics.training.step import Loss, State
 
 
 def train_replicas(
@@ -37,7 +36,7 @@ def train_replicas(
     data: Parts | Sequence[Parts],
     replicas: Sequence[Replica],
     *,
-    on_epoch: Callable[[int, dict[int, float]], None] | None = None,
+    on_epoch: OnEpoch | None = None,
     **settings: Any,
 ) -> list[Trained]:
     """Train replicas of one network, all in one compiled program.
@@ -93,14 +92,17 @@ def train_replicas(
     plan, losses = _plan(
         network, build_loss, reward, task, data, tuple(replicas), TrainingSettings(**settings)
     )
-    together = plan.settings.stacked and len(replicas) > 1
-    run, others = _start(plan, build_loss, together, _compiles(losses[0]))
-    run.train(on_epoch)
-    trained = run.results()
-    for place in others:
-        run = Run(plan, run.program, run.functions, [place])
-        run.train(on_epoch)
-        trained += run.results()
+    shared, _ = inputs.split_hyperparameters(replicas)
+    stack, groups = _start(
+        plan,
+        lambda hyper: build_loss({**shared, **hyper}),
+        stacked=plan.settings.stacked and len(replicas) > 1,
+        compiled=_compiles(losses[0]),
+    )
+    trained = []
+    for places in groups:
+        stack.begin(places)
+        trained += stack.train(on_epoch)
     return _with_seconds(trained, time.perf_counter() - started)
 
 
@@ -109,7 +111,7 @@ def _plan(network, build_loss, reward, task, data, replicas, settings):
     values = settings.policy is not None
     policy: Any = settings.policy if values else inputs.task_policy(task)
     inputs.check_lengths(settings.lengths, len(replicas), settings.epochs)
-    shared, single = inputs.split_hyperparameters(replicas)
+    _, hyper = inputs.split_hyperparameters(replicas)
     arrays, which = inputs.arrays(data, task, len(replicas), values=settings.policy)
     columns = (
         policy.output_columns
@@ -117,71 +119,57 @@ def _plan(network, build_loss, reward, task, data, replicas, settings):
         else inputs.output_columns(task, arrays, settings.num_classes)
     )
     model, initial = inputs.build_models(network, arrays["x_train"].shape[-1], columns, replicas)
-    rule, learning_rate = read_optimizer(settings.optimizer)
-    train_rows = arrays["x_train"].shape[1]
-    batches = -(-train_rows // settings.batch_size)
-    rows = -(-train_rows // batches)
     losses = [build_loss(dict(replica.hyper)) for replica in replicas]
-    inputs.check_loss(losses[0], model, arrays["x_train"][0, :rows], arrays["y_train"][0, :rows])
+    rule, own_rate = read_optimizer(settings.optimizer)
+    update, outputs = Update(rule, model), tf.zeros([1, columns])
+    memory = _loss_state(losses[0], policy, outputs)
+
+    def first(replica):
+        rate = own_rate if replica.learning_rate is None else replica.learning_rate
+        weights, others = initial[replica.seed]
+        return State.first(weights, update.initial(rate), others, memory)
+
     metric = get_reward(reward)
     if values:
         arrays["y_valid"] = policy.level_of(tf.constant(arrays["y_valid"])).numpy()
-    task_of_all = Task(
+    plan = Plan(
         model=model,
-        update=Update(rule, model),
+        update=update,
         policy=policy,
         reward=metric.for_multilabel() if columns > 1 and task == "multilabel" else metric,
         examples=inputs.Examples.of(arrays, which),
-        rows=rows,
-        columns=columns,
-        shared=shared,
-    )
-    plan = Plan(
-        task=task_of_all,
         replicas=replicas,
+        hyper=hyper,
         settings=settings,
-        initial=initial,
-        learning_rate=learning_rate,
-        single=single,
-        loss_state=_loss_state(losses[0], policy, tf.zeros([1, columns])),
-        label_sets=_label_sets(losses[0], policy, tf.zeros([1, columns])),
-        batches=batches,
+        first=first,
+        columns=columns,
+        label_sets=_label_sets(losses[0], policy, outputs),
     )
+    rows = plan.batch_shape[1]
+    inputs.check_loss(losses[0], model, arrays["x_train"][0, :rows], arrays["y_train"][0, :rows])
     return plan, losses
 
 
-def _start(plan, build_loss, stacked, compiled):
-    """The first run, ready to train, and the places of the replicas that it leaves out."""
-
-    def warm(hyper):
-        del hyper
-        return SurrogateLoss("cross_entropy", policy=plan.task.policy)
-
+def _start(plan, build_loss, *, stacked, compiled):
+    """A stack that has been tried out, and the groups of replicas that it trains in turn."""
     everyone = list(range(len(plan.replicas)))
     cause = None
-    for together, xla in _ladder(stacked, compiled):
-        program = Program(plan.task, stacked=together, compiled=xla)
-        functions = program.epoch(warm), program.epoch(build_loss)
-        run = Run(plan, program, functions, everyone if together else everyone[:1])
+    # The fastest way first.
+    ways = [(True, False) if possible else (False,) for possible in (stacked, compiled)]
+    for together, xla in itertools.product(*ways):
+        stack = Stack(plan, build_loss, stacked=together, compiled=xla)
+        groups = [everyone] if together else [[place] for place in everyone]
+        stack.begin(groups[0])
         try:
-            run.compile()
+            stack.compile()
         except Exception as error:  # whatever a layer or a loss raises when it is traced
             cause = cause or error
             continue
         if cause is not None:
             warnings.warn(_complaint(stacked and not together, xla, cause), stacklevel=3)
-        return run, ([] if together else everyone[1:])
+        return stack, groups
     assert cause is not None
     raise cause
-
-
-def _ladder(stacked, compiled):
-    """Ways to train, the fastest first: `(stacked, compiled)`."""
-    return [
-        (together, xla)
-        for together in ((True, False) if stacked else (False,))
-        for xla in ((True, False) if compiled else (False,))
-    ]
 
 
 def _complaint(one_at_a_time, xla, error):

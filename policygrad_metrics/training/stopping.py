@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,12 +49,12 @@ class EarlyStopping:
         self._least = np.full(trainings, np.inf)
         self._last_rise = np.full(trainings, waits_from)
 
-    def update(self, reward: Any, healthy: Any = True, cross_entropy: Any = np.inf) -> np.ndarray:
+    def update(self, reward: Any, finite: Any = True, cross_entropy: Any = np.inf) -> np.ndarray:
         """Book one epoch of all trainings.
 
         Args:
             reward: validation rewards `[R]`.
-            healthy: False where a training has come to numbers that are not finite, which ends it.
+            finite: False where a training has come to NaN or infinity, which ends it.
             cross_entropy: a fall of it to a new lowest counts as a rise of the reward for
                 `patience`: on few rows the reward moves in jumps.
 
@@ -62,7 +62,7 @@ class EarlyStopping:
             Whether this epoch is the best so far, bool `[R]`.
         """
         reward = np.asarray(reward)
-        self.active &= healthy
+        self.active &= finite
         better = self.active & (reward >= self._best) & (reward > self._to_beat)
         rises = self.active & ((reward > self._best) | (cross_entropy < self._least))
         if self._lengths is not None:
@@ -77,6 +77,25 @@ class EarlyStopping:
         if self._lengths is not None:
             self.active &= self.epoch < np.asarray(self._lengths)
         return better
+
+    def run(
+        self,
+        epochs: int,
+        train_epoch: Callable[[int], tuple[Any, ...]],
+        keep: Callable[[np.ndarray], None],
+    ) -> None:
+        """Train epoch by epoch until all trainings have ended.
+
+        Args:
+            epochs: most epochs.
+            train_epoch: trains for the epoch of this number, and returns the arguments of `update`.
+            keep: is told which trainings have come to their best epoch so far, to keep what they
+                are.
+        """
+        while self.epoch < epochs and self.active.any():
+            better = self.update(*train_epoch(self.epoch))
+            if better.any():
+                keep(better)
 
 
 def best_epoch(rewards: Sequence[float]) -> int:
