@@ -35,7 +35,7 @@ MLP = "MLPClassifier"
 OURS = {
     "PolicyGradientClassifier": {},
     "the same, early_stopping=True": {"early_stopping": True},
-    'the same, background="running"': {"background": "running"},
+    "the same, running_counts=True": {"running_counts": True},
 }
 #: So large that they are run only if named.
 LARGE = ("beijing_pm25", "mnist", "pm25")

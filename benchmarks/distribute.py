@@ -83,7 +83,7 @@ def main() -> None:
     for K in (6,) if options.quick else (6, 30):
         weights = 32 * 64 + 64 + 64 * 64 + 64 + 64 * K + K
         for name, (reward, estimator) in REWARDS.items():
-            loss = pgm.PolicyGradientLoss(reward or own, estimator=estimator)
+            loss = pgm.PolicyGradientLoss(reward or own, gradient_estimator=estimator)
             counts = [exchanged(strategy, loss, B, K) for B in batches]
             sizes = {B: size for B, (size, _) in zip(batches, counts, strict=True)}
             rows.append({"reward": name, "K": K, "gradient_bytes": 4 * weights,

@@ -55,7 +55,7 @@ def scores(name, folder, batch_size, seeds, epochs) -> dict[str, list[float]]:
     for mixed_in in MIXED_IN:
         stem = f"c={mixed_in:g}"
         (found[f"{stem}, batch alone"],) = train(loss, [{"cross_entropy": mixed_in}])
-        beside = [{"cross_entropy": mixed_in, "background": window} for window in WINDOWS]
+        beside = [{"cross_entropy": mixed_in, "running_counts": window} for window in WINDOWS]
         for window, row in zip(WINDOWS, train(loss, beside), strict=True):
             found[f"{stem}, window {window:g}"] = row
     (found["cross-entropy"],) = train(

@@ -58,7 +58,7 @@ def losses() -> dict[str, keras.losses.Loss]:
     """The variants: each estimator on its own, and the exact one with its default arguments."""
 
     def of(estimator):
-        return pgm.PolicyGradientLoss("f1_macro", estimator=estimator, cross_entropy=0.0)
+        return pgm.PolicyGradientLoss("f1_macro", gradient_estimator=estimator, cross_entropy=0.0)
 
     return {
         BASE: keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -54,7 +54,7 @@ def make_loss(name):
         "cross-entropy": lambda: pgm.SurrogateLoss("cross_entropy"),
         "policy gradient, exact": lambda: pgm.PolicyGradientLoss("f1"),
         "policy gradient, local expectation": lambda: pgm.PolicyGradientLoss(
-            "f1", estimator="local_expectation"
+            "f1", gradient_estimator="local_expectation"
         ),
     }[name]()
 

@@ -101,7 +101,9 @@ def main():
     labels = {}
     trained_on = {"cross-entropy": pgm.SurrogateLoss("cross_entropy")}
     for name, reward in REWARDS.items():
-        trained_on[name] = pgm.PolicyGradientLoss(reward, estimator=ESTIMATORS.get(name, "auto"))
+        trained_on[name] = pgm.PolicyGradientLoss(
+            reward, gradient_estimator=ESTIMATORS.get(name, "auto")
+        )
     for name, loss in trained_on.items():
         labels[name] = train(loss, train_set, epochs)(x_test).numpy().argmax(axis=1)
         print(f"trained on {name}: labels chosen {np.bincount(labels[name], minlength=3).tolist()}")

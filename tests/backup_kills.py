@@ -38,7 +38,7 @@ def train(folder):
         ]
     )
     loss = pgm.PolicyGradientLoss(
-        "f1_macro", estimator=pgm.estimators.Reinforce(4, "moving_average")
+        "f1_macro", gradient_estimator=pgm.estimators.Reinforce(4, "moving_average")
     )
     model.compile(keras.optimizers.Adam(0.03), loss, metrics=[pgm.RewardMetric("f1_macro")],
                   run_eagerly=True)  # fmt: skip

@@ -224,12 +224,12 @@ def refusals(strategy):
     """What a loss says to what cannot work under a strategy."""
     logits, y, _ = problem()
     with strategy.scope():
-        remembers = pgm.PolicyGradientLoss("f1_macro", estimator=moving_average())
+        remembers = pgm.PolicyGradientLoss("f1_macro", gradient_estimator=moving_average())
     losses = {
         "sum": pgm.PolicyGradientLoss("f1_macro", reduction="sum"),
-        "enumerate": pgm.PolicyGradientLoss("f1_macro", estimator="enumerate"),
-        "background": pgm.PolicyGradientLoss("f1_macro", background="running"),
-        "outside": pgm.PolicyGradientLoss("f1_macro", estimator=moving_average()),
+        "enumerate": pgm.PolicyGradientLoss("f1_macro", gradient_estimator="enumerate"),
+        "running_counts": pgm.PolicyGradientLoss("f1_macro", running_counts=True),
+        "outside": pgm.PolicyGradientLoss("f1_macro", gradient_estimator=moving_average()),
         "inside": remembers,
     }
     said = {}
@@ -281,7 +281,9 @@ def black_box_fit(strategy):
 
     with strategy.scope():
         model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])
-        model.compile("sgd", pgm.PolicyGradientLoss(own, estimator=pgm.estimators.Reinforce(4)))
+        model.compile(
+            "sgd", pgm.PolicyGradientLoss(own, gradient_estimator=pgm.estimators.Reinforce(4))
+        )
     history = model.fit(*data(), batch_size=20, verbose=0).history
     return {"sizes": sorted(sizes), "black box loss": history["loss"][0]}
 
@@ -292,7 +294,7 @@ def moving_average():
 
 def draws(strategy):
     """Equal logits on both replicas must not mean equal draws."""
-    loss = pgm.PolicyGradientLoss("f1_macro", estimator="reinforce", cross_entropy=0.0)
+    loss = pgm.PolicyGradientLoss("f1_macro", gradient_estimator="reinforce", cross_entropy=0.0)
     logits, y = np.zeros([8, 3], np.float32), np.tile([0, 1, 2, 0], 2)
 
     def gradient(logits, y):

@@ -62,3 +62,15 @@ def test_bad_arguments():
         pgm.get_reward("f1_macro", absent="drop")
     with pytest.raises(ValueError, match="give one of the two"):
         pgm.get_reward("f1_macro", absent="skip", labels=(0, 1))
+
+
+def test_scikit_learn_estimators_score_as_scikit_learn_does():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(90, 3)), np.arange(90) % 3
+    model = pgm.PolicyGradientClassifier("f1_macro", epochs=2, hidden=()).fit(x, y)
+    some = y < 2  # class 2 is absent from the truth, and perhaps from the predictions
+    for rows in (some, np.arange(90) < 2):
+        expected = sk.f1_score(y[rows], model.predict(x[rows]), average="macro", zero_division=0)
+        assert model.reward_score(x[rows], y[rows]) == pytest.approx(expected, abs=1e-6)
+        scorer = pgm.reward_scorer("f1_macro")
+        assert scorer(model, x[rows], y[rows]) == pytest.approx(expected, abs=1e-6)

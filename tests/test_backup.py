@@ -110,7 +110,7 @@ def test_the_backup_overrules_where_the_second_sitting_starts(tmp_path):
 
 def test_running_counts_are_resumed_before_the_loss_has_made_them(tmp_path):
     def run(folder, *others):
-        model = network(background="running")
+        model = network(running_counts=True)
         model.layers[1].seed_generator.state.assign([7, 0])
         fit(model, tmp_path / folder, *others)
         return model

@@ -148,7 +148,7 @@ def test_fit_and_metric_on_counts():
     model.compile(
         keras.optimizers.Adam(0.05),
         loss=pgm.PolicyGradientLoss(
-            box, estimator=pgm.estimators.LocalExpectation(2), cross_entropy=0.0
+            box, gradient_estimator=pgm.estimators.LocalExpectation(2), cross_entropy=0.0
         ),
         metrics=[pgm.RewardMetric(box)],
         jit_compile=False,

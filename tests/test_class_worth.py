@@ -31,7 +31,7 @@ def worth_of_classes(y, p, gradient, weight, K):
 def cross_entropy_part(loss, y, z, **weights):
     """What the loss adds to minus the expected reward, for a weight of 1."""
     alone = pgm.PolicyGradientLoss(
-        loss.reward, loss.policy, loss.estimator, cross_entropy=0.0, seed=loss.seed
+        loss.reward, loss.policy, loss.gradient_estimator, cross_entropy=0.0, seed=loss.seed
     )
     return float(loss(y, z, **weights)) - float(alone(y, z, **weights))
 
@@ -49,7 +49,9 @@ def test_classes_weigh_what_enumeration_says_they_are_worth(name, weighted):
     site = worth_of_classes(y, p, gradient, weight.astype(float), 3)
     assert np.ptp(site) > 0.02  # the classes do differ
     expected = -(weight * site * np.log(p[np.arange(6), y])).sum() / weight.sum()
-    loss = pgm.PolicyGradientLoss(name, estimator=pgm.estimators.Enumerate(), cross_entropy=1.0)
+    loss = pgm.PolicyGradientLoss(
+        name, gradient_estimator=pgm.estimators.Enumerate(), cross_entropy=1.0
+    )
     assert cross_entropy_part(loss, y, z, **given) == pytest.approx(expected, rel=ROUNDING)
 
 
@@ -174,7 +176,7 @@ def test_where_a_worth_is_cut_the_decision_lies_above_half_of_f1(jit):
     [
         ("accuracy", {}),
         ("cohen_kappa_quadratic", {}),
-        ("f1_macro", {"estimator": "reinforce"}),
+        ("f1_macro", {"gradient_estimator": "reinforce"}),
         ("f1_macro", {"cross_entropy_weights": "equal"}),
     ],
 )

@@ -215,7 +215,7 @@ def test_metadata_routing_and_data_frames(cancer):
         ({"reward": "f1_marco"}, "did you mean 'f1_macro'"),
         ({"policy": "sigmod"}, "did you mean 'sigmoid'"),
         ({"policy": "binned_regression"}, "needs edges"),
-        ({"estimator": "exakt"}, "did you mean 'exact'"),
+        ({"gradient_estimator": "exakt"}, "did you mean 'exact'"),
         ({"epochs": 0}, "epochs must be a whole number, 1 or more; it is 0"),
         ({"batch_size": 1.5}, "batch_size must be a whole number"),
         ({"learning_rate": float("nan")}, "learning_rate must be a number"),

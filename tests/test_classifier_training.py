@@ -141,8 +141,8 @@ def test_partial_fit_goes_on_with_the_same_bits_after_pickling(cancer):
 @pytest.mark.parametrize(
     ("arguments", "shapes"),
     [
-        ({"estimator": pgm.estimators.Reinforce(2, baseline="moving_average")}, [(), ()]),
-        ({"background": "running"}, [(1, 2, 2)]),
+        ({"gradient_estimator": pgm.estimators.Reinforce(2, baseline="moving_average")}, [(), ()]),
+        ({"running_counts": True}, [(1, 2, 2)]),
     ],
 )
 def test_what_the_loss_remembers_goes_on_after_pickling(cancer, arguments, shapes):

@@ -214,7 +214,7 @@ def test_fit_with_weights_and_validation(eager):
     trained = []
     for validation in (None, (x, y)):
         estimator = pgm.estimators.ControlVariate(("accuracy", "learned"), samples=8)
-        loss = pgm.PolicyGradientLoss(metric, estimator=estimator, cross_entropy=0.0)
+        loss = pgm.PolicyGradientLoss(metric, gradient_estimator=estimator, cross_entropy=0.0)
         model = network()
         model.compile(keras.optimizers.Adam(0.05), loss=loss, run_eagerly=eager, jit_compile=False)
         model.fit(
@@ -236,7 +236,10 @@ def test_multilabel():
     box = pgm.rewards.BlackBox(lambda y_true, y_pred: float((y_true == y_pred).all(axis=1).mean()))
     for proxy in ("hamming", ("f1_micro", "learned")):
         loss = pgm.PolicyGradientLoss(
-            box, policy="sigmoid", estimator=pgm.estimators.ControlVariate(proxy), cross_entropy=0.0
+            box,
+            policy="sigmoid",
+            gradient_estimator=pgm.estimators.ControlVariate(proxy),
+            cross_entropy=0.0,
         )
         assert 0.0 < float(loss(y, outputs)) < 1.0
 
@@ -248,12 +251,14 @@ def test_round_trips():
         (pgm.rewards.GainMatrix([[1, 0], [0, 2]]), "accuracy"), coefficient=(1, 2.0)
     )
     for estimator in (named, own, gains, pgm.estimators.ControlVariate()):
-        loss = pgm.PolicyGradientLoss("accuracy", estimator=estimator)
+        loss = pgm.PolicyGradientLoss("accuracy", gradient_estimator=estimator)
         again = pgm.PolicyGradientLoss.from_config(loss.get_config())
-        assert again.estimator == estimator
-        assert hash(again.estimator) == hash(estimator)
-    saved = keras.saving.serialize_keras_object(pgm.PolicyGradientLoss("f1", estimator=gains))
-    assert keras.saving.deserialize_keras_object(saved).estimator == gains
+        assert again.gradient_estimator == estimator
+        assert hash(again.gradient_estimator) == hash(estimator)
+    saved = keras.saving.serialize_keras_object(
+        pgm.PolicyGradientLoss("f1", gradient_estimator=gains)
+    )
+    assert keras.saving.deserialize_keras_object(saved).gradient_estimator == gains
 
 
 def test_errors_name_the_way_out():
@@ -292,7 +297,9 @@ def test_replicas_need_named_proxies():
     outputs, policy = tf.zeros([1, 3]), pgm.policies.Softmax()
 
     def state_of(estimator):
-        return _loss_state(pgm.PolicyGradientLoss("f1_macro", estimator=estimator), policy, outputs)
+        return _loss_state(
+            pgm.PolicyGradientLoss("f1_macro", gradient_estimator=estimator), policy, outputs
+        )
 
     assert [np.shape(x) for x in state_of(pgm.estimators.ControlVariate("accuracy"))] == [
         (1, 1),

@@ -293,7 +293,7 @@ def test_the_delta_method_leaves_out_under_xla_what_it_leaves_out_eagerly(y_true
 
 
 def test_a_one_class_batch_leaves_the_loss_finite():
-    loss = pgm.PolicyGradientLoss("matthews_corrcoef", estimator="delta_method")
+    loss = pgm.PolicyGradientLoss("matthews_corrcoef", gradient_estimator="delta_method")
     assert np.isfinite(float(loss(np.zeros(7, int), tf.zeros([7, 3]))))
 
 

@@ -214,7 +214,9 @@ def test_monitor_warns_once_of_a_policy_that_is_certain_where_it_is_wrong():
 
 def test_monitor_leaves_a_moving_average_alone():
     loss = pgm.PolicyGradientLoss(
-        "f1_macro", estimator=pgm.estimators.Reinforce(2, "moving_average"), cross_entropy=0.0
+        "f1_macro",
+        gradient_estimator=pgm.estimators.Reinforce(2, "moving_average"),
+        cross_entropy=0.0,
     )
     monitor = pgm.GradientMonitor(np.zeros([4, 1]), [0, 1, 0, 1], batch_size=2)
     import keras

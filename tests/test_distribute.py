@@ -78,8 +78,11 @@ def test_two_workers_of_which_one_is_killed_lose_nothing(results):
     ("what", "message"),
     [
         ("sum", "reduction='sum' has no meaning for a reward of the global batch"),
-        ("enumerate", 'cannot be used under a tf.distribute strategy: use estimator="exact"'),
-        ("background", "background= is not available under a tf.distribute strategy"),
+        (
+            "enumerate",
+            'cannot be used under a tf.distribute strategy: use gradient_estimator="exact"',
+        ),
+        ("running_counts", "running_counts= is not available under a tf.distribute strategy"),
         ("outside", "make it inside strategy.scope()"),
         ("steps", "Use steps_per_execution=1 and jit_compile=False"),
         ("jit", "Use steps_per_execution=1 and jit_compile=False"),

@@ -159,7 +159,7 @@ def test_the_delta_method_of_a_batch_of_one_class():
 
 
 def test_a_loss_of_the_delta_method_is_no_nan_on_one_class():
-    loss = pgm.PolicyGradientLoss("matthews_corrcoef", estimator="delta_method")
+    loss = pgm.PolicyGradientLoss("matthews_corrcoef", gradient_estimator="delta_method")
     z = tf.Variable(np.random.default_rng(0).normal(size=(17, 2)), dtype=tf.float32)
     with tf.GradientTape() as tape, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -193,7 +193,7 @@ def test_a_function_of_levels(rows):
         ({"logarithm": "yes"}, "logarithm must be True, False or"),
         ({"reward": "exact_bn"}, "did you mean 'exact_bin'"),
         ({"log_likelihood": -1.0}, "log_likelihood must be a number not negative"),
-        ({"background": "runing"}, "background must be None"),
+        ({"running_counts": "running"}, "running_counts must be None"),
         ({"edges": (5000.0,)}, "at least two levels; all values are in level 0"),
     ],
 )

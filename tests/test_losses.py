@@ -75,7 +75,7 @@ def test_weights_enter_the_counts(reward):
     w = np.array([1, 0, 2, 1, 1, 2, 0, 1], np.float32)
     rows = np.repeat(np.arange(8), w.astype(int))
     estimator = "enumerate"
-    loss = pgm.PolicyGradientLoss(reward, estimator=estimator, cross_entropy=0.5)
+    loss = pgm.PolicyGradientLoss(reward, gradient_estimator=estimator, cross_entropy=0.5)
     value, gradient = value_and_gradient(loss, y, z, w)
     kept = w > 0
     expected, kept_gradient = value_and_gradient(loss, y[kept], z[kept], w[kept])
@@ -150,7 +150,7 @@ def test_fit_black_box_and_moving_average():
         keras.optimizers.Adam(0.02),
         loss=pgm.PolicyGradientLoss(
             pgm.rewards.BlackBox(sk.accuracy_score),
-            estimator=pgm.estimators.Reinforce(samples=4, baseline="moving_average"),
+            gradient_estimator=pgm.estimators.Reinforce(samples=4, baseline="moving_average"),
         ),
         metrics=[pgm.RewardMetric(pgm.rewards.BlackBox(sk.accuracy_score))],
         jit_compile=False,
@@ -171,7 +171,7 @@ def test_validation_does_not_change_training(estimator):
     weights = []
     for validation in (None, (x[:32], y[:32])):
         model = network()
-        loss = pgm.PolicyGradientLoss("f1_macro", estimator=estimator)
+        loss = pgm.PolicyGradientLoss("f1_macro", gradient_estimator=estimator)
         model.compile(keras.optimizers.Adam(0.02), loss=loss, **EAGER)
         model.fit(x, y, epochs=2, shuffle=False, validation_data=validation, verbose=0)
         weights.append(model.get_weights())
@@ -184,7 +184,7 @@ def test_same_seed_same_training_and_other_seed_other_training():
     trained = []
     for seed in (0, 0, 1):
         model = network()
-        loss = pgm.PolicyGradientLoss("f1_macro", estimator="reinforce", seed=seed)
+        loss = pgm.PolicyGradientLoss("f1_macro", gradient_estimator="reinforce", seed=seed)
         model.compile("sgd", loss=loss, jit_compile=False)
         model.fit(x, y, epochs=2, shuffle=False, verbose=0)
         trained.append(np.concatenate([w.ravel() for w in model.get_weights()]))
@@ -194,7 +194,7 @@ def test_same_seed_same_training_and_other_seed_other_training():
 
 def test_draws_differ_between_steps_and_between_equal_rows():
     loss = pgm.PolicyGradientLoss(
-        "accuracy", estimator=pgm.estimators.Reinforce(2), cross_entropy=0.0
+        "accuracy", gradient_estimator=pgm.estimators.Reinforce(2), cross_entropy=0.0
     )
     z, y = np.zeros((64, 2), np.float32), np.zeros(64, int)
     _, first = value_and_gradient(loss, y, z)
@@ -246,7 +246,7 @@ def test_dense_sites_and_segmentation_shapes():
     [
         pgm.PolicyGradientLoss("f1_macro", cross_entropy=0.1, entropy=0.2, seed=7),
         pgm.PolicyGradientLoss(pgm.rewards.GainMatrix([[1, 0, 0], [0, 1, 0], [0, 0, 5]])),
-        pgm.PolicyGradientLoss("g_mean", estimator=pgm.estimators.LocalExpectation(3)),
+        pgm.PolicyGradientLoss("g_mean", gradient_estimator=pgm.estimators.LocalExpectation(3)),
         pgm.SurrogateLoss("focal", gamma=1.5),
         pgm.losses.FocalLoss(gamma=1.0),
     ],
@@ -295,7 +295,7 @@ def test_bad_input_in_python():
     with pytest.raises(ValueError, match="cross_entropy must be"):
         pgm.PolicyGradientLoss("f1", cross_entropy=-1.0)
     with pytest.raises(ValueError, match="did you mean 'exact'"):
-        pgm.PolicyGradientLoss("f1", estimator="exakt")
+        pgm.PolicyGradientLoss("f1", gradient_estimator="exakt")
     with pytest.raises(ValueError, match="did you mean 'softmax'"):
         pgm.PolicyGradientLoss("f1", policy="softmaxx")
     with pytest.raises(ValueError, match="did you mean 'soft_f1'"):

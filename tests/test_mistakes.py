@@ -77,7 +77,7 @@ def test_mistakes_in_a_loss(make, error, message):
 
 @pytest.mark.parametrize("seed", [None, 1.5, "one"])
 def test_mistakes_in_a_seed(seed):
-    loss = pgm.PolicyGradientLoss("f1", estimator="reinforce", seed=seed)
+    loss = pgm.PolicyGradientLoss("f1", gradient_estimator="reinforce", seed=seed)
     with pytest.raises(ValueError, match="seed must be an int, or two int32 numbers; it is"):
         loss([0, 1], np.zeros([2, 1], np.float32))
 

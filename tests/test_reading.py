@@ -247,7 +247,7 @@ def test_running_counts_of_two_outputs_do_not_mix():
         model.compile("sgd", loss=list(losses))
         model.fit(x, [y, y], verbose=0)
 
-    one, other = (pgm.PolicyGradientLoss("f1", background="running") for _ in range(2))
+    one, other = (pgm.PolicyGradientLoss("f1", running_counts=True) for _ in range(2))
     train(one, other)
     with pytest.raises(ValueError, match="PolicyGradientLoss of its own"):
         train(one, one)

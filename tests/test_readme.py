@@ -1,20 +1,33 @@
-"""Every Python snippet of the README runs, in order, in one session."""
+"""The Python snippets of the README and of docs/keras.md run, each page in one session."""
 
 import re
 from pathlib import Path
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
 
 
-def test_snippets_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # one of them writes a folder
-    snippets = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+def run_snippets(page):
+    snippets = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
     assert len(snippets) >= 3
     session: dict = {}
     for snippet in snippets:
-        exec(compile(snippet, "README.md", "exec"), session)
+        exec(compile(snippet, page, "exec"), session)
+    return session
+
+
+def test_snippets_of_the_readme_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # one of them writes a folder
+    session = run_snippets("README.md")
     assert session["labels"].shape == (1000,)
     assert session["concentration"].shape == (1000,)
+
+
+def test_snippets_of_the_keras_page_run(capsys):
+    session = run_snippets("docs/keras.md")
+    assert 0.0 < float(session["metric"].result()) <= 1.0
+    assert float(session["leave_out"]([0, 1], [0, 1], num_classes=3)) == 1.0
+    assert "1.0" in capsys.readouterr().out
 
 
 def test_both_commands_are_there():

@@ -151,7 +151,7 @@ def test_full_batch_training(eager):
     )
     loss = pgm.PolicyGradientLoss(
         pgm.rewards.BlackBox(metric),
-        estimator=pgm.estimators.ReusedSamples(8, reuse=4),
+        gradient_estimator=pgm.estimators.ReusedSamples(8, reuse=4),
         cross_entropy=0.0,
     )
     model.compile(keras.optimizers.Adam(0.05), loss=loss, run_eagerly=eager, jit_compile=False)
@@ -163,8 +163,8 @@ def test_full_batch_training(eager):
 
 def test_round_trips_and_errors():
     estimator = pgm.estimators.ReusedSamples(8, 2, 0.3)
-    loss = pgm.PolicyGradientLoss("f1", estimator=estimator)
-    assert pgm.PolicyGradientLoss.from_config(loss.get_config()).estimator == estimator
+    loss = pgm.PolicyGradientLoss("f1", gradient_estimator=estimator)
+    assert pgm.PolicyGradientLoss.from_config(loss.get_config()).gradient_estimator == estimator
     with pytest.raises(ValueError, match="samples must be"):
         pgm.estimators.ReusedSamples(1)
     with pytest.raises(ValueError, match="reuse must be"):

@@ -229,7 +229,7 @@ def test_labels_and_zero_division_follow_scikit_learn(name, average):
 
 @pytest.mark.parametrize(("name", "reward", "K", "multilabel"), CASES)
 def test_counts_are_scored_as_the_labels_they_count(name, reward, K, multilabel):
-    if reward.accumulates != "counts":
+    if reward.aggregation != "counts":
         with pytest.raises(TypeError, match=rf"{name}.*no function of confusion counts"):
             reward.score_counts(tf.zeros([3, 2, 2]))
         return

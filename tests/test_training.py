@@ -207,7 +207,9 @@ def test_a_python_reward_is_stacked_without_xla():
     native = fit(loss, epochs=2)
     box = fit(
         lambda hyper: pgm.PolicyGradientLoss(
-            blackbox_f1, estimator=pgm.estimators.Reinforce(samples=4), cross_entropy=hyper["c"]
+            blackbox_f1,
+            gradient_estimator=pgm.estimators.Reinforce(samples=4),
+            cross_entropy=hyper["c"],
         ),
         reward=blackbox_f1,
         epochs=2,
@@ -266,7 +268,7 @@ def test_what_cannot_be_stacked_or_compiled_says_so_and_is_trained(layer, messag
 def test_stateless_call_equals_the_loss_and_carries_the_moving_average():
     y, outputs = [0, 1, 1], tf.constant([[0.3], [-0.2], [1.0]])
     estimator = pgm.estimators.Reinforce(samples=4, baseline="moving_average", decay=0.5)
-    loss = pgm.PolicyGradientLoss("f1", estimator=estimator)
+    loss = pgm.PolicyGradientLoss("f1", gradient_estimator=estimator)
     value, state = loss.stateless_call(y, outputs, loss.initial_state())
     assert float(value) == pytest.approx(float(loss(y, outputs)))
     assert float(state[1]) == pytest.approx(0.5)

@@ -40,7 +40,9 @@ def blackbox_f1(y_true, y_pred):
 
 
 def policy_gradient(estimator):
-    return lambda hyper: pgm.PolicyGradientLoss("f1", estimator=estimator, cross_entropy=hyper["c"])
+    return lambda hyper: pgm.PolicyGradientLoss(
+        "f1", gradient_estimator=estimator, cross_entropy=hyper["c"]
+    )
 
 
 LOSSES = {

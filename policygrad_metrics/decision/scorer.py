@@ -50,7 +50,7 @@ class Scorer:
         self.num_classes = num_classes
         self.max_calls = max_calls
         self.by_counts = adds_up_counts(reward)
-        self.by_examples = reward.accumulates == "examples"
+        self.by_examples = reward.aggregation == "examples"
         self._bound: Any = None
         if not self.by_counts:
             self._bound = reward.bind(
@@ -162,7 +162,7 @@ class Scorer:
 def adds_up_counts(reward: Reward) -> bool:
     """Return whether a reward is scored from confusion tables."""
     # A black box is called, even one of the confusion matrix alone.
-    return reward.accumulates == "counts" and not reward.calls_python
+    return reward.aggregation == "counts" and not reward.calls_python
 
 
 @functools.lru_cache(maxsize=128)

@@ -65,7 +65,7 @@ class ControlVariate(SamplingEstimator):
 
     Args:
         proxy: a reward's name, a `Reward`, "learned", or a tuple of these. Rewards must be ratios
-            of sums over examples (`estimator="exact"` serves them).
+            of sums over examples (`gradient_estimator="exact"` serves them).
         samples: S, the reward calls of a step; at least 2. A coefficient that has seen nothing
             but its own step wants 8.
         coefficient: "fitted", or a number for each named proxy.

@@ -51,13 +51,13 @@ class DeltaMethod(Estimator):
         if not problem.bound.reads_confusion:
             raise TypeError(
                 f"reward {problem.reward.name!r} is not known as a function of the confusion "
-                'matrix that needs an approximation. Use estimator="auto".'
+                'matrix that needs an approximation. Use gradient_estimator="auto".'
             )
         if K**4 > HESSIAN_BUDGET:
             raise ValueError(
                 f"the second derivatives of {problem.reward.name!r} with K={K} "
                 f"classes would need {K**4:,} numbers, more than "
-                f'{HESSIAN_BUDGET:,}. Use estimator="local_expectation".'
+                f'{HESSIAN_BUDGET:,}. Use gradient_estimator="local_expectation".'
             )
 
     def estimate(self, problem, *, seed, state):

@@ -48,12 +48,13 @@ class ExactExpectation(Estimator):
         if not has_exact_expectation(problem.bound):
             others = (
                 '"reinforce"'
-                if problem.reward.accumulates == "nothing"
+                if problem.reward.aggregation == "nothing"
                 else '"local_expectation" or "reinforce"'
             )
             raise TypeError(
                 f"reward {problem.reward.name!r} is no sum of ratios of sums over examples, so "
-                f'it has no exact expectation. Use estimator={others} ("auto" picks one), or '
+                f'it has no exact expectation. Use gradient_estimator={others} ("auto" picks '
+                f"one), or "
                 '"enumerate" for a handful of examples.'
             )
 
@@ -84,7 +85,8 @@ class Enumerate(Estimator):
         if replicas() > 1:
             raise ValueError(
                 "Enumerate visits the label sets of one device's examples and cannot be used "
-                'under a tf.distribute strategy: use estimator="exact" or "local_expectation".'
+                'under a tf.distribute strategy: use gradient_estimator="exact" or '
+                '"local_expectation".'
             )
         N, C, K = problem.probs.shape
         if N is None:
@@ -92,7 +94,8 @@ class Enumerate(Estimator):
         if N * C * math.log(K) > math.log(self.budget) + 1e-9:
             raise ValueError(
                 f"Enumerate would visit {K}^{N * C} label sets, more than its budget of "
-                f'{self.budget:,}. Use estimator="exact", "local_expectation" or "reinforce", '
+                f'{self.budget:,}. Use gradient_estimator="exact", "local_expectation" or '
+                f'"reinforce", '
                 "or fewer examples."
             )
         every = np.array(list(itertools.product(range(K), repeat=N * C)), np.int32)

@@ -44,7 +44,8 @@ class LocalExpectation(SamplingEstimator):
         if not problem.bound.has_marginal_rewards:
             raise TypeError(
                 f"reward {problem.reward.name!r} is a black box: what one label changes is not "
-                'known, so local expectation cannot serve it. Use estimator="reinforce", or '
+                "known, so local expectation cannot serve it. Use "
+                'gradient_estimator="reinforce", or '
                 "write the reward as a CountReward."
             )
 

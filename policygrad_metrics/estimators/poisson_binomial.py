@@ -62,13 +62,13 @@ class PoissonBinomial(Estimator):
     def check(self, problem):
         if replicas() > 1:
             raise TypeError(
-                'PoissonBinomial works on one replica. Use estimator="local_expectation".'
+                'PoissonBinomial works on one replica. Use gradient_estimator="local_expectation".'
             )
         if not problem.bound.has_count_distribution:
             raise TypeError(
                 f"reward {problem.reward.name!r} is not known as an unweighted function of the "
                 "true and false positives of two classes, nor as a sum of such functions over "
-                'classes. Use estimator="auto", "local_expectation" or "delta_method".'
+                'classes. Use gradient_estimator="auto", "local_expectation" or "delta_method".'
             )
 
     def estimate(self, problem, *, seed, state):
@@ -103,7 +103,7 @@ def count_expectation(bound: Any, probs: Tensor) -> tuple[Tensor, Tensor]:
     if N is None:
         raise ValueError(
             "the distribution of counts needs a batch size that is known when the graph is built: "
-            'batch with drop_remainder=True, or use estimator="local_expectation".'
+            'batch with drop_remainder=True, or use gradient_estimator="local_expectation".'
         )
     classes = (1,) if K == 2 else tuple(range(K))
     W = window(N)
@@ -111,7 +111,7 @@ def count_expectation(bound: Any, probs: Tensor) -> tuple[Tensor, Tensor]:
         raise ValueError(
             f"the distribution of counts of {N:,} sites and {len(classes)} classes needs "
             f"{N * len(classes) * W // 2:,} complex numbers, more than {FACTOR_BUDGET:,}. Use "
-            'estimator="local_expectation" or smaller batches.'
+            'gradient_estimator="local_expectation" or smaller batches.'
         )
     p = tf.transpose(tf.cast(probs[:, 0], tf.float64))  # [K, N]
     p = tf.gather(p, classes)

@@ -82,7 +82,7 @@ def strongest_estimator(
     multilabel_columns: int = 1,
     unweighted_sites: int | None = None,
 ) -> Estimator:
-    """What `estimator="auto"` means: exact, else local expectation, else REINFORCE.
+    """What `gradient_estimator="auto"` means: exact, else local expectation, else REINFORCE.
 
     Args:
         reward: the reward.

@@ -80,7 +80,7 @@ class ReusedSamples(SamplingEstimator):
         if replicas() > 1:
             raise ValueError(
                 "ReusedSamples remembers the batch of one device and cannot be used under a "
-                'tf.distribute strategy: use estimator="reinforce".'
+                'tf.distribute strategy: use gradient_estimator="reinforce".'
             )
 
     def draw(self, problem, seed):

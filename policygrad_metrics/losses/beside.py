@@ -21,11 +21,11 @@ from policygrad_metrics.rewards.confusion import cells
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class WithBackground(ConfusionReward):
+class BesideCounts(ConfusionReward):
     """A reward of the batch and of other examples, of which only the confusion counts are known.
 
     Args:
-        reward: one that accumulates counts.
+        reward: one of confusion counts.
         counts: float32 `[C, K, K]`, a confusion matrix per label column; rows are the truth.
 
     Raises:
@@ -35,7 +35,7 @@ class WithBackground(ConfusionReward):
 
     >>> from policygrad_metrics.rewards import get_reward
     >>> counts = tf.constant([[[1.0, 0.0], [0.0, 1.0]]])
-    >>> float(WithBackground(get_reward("accuracy"), counts)([0, 1], [0, 0], num_classes=2))
+    >>> float(BesideCounts(get_reward("accuracy"), counts)([0, 1], [0, 0], num_classes=2))
     0.75
     """
 
@@ -43,7 +43,7 @@ class WithBackground(ConfusionReward):
     counts: Any
 
     def __post_init__(self):
-        if self.reward.accumulates != "counts":
+        if self.reward.aggregation != "counts":
             raise TypeError(
                 f"reward {self.reward.name!r} is no function of confusion counts, so counts of "
                 "other examples cannot be added to it."

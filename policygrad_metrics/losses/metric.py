@@ -67,8 +67,8 @@ class RewardMetric(keras.metrics.Metric):
         self.from_logits = bool(from_logits)
         self.num_classes = num_classes
         self._caller_is_known = False
-        if num_classes is not None and self.reward.accumulates != "nothing":
-            counts = [2] if self.reward.accumulates == "examples" else [1, num_classes, num_classes]
+        if num_classes is not None and self.reward.aggregation != "nothing":
+            counts = [2] if self.reward.aggregation == "examples" else [1, num_classes, num_classes]
             self._build(counts)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
@@ -83,9 +83,9 @@ class RewardMetric(keras.metrics.Metric):
         self._multilabel = batch.multilabel
         samples = flatten_sites(decisions, batch.multilabel)[None]
         reward = self._columnwise()
-        if reward.accumulates == "nothing":
+        if reward.aggregation == "nothing":
             self._remember(batch.y_true, samples[0], batch.weight)
-        elif reward.accumulates == "examples":
+        elif reward.aggregation == "examples":
             self._build([2])
             total = tf.reduce_sum(tf.reduce_mean(batch.weight, axis=1))
             self._add(batch, tf.stack([reward.bind(batch).score(samples)[0] * total, total]))
@@ -97,14 +97,14 @@ class RewardMetric(keras.metrics.Metric):
     def result(self):
         """The reward of everything since the last reset; 0 before the first batch."""
         reward = self._columnwise()
-        if reward.accumulates == "nothing":
+        if reward.aggregation == "nothing":
             return self._recalled(reward)
         if self._counts is None:
             return tf.constant(0.0)
         if reward.calls_python:
             self._refuse_xla()
         counts = tf.identity(self._counts.value)  # on this replica's device
-        if reward.accumulates == "examples":
+        if reward.aggregation == "examples":
             return tf.cast(tf.math.divide_no_nan(counts[0], counts[1]), tf.float32)
         # A replica that is asked within a step knows its own counts alone.
         return tf.cast(reward.score_columns(over_replicas(counts)), tf.float32)

@@ -89,15 +89,15 @@ class PolicyGradientLoss(SiteLoss):
     the estimator: exact for sums of ratios (every F, Jaccard, precision, recall, accuracy and
     kappa), by local expectation for other functions of the confusion matrix, by REINFORCE for
     any other function (Williams 1992). The reward is scored on the batch, so batches should hold
-    several examples of every class (256 is a good size); where they cannot, `background` helps.
+    several examples of every class (256 is a good size); where they cannot, `running_counts` helps.
 
     Args:
         reward: a name that scikit-learn users know ("f1", "f1_macro", "accuracy",
             "cohen_kappa_quadratic", ...), a `Reward`, or a function `f(y_true, y_pred) -> float`.
         policy: "auto" (one output column: sigmoid; several: softmax), "softmax", "sigmoid",
             "cumulative_link", or a `Policy`.
-        estimator: "auto" (the strongest that the reward allows), "exact", "local_expectation",
-            "reinforce", or an `Estimator`.
+        gradient_estimator: "auto" (the strongest that the reward allows), "exact",
+            "local_expectation", "reinforce", or an `Estimator`.
         cross_entropy: weight of the cross-entropy that is mixed in (Ranzato 2016). It carries a
             fresh network to where the reward has a gradient; see docs/results.md for what was
             measured. 0 trains on the reward alone.
@@ -106,9 +106,9 @@ class PolicyGradientLoss(SiteLoss):
             (every F, Jaccard, precision, recall; MCC, G-mean, balanced accuracy) and estimators
             without much noise (not REINFORCE); "equal", and all others: plain cross-entropy.
         entropy: weight of the policy's entropy, which keeps it exploring.
-        background: "running" takes the gradient of the reward of the batch *and* of running
+        running_counts: True takes the gradient of the reward of the batch *and* of running
             counts of earlier batches, so that a batch without a rare class knows of it; a number
-            is the window, in examples ("running": 512). The reported value stays the batch's own.
+            is the window, in examples (True: 512). The reported value stays the batch's own.
             The counts are part of the loss's `variables` and of its config, so a saved model
             brings them along. Rewards that are means over examples need and use none.
         log_likelihood: weight of NLL, the mean of `-log_density` of the target values: with
@@ -124,7 +124,7 @@ class PolicyGradientLoss(SiteLoss):
 
     Raises:
         ValueError: unknown names; a weight below 0, or of the log-likelihood for a policy without
-            values; a background for a Python reward or under tf.distribute; labels outside the
+            values; a running_counts for a Python reward or under tf.distribute; labels outside the
             classes; outputs that are NaN or do not fit the policy; a Python reward inside XLA.
             Under XLA (Keras's default where there is a GPU) values cannot be checked by an error:
             a label outside the classes gives a NaN loss and a zero gradient. NaN inputs give a NaN
@@ -144,7 +144,7 @@ class PolicyGradientLoss(SiteLoss):
         self,
         reward: str | Reward | Any,
         policy: str | Policy = "auto",
-        estimator: str | Estimator = "auto",
+        gradient_estimator: str | Estimator = "auto",
         cross_entropy: float = DEFAULT_CROSS_ENTROPY,
         entropy: float = 0.0,
         seed: int = 0,
@@ -152,16 +152,16 @@ class PolicyGradientLoss(SiteLoss):
         name: str = "policy_gradient_loss",
         dtype: Any = None,
         log_likelihood: float = 0.0,
-        background: str | float | None = None,
+        running_counts: bool | float | None = None,
         cross_entropy_weights: str = "reward",
         from_logits: bool = True,
     ):
         check_strategy()
         super().__init__(policy, name, reduction, dtype, from_logits)
         self.reward = get_reward(deserialize_reward(reward))
-        self.estimator: Any = (
-            estimator if estimator == "auto" else get_estimator(deserialize_estimator(estimator))
-        )
+        self.gradient_estimator: Any = gradient_estimator
+        if gradient_estimator != "auto":
+            self.gradient_estimator = get_estimator(deserialize_estimator(gradient_estimator))
         weights = {
             "cross_entropy": cross_entropy,
             "entropy": entropy,
@@ -183,13 +183,13 @@ class PolicyGradientLoss(SiteLoss):
         self.entropy = entropy
         self.log_likelihood = log_likelihood
         self.seed = seed
-        self.background = background
-        self._window = window_of(background)
-        if background is not None and self.reward.accumulates == "nothing":
+        self.running_counts = running_counts
+        self._window = window_of(running_counts)
+        if running_counts is not None and self.reward.aggregation == "nothing":
             raise ValueError(
-                f"background={background!r} keeps confusion counts, but the reward "
+                f"running_counts={running_counts!r} keeps confusion counts, but the reward "
                 f"{self.reward.name!r} is a Python function of examples: write it as a "
-                "CountReward, or leave background=None."
+                "CountReward, or leave running_counts=None."
             )
         # A loss that is made inside a graph can keep nothing; `stateless_call` is for those.
         self._keeps = tf.executing_eagerly()
@@ -224,17 +224,17 @@ class PolicyGradientLoss(SiteLoss):
         """What the estimator (a moving average, say) and running counts start from.
 
         Args:
-            num_classes: K, needed with a background.
+            num_classes: K, needed with `running_counts`.
             columns: label columns.
         """
         if self._window is None:
             return self._estimator_state()
         if num_classes is None:
-            raise ValueError("num_classes must be given for the running counts of a background.")
+            raise ValueError("num_classes must be given with running_counts=.")
         return (*self._estimator_state(), empty_counts(num_classes, columns))
 
     def _estimator_state(self):
-        return () if self.estimator == "auto" else self.estimator.initial_state()
+        return () if self.gradient_estimator == "auto" else self.gradient_estimator.initial_state()
 
     def _remembered(self, batch):
         """The variables, made where the number of classes is known for the first time."""
@@ -242,8 +242,8 @@ class PolicyGradientLoss(SiteLoss):
             return self._state
         if replicas() > 1:
             raise ValueError(
-                "background= is not available under a tf.distribute strategy: use larger global "
-                "batches instead."
+                "running_counts= is not available under a tf.distribute strategy: use larger "
+                "global batches instead."
             )
         shape = [batch.columns, batch.num_classes, batch.num_classes]
         if self._counts is None and self._keeps:
@@ -310,7 +310,7 @@ class PolicyGradientLoss(SiteLoss):
         weighed = (
             self.cross_entropy_weights == "reward"
             and not _is_zero(self.cross_entropy)
-            and self.reward.sees_classes_apart
+            and self.reward.is_class_separable
             and not isinstance(estimator, Reinforce)
         )
         return class_worth(batch, gradient) if weighed else tf.constant(1.0)
@@ -340,8 +340,8 @@ class PolicyGradientLoss(SiteLoss):
         return self.reward.for_multilabel() if batch.multilabel else self.reward
 
     def _estimator(self, batch):
-        if self.estimator != "auto":
-            return self.estimator
+        if self.gradient_estimator != "auto":
+            return self.gradient_estimator
         plain = not batch.weighted and self._window is None and replicas() == 1
         return strongest_estimator(
             self._reward_of(batch),
@@ -366,20 +366,20 @@ class PolicyGradientLoss(SiteLoss):
         def score(reward):
             return estimator.of_batch(batch, reward, seed=seed, state=own)
 
-        if not counts or reward.accumulates != "counts":
+        if not counts or reward.aggregation != "counts":
             estimate = score(reward)
             return estimate._replace(state=(*estimate.state, *counts))
         return estimate_beside(score, reward, batch, counts[0], self._window)
 
     def get_config(self):
         """The constructor's arguments; functions of your own must be registered with Keras."""
-        counts = {} if self._counts is None else {"running_counts": self._counts.numpy().tolist()}
+        counts = {} if self._counts is None else {"counts": self._counts.numpy().tolist()}
         return {
             **super().get_config(),
             **counts,
-            "background": self.background,
+            "running_counts": self.running_counts,
             "reward": serialize_reward(self.reward),
-            "estimator": serialize_estimator(self.estimator),
+            "gradient_estimator": serialize_estimator(self.gradient_estimator),
             "cross_entropy": plain_number(self.cross_entropy),
             "cross_entropy_weights": self.cross_entropy_weights,
             "entropy": plain_number(self.entropy),
@@ -390,8 +390,8 @@ class PolicyGradientLoss(SiteLoss):
     @classmethod
     def from_config(cls, config):
         """The inverse of `get_config`, running counts included."""
-        arguments = {key: value for key, value in config.items() if key != "running_counts"}
+        arguments = {key: value for key, value in config.items() if key != "counts"}
         loss = cls(**arguments)
-        if "running_counts" in config:
-            loss._counts = tf.Variable(config["running_counts"], trainable=False)
+        if "counts" in config:
+            loss._counts = tf.Variable(config["counts"], trainable=False)
         return loss

@@ -20,32 +20,34 @@ import tensorflow as tf
 
 from policygrad_metrics.core.batch import Batch, Tensor
 from policygrad_metrics.estimators import Estimate
-from policygrad_metrics.losses.beside import WithBackground
+from policygrad_metrics.losses.beside import BesideCounts
 from policygrad_metrics.rewards import Reward
 
-#: Examples in the window of `background="running"`; measured, see docs/results.md.
+#: Examples in the window of `running_counts=True`; measured, see docs/results.md.
 WINDOW = 512.0
 
 
-def window_of(background: Any) -> Any:
+def window_of(running_counts: Any) -> Any:
     """The number of examples in the window, None without one.
 
     Raises:
-        ValueError: it is neither None, "running" nor a positive number.
+        ValueError: it is neither None, True, False nor a positive number.
 
-    >>> window_of("running") == WINDOW, window_of(500)
+    >>> window_of(True) == WINDOW, window_of(500)
     (True, 500)
     """
-    if background is None or tf.is_tensor(background):
-        return background
-    if background == "running":
+    if running_counts is None or running_counts is False:
+        return None
+    if running_counts is True:
         return WINDOW
-    if isinstance(background, str | bool) or not 0.0 < background < float("inf"):
+    if tf.is_tensor(running_counts):
+        return running_counts
+    if isinstance(running_counts, str) or not 0.0 < running_counts < float("inf"):
         raise ValueError(
-            'background must be None, "running", or the number of examples in the window of '
-            f"running counts, more than 0; it is {background!r}."
+            "running_counts must be None, True, or the number of examples in their window, more "
+            f"than 0; it is {running_counts!r}."
         )
-    return background
+    return running_counts
 
 
 def empty_counts(num_classes: int, columns: int) -> np.ndarray:
@@ -83,13 +85,13 @@ def estimate_beside(
 
     Args:
         score: estimates a reward on the batch.
-        reward: one that accumulates counts.
+        reward: one of confusion counts.
         batch: logits, truth and weights in canonical shape.
         counts: `[C, K, K]`.
         window: W.
     """
     columns, K, _ = counts.shape
-    alone, beside = score(reward), score(WithBackground(reward, counts))
+    alone, beside = score(reward), score(BesideCounts(reward, counts))
     own = tf.reduce_sum(batch.weight) / columns
     others = tf.reduce_sum(counts) / columns
     scale = 1.0 + tf.math.divide_no_nan(others, own)

@@ -182,7 +182,7 @@ def _warn_of_probabilities(policy, outputs, decides):
         return
     warnings.warn(
         f"{found}, but policy {policy.name!r} reads logits: {consequence}. Leave the last "
-        f"activation out, Dense({outputs.shape[-1]}), or say from_logits=False.",
+        f"activation out: Dense({outputs.shape[-1]}), or say from_logits=False.",
         stacklevel=2,
     )
 

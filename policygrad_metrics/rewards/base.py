@@ -41,7 +41,7 @@ class Reward(abc.ABC):
 
     #: Whether it is a function of each class's hits and predictions alone: then what a wrong
     #: label costs depends on the two classes one by one, not on the pair.
-    sees_classes_apart: ClassVar[bool] = False
+    is_class_separable: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod
@@ -49,7 +49,7 @@ class Reward(abc.ABC):
         """The name that `get_reward` knows, or a readable one."""
 
     @property
-    def accumulates(self) -> str:
+    def aggregation(self) -> str:
         """What adds up over batches: "counts", "examples" (a mean) or "nothing"."""
         return "counts"
 
@@ -134,7 +134,7 @@ class Reward(abc.ABC):
         >>> float(pgm.rewards.Precision().score_counts([[1e6, 1.0], [0.0, 1.0]]))
         0.5
         """
-        if self.accumulates != "counts":
+        if self.aggregation != "counts":
             raise TypeError(
                 f"reward {self.name!r} is no function of confusion counts. Call it with y_true "
                 "and y_pred."
@@ -196,11 +196,11 @@ class ConfusionReward(Reward):
 
     @abc.abstractmethod
     def of_counts(self, confusion: Tensor) -> Tensor:
-        """`score_counts` in float64, where `accumulates` is "counts"."""
+        """`score_counts` in float64, where `aggregation` is "counts"."""
 
     def score_samples(self, batch, samples):
         tables = (samples.shape[0] or 1) * samples.shape[-1]
-        if self.accumulates != "counts" or tables * batch.num_classes**2 > MOST_CELLS:
+        if self.aggregation != "counts" or tables * batch.num_classes**2 > MOST_CELLS:
             return super().score_samples(batch, samples)
         confusion = over_replicas(
             confusion_counts(batch.y_true, samples, batch.weight, batch.num_classes)
@@ -319,7 +319,7 @@ class ClassCountReward(ConfusionReward):
     terms: Callable[[Tensor, Tensor, Tensor], Tensor]
     combine: Callable[[Tensor], Tensor] | None = None
     label: str = ""
-    sees_classes_apart = True
+    is_class_separable = True
 
     @property
     def name(self):

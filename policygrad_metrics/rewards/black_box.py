@@ -93,7 +93,7 @@ class BlackBox(Reward):
         return self.label or getattr(self.function, "__name__", "black_box")
 
     @property
-    def accumulates(self):
+    def aggregation(self):
         return "counts" if self.counts else "nothing"
 
     def for_multilabel(self):

@@ -123,7 +123,8 @@ class Counts(BoundConfusion):
                 f"the local expectation of {self.name!r} with K={self.num_classes} classes"
                 f"{weights} would need {samples * per_sample * sites:,} numbers, more than "
                 f"{TABLE_BUDGET:,}. Use fewer samples or smaller batches, "
-                'estimator="reinforce", or a reward that is a sum of ratios, such as "f1_macro".'
+                'gradient_estimator="reinforce", or a reward that is a sum of ratios, such as '
+                '"f1_macro".'
             )
 
 

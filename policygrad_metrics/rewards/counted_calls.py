@@ -115,7 +115,8 @@ class CountedCalls(BoundReward):
                 f"the local expectation of {self.calls.name!r} with "
                 f"K={self.batch.num_classes} classes{weights} may take {calls:,} calls for this "
                 f"batch, more than {CALL_BUDGET:,}. "
-                'Use fewer samples, estimator="reinforce", or ControlVariate("f1_macro") with '
+                'Use fewer samples, gradient_estimator="reinforce", or '
+                'ControlVariate("f1_macro") with '
                 "whatever reward resembles yours."
             )
 

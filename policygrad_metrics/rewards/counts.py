@@ -31,7 +31,7 @@ class BalancedAccuracy(ConfusionReward):
     0.5
     """
 
-    sees_classes_apart = True
+    is_class_separable = True
 
     @property
     def name(self):
@@ -68,7 +68,7 @@ class MatthewsCorrelation(ConfusionReward):
     0.5774
     """
 
-    sees_classes_apart = True
+    is_class_separable = True
 
     @property
     def name(self):
@@ -111,7 +111,7 @@ class GeometricMean(ConfusionReward):
     0.7071
     """
 
-    sees_classes_apart = True
+    is_class_separable = True
 
     @property
     def name(self):
@@ -148,7 +148,7 @@ class WorstClassRecall(ConfusionReward):
     0.5
     """
 
-    sees_classes_apart = True
+    is_class_separable = True
 
     @property
     def name(self):

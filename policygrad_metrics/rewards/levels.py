@@ -71,7 +71,7 @@ class Accuracy(MeanGain):
         return "accuracy"
 
     @property
-    def accumulates(self):
+    def aggregation(self):
         return "examples" if self.multilabel else "counts"
 
     def bind(self, batch):

@@ -53,7 +53,7 @@ class AveragedReward(ConfusionReward):
     labels: tuple[int, ...] | None = None
     zero_division: float = 0.0
 
-    sees_classes_apart = True
+    is_class_separable = True
     #: The stem of the reward's name.
     stem = ""
 
@@ -73,7 +73,7 @@ class AveragedReward(ConfusionReward):
         return self.stem if self.average == "binary" else f"{self.stem}_{self.average}"
 
     @property
-    def accumulates(self):
+    def aggregation(self):
         return "examples" if self.average == "samples" else "counts"
 
     def chosen(self, count: int, what: str) -> tuple[int, ...]:

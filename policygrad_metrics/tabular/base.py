@@ -46,9 +46,9 @@ class TabularEstimator(BaseEstimator, abc.ABC):
     """
 
     reward: Any = "auto"
-    estimator: str | Estimator = "auto"
+    gradient_estimator: str | Estimator = "auto"
     cross_entropy: float = DEFAULT_CROSS_ENTROPY
-    background: str | float | None = None
+    running_counts: bool | float | None = None
     hidden: tuple[int, ...] | Callable[[int, int], keras.Model] = (64, 64)
     epochs: int = 200
     batch_size: int | None = 256
@@ -164,9 +164,9 @@ class TabularEstimator(BaseEstimator, abc.ABC):
         check_number("cross_entropy", self.cross_entropy, zero=True)
         check_number("log_likelihood", self._likelihood(), zero=True)
         check_number("validation_fraction", self.validation_fraction, most=0.5)
-        window_of(self.background)
-        if self.estimator != "auto":
-            get_estimator(self.estimator)
+        window_of(self.running_counts)
+        if self.gradient_estimator != "auto":
+            get_estimator(self.gradient_estimator)
 
     def _likelihood(self) -> float:
         """The weight of the values' likelihood in the loss: labels have none."""
@@ -218,10 +218,10 @@ class TabularEstimator(BaseEstimator, abc.ABC):
             label_columns=target.label_columns,
             policy=policy,
             reward=reward,
-            estimator=self.estimator,
+            gradient_estimator=self.gradient_estimator,
             cross_entropy=self.cross_entropy,
             log_likelihood=self._likelihood(),
-            background=self.background,
+            running_counts=self.running_counts,
         )
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         self._network = Network(recipe, seed, learning_rate)

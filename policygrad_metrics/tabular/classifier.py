@@ -34,15 +34,15 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
             is given the labels as they are in `y`.
         policy: "auto" (sigmoid for two classes and label columns, else softmax), "softmax",
             "sigmoid", "cumulative_link" (ordered classes), or a `Policy`.
-        estimator: "auto", "exact", "local_expectation", "reinforce", or an `Estimator`.
+        gradient_estimator: "auto", "exact", "local_expectation", "reinforce", or an `Estimator`.
         cross_entropy: weight of the cross-entropy that is mixed in.
-        background: as for `PolicyGradientLoss`: "running" scores a batch beside running counts of
+        running_counts: as for `PolicyGradientLoss`: True scores a batch beside running counts of
             earlier ones.
         hidden: sizes of ReLU layers, or a function `(n_features, n_outputs) -> keras.Model`
             without an activation at its end.
         epochs: at most so many passes over the rows.
         batch_size: rows of a step; None for all rows in every step. The reward is scored on the
-            rows of a step: with a handful and very uneven classes or weights give a `background`.
+            rows of a step: with a handful and very uneven classes or weights use `running_counts`.
         optimizer: a name such as "adam" or "adamw", or a Keras optimizer, of which the
             configuration counts and not the state.
         learning_rate: a number or a Keras schedule; None for the optimizer's own, .001 for Adam.

@@ -40,11 +40,11 @@ class PolicyGradientLevelRegressor(RegressorMixin, TabularEstimator):
             or a function `f(y_true, y_pred) -> float` of levels 0 .. K-1.
         noise: "normal" or "logistic", around the predicted value.
         logarithm: whether the noise is on log(1 + value); "auto": with a scale.
-        estimator: "auto", "exact", "local_expectation", "reinforce", or an `Estimator`.
+        gradient_estimator: "auto", "exact", "local_expectation", "reinforce", or an `Estimator`.
         cross_entropy: weight of the levels' cross-entropy that is mixed in.
         log_likelihood: weight of the values' likelihood that is mixed in. It is what keeps the
             value itself good: with 0 nothing says where within a level it lies.
-        background, hidden, epochs, batch_size, optimizer, learning_rate, early_stopping, \
+        running_counts, hidden, epochs, batch_size, optimizer, learning_rate, early_stopping, \
 validation_fraction, patience: as for the classifier; each level has its share of a batch.
         tune_decision: choose cut-points for `predict_level` by the reward on the held-out rows.
         class_weight: None, "balanced", or weights by level.

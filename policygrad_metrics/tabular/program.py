@@ -47,7 +47,7 @@ class Recipe:
         outputs: columns of the network's output.
         num_classes: K, 2 for label columns.
         label_columns: L of multi-label targets `[N, L]`, None for targets `[N]`.
-        policy, reward, estimator, cross_entropy, log_likelihood, background: as for
+        policy, reward, gradient_estimator, cross_entropy, log_likelihood, running_counts: as for
             `PolicyGradientLoss`; a reward of multi-label targets is already the multi-label one.
     """
 
@@ -59,20 +59,20 @@ class Recipe:
     label_columns: int | None
     policy: Policy
     reward: Reward
-    estimator: str | Estimator
+    gradient_estimator: str | Estimator
     cross_entropy: float
     log_likelihood: float = 0.0
-    background: str | float | None = None
+    running_counts: bool | float | None = None
 
     def loss(self) -> PolicyGradientLoss:
         """The loss, for `stateless_call`."""
         return PolicyGradientLoss(
             self.reward,
             self.policy,
-            self.estimator,
+            self.gradient_estimator,
             self.cross_entropy,
             log_likelihood=self.log_likelihood,
-            background=self.background,
+            running_counts=self.running_counts,
         )
 
     def labels(self, y: Any) -> Any:

@@ -16,13 +16,16 @@ from policygrad_metrics.rewards import (
     Reward,
     get_reward,
 )
+from policygrad_metrics.rewards.ratios import PositiveRatio
 from policygrad_metrics.tabular.targets import OwnLabels, Target
 
 
 def reward_of_labels(
     reward: Reward, target: Target, y_true: Any, y_pred: Any, sample_weight: Any = None
 ) -> float:
-    """The reward of predicted targets against true ones.
+    """The reward of predicted targets against true ones, as scikit-learn has it.
+
+    A macro average leaves out classes that occur in neither, unless the reward names its labels.
 
     Args:
         reward: as `reward_for` returned it.
@@ -32,6 +35,8 @@ def reward_of_labels(
         sample_weight: `[N]`, or None.
     """
     truth, labels = target.encode(y_true), target.encode(y_pred)
+    if isinstance(reward, PositiveRatio) and reward.labels is None:
+        reward = dataclasses.replace(reward, absent="skip")
     return float(reward(truth, labels, sample_weight, num_classes=target.num_classes))
 
 
@@ -96,8 +101,9 @@ class RewardScorer:
 def reward_scorer(reward: Any = "auto", pos_label: Any = None) -> RewardScorer:
     """A reward as `scoring=` for `GridSearchCV`, `cross_val_score` and the like.
 
-    Works with any classifier and pipeline. Unlike scikit-learn's own scorers, macro averages
-    run over all classes that the estimator was fitted on.
+    Works with any classifier and pipeline. As in scikit-learn's own scorers, macro averages leave
+    out classes that occur neither in `y` nor in the predictions; a reward with `labels=` counts
+    exactly these.
 
     Args:
         reward: as for `PolicyGradientClassifier`.

@@ -38,7 +38,7 @@ class FineTuningSettings:
         learning_rate: a number or a Keras schedule; smaller than what the model was trained with.
             None: 0.0003 for an optimizer by name, else the optimizer's own.
         policy: as for `PolicyGradientLoss`; "auto" asks the model's compiled loss first.
-        estimator: as for `PolicyGradientLoss`.
+        gradient_estimator: as for `PolicyGradientLoss`.
         cross_entropy: as for `PolicyGradientLoss`.
         patience: epochs without a rise of the validation reward after which to stop; None for none.
         cautious: whether the tuned weights are only kept if the cross-fitted gain is positive.
@@ -55,7 +55,7 @@ class FineTuningSettings:
     optimizer: str | keras.optimizers.Optimizer = "adam"
     learning_rate: float | Schedule | None = None
     policy: str | Policy = "auto"
-    estimator: str | Estimator = "auto"
+    gradient_estimator: str | Estimator = "auto"
     cross_entropy: float = DEFAULT_CROSS_ENTROPY
     patience: int | None = 5
     cautious: bool = True
@@ -115,7 +115,8 @@ def finetune(
             came, and less is found to gain.
         sample_weight: as for `fit`.
         settings: the fields of `FineTuningSettings` by name: `epochs`, `batch_size`, `optimizer`,
-            `learning_rate`, `policy`, `estimator`, `cross_entropy`, `patience`, `cautious`, `seed`,
+            `learning_rate`, `policy`, `gradient_estimator`, `cross_entropy`, `patience`,
+            `cautious`, `seed`,
             `jit_compile` and `verbose`.
 
     Returns:
@@ -149,7 +150,9 @@ def finetune(
         outputs: Any = tuned(first[0])
         policy = model_policy(how.policy, model, first[1], outputs)
         _check_logits(model, policy, outputs, had_activation)
-        loss = PolicyGradientLoss(reward, policy, how.estimator, how.cross_entropy, seed=how.seed)
+        loss = PolicyGradientLoss(
+            reward, policy, how.gradient_estimator, how.cross_entropy, seed=how.seed
+        )
         loss(first[1], outputs)  # says in Python what does not fit
         jit: Any = False if isinstance(reward, BlackBox) else how.jit_compile
         tuned.compile(how.keras_optimizer(), loss=loss, jit_compile=jit)

@@ -195,7 +195,8 @@ def _loss_state(loss, policy, outputs):
     state = loss.initial_state(policy.num_classes(outputs), columns)
     if any(np.size(x) == 0 for x in state):
         raise ValueError(
-            f"estimator={loss.estimator!r} remembers something whose size the first batch decides, "
+            f"gradient_estimator={loss.gradient_estimator!r} remembers something whose size "
+            f"the first batch decides, "
             "which replicas in one program cannot: name the proxies of a ControlVariate, or train "
             "with Keras's fit."
         )
@@ -206,7 +207,7 @@ def _label_sets(loss, policy, outputs):
     """Label sets that a sampling estimator draws in each step."""
     if not isinstance(loss, PolicyGradientLoss):
         return 0
-    estimator, multilabel = loss.estimator, policy.multilabel(outputs)
+    estimator, multilabel = loss.gradient_estimator, policy.multilabel(outputs)
     if estimator == "auto":
         estimator = strongest_estimator(
             loss.reward.for_multilabel() if multilabel else loss.reward,

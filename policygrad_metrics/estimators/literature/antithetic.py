@@ -89,7 +89,8 @@ class Disarm(AntitheticPairs):
         if K != 2:
             raise TypeError(
                 f"estimator 'disarm' is for two classes; there are K={K}. Use "
-                'estimator="antithetic" or "reinforce", or "exact" where the reward allows it.'
+                'gradient_estimator="antithetic" or "reinforce", or "exact" where the reward '
+                "allows it."
             )
 
     def estimate_from(self, problem, samples, state):

@@ -50,7 +50,7 @@ def need_marginal_rewards(estimator: str, problem: Problem) -> None:
         raise TypeError(
             f"estimator {estimator!r} asks what the reward would be with one label changed, which "
             f"is not known of the black box {problem.reward.name!r} short of B * K calls for each "
-            'label set. Use estimator="reinforce", or write the reward as a CountReward.'
+            'label set. Use gradient_estimator="reinforce", or write the reward as a CountReward.'
         )
 
 
@@ -59,7 +59,7 @@ def refuse_replicas(estimator: str) -> None:
     if replicas() > 1:
         raise ValueError(
             f"estimator {estimator!r} works from one device's examples alone and cannot be used "
-            'under a tf.distribute strategy: use estimator="reinforce".'
+            'under a tf.distribute strategy: use gradient_estimator="reinforce".'
         )
 
 
@@ -69,7 +69,8 @@ def need_soft_score(estimator: str, problem: Problem) -> None:
         raise TypeError(
             f"estimator {estimator!r} differentiates the reward's score of soft labels (expected "
             f"counts put into its formula), which {problem.reward.name!r} does not have. Use "
-            'estimator="reinforce" or "relax", whose control variate is a learned network, or '
+            'gradient_estimator="reinforce" or "relax", whose control variate is a learned '
+            "network, or "
             "write the reward as a CountReward or a RatioReward."
         )
 

@@ -99,12 +99,12 @@ class UnorderedSet(SamplingEstimator):
             raise ValueError(
                 f"unordered_set would perturb {size} label sets, more than its budget of "
                 f"{self.budget:,}. In so many, draws never repeat and it is leave-one-out: use "
-                'estimator="reinforce", or fewer examples.'
+                'gradient_estimator="reinforce", or fewer examples.'
             )
         if self.samples > K ** (N * C):
             raise ValueError(
                 f"samples must be at most the {K ** (N * C)} label sets that there are; it is "
-                f'{self.samples}. Use estimator="enumerate".'
+                f'{self.samples}. Use gradient_estimator="enumerate".'
             )
         every = np.array(list(itertools.product(range(K), repeat=N * C)), np.int32)
         return tf.constant(every.reshape(-1, N, C))

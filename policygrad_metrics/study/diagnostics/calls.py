@@ -50,8 +50,8 @@ class CountedReward(Reward):
         return self.inner.name
 
     @property
-    def accumulates(self):
-        return self.inner.accumulates
+    def aggregation(self):
+        return self.inner.aggregation
 
     def bind(self, batch):
         bound = self.inner.bind(batch)

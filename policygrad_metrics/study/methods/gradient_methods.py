@@ -36,7 +36,7 @@ def _gradient(estimator: Any) -> MixedBuild:
         return PolicyGradientLoss(
             info.reward,
             policy=info.policy,
-            estimator=estimator,
+            gradient_estimator=estimator,
             cross_entropy=0.0 if mixed_in is None else mixed_in,
             cross_entropy_weights="equal",
         )
@@ -50,12 +50,12 @@ def _recipe(info, hyper):
 
 def _beside_running_counts(info, hyper):
     # Only a function of a caller's own has no counts; it is trained on the batch alone.
-    counted = get_reward(info.reward).accumulates != "nothing"
+    counted = get_reward(info.reward).aggregation != "nothing"
     return PolicyGradientLoss(
         info.reward,
         policy=info.policy,
         cross_entropy=hyper["cross_entropy"],
-        background=hyper["background"] if counted else None,
+        running_counts=hyper["running_counts"] if counted else None,
     )
 
 
@@ -99,7 +99,7 @@ ROWS: list[Method] = [
         build=_beside_running_counts,
         hyperparameters={
             **RECOMMENDED.hyperparameters,
-            "background": Choice(WINDOW, 128.0, 8192.0, log=True),
+            "running_counts": Choice(WINDOW, 128.0, 8192.0, log=True),
         },
     ),
     *_rows(

@@ -1,4 +1,4 @@
-"""`background="running"`: a batch scored beside running counts of the rest of the data set."""
+"""`running_counts=True`: a batch scored beside running counts of the rest of the data set."""
 
 import itertools
 
@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import policygrad_metrics as pgm
-from policygrad_metrics.losses.beside import WithBackground
+from policygrad_metrics.losses.beside import BesideCounts
 
 TOLERANCE = 2e-6  # float32 sums of some tens of terms
 
@@ -60,7 +60,7 @@ def test_scores_are_those_of_all_examples_together(name, K, columns, weighted):
     every = None if w is None else np.concatenate([w, np.ones(len(y0), np.float32)])
     joint = np.concatenate([sets, np.broadcast_to(a0, (len(sets), *a0.shape))], axis=1)
     expected = reward(np.concatenate([y, y0]), joint, every, num_classes=K)
-    found = WithBackground(reward, tf.constant(counts))(y, sets, w, num_classes=K)
+    found = BesideCounts(reward, tf.constant(counts))(y, sets, w, num_classes=K)
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
 
 
@@ -70,7 +70,7 @@ def test_the_exact_gradient_is_that_of_enumeration(name, counted):
     y, _, _, counts = problem(3, 1)
     counts = counts if counted else 0.037 * counts
     z = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
-    reward = WithBackground(pgm.get_reward(name), tf.constant(counts))
+    reward = BesideCounts(pgm.get_reward(name), tf.constant(counts))
     exact, truth = (
         estimator(z, reward, y)
         for estimator in (pgm.estimators.ExactExpectation(), pgm.estimators.Enumerate())
@@ -84,7 +84,7 @@ def test_local_expectation_and_reinforce_are_unbiased_beside_counts(name):
     """The mean over all label sets, each with its probability, is the enumerated gradient."""
     y, _, _, counts = problem(3, 1)
     z = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
-    reward = WithBackground(pgm.get_reward(name), tf.constant(counts))
+    reward = BesideCounts(pgm.get_reward(name), tf.constant(counts))
     truth = pgm.estimators.Enumerate()(z, reward, y)
     p = tf.nn.softmax(z).numpy()
     sets = label_sets(y, 3)
@@ -105,7 +105,7 @@ def loss_and_gradient(loss, y, z):
 def test_the_loss_takes_the_gradient_beside_the_counts_and_reports_the_batch():
     y, _, _, _ = problem(3, 1)
     z = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
-    loss = pgm.PolicyGradientLoss("f1_macro", cross_entropy=0.0, background=6)
+    loss = pgm.PolicyGradientLoss("f1_macro", cross_entropy=0.0, running_counts=6)
     plain = pgm.PolicyGradientLoss("f1_macro", cross_entropy=0.0)
     p = tf.nn.softmax(z).numpy()
     # Without counts yet, the first step is that of the batch alone.
@@ -117,7 +117,7 @@ def test_the_loss_takes_the_gradient_beside_the_counts_and_reports_the_batch():
     counts = np.eye(3)[y].T @ p * (6 / 9)
     np.testing.assert_allclose(loss.variables[0][0], counts, atol=TOLERANCE)
     value, gradient = loss_and_gradient(loss, y, z)
-    beside = WithBackground(pgm.get_reward("f1_macro"), tf.constant(counts[None], tf.float32))
+    beside = BesideCounts(pgm.get_reward("f1_macro"), tf.constant(counts[None], tf.float32))
     truth = pgm.estimators.Enumerate()(z, beside, y)
     assert value == pytest.approx(float(plain(y, z)), abs=TOLERANCE)
     np.testing.assert_allclose(gradient, -(1 + 2 / 3) * truth.gradient, atol=TOLERANCE)
@@ -137,7 +137,7 @@ def test_a_rare_class_has_a_gradient_in_batches_without_it():
     counts = np.array([[[0.0, 0.0], [0.0, 40.0]]], np.float32)
     alone = pgm.estimators.ExactExpectation()(z, pgm.get_reward("f1"), y).gradient
     np.testing.assert_array_equal(alone, np.zeros((4, 2)))
-    reward = WithBackground(pgm.get_reward("f1"), tf.constant(counts))
+    reward = BesideCounts(pgm.get_reward("f1"), tf.constant(counts))
     beside = pgm.estimators.ExactExpectation()(z, reward, y).gradient.numpy()
     assert (beside[:, 1] < -1e-4).all()
 
@@ -162,11 +162,11 @@ def toy(N=96):
 def test_fit_keeps_the_counts_that_a_loop_keeps_and_validation_does_not():
     x, y = toy()
     model, twin = network(), network()
-    loss = pgm.PolicyGradientLoss("balanced_accuracy", background=40)
+    loss = pgm.PolicyGradientLoss("balanced_accuracy", running_counts=40)
     model.compile(keras.optimizers.SGD(0.1), loss=loss, jit_compile=True)
     options = {"batch_size": 32, "shuffle": False, "verbose": 0}
     model.fit(x, y, epochs=2, validation_data=(x[:40], y[:40]), **options)
-    other = pgm.PolicyGradientLoss("balanced_accuracy", background=40)
+    other = pgm.PolicyGradientLoss("balanced_accuracy", running_counts=40)
     state = other.initial_state(num_classes=3)
     for i in (0, 32, 64) * 2:
         with tf.GradientTape() as tape:
@@ -182,7 +182,7 @@ def test_fit_keeps_the_counts_that_a_loop_keeps_and_validation_does_not():
 def test_the_counts_are_saved_and_loaded_with_the_model(tmp_path):
     x, y = toy()
     model = network()
-    loss = pgm.PolicyGradientLoss("f1_macro", background="running")
+    loss = pgm.PolicyGradientLoss("f1_macro", running_counts=True)
     model.compile("sgd", loss=loss, run_eagerly=True)
     model.train_on_batch(x, y)
     model.save(tmp_path / "model.keras")
@@ -197,26 +197,26 @@ def test_the_counts_are_saved_and_loaded_with_the_model(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-def test_means_over_examples_train_as_without_a_background():
+def test_means_over_examples_train_as_without_running_counts():
     rng = np.random.default_rng(0)
     z, y = rng.normal(size=(5, 3)).astype(np.float32), rng.integers(0, 2, (5, 3))
     found = []
-    for background in (None, "running"):
-        loss = pgm.PolicyGradientLoss("f1_samples", policy="sigmoid", background=background)
+    for running_counts in (None, True):
+        loss = pgm.PolicyGradientLoss("f1_samples", policy="sigmoid", running_counts=running_counts)
         found.append([loss_and_gradient(loss, y, z)[1] for _ in range(2)])
     np.testing.assert_array_equal(found[0], found[1])
 
 
 def test_what_is_refused():
-    with pytest.raises(ValueError, match="background must be None"):
-        pgm.PolicyGradientLoss("f1", background="runing")
-    with pytest.raises(ValueError, match="background must be None"):
-        pgm.PolicyGradientLoss("f1", background=0)
+    with pytest.raises(ValueError, match="running_counts must be None"):
+        pgm.PolicyGradientLoss("f1", running_counts="running")
+    with pytest.raises(ValueError, match="running_counts must be None"):
+        pgm.PolicyGradientLoss("f1", running_counts=0)
     with pytest.raises(ValueError, match="write it as a CountReward"):
-        pgm.PolicyGradientLoss(lambda y_true, y_pred: 0.0, background="running")
+        pgm.PolicyGradientLoss(lambda y_true, y_pred: 0.0, running_counts=True)
     with pytest.raises(ValueError, match="num_classes must be given"):
-        pgm.PolicyGradientLoss("f1", background="running").initial_state()
-    loss = pgm.PolicyGradientLoss("accuracy", background="running")
+        pgm.PolicyGradientLoss("f1", running_counts=True).initial_state()
+    loss = pgm.PolicyGradientLoss("accuracy", running_counts=True)
     loss([0, 1], np.zeros((2, 2), np.float32))
     with pytest.raises(ValueError, match="a loss of its own for each model"):
         loss([0, 1], np.zeros((2, 3), np.float32))
@@ -235,7 +235,7 @@ def test_a_resumed_run_has_the_counts_of_one_that_was_not_interrupted(tmp_path):
 
     def run(*callbacks):
         model = network()
-        loss = pgm.PolicyGradientLoss("f1_macro", background="running")
+        loss = pgm.PolicyGradientLoss("f1_macro", running_counts=True)
         model.compile("sgd", loss=loss, run_eagerly=True)
         options = {"batch_size": 48, "epochs": 3, "shuffle": False, "verbose": 0}
         try:
