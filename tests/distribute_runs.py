@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 import policygrad_metrics as pgm
+from policygrad_metrics.core.batch import canonical_batch
 from policygrad_metrics.estimators import ESTIMATORS
 from policygrad_metrics.estimators.base import SamplingEstimator
 from policygrad_metrics.estimators.literature import GumbelSoftmax
@@ -109,7 +110,7 @@ def rewards_case(folder):
 
 def relaxed_half(estimator, logits, reward, y, labels, uniform, weight=None):
     """Value and gradient from given labels `[N, S]` and uniforms `[N, noises, S, K]`."""
-    case = estimator._problem(logits, reward, y, weight)
+    case = estimator.problem(canonical_batch(logits, y, weight, False), reward)
     uniform = tf.transpose(uniform, [1, 2, 0, 3])[..., None, :]
     values, gradients = estimator.terms(case, tf.transpose(labels)[..., None], uniform, ())
     return tf.reduce_mean(values), tf.reduce_mean(gradients, axis=0)[:, 0]

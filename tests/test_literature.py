@@ -8,6 +8,7 @@ import tensorflow as tf
 from test_estimators import TOLERANCE, all_label_sets, blackbox, chances, problem, slow_truth
 
 import policygrad_metrics as pgm
+from policygrad_metrics.core.batch import canonical_batch
 from policygrad_metrics.estimators.literature import LITERATURE
 from policygrad_metrics.estimators.literature.antithetic import antithetic_labels
 from policygrad_metrics.estimators.literature.gumbel import perturbed_logits
@@ -185,7 +186,7 @@ def test_unordered_set_draws_without_replacement():
     labels = all_label_sets((2,), 2)
     chance = chances(logits, labels)
     estimator = pgm.estimators.get_estimator("unordered_set", samples=2)
-    case = estimator._problem(logits, pgm.get_reward("f1"), y_true, None)
+    case = estimator.problem(canonical_batch(logits, y_true, None, False), pgm.get_reward("f1"))
     draw = tf.function(lambda seed: estimator.draw(case, seed), autograph=False)
     seeds = 2000
     places = [
@@ -216,7 +217,7 @@ def integrated(estimator, reward, logits, y_true, nodes, state):
     points, weights = gauss_uniforms(int(np.prod(logits.shape)), nodes)
     uniform = tf.constant(points.reshape(1, -1, len(y_true), 1, logits.shape[-1]), tf.float32)
     uniform = tf.repeat(uniform, estimator.noises, axis=0)
-    case = estimator._problem(logits, reward, y_true, None)
+    case = estimator.problem(canonical_batch(logits, y_true, None, False), reward)
     value, gradient = 0.0, 0.0
     for p, one in zip(chance, labels, strict=True):
         many = tf.constant(np.broadcast_to(one[None, :, None], [len(points), *one.shape, 1]))
@@ -287,7 +288,7 @@ def test_more_relaxations_keep_the_mean_and_lower_the_variance():
         estimator = pgm.estimators.get_estimator(
             "rao_blackwell_straight_through", samples=S, relaxations=relaxations
         )
-        case = estimator._problem(logits, f1, y_true, None)
+        case = estimator.problem(canonical_batch(logits, y_true, None, False), f1)
         _, gradients = estimator.terms(case, *estimator.noise(case, relaxations), ())
         return tf.reduce_mean(gradients, 0), tf.math.reduce_variance(gradients, 0)
 
@@ -313,7 +314,7 @@ def test_control_variates_learn(name):
     state = tuple(tf.constant(x, tf.float32) for x in estimator.initial_state())
     for i in range(200):
         state = step(tf.constant([i, 0]), state)
-    case = estimator._problem(logits, toy, y_true, None)
+    case = estimator.problem(canonical_batch(logits, y_true, None, False), toy)
     many = pgm.estimators.get_estimator(name, samples=8192)
     _, gradients = many.terms(case, *many.noise(case, 9), state)
     # REINFORCE: R = 0.249 or 0.251, the score is 1/2: variance 0.25^2 / 4.
