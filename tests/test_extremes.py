@@ -158,7 +158,8 @@ def eager(reward, *batches):
 
 
 def xla(reward, *batches):
-    return list(zip(*_compiled(reward)(*(tf.stack(x) for x in batches)), strict=True))
+    found = _compiled(reward)(*(tf.constant(np.stack(x)) for x in batches))
+    return list(zip(*(x.numpy() for x in found), strict=True))
 
 
 @functools.lru_cache(maxsize=4)
