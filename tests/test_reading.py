@@ -1,6 +1,9 @@
 """What people hand to a loss or a metric: probabilities, soft targets, odd shapes, old Keras."""
 
 import logging
+import subprocess
+import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -269,6 +272,8 @@ def test_models_of_the_former_keras_are_refused():
         train(loss="mse", metrics=[pgm.RewardMetric("f1")])
     with pytest.raises(TypeError, match="StopOnBadBatch works with Keras 3"):
         train(loss="mse", callbacks=[pgm.StopOnBadBatch()])
+    with pytest.raises(TypeError, match="finetune works with Keras 3"):
+        pgm.finetune(tf_keras.Sequential([tf_keras.layers.Dense(1)]), x, y, reward="f1")
 
 
 # Saved models.
@@ -291,3 +296,27 @@ def test_a_model_with_a_dictionary_of_inputs_is_exported(tmp_path):
     served = tf.saved_model.load(tmp_path / "served")
     x = {"a": tf.random.stateless_normal([5, 4], [0, 1]), "b": tf.ones([5, 2])}
     np.testing.assert_array_equal(served.serve(x)["labels"], np.argmax(model(x), axis=-1))
+
+
+def test_a_file_of_the_former_keras_is_named(tmp_path):
+    toy(keras.layers.Dense(1))[2].save(tmp_path / "new.keras")
+    files = zipfile.ZipFile(tmp_path / "new.keras"), zipfile.ZipFile(tmp_path / "old.keras", "w")
+    with files[0] as new, files[1] as old:
+        for name in new.namelist():
+            old.writestr(name, new.read(name).replace(keras.__version__.encode(), b"2.15.0"))
+    with pytest.raises(ValueError, match=r"written by Keras 2\.15\.0"):
+        pgm.load_model(tmp_path / "old.keras")
+
+
+def test_keras_alone_loads_models_of_a_package_that_was_imported_after_it(tmp_path):
+    x, y, model = toy(keras.layers.Dense(1))
+    model.compile("sgd", pgm.PolicyGradientLoss("f1"), metrics=[pgm.RewardMetric("f1")])
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "model.keras")
+    code = (
+        "import keras, policygrad_metrics; "
+        f"model = keras.models.load_model({str(tmp_path / 'model.keras')!r}); "
+        "assert model.loss.reward.name == 'f1'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -11,8 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core._compat import is_keras_2
 from policygrad_metrics.core.checks import check_whole
 from policygrad_metrics.estimators import Estimator
+from policygrad_metrics.losses.base import refuse_keras_2
 from policygrad_metrics.losses.heads import last_layer, model_policy, squashing_layer
 from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY, PolicyGradientLoss
 from policygrad_metrics.policies import Policy, Sigmoid, Softmax
@@ -116,8 +118,7 @@ def finetune(
         sample_weight: as for `fit`.
         settings: the fields of `FineTuningSettings` by name: `epochs`, `batch_size`, `optimizer`,
             `learning_rate`, `policy`, `gradient_estimator`, `cross_entropy`, `patience`,
-            `cautious`, `seed`,
-            `jit_compile` and `verbose`.
+            `cautious`, `seed`, `jit_compile` and `verbose`.
 
     Returns:
         A `FineTuned`; printed, it says what was gained.
@@ -134,6 +135,7 @@ def finetune(
     2
     """
     how = FineTuningSettings(**settings)
+    refuse_keras_2("finetune", is_keras_2(model))
     if not isinstance(model, keras.Model):
         raise TypeError(f"model must be a keras.Model; it is {type(model).__name__}.")
     if not model.built or not model.trainable_variables:
