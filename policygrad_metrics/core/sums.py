@@ -50,11 +50,12 @@ def log_product(z: Tensor) -> Tensor:
     keeps the full relative precision of what is near 0, and the product itself that of what is
     near -1.
 
-    >>> round(float(log_product(tf.fill([2, 1], -1.0 + 2.0**-20))), 3)
+    >>> round(float(log_product(tf.fill([2, 1], -1.0 + 2.0**-20))[0, 0]), 3)
     -27.726
     """
     z = _in_units(z)
-    product = 1.0 + z
+    # Probabilities that add up to 1 + 1e-7 make a z below -1, which has no logarithm.
+    product = tf.maximum(1.0 + z, 0.0)
     for _ in range(3):
         (a, b), (c, d) = (tf.split(x, 2, axis=-2) for x in (z, product))
         z, product = a + b * (1.0 + a), c * d

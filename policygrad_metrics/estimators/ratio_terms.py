@@ -201,8 +201,7 @@ class Choices:
         x, z, shrink, _, r = self.factors(t, centre, p, n, d)
         far = p * (self.above_floor(d)[1] * (1.0 + x[:1]))
         beyond = tf.reduce_sum(far, axis=-1, keepdims=True) * shrink[:1]
-        # Probabilities that add up to 1 + 1e-7 make a z below -1, which has no logarithm.
-        return [log_product(tf.maximum(z, -1.0)), over_sites(r), over_sites(beyond)]
+        return [log_product(z), over_sites(r), over_sites(beyond)]
 
     def factors(self, t, centre, p, n, d):
         n = n - centre * d
