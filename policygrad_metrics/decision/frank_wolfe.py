@@ -37,7 +37,7 @@ def frank_wolfe(p: np.ndarray, scorer: Scorer, iterations: int = 50) -> Rule:
     current = scorer.tables(labels) / scorer.weight.sum()
     best, best_score = rule, scorer.score(labels)
     for t in range(iterations):
-        gains = scorer.gradient(current)
+        gains = scorer.with_slopes(current[None])[1][0]
         rule = PluginGain(tuple(tuple(map(tuple, table)) for table in gains.tolist()))
         labels = rule.decide(p)
         score = scorer.score(labels)
