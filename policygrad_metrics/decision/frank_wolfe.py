@@ -22,7 +22,7 @@ def frank_wolfe(p: np.ndarray, scorer: Scorer, iterations: int = 50) -> Rule:
     """Return the best of the method's decisions on these data.
 
     The paper's classifier draws one of the h_t at random; a decision that differs from call to
-    call helps nobody, so the h_t (or the plain arg-max) of the best reward is returned.
+    call helps nobody, so the h_t (or the arg-max) of the best reward is returned.
 
     Args:
         p: `[N, C, K]`.

@@ -1,13 +1,14 @@
 """Which decisions of a sweep to score: all of them, or the best by an approximation.
 
-A sweep changes the labels of examples one after the other. A confusion table after each change is
-`K^2` numbers, so that all of them are scored only while that is cheap. Else
+A sweep changes the labels of examples one after the other. A confusion table is `K^2` numbers, and
+there is one after each change. All of them are scored while that is cheap. Else:
 
-1. the reward and its derivatives are computed at a few stops, the grid;
-2. each change between two of them is worth the derivative by the cell that it adds to, less that
-   by the cell that it takes from. Adding up from the left and from the right and mixing the two by
-   distance gives the reward at every stop, but for an error of third order: O(N);
-3. the best stops by this approximation are scored exactly.
+1. The reward and its derivatives are computed at a few stops, the grid.
+2. The reward at every stop is approximated in O(N). A change is worth the derivative by the cell
+   that it adds to, less the derivative by the cell that it takes from. These worths are added up
+   from the grid's stop on the left, and from that on the right. The two sums are mixed by distance.
+   The error is of third order in the length of the step between two stops of the grid.
+3. The best stops by this approximation are scored exactly.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from policygrad_metrics.decision.scorer import Scorer
 #: Most numbers in the confusion tables of all sweeps of one pass, if every stop is scored.
 PASS_BUDGET = 2**22
 #: Most numbers in the confusion tables of one sweep, if stops are chosen.
-SWEEP_BUDGET = 2**15
+SWEEP_BUDGET = 2**14
 #: Fewest and most stops that are chosen: of the grid, and once more of the best.
 _FEWEST, _MOST = 8, 32
 
@@ -46,18 +47,17 @@ def score_stops(
         kept: one of `ends`, which is always scored.
     """
     path = (labels, column, order, after)
-    cells = labels.shape[1] * scorer.num_classes**2
-    if scorer.by_counts:
-        most = PASS_BUDGET // (cells * labels.shape[1] * (scorer.num_classes - 1))
-    else:
-        most = len(ends) if scorer.by_examples else scorer.max_calls
-    few = int(np.clip(SWEEP_BUDGET // cells, _FEWEST, _MOST))
+    if not scorer.by_counts:
+        stops = ends
+        if not scorer.by_examples and len(ends) > scorer.max_calls:
+            stops = np.union1d(_spaced(ends, scorer.max_calls - 1), kept)
+        return stops, scorer.along(*path, stops)
+    C, K = labels.shape[1], scorer.num_classes
+    most = PASS_BUDGET // (C * (K - 1) * C * K**2)
+    few = int(np.clip(SWEEP_BUDGET // (C * K**2), _FEWEST, _MOST))
     if len(ends) <= max(most, 2 * few):
         return ends, scorer.along(*path, ends)
-    if not scorer.by_counts:
-        stops = np.union1d(_spaced(ends, most), kept)
-        return stops, scorer.along(*path, stops)
-    grid = np.union1d(_spaced(ends, few), kept)
+    grid = np.union1d(_dense_at_the_ends(ends, few), kept)
     scores, slopes = _with_slopes(scorer, scorer.tables_along(*path, grid))
     guessed = _interpolated(scorer, path, grid, scores, slopes[:, column])[ends]
     chosen = ends[np.argpartition(-guessed, few)[:few]]
@@ -71,7 +71,15 @@ def score_stops(
 
 
 def _spaced(ends: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the ends, evenly spaced ranks, the first and the last among them."""
     return ends[np.unique(np.linspace(0, len(ends) - 1, most).round().astype(int))]
+
+
+def _dense_at_the_ends(ends: np.ndarray, most: int) -> np.ndarray:
+    """As `_spaced`, but denser at both ends: there a class has few examples, or nearly all."""
+    t = np.linspace(0.0, 1.0, most)
+    place = t**2 / (t**2 + (1.0 - t) ** 2)
+    return ends[np.unique((place * (len(ends) - 1)).round().astype(int))]
 
 
 def _with_slopes(scorer, tables):

@@ -177,7 +177,7 @@ def _table_scores(reward, columns, num_classes):
     def scores(tables):
         return reward.score_columns(tables)
 
-    return scores
+    return scores.get_concrete_function()  # called with less ado
 
 
 @functools.lru_cache(maxsize=128)
@@ -193,4 +193,4 @@ def _table_slopes(reward, columns, num_classes):
         none = tf.UnconnectedGradients.ZERO
         return scores, tape.gradient(scores, tables, unconnected_gradients=none)
 
-    return slopes
+    return slopes.get_concrete_function()

@@ -102,12 +102,18 @@ def best_offsets(p: np.ndarray, scorer: Scorer) -> Offsets:
 
 def _ascend_offsets(logs, offsets, scorer):
     """Offsets `[K]` from which no sweep finds better ones, for log-probabilities `[N, K]`."""
+    K = len(offsets)
     labels = np.argmax(logs + offsets, axis=-1)
     score = scorer.score(labels[:, None])
-    for _ in range(_MAX_PASSES):
+    in_vain = 0  # sweeps since the last gain
+    for _ in range(_offset_passes(K)):
         tuned, found = offsets.copy(), score
-        for k in range(len(offsets)):
+        for k in range(K):
+            before = found
             labels, found = _sweep_offset(logs, tuned, labels, k, scorer, found)
+            in_vain = 0 if found > before else in_vain + 1
+            if in_vain >= K:
+                break
         # What lies further below is never chosen.
         tuned = np.maximum(tuned, tuned.max() - SPREAD)
         labels = np.argmax(logs + tuned, axis=-1)
@@ -116,6 +122,11 @@ def _ascend_offsets(logs, offsets, scorer):
             break
         offsets, score = tuned, found
     return offsets
+
+
+def _offset_passes(num_classes):
+    """20 passes for up to 10 classes, 6 for more than 33: what more of them gain is little."""
+    return int(np.clip(200 // num_classes, 6, _MAX_PASSES))
 
 
 def _sweep_offset(logs, offsets, labels, k, scorer, score):
