@@ -22,7 +22,7 @@ def frank_wolfe(p: np.ndarray, scorer: Scorer, iterations: int = 50) -> Rule:
     """Return the best of the method's decisions on these data.
 
     The paper's classifier draws one of the h_t at random; a decision that differs from call to
-    call helps nobody, so the h_t (or the plain arg-max) of the best reward is returned.
+    call helps nobody, so the h_t (or the arg-max) of the best reward is returned.
 
     Args:
         p: `[N, C, K]`.
@@ -37,7 +37,7 @@ def frank_wolfe(p: np.ndarray, scorer: Scorer, iterations: int = 50) -> Rule:
     current = scorer.tables(labels) / scorer.weight.sum()
     best, best_score = rule, scorer.score(labels)
     for t in range(iterations):
-        gains = scorer.gradient(current)
+        gains = scorer.with_slopes(current[None])[1][0]
         rule = PluginGain(tuple(tuple(map(tuple, table)) for table in gains.tolist()))
         labels = rule.decide(p)
         score = scorer.score(labels)

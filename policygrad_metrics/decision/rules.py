@@ -13,6 +13,11 @@ import numpy as np
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.decision.expected_f import best_count
 
+#: Probabilities below this share of an example's largest one count as this share.
+FLOOR = 1e-35
+#: Logarithms of weights further apart than this decide as they do so far apart.
+SPREAD = 85.0
+
 
 class Rule(abc.ABC):
     """A decision rule; members are frozen dataclasses of plain numbers."""
@@ -65,6 +70,8 @@ class Thresholds(Rule):
 class Offsets(Rule):
     """arg-max_k w_k p_k: offsets log w_k on the log-probabilities.
 
+    A probability counts as at least 1e-35 of the largest one of its example.
+
     Args:
         weights: w, one positive number per class.
 
@@ -75,7 +82,7 @@ class Offsets(Rule):
     weights: tuple[float, ...]
 
     def decide(self, probabilities):
-        return np.argmax(probabilities * np.asarray(self.weights), axis=-1)
+        return np.argmax(relative(probabilities) * np.asarray(self.weights), axis=-1)
 
     def describe(self):
         return "arg-max w p, w = " + _numbers(self.weights)
@@ -145,7 +152,7 @@ class ExpectedF(Rule):
 
 
 def plain_rule(decision: str = "arg_max", num_classes: int = 2) -> Rule:
-    """Return the decision of a network as it comes.
+    """Return the default decision, the one before any tuning.
 
     Args:
         decision: "arg_max", or "rounded_level" (the expected level, rounded).
@@ -166,6 +173,18 @@ def plain_rule(decision: str = "arg_max", num_classes: int = 2) -> Rule:
 def expected_level(probabilities: np.ndarray) -> np.ndarray:
     """Return `sum_k k p_k`, `[N, C]`."""
     return probabilities @ np.arange(probabilities.shape[-1], dtype=np.float64)
+
+
+def relative(probabilities: np.ndarray) -> np.ndarray:
+    """Return probabilities `[..., K]` over the largest one of each example, at least 1e-35.
+
+    >>> relative(np.array([[0.5, 0.25, 0.0], [0.0, 0.0, 0.0]])).tolist()
+    [[1.0, 0.5, 1e-35], [1.0, 1.0, 1.0]]
+    """
+    largest = probabilities.max(axis=-1, keepdims=True)
+    ones = np.ones_like(probabilities)
+    shares = np.divide(probabilities, largest, out=ones, where=largest > 0.0)
+    return np.maximum(shares, FLOOR)
 
 
 def _numbers(values: tuple[float, ...]) -> str:

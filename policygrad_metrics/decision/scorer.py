@@ -15,10 +15,6 @@ import tensorflow as tf
 
 from policygrad_metrics.core.batch import Batch
 from policygrad_metrics.rewards import Reward
-from policygrad_metrics.rewards.confusion import confusion_counts
-
-#: Most numbers in the confusion tables of one sweep; above it, candidates are thinned out.
-TABLE_BUDGET = 2**24
 
 
 class Scorer:
@@ -75,18 +71,25 @@ class Scorer:
 
     def tables(self, labels: np.ndarray) -> np.ndarray:
         """Return the confusion tables `[C, K, K]` of labels `[N, C]`; rows are the truth."""
-        truth, given = (tf.constant(x, tf.int32) for x in (self.truth, labels[None]))
-        return confusion_counts(truth, given, self.weight, self.num_classes).numpy()[0]
+        return self.group_tables(labels, np.zeros(len(labels), np.int64), 1)[0]
+
+    def group_tables(self, labels: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+        """Return the confusion tables `[groups, C, K, K]` of examples of each `group [N]`."""
+        C, K = self.truth.shape[1], self.num_classes
+        cell = ((group[:, None] * C + np.arange(C)) * K + self.truth) * K + labels
+        counts = np.bincount(cell.ravel(), self.weight.ravel(), groups * C * K * K)
+        return counts.reshape(groups, C, K, K)
 
     def of_tables(self, tables: np.ndarray) -> np.ndarray:
         """Return the rewards `[M]` of confusion tables `[M, C, K, K]`."""
         scores = _table_scores(self.reward, *tables.shape[1:3])
         return scores(tf.constant(tables, tf.float64)).numpy()
 
-    def gradient(self, tables: np.ndarray) -> np.ndarray:
-        """Return the derivatives of the reward by the cells of one set of tables `[C, K, K]`.
+    def with_slopes(self, tables: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rewards `[M]` of tables `[M, C, K, K]`, and their derivatives by the cells.
 
         Raises:
+            LookupError: TensorFlow cannot differentiate the reward.
             ValueError: the reward is no function of confusion tables.
         """
         if not self.by_counts:
@@ -94,18 +97,9 @@ class Scorer:
                 f"method='frank_wolfe' needs a reward of confusion counts; {self.reward.name!r} "
                 "is none. Use method='threshold' or 'offsets'."
             )
-        slope = _table_gradient(self.reward, *tables.shape[:2])(tf.constant(tables, tf.float64))
-        return np.nan_to_num(slope.numpy(), posinf=0.0, neginf=0.0)
-
-    def stops(self, ends: np.ndarray) -> np.ndarray:
-        """Thin the candidates of a sweep to what this reward can score in reasonable time."""
-        if self.by_counts:
-            most = max(2, TABLE_BUDGET // (self.truth.shape[1] * self.num_classes**2))
-        else:
-            most = len(ends) if self.by_examples else self.max_calls
-        if len(ends) <= most:
-            return ends
-        return ends[np.unique(np.linspace(0, len(ends) - 1, most).round().astype(int))]
+        function = _table_slopes(self.reward, *tables.shape[1:3])
+        scores, slopes = function(tf.constant(tables, tf.float64))
+        return scores.numpy(), np.nan_to_num(slopes.numpy(), posinf=0.0, neginf=0.0)
 
     def along(
         self, labels: np.ndarray, column: int, order: np.ndarray, after: Any, stops: np.ndarray
@@ -124,7 +118,7 @@ class Scorer:
         """
         after = np.broadcast_to(after, order.shape)
         if self.by_counts:
-            return self._along_counts(labels, column, order, after, stops)
+            return self.of_tables(self.tables_along(labels, column, order, after, stops))
         if self.by_examples:
             # A mean over examples: what each change is worth does not depend on the others.
             samples = tf.constant(labels[None], tf.int32)
@@ -138,25 +132,34 @@ class Scorer:
             scores.append(self.score(labels))
         return np.asarray(scores)
 
-    def _along_counts(self, labels, column, order, after, stops):
+    def tables_along(
+        self, labels: np.ndarray, column: int, order: np.ndarray, after: Any, stops: np.ndarray
+    ) -> np.ndarray:
+        """Return the confusion tables `[len(stops), C, K, K]`; arguments as for `along`."""
         K, M = self.num_classes, len(stops)
+        after = np.broadcast_to(after, order.shape)
         row = np.searchsorted(stops, np.arange(len(order)), side="right")  # M: never changed
         truth, weight = self.truth[order, column], self.weight[order, column]
 
         def added(label):
             cell = (row * K + truth) * K + label
-            counts = np.bincount(cell, weights=weight, minlength=(M + 1) * K * K)
-            return counts.reshape(M + 1, K, K)
+            return np.bincount(cell, weight, (M + 1) * K * K).reshape(M + 1, K * K)
 
         # Sums of what has come and of what is still there: nothing is taken out of a sum, which
         # would leave rounding where zero is meant.
-        come = np.cumsum(added(after)[:M], axis=0)
-        there = np.cumsum(added(labels[order, column])[:0:-1], axis=0)[::-1]
-        never = np.ones(len(labels), bool)
-        never[order] = False
+        path = np.cumsum(added(after)[:M], axis=0)
+        path += np.cumsum(added(labels[order, column])[:0:-1], axis=0)[::-1]
+        if len(order) < len(labels):
+            never = np.ones(len(labels), bool)
+            never[order] = False
+            cell = self.truth[never, column] * K + labels[never, column]
+            path += np.bincount(cell, self.weight[never, column], K * K)
+        path = path.reshape(M, 1, K, K)
+        if labels.shape[1] == 1:
+            return path
         tables = np.repeat(self.tables(labels)[None], M, axis=0)
-        tables[:, column] = self.of_rows(never).tables(labels[never])[column] + come + there
-        return self.of_tables(tables)
+        tables[:, column] = path[:, 0]
+        return tables
 
 
 def adds_up_counts(reward: Reward) -> bool:
@@ -174,19 +177,20 @@ def _table_scores(reward, columns, num_classes):
     def scores(tables):
         return reward.score_columns(tables)
 
-    return scores
+    return scores.get_concrete_function()  # called with less ado
 
 
 @functools.lru_cache(maxsize=128)
-def _table_gradient(reward, columns, num_classes):
+def _table_slopes(reward, columns, num_classes):
     @tf.function(
-        input_signature=[tf.TensorSpec([columns, num_classes, num_classes], tf.float64)],
+        input_signature=[tf.TensorSpec([None, columns, num_classes, num_classes], tf.float64)],
         autograph=False,
     )
-    def slope(tables):
+    def slopes(tables):
         with tf.GradientTape() as tape:
             tape.watch(tables)
-            value = reward.score_columns(tables)
-        return tape.gradient(value, tables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            scores = reward.score_columns(tables)
+        none = tf.UnconnectedGradients.ZERO
+        return scores, tape.gradient(scores, tables, unconnected_gradients=none)
 
-    return slope
+    return slopes.get_concrete_function()

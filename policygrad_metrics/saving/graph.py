@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.decision.rules import (
+    FLOOR,
     ArgMax,
     CutPoints,
     ExpectedF,
@@ -35,7 +36,9 @@ def decide_in_graph(rule: Rule, probabilities: Tensor) -> Tensor:
     elif isinstance(rule, Thresholds):
         return tf.cast(p[..., 1] > tf.constant(rule.thresholds, tf.float64), tf.int32)
     elif isinstance(rule, Offsets):
-        scores = p * tf.constant(rule.weights, tf.float64)
+        largest = tf.reduce_max(p, axis=-1, keepdims=True)
+        shares = tf.where(largest > 0.0, p / tf.where(largest > 0.0, largest, 1.0), 1.0)
+        scores = tf.maximum(shares, FLOOR) * tf.constant(rule.weights, tf.float64)
     elif isinstance(rule, CutPoints):
         level = tf.linalg.matvec(p, tf.range(p.shape[-1], dtype=tf.float64))
         below = tf.constant(rule.cuts, tf.float64) < level[..., None]
