@@ -26,7 +26,8 @@ def test_under_xla_is_true_only_where_xla_compiles():
 
 
 def test_materialized_tensors_keep_their_values():
-    numbers = tf.constant([1.0, 2.0]), tf.constant(3.0, tf.float64)
+    many = tf.random.stateless_normal([8, 1, 101], [0, 1])
+    numbers = tf.constant([1.0, 2.0]), tf.constant(3.0, tf.float64), many
     for jit_compile in (False, True):
         run = tf.function(_compat.materialized, autograph=False, jit_compile=jit_compile)
         for found, given in zip(run(*numbers), numbers, strict=True):

@@ -5,12 +5,12 @@ Seen to work with TensorFlow 2.21 and Keras 3.15. `tests/test_compat.py` has a t
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
 import keras
 import tensorflow as tf
-from tensorflow.compiler.tf2xla.python import xla
 from tensorflow.python.ops import control_flow_util
 from tensorflow.python.ops.control_flow_v2_func_graphs import CondBranchFuncGraph
 
@@ -24,11 +24,20 @@ def under_xla() -> bool:
 
 
 def materialized(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """The same tensors; XLA computes each once, instead of again wherever it is read."""
-    if not under_xla():
-        return tensors
-    barrier: Any = xla.optimization_barrier
-    return tuple(barrier(*tensors))
+    """The same tensors; XLA computes each once, instead of again wherever it is read.
+
+    XLA on a CPU takes barriers away before it merges operations. It does not merge matrix products:
+    each tensor is multiplied by an identity matrix of its last few numbers.
+    """
+    return tuple(map(_multiplied, tensors)) if under_xla() else tensors
+
+
+def _multiplied(x):
+    size = x.shape.num_elements()
+    width = math.gcd(size, 8) if size else 1
+    if width == 1 or x.dtype != tf.float32:
+        return x
+    return tf.reshape(tf.reshape(x, [-1, width]) @ tf.eye(width), x.shape)
 
 
 def in_several_steps() -> bool:
