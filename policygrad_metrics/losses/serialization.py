@@ -39,7 +39,7 @@ def deserialize_reward(reward: Any) -> Any:
     """
     if not (isinstance(reward, dict) and set(reward) == {"class", "config"}):
         return reward
-    known = {c.__name__: c for c in vars(rewards).values() if isinstance(c, type)}
+    known = {name: getattr(rewards, name) for name in rewards.__all__}
     config = {
         key: keras.saving.deserialize_keras_object(value) if isinstance(value, dict) else value
         for key, value in reward["config"].items()

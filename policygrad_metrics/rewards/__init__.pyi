@@ -1,0 +1,77 @@
+from .base import (
+    ClassCountReward as ClassCountReward,
+)
+from .base import (
+    CountReward as CountReward,
+)
+from .base import (
+    RatioReward as RatioReward,
+)
+from .base import (
+    Reward as Reward,
+)
+from .black_box import (
+    BlackBox as BlackBox,
+)
+from .counts import (
+    BalancedAccuracy as BalancedAccuracy,
+)
+from .counts import (
+    GeometricMean as GeometricMean,
+)
+from .counts import (
+    MatthewsCorrelation as MatthewsCorrelation,
+)
+from .counts import (
+    WorstClassRecall as WorstClassRecall,
+)
+from .levels import (
+    Accuracy as Accuracy,
+)
+from .levels import (
+    CohenKappa as CohenKappa,
+)
+from .levels import (
+    GainMatrix as GainMatrix,
+)
+from .levels import (
+    Hamming as Hamming,
+)
+from .levels import (
+    NegMeanLevelError as NegMeanLevelError,
+)
+from .levels import (
+    WithinBins as WithinBins,
+)
+from .levels import (
+    cost_matrix as cost_matrix,
+)
+from .ratios import (
+    FBeta as FBeta,
+)
+from .ratios import (
+    Jaccard as Jaccard,
+)
+from .ratios import (
+    Precision as Precision,
+)
+from .ratios import (
+    Recall as Recall,
+)
+from .registry import (
+    ALIASES as ALIASES,
+)
+from .registry import (
+    REWARDS as REWARDS,
+)
+from .registry import (
+    get_reward as get_reward,
+)
+from .registry import (
+    reward_names as reward_names,
+)
+from .specificity import (
+    Specificity as Specificity,
+)
+
+__all__: list[str]
