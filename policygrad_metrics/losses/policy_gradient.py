@@ -29,7 +29,7 @@ from policygrad_metrics.estimators import (
     strongest_estimator,
 )
 from policygrad_metrics.losses.base import SiteLoss, check_replicas, nan_if_invalid
-from policygrad_metrics.losses.class_worth import class_worth
+from policygrad_metrics.losses.reward_weights import reward_weights
 from policygrad_metrics.losses.running_counts import (
     empty_counts,
     estimate_beside,
@@ -102,7 +102,7 @@ class PolicyGradientLoss(SiteLoss):
             fresh network to where the reward has a gradient; see docs/results.md for what was
             measured. 0 trains on the reward alone.
         cross_entropy_weights: "reward" weighs each class in the cross-entropy by what its right
-            labels are worth to the reward (`class_worth`), for rewards that see classes apart
+            labels are worth to the reward (`reward_weights`), for rewards that see classes apart
             (every F, Jaccard, precision, recall; MCC, G-mean, balanced accuracy) and estimators
             without much noise (not REINFORCE); "equal", and all others: plain cross-entropy.
         entropy: weight of the policy's entropy, which keeps it exploring.
@@ -313,7 +313,7 @@ class PolicyGradientLoss(SiteLoss):
             and self.reward.is_class_separable
             and not isinstance(estimator, Reinforce)
         )
-        return class_worth(batch, gradient) if weighed else tf.constant(1.0)
+        return reward_weights(batch, gradient) if weighed else tf.constant(1.0)
 
     def _expected_reward(self, batch):
         """E[R], and the sites' weights that follow from its gradient."""

@@ -11,7 +11,7 @@ from policygrad_metrics.core.global_batch import over_replicas
 MOST = 20.0
 
 
-def class_worth(batch: Batch, gradient: Tensor) -> Tensor:
+def reward_weights(batch: Batch, gradient: Tensor) -> Tensor:
     """Weights of the sites, those of a class alike and 1 in the mean of the batch, `[N, C]`.
 
         w_k = sum_{i: y_i = k} dE[R] / dlogit_i[k]  /  sum_{i: y_i = k} dE[accuracy] / dlogit_i[k]
