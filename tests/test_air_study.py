@@ -17,8 +17,7 @@ from policygrad_metrics.air.plots import choose_week
 from policygrad_metrics.air.scores import best_on_validation, level_metrics, reliability
 from policygrad_metrics.air.settings import StationFile
 from policygrad_metrics.cli import main as cli
-from policygrad_metrics.study import compare as study
-from policygrad_metrics.study import predictions
+from policygrad_metrics.study import comparison, predictions
 from policygrad_metrics.study.records import Run
 
 pytestmark = pytest.mark.slow
@@ -90,13 +89,13 @@ def test_both_reports_say_it_all(done):
 
 def test_the_same_command_goes_on_from_what_is_there(done, file, monkeypatch, capsys):
     trained = []
-    real = study.train_job
+    real = comparison.train_job
 
     def counted(job, missing, *rest):
         trained.append((job.method.name, tuple(missing)))
         return real(job, missing, *rest)
 
-    monkeypatch.setattr(study, "train_job", counted)
+    monkeypatch.setattr(comparison, "train_job", counted)
     assert cli.main(words(file, done)) == 0
     assert trained == []
     capsys.readouterr()

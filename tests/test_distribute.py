@@ -108,12 +108,12 @@ def test_other_strategies_are_refused_when_the_loss_is_made(monkeypatch, name):
 
 
 def test_xla_under_a_strategy_is_refused_by_the_loss(monkeypatch):
-    from policygrad_metrics.policies import reading
+    from policygrad_metrics.losses import base
 
-    monkeypatch.setattr(reading, "replicas", lambda: 2)
-    monkeypatch.setattr(reading, "under_xla", lambda: True)
+    monkeypatch.setattr(base, "replicas", lambda: 2)
+    monkeypatch.setattr(base, "under_xla", lambda: True)
     with pytest.raises(ValueError, match=r"use model.compile\(..., jit_compile=False\)"):
-        reading.check_replicas("mean", ())
+        base.check_replicas("mean", ())
 
 
 def test_on_one_device_nothing_is_exchanged():
