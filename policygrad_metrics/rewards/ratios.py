@@ -83,6 +83,10 @@ class AveragedReward(ConfusionReward):
             raise ValueError(f"labels must be {what} 0 to {count - 1}; they are {labels}.")
         return labels
 
+    def classes(self, num_classes: int) -> tuple[int, ...]:
+        """The classes that count: class 1 of two, or those of `labels`."""
+        return (1,) if self.average == "binary" else self.chosen(num_classes, "classes")
+
     def check_average(self, num_classes: int) -> None:
         """Raise where scikit-learn would: an average that does not fit the kind of labels."""
         if self.average == "binary" and (self.multilabel or num_classes > 2):
@@ -105,9 +109,7 @@ class AveragedReward(ConfusionReward):
         if self.multilabel:
             columns = self.chosen(confusion.shape[-3], "columns")
             return [tf.gather(x[..., 1], columns, axis=-1) for x in sums]
-        binary = self.average == "binary"
-        classes = (1,) if binary else self.chosen(confusion.shape[-1], "classes")
-        return [tf.gather(x, classes, axis=-1) for x in sums]
+        return [tf.gather(x, self.classes(confusion.shape[-1]), axis=-1) for x in sums]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,7 +199,7 @@ class PositiveRatio(AveragedReward):
     def _over_classes(self, batch):
         """A ratio for each class that counts."""
         y_true, K = batch.y_true, batch.num_classes
-        classes = (1,) if self.average == "binary" else self.chosen(K, "classes")
+        classes = self.classes(K)
         # A table of one number is integrated much faster.
         one = not batch.weighted and self.labels is None
         weight = tf.ones([1, 1]) if one else batch.weight
@@ -266,7 +268,7 @@ class PositiveRatio(AveragedReward):
         """One ratio of the sums over all classes that count."""
         y_true, K = batch.y_true, batch.num_classes
         weight = batch.weight if batch.weighted else tf.ones([1, 1])
-        classes = self.chosen(K, "classes")
+        classes = self.classes(K)
         counted = tf.reduce_sum(tf.one_hot(classes, K), axis=0)
         true = over_replicas(tf.reduce_sum(class_totals(y_true, weight, classes)))
 

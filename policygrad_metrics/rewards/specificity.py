@@ -47,7 +47,7 @@ class Specificity(AveragedReward):
             negative = tf.cast(1 - y_true, tf.float32) * weight  # [N, C]
             share = counted / float(len(columns))
         else:
-            classes = (1,) if self.average == "binary" else self.chosen(num_classes, "classes")
+            classes = self.classes(num_classes)
             share = tf.reduce_sum(tf.one_hot(classes, num_classes), axis=0) / float(len(classes))
             negative = (1.0 - tf.one_hot(y_true[:, 0], num_classes)) * weight  # [N, K]
         total = over_replicas(tf.reduce_sum(negative, axis=0))
