@@ -18,7 +18,34 @@ from policygrad_metrics.policies.reading import read_batch
 _MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
 
-class SiteLoss(keras.losses.Loss):
+class Reader:
+    """How a loss or a metric reads batches: by which policy, and what the outputs are."""
+
+    def reads(self, policy: Any, from_logits: bool) -> None:
+        """Set how batches are read; for constructors."""
+        self.policy: Any = policy if policy == "auto" else get_policy(policy)
+        self.from_logits = bool(from_logits)
+        self._caller_is_known = False
+
+    def read(self, y_true: Any, y_pred: Any, sample_weight: Any = None, **how: bool) -> Batch:
+        """The batch as this reads it; `how` is for `read_batch`.
+
+        Raises:
+            TypeError: a model of tf_keras, the former Keras, is calling.
+        """
+        if not self._caller_is_known:
+            refuse_keras_2(type(self).__name__, called_by_keras_2())
+            self._caller_is_known = True
+        how = {"from_logits": self.from_logits, **how}
+        return read_batch(self.policy, y_true, y_pred, sample_weight, **how)
+
+    def reading_config(self) -> dict[str, Any]:
+        """The arguments of `reads` as plain values."""
+        policy = self.policy if self.policy == "auto" else self.policy.get_config()
+        return {"policy": policy, "from_logits": self.from_logits}
+
+
+class SiteLoss(Reader, keras.losses.Loss):
     """What all losses share: reading the batch, refusing bad values, Keras's reduction."""
 
     #: Whether the truth may be soft.
@@ -26,17 +53,15 @@ class SiteLoss(keras.losses.Loss):
 
     def __init__(self, policy, name, reduction, dtype=None, from_logits=True):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.policy: Any = policy if policy == "auto" else get_policy(policy)
-        self.from_logits = bool(from_logits)
+        self.reads(policy, from_logits)
         self._reduce = MeanOfValues(reduction=reduction, dtype=dtype)
-        self._caller_is_known = False
 
     # AutoGraph would take seconds to find out that no tensor decides what Python does here.
     @tf.autograph.experimental.do_not_convert
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The loss of a batch; weights enter the counts instead of scaling the result."""
         with tf.name_scope(self.name):
-            batch = self.read(y_true, y_pred, sample_weight)
+            batch = self.read(y_true, y_pred, sample_weight, soft=self.soft)
             loss = self.batch_loss(batch)
             # One value per example, so that Keras divides by replicas as for any other loss.
             values = tf.fill([tf.shape(y_pred)[0]], 0.0) + nan_if_invalid(loss, batch)
@@ -45,21 +70,7 @@ class SiteLoss(keras.losses.Loss):
     @tf.autograph.experimental.do_not_convert
     def call(self, y_true, y_pred):
         """The unweighted loss of a batch, a scalar."""
-        return self.batch_loss(self.read(y_true, y_pred))
-
-    def read(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Batch:
-        """The batch as this loss reads it."""
-        if not self._caller_is_known:
-            refuse_keras_2(type(self).__name__, called_by_keras_2())
-            self._caller_is_known = True
-        return read_batch(
-            self.policy,
-            y_true,
-            y_pred,
-            sample_weight,
-            from_logits=self.from_logits,
-            soft=self.soft,
-        )
+        return self.batch_loss(self.read(y_true, y_pred, soft=self.soft))
 
     def batch_loss(self, batch: Any) -> Tensor:
         """The loss of one `Batch`, a scalar."""
@@ -67,8 +78,7 @@ class SiteLoss(keras.losses.Loss):
 
     def get_config(self):
         """The constructor's arguments."""
-        policy = self.policy if self.policy == "auto" else self.policy.get_config()
-        return {**super().get_config(), "policy": policy, "from_logits": self.from_logits}
+        return {**super().get_config(), **self.reading_config()}
 
 
 class MeanOfValues(keras.losses.Loss):

@@ -8,19 +8,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core._compat import called_by_keras_2, under_xla
+from policygrad_metrics.core._compat import under_xla
 from policygrad_metrics.core.batch import flatten_sites
 from policygrad_metrics.core.global_batch import first_of_process, gathered, over_replicas
-from policygrad_metrics.losses.base import nan_if_invalid, refuse_keras_2
+from policygrad_metrics.losses.base import Reader, nan_if_invalid
 from policygrad_metrics.losses.serialization import deserialize_reward, serialize_reward
-from policygrad_metrics.policies import Policy, get_policy
-from policygrad_metrics.policies.reading import read_batch
+from policygrad_metrics.policies import Policy
 from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.rewards.confusion import confusion_counts
 
 
 @keras.saving.register_keras_serializable(package="policygrad_metrics")
-class RewardMetric(keras.metrics.Metric):
+class RewardMetric(Reader, keras.metrics.Metric):
     """The reward of what the network decides, over all batches since the last reset.
 
     Confusion counts add up over batches and the reward is computed from their sum, so the result
@@ -59,26 +58,19 @@ class RewardMetric(keras.metrics.Metric):
         self.reward = get_reward(deserialize_reward(reward))
         typed = reward if isinstance(reward, str) else self.reward.name
         super().__init__(name=name or typed, dtype=dtype)
-        self.policy: Any = policy if policy == "auto" else get_policy(policy)
+        self.reads(policy, from_logits)
         self._direction = "up"
         self._multilabel = False
         self._counts: Any = None
         self._seen: list[tuple[np.ndarray, ...]] = []
-        self.from_logits = bool(from_logits)
         self.num_classes = num_classes
-        self._caller_is_known = False
         if num_classes is not None and self.reward.aggregation != "nothing":
             counts = [2] if self.reward.aggregation == "examples" else [1, num_classes, num_classes]
             self._build(counts)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Add a batch."""
-        if not self._caller_is_known:
-            refuse_keras_2(type(self).__name__, called_by_keras_2())
-            self._caller_is_known = True
-        batch = read_batch(
-            self.policy, y_true, y_pred, sample_weight, from_logits=self.from_logits, decides=True
-        )
+        batch = self.read(y_true, y_pred, sample_weight, decides=True)
         decisions = batch.policy.predict(batch.outputs)
         self._multilabel = batch.multilabel
         samples = flatten_sites(decisions, batch.multilabel)[None]
@@ -165,11 +157,9 @@ class RewardMetric(keras.metrics.Metric):
 
     def get_config(self):
         """The constructor's arguments."""
-        policy = self.policy if self.policy == "auto" else self.policy.get_config()
         return {
             **super().get_config(),
+            **self.reading_config(),
             "reward": serialize_reward(self.reward),
-            "policy": policy,
-            "from_logits": self.from_logits,
             "num_classes": self.num_classes,
         }
