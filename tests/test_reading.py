@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+import warnings
 import zipfile
 
 import keras
@@ -56,7 +57,10 @@ def test_probabilities_are_noticed_by_their_values():
 )
 def test_logits_are_not_taken_for_probabilities(outputs):
     outputs = np.float32(outputs)
-    pgm.PolicyGradientLoss("accuracy")(np.arange(len(outputs)) % 2, outputs)
+    with warnings.catch_warnings(record=True) as noticed:
+        warnings.simplefilter("always")
+        pgm.PolicyGradientLoss("accuracy")(np.arange(len(outputs)) % 2, outputs)
+    assert not [w for w in noticed if WARNING in str(w.message)]
 
 
 def test_probabilities_are_scored_as_such_on_request():
@@ -106,7 +110,10 @@ def test_activations_behind_further_layers_are_noticed_in_a_graph(layers, jit):
 def test_a_hidden_activation_is_none_of_the_outputs():
     x, y, model = toy(keras.layers.Dense(8, "sigmoid"), keras.layers.Dense(3))
     model.compile("sgd", loss=pgm.PolicyGradientLoss("accuracy"))
-    model.fit(x, y, verbose=0)
+    with warnings.catch_warnings(record=True) as noticed:
+        warnings.simplefilter("always")
+        model.fit(x, y, verbose=0)
+    assert not [w for w in noticed if WARNING in str(w.message)]
 
 
 def test_a_network_trained_on_keras_cross_entropy_can_be_watched_and_trained_on():
