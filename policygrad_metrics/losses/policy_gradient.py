@@ -73,6 +73,19 @@ def _if_valid(valid, new, old):
     return tf.cond(valid, lambda: tf.identity(new), lambda: tf.identity(old))
 
 
+def _on_gradient(x, function, arguments):
+    """The same tensor; whoever takes its gradient calls the function. Validation does not."""
+
+    def same(x):
+        def gradient(upstream):
+            function(*arguments)
+            return upstream
+
+        return tf.identity(x), gradient
+
+    return tf.custom_gradient(same)(x)
+
+
 def _is_zero(value):
     """Whether a term can be left out; a tensor's value is not known in a graph."""
     return isinstance(value, numbers.Real) and not value
@@ -197,6 +210,8 @@ class PolicyGradientLoss(SiteLoss):
         self._state = tuple(_state_variable(x) for x in initial)
         self._counts: Any = None
         self._met: Any = weakref.WeakKeyDictionary()
+        #: What "auto" means for batches of each shape.
+        self._strongest: dict[tuple, Estimator] = {}
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, y_true, y_pred, sample_weight=None):
@@ -268,22 +283,32 @@ class PolicyGradientLoss(SiteLoss):
             sample_weight: as for `__call__`.
         """
         batch = self.read(y_true, y_pred, sample_weight)
-        fixed = tf.stop_gradient(batch.logits)
-        estimator = self._estimator(batch)
-        estimate = self._estimate(batch, estimator, fixed, state)
-        # A plane through the value with the estimate's slope. TensorFlow never frees the graphs
-        # that tf.custom_gradient was traced in, which a study of many programs would notice.
-        slope = tf.where(batch.valid, estimate.gradient, 0.0)
-        reward = estimate.value + tf.reduce_sum(slope * (batch.logits - fixed))
-        pairs = zip(estimate.state, state, strict=True)
-        after = tuple(_if_valid(batch.valid, new, old) for new, old in pairs)
-        loss = self._combined(batch, reward, self._site_weights(batch, estimator, slope))
+        loss, after = self._loss(batch, state)
         return nan_if_invalid(loss, batch), after
 
     def batch_loss(self, batch):
         """`1 - E[R]` and the terms that are mixed in, of one batch: the one of all replicas."""
         check_replicas(self.reduction, self.variables)
-        return shared_gradient(self._combined(batch, *self._expected_reward(batch)))
+        state = tuple(map(tf.convert_to_tensor, self._remembered(batch)))
+        return shared_gradient(self._loss(batch, state, self._assign)[0])
+
+    def _loss(self, batch, state, assign=None):
+        """The loss and the next state, which goes to `assign` if a gradient is taken."""
+        fixed = tf.stop_gradient(batch.logits)
+        estimator = self._estimator(batch)
+        estimate = self._estimate(batch, estimator, fixed, state)
+        pairs = zip(estimate.state, state, strict=True)
+        after = tuple(_if_valid(batch.valid, new, old) for new, old in pairs)
+        logits = _on_gradient(batch.logits, assign, after) if assign and after else batch.logits
+        # A plane through the value with the estimate's slope. TensorFlow never frees the graphs
+        # that tf.custom_gradient was traced in, which a study of many programs would notice.
+        slope = tf.where(batch.valid, estimate.gradient, 0.0)
+        reward = estimate.value + tf.reduce_sum(slope * (logits - fixed))
+        return self._combined(batch, reward, self._site_weights(batch, estimator, slope)), after
+
+    def _assign(self, *state):
+        for variable, value in zip(self.variables, state, strict=False):
+            variable.assign(value)
 
     def _combined(self, batch, expected_reward, site_weights):
         loss = 1.0 - expected_reward
@@ -315,27 +340,6 @@ class PolicyGradientLoss(SiteLoss):
         )
         return reward_weights(batch, gradient) if weighed else tf.constant(1.0)
 
-    def _expected_reward(self, batch):
-        """E[R], and the sites' weights that follow from its gradient."""
-        remembered = self._remembered(batch)
-        state = tuple(tf.convert_to_tensor(v) for v in remembered)
-        estimator = self._estimator(batch)
-
-        def expected_reward(logits):
-            estimate = self._estimate(batch, estimator, logits, state)
-
-            def gradient(upstream, _):
-                # Only training runs this: validation leaves a moving average alone.
-                for variable, value in zip(self.variables, estimate.state, strict=False):
-                    variable.assign(_if_valid(batch.valid, value, variable))
-                return tf.where(batch.valid, upstream * estimate.gradient, 0.0)
-
-            weights = self._site_weights(batch, estimator, estimate.gradient)
-            return (estimate.value, weights), gradient
-
-        wrapped: Any = tf.custom_gradient(expected_reward)
-        return wrapped(batch.logits)
-
     def _reward_of(self, batch):
         return self.reward.for_multilabel() if batch.multilabel else self.reward
 
@@ -343,12 +347,16 @@ class PolicyGradientLoss(SiteLoss):
         if self.gradient_estimator != "auto":
             return self.gradient_estimator
         plain = not batch.weighted and self._window is None and replicas() == 1
-        return strongest_estimator(
-            self._reward_of(batch),
-            batch.num_classes,
-            multilabel_columns=batch.columns,
-            unweighted_sites=batch.y_true.shape.num_elements() if plain else None,
-        )
+        sites = batch.y_true.shape.num_elements() if plain else None
+        shape = (batch.num_classes, batch.columns, batch.multilabel, sites)
+        if shape not in self._strongest:
+            self._strongest[shape] = strongest_estimator(
+                self._reward_of(batch),
+                batch.num_classes,
+                multilabel_columns=batch.columns,
+                unweighted_sites=sites,
+            )
+        return self._strongest[shape]
 
     def _estimate(self, batch, estimator, logits, state):
         reward = self._reward_of(batch)
