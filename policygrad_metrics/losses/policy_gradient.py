@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core._compat import under_xla
@@ -43,6 +42,7 @@ from policygrad_metrics.losses.serialization import (
     serialize_estimator,
     serialize_reward,
 )
+from policygrad_metrics.losses.state import if_valid, on_gradient, state_variable
 from policygrad_metrics.policies import BinnedRegression, Policy
 from policygrad_metrics.policies.reading import mean_over_sites
 from policygrad_metrics.rewards import Reward, get_reward
@@ -55,35 +55,6 @@ CROSS_ENTROPY_WEIGHTS = ("reward", "equal")
 
 #: What a weight may be besides a number and a tensor, so that a callback can change it.
 _VARIABLES = (tf.Variable, keras.Variable)
-
-
-def _state_variable(initial):
-    """What an estimator remembers; what is empty at first may take any size later."""
-    shape = [None] * np.ndim(initial) if np.size(initial) == 0 else None
-    # Replicas compute the same state, that of the global batch.
-    same = tf.VariableAggregation.ONLY_FIRST_REPLICA
-    return tf.Variable(initial, trainable=False, aggregation=same, shape=shape)
-
-
-def _if_valid(valid, new, old):
-    """The new state after a valid batch, the old one after any other; their sizes may differ."""
-    old = tf.convert_to_tensor(old)  # a number, if nothing has been remembered yet
-    if new.shape.is_fully_defined() and new.shape == old.shape:
-        return tf.where(valid, new, old)
-    return tf.cond(valid, lambda: tf.identity(new), lambda: tf.identity(old))
-
-
-def _on_gradient(x, function, arguments):
-    """The same tensor; whoever takes its gradient calls the function. Validation does not."""
-
-    def same(x):
-        def gradient(upstream):
-            function(*arguments)
-            return upstream
-
-        return tf.identity(x), gradient
-
-    return tf.custom_gradient(same)(x)
 
 
 def _is_zero(value):
@@ -207,7 +178,7 @@ class PolicyGradientLoss(SiteLoss):
         # A loss that is made inside a graph can keep nothing; `stateless_call` is for those.
         self._keeps = tf.executing_eagerly()
         initial = self._estimator_state() if self._keeps else ()
-        self._state = tuple(_state_variable(x) for x in initial)
+        self._state = tuple(state_variable(x) for x in initial)
         self._counts: Any = None
         self._met: Any = weakref.WeakKeyDictionary()
         #: What "auto" means for batches of each shape.
@@ -298,8 +269,8 @@ class PolicyGradientLoss(SiteLoss):
         estimator = self._estimator(batch)
         estimate = self._estimate(batch, estimator, fixed, state)
         pairs = zip(estimate.state, state, strict=True)
-        after = tuple(_if_valid(batch.valid, new, old) for new, old in pairs)
-        logits = _on_gradient(batch.logits, assign, after) if assign and after else batch.logits
+        after = tuple(if_valid(batch.valid, new, old) for new, old in pairs)
+        logits = on_gradient(batch.logits, assign, after) if assign and after else batch.logits
         # A plane through the value with the estimate's slope. TensorFlow never frees the graphs
         # that tf.custom_gradient was traced in, which a study of many programs would notice.
         slope = tf.where(batch.valid, estimate.gradient, 0.0)
