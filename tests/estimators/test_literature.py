@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_estimators import TOLERANCE, all_label_sets, blackbox, chances, problem, slow_truth
+from enumeration import TOLERANCE, all_label_sets, blackbox, chances, problem, slow_truth
 
 import policygrad_metrics as pgm
 from policygrad_metrics.core.batch import canonical_batch
