@@ -14,7 +14,7 @@ from policygrad_metrics.core.batch import Tensor
 def state_variable(initial: Any) -> tf.Variable:
     """A variable for what an estimator remembers; what is empty at first may take any size later.
 
-    >>> state_variable(0.5).numpy()
+    >>> float(state_variable(0.5))
     0.5
     """
     shape = [None] * np.ndim(initial) if np.size(initial) == 0 else None
