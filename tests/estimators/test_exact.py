@@ -13,10 +13,10 @@ import pytest
 import tensorflow as tf
 
 import policygrad_metrics as pgm
-from policygrad_metrics.core import blocks
+from policygrad_metrics.core import sums
 from policygrad_metrics.core.batch import Batch
 from policygrad_metrics.core.sums import log_product
-from policygrad_metrics.estimators.expectation import has_exact_expectation
+from policygrad_metrics.estimators.exact import has_exact_expectation
 from policygrad_metrics.rewards import REWARDS
 from policygrad_metrics.rewards.bound import ChoiceRatio, IndicatorRatios, Linear
 
@@ -208,8 +208,8 @@ def test_blocks_equal_the_whole(name, N, jit, monkeypatch):
     y, z, _ = batch(N, 5, 2.0, rarest=0.1)
     reward, y, z = pgm.get_reward(name), y[:, 0], z[:, 0]
     whole = pgm.estimators.ExactExpectation()(z, reward, y)
-    monkeypatch.setattr(blocks, "WHOLE", 64)
-    monkeypatch.setattr(blocks, "BLOCK", 5 * 32)
+    monkeypatch.setattr(sums, "WHOLE", 64)
+    monkeypatch.setattr(sums, "BLOCK", 5 * 32)
 
     def blockwise(z):
         found = pgm.estimators.ExactExpectation()(z, reward, y)
@@ -229,8 +229,8 @@ def test_blocks_hold_no_table_of_all_sites_but_logits_and_gradient(name, monkeyp
     N, K = 4096, 4
     y, z, _ = batch(N, K, 2.0)
     y, z = y[:, 0], z[:, 0]
-    monkeypatch.setattr(blocks, "WHOLE", 64)
-    monkeypatch.setattr(blocks, "BLOCK", 64)
+    monkeypatch.setattr(sums, "WHOLE", 64)
+    monkeypatch.setattr(sums, "BLOCK", 64)
 
     @tf.function(jit_compile=True, autograph=False)
     def run(z, y):
