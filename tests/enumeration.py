@@ -53,11 +53,15 @@ def expected_estimate(estimator, logits, reward, y_true, samples, weight=None):
     labels = all_label_sets(y_true.shape, logits.shape[-1])
     chance = chances(logits, labels)
     value, gradient = 0.0, 0.0
+
+    @tf.function(autograph=False)  # traced once: of pairs there are many
+    def estimate(labels):
+        found = estimator.from_samples(logits, reward, y_true, labels, sample_weight=weight)
+        return found.value, found.gradient
+
     for chosen in itertools.product(range(len(labels)), repeat=samples):
-        estimate = estimator.from_samples(
-            logits, reward, y_true, labels[list(chosen)], sample_weight=weight
-        )
         p = np.prod(chance[list(chosen)])
-        value = value + p * estimate.value.numpy().astype(np.float64)
-        gradient = gradient + p * estimate.gradient.numpy().astype(np.float64)
+        score, slope = estimate(tf.constant(labels[list(chosen)]))
+        value = value + p * score.numpy().astype(np.float64)
+        gradient = gradient + p * slope.numpy().astype(np.float64)
     return value, gradient
