@@ -92,6 +92,8 @@ _DATA: tuple[Row, ...] = (
      "to the methods"),
     ("--drop", split_names, "COLUMNS", "columns to leave out, a,b"),
     ("--positive", str, "LABEL", "the positive one of two classes"),
+    ("--order", some_names, "CLASSES", "all classes in their order, low,mid,high; rewards such as "
+     "quadratic_kappa need it (numbers and well-known words are put in order without it)"),
 )  # fmt: skip
 #: The options of every study: what is trained, how, and where.
 _TRAINING: tuple[Row, ...] = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,7 @@ def read_table(
     time_order: str | None = None,
     drop: str | Sequence[str] = (),
     positive: object = None,
+    order: Sequence[Any] = (),
 ) -> Dataset:
     r"""Read a CSV file with a header row; say in `notes` what was missing, dropped or decided.
 
@@ -48,6 +50,9 @@ def read_table(
             split by time. It is not a feature.
         drop: Columns to leave out.
         positive: The positive one of two classes; without it the rarer one.
+        order: All classes in their order, lowest first: task "ordinal", reward "f1_macro" (two:
+            "binary", the second is positive). Texts in a well-known order, such as low, medium,
+            high, need none (see `order.known_order`).
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -65,8 +70,10 @@ def read_table(
     """
     targets = [target] if isinstance(target, str) else list(target)
     dropped = [drop] if isinstance(drop, str) else list(drop)
-    if not isinstance(target, str) and (bins is not None or positive is not None):
-        raise ValueError("bins and positive go with one target column, not with a list of them.")
+    if not isinstance(target, str) and (bins is not None or positive is not None or order):
+        raise ValueError(
+            "bins, positive and order go with one target column, not with a list of them."
+        )
     columns = read_cells(path)
     _check_columns(columns, targets, dropped, time_order)
 
@@ -78,7 +85,7 @@ def read_table(
             "training, validation and test parts need."
         )
     if isinstance(target, str):
-        labels = make_labels(target, columns[target], bins, positive)
+        labels = make_labels(target, columns[target], bins, positive, order)
     else:
         labels = make_label_columns({name: columns[name] for name in targets})
     notes += labels.notes

@@ -74,6 +74,7 @@ class TableFile:
         time_split: False; True for rows that are in order of time; or the column to sort by.
         drop: Columns to leave out.
         positive: The positive one of two classes.
+        order: All classes in their order, lowest first; empty if it is well known or there is none.
         horizon: Of a series: how many rows before a row the last known label is, see `Dataset`.
 
     Raises:
@@ -86,6 +87,7 @@ class TableFile:
     time_split: str | bool = False
     drop: tuple[str, ...] = ()
     positive: str | None = None
+    order: tuple[str, ...] = ()
     horizon: int | None = None
     keeps_predictions: ClassVar[bool] = False
 
@@ -107,6 +109,7 @@ class TableFile:
             time_order=self.time_split if isinstance(self.time_split, str) else None,
             drop=self.drop,
             positive=self.positive,
+            order=self.order,
         )
         notes = dataset.notes
         if self.time_split is True:
@@ -120,7 +123,7 @@ class TableFile:
             words += ["--bins", f"quantiles:{self.bins}"]
         else:
             words += options(self, "bins")
-        return words + options(self, "time_split", "horizon", "drop", "positive")
+        return words + options(self, "time_split", "horizon", "drop", "positive", "order")
 
     def fixed(self) -> dict[str, Any]:
         return {}
