@@ -62,8 +62,8 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
         classes: all classes in their order, lowest first, among them those that `y` lacks. None
             for those of `y`, sorted. A reward that depends on the order (weighted kappa, within_1,
             mean_level_error, a cost matrix) and "cumulative_link" take it from an ordered pandas
-            categorical `y`, or if it is well known (low, medium, high; numbers; the levels of an
-            air-quality scale), and else refuse texts without `classes`.
+            categorical `y`, or, with a warning, if it is well known (low, medium, high; numbers;
+            the levels of an air-quality scale), and else refuse texts without `classes`.
         class_weight: None, "balanced", or weights by class (multi-label: a list of such), as
             elsewhere in scikit-learn; multiplied with `sample_weight`.
         warm_start: whether `fit` goes on from the network of the last `fit`.
@@ -76,7 +76,9 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
     holds only on average.
 
     Attributes:
-        classes_: `[K]`, sorted, or in the order of `classes`; column numbers if multi-label.
+        classes_: `[K]`, sorted, or in the order of `classes`; column numbers if multi-label. If
+            they are not sorted, scikit-learn's `log_loss` and `roc_auc_score`, which take columns
+            to be so, need `probabilities[:, np.argsort(classes_)]`.
         n_features_in_, feature_names_in_: of `X`.
         n_iter_: epochs trained.
         history_: "loss", and with held-out rows "val_<reward>" and "val_cross_entropy", per epoch.
@@ -188,10 +190,7 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
             user = f"reward {reward.name!r}"
         elif self.policy != "auto" and isinstance(get_policy(self.policy), CumulativeLink):
             user = "policy 'cumulative_link'"
-        found = classes_in_order(y, self.classes, user, given=given, seen=seen)
-        if self.verbose and user and found is not None:
-            print(f"{user}: classes in the order {', '.join(map(str, found))}")
-        return found
+        return classes_in_order(y, self.classes, user, given=given, seen=seen)
 
     def _policy_for(self, target: Target, rows: Rows) -> Policy:
         return choose_policy(self.policy, target)

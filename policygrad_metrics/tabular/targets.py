@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -148,8 +149,11 @@ def classes_in_order(
         ValueError: `classes` lack one of `y` or hold one twice; or the order is needed and not
             known.
 
-    >>> classes_in_order(["low", "high", "medium"], user="reward 'within_1'").tolist()
-    ['low', 'medium', 'high']
+    Warns:
+        UserWarning: A well-known order is taken.
+
+    >>> classes_in_order(["2", "10", "1"]).tolist()
+    ['1', '10', '2']
     """
     if _is_indicator(y):
         return None
@@ -164,6 +168,13 @@ def classes_in_order(
     order = known_order([str(name) for name in found])
     if order is None:
         raise no_order(user, "y", found.tolist())
+    if order != found.tolist():
+        warnings.warn(
+            f"{user} depends on the order of the classes. It is taken to be {order}, lowest first; "
+            f"so are classes_ and the columns of predict_proba, which scikit-learn's log_loss and "
+            f"roc_auc_score take to be sorted. Say so by classes={order}, or give another order.",
+            stacklevel=2,
+        )
     return np.array(order, found.dtype)
 
 
