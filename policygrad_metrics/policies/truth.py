@@ -24,8 +24,9 @@ def numeric(argument: str, values: Any) -> Tensor:
         tensor = tf.cast(tensor, tf.int32)
     if not (tensor.dtype.is_floating or tensor.dtype.is_integer):
         raise ValueError(
-            f"{argument} must hold numbers, got dtype {tensor.dtype.name}; encode text as integers "
-            "0 .. K-1 first, for example with sklearn.preprocessing.LabelEncoder."
+            f"{argument} must hold numbers, got dtype {tensor.dtype.name}; number classes "
+            "0 .. K-1 first, in their order if they have one: pandas.Categorical(y, [lowest, ..., "
+            "highest]).codes (LabelEncoder's is that of the alphabet)."
         )
     if tensor.shape.rank is None:
         raise ValueError(

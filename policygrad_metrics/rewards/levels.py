@@ -125,6 +125,10 @@ class WithinBins(MeanGain):
     def name(self):
         return f"within_{self.bins}"
 
+    @property
+    def uses_order(self):
+        return self.bins > 0
+
     def gain_table(self, num_classes):
         return tf.cast(level_distance(num_classes) <= self.bins, tf.float32)
 
@@ -142,6 +146,10 @@ class NegMeanLevelError(MeanGain):
     def name(self):
         return "neg_mean_level_error"
 
+    @property
+    def uses_order(self):
+        return True
+
     def gain_table(self, num_classes):
         return -level_distance(num_classes)
 
@@ -151,7 +159,7 @@ class GainMatrix(MeanGain):
     """The mean gain of your own table: `gains[t][a]` for truth t labelled a.
 
     Args:
-        gains: K rows of K finite numbers.
+        gains: K rows of K finite numbers; the classes are in their order (`uses_order`).
 
     Raises:
         ValueError: the table is not square or not finite, or its size is not the network's K.
@@ -175,6 +183,10 @@ class GainMatrix(MeanGain):
     @property
     def name(self):
         return "gain_matrix"
+
+    @property
+    def uses_order(self):
+        return True
 
     def gain_table(self, num_classes):
         if len(self.gains) != num_classes:
@@ -229,6 +241,10 @@ class CohenKappa(ConfusionReward):
     @property
     def name(self):
         return "cohen_kappa" if self.weights is None else f"cohen_kappa_{self.weights}"
+
+    @property
+    def uses_order(self):
+        return self.weights is not None
 
     def disagreement(self, num_classes: int, dtype: tf.DType = tf.float32) -> Tensor:
         """The table w(t, a), scaled to at most 1."""

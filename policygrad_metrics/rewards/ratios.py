@@ -77,6 +77,10 @@ class AveragedReward(ConfusionReward):
     def aggregation(self):
         return "examples" if self.average == "samples" else "counts"
 
+    @property
+    def uses_order(self):
+        return self.labels is not None and not self.multilabel
+
     def chosen(self, count: int, what: str) -> tuple[int, ...]:
         """The classes or columns that count, out of `count`."""
         labels = tuple(range(count)) if self.labels is None else self.labels
