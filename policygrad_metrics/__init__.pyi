@@ -42,6 +42,7 @@ from .callbacks import (
     StopOnBadBatch as StopOnBadBatch,
 )
 from .decision import DecisionTuner as DecisionTuner
+from .estimators import expected_reward as expected_reward
 from .losses import (
     PolicyGradientLoss as PolicyGradientLoss,
 )

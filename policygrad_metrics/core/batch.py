@@ -28,6 +28,7 @@ class Batch:
         weight: float32 `[N, C]`; ones where no weights were given.
         num_classes: K.
         weighted: whether weights were given (a reward may then be less regular to integrate).
+        filled: whether these weights are 1, but 0 for rows that fill the batch up.
         multilabel: whether the C columns are the label columns of one example.
         logits: float32 `[N, C, K]`, or None where only label sets are scored.
         rows: float32 `[N, C, K]`, soft truths: what share of a site is of which class; None where
@@ -42,6 +43,7 @@ class Batch:
     weight: Tensor
     num_classes: int
     weighted: bool = False
+    filled: bool = False
     multilabel: bool = False
     logits: Tensor = None
     rows: Tensor = None

@@ -5,6 +5,7 @@ Read `base.py`, then `reinforce.py`, `local_expectation.py`, `exact.py` and the 
 black boxes `control_variate.py`.
 """
 
+from policygrad_metrics.estimators.arrays import ExpectedReward, expected_reward
 from policygrad_metrics.estimators.base import Estimate, Estimator, SamplingEstimator
 from policygrad_metrics.estimators.control_variate import ControlVariate
 from policygrad_metrics.estimators.delta_method import DeltaMethod
@@ -29,12 +30,14 @@ __all__ = [
     "Estimate",
     "Estimator",
     "ExactExpectation",
+    "ExpectedReward",
     "LocalExpectation",
     "PoissonBinomial",
     "Reinforce",
     "ReusedSamples",
     "SamplingEstimator",
     "estimator_config",
+    "expected_reward",
     "get_estimator",
     "strongest_estimator",
 ]

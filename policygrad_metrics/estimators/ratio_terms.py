@@ -271,13 +271,20 @@ def _blocks(form, logits, sites, ratios, nodes, dtype):
     # A table of two axes has one layout: of three XLA would make a copy for the blocks.
     flat = tf.reshape(logits, [-1, math.prod(logits.shape[1:])])
 
-    def tables(logits, n, d):
-        return tf.nn.softmax(tf.cast(logits, dtype)), tf.cast(n, dtype), tf.cast(d, dtype)
+    mask = getattr(form, "mask", None)
+
+    def tables(logits, n, d, mask):
+        probs = tf.nn.softmax(tf.cast(logits, dtype))
+        if mask is not None:  # such a site is never positive
+            probs *= tf.cast(mask[..., None], dtype)
+        return probs, tf.cast(n, dtype), tf.cast(d, dtype)
 
     def take(start, size):
         block = tf.reshape(slice_rows(flat, start, size), [size, *logits.shape[1:]])
-        return tables(block, *form.block(start, size))
+        here = None if mask is None else slice_rows(mask, start, size)
+        n, d = form.block(start, size)
+        return tables(block, n, d, here)
 
     # The ratios of the examples themselves are as many as they; their sites make no blocks.
     size = None if ratios is None else block_sites(sites, ratios * nodes)
-    return Blocks(sites, size, tables(logits, form.n, form.d), take)
+    return Blocks(sites, size, tables(logits, form.n, form.d, mask), take)

@@ -159,6 +159,7 @@ class IndicatorRatios(BoundReward):
         offset: True if d0 is positive wherever n is not zero.
         rows: `(start, size)` to these rows of n and d, where they can be made from the truth: for
             batches so large that the tables should never exist as a whole.
+        mask: `[M, 1]`, 0 for sites that count for nothing and have no row of zeros in n and d.
     """
 
     layout: Layout
@@ -173,6 +174,7 @@ class IndicatorRatios(BoundReward):
     offset: bool
     constant: Tensor | float = 0.0
     rows: Callable[[Tensor, int], tuple[Tensor, Tensor]] | None = None
+    mask: Tensor | None = None
 
     def block(self, start: Tensor, size: int) -> tuple[Tensor, Tensor]:
         """Rows of n and d, one site each."""

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core.batch import Tensor
+from policygrad_metrics.core.batch import Batch, Tensor
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.core.sums import class_totals, slice_rows
@@ -193,11 +193,11 @@ class PositiveRatio(AveragedReward):
         hit, _, called, both = self.coefficients()
         return hit * weight * truth, weight * (called + both * truth) if both else weight * called
 
-    def _how(self, weighted: bool) -> dict:
+    def _how(self, batch: Batch) -> dict:
         """What the integral of the ratios is told of them."""
         return {
             "zero_division": self.zero_division,
-            "lattice": None if weighted else self.lattice,
+            "lattice": self.lattice if batch.filled or not batch.weighted else None,
             "offset": self.coefficients()[1] > 0.0,
         }
 
@@ -206,9 +206,10 @@ class PositiveRatio(AveragedReward):
         y_true, K = batch.y_true, batch.num_classes
         classes = self.classes(K)
         # A table of one number is integrated much faster.
-        one = not batch.weighted and self.labels is None
+        one = self.labels is None and (batch.filled or not batch.weighted)
         weight = tf.ones([1, 1]) if one else batch.weight
-        true = over_replicas(class_totals(y_true, weight, classes))
+        counted = batch.weight if batch.filled else weight
+        true = over_replicas(class_totals(y_true, counted, classes))
 
         def terms(y_true, weight):
             truth = tf.cast(y_true == tf.constant([classes], tf.int32), tf.float32)
@@ -227,7 +228,8 @@ class PositiveRatio(AveragedReward):
             d0=self.coefficients()[1] * true,
             coefficient=self._shares(true, tf.ones_like(true) / float(len(classes))),
             rows=rows,
-            **self._how(batch.weighted),
+            mask=batch.weight if one and batch.filled else None,
+            **self._how(batch),
         )
 
     def _over_columns(self, batch):
@@ -260,7 +262,7 @@ class PositiveRatio(AveragedReward):
             d=d,
             d0=self.coefficients()[1] * true,
             coefficient=coefficient,
-            **self._how(batch.weighted),
+            **self._how(batch),
         )
 
     def _shares(self, true, equal):
@@ -290,7 +292,7 @@ class PositiveRatio(AveragedReward):
             n0=0.0,
             d0=self.coefficients()[1] * true,
             rows=rows,
-            **self._how(batch.weighted),
+            **self._how(batch),
         )
 
 

@@ -1,0 +1,182 @@
+"""The expected reward of any learner's logits, its gradient and its curvature, as NumPy arrays.
+
+Boosted trees, linear models and whatever else gives logits can climb the expected reward J. The
+examples are independent under the policy, so J is linear in the probabilities p_i of each example,
+and for softmax logits exactly
+
+    dJ/dlogits[i, c] = g[i, c] = p_i[c] (Q[i, c] - J)
+    d2J/dlogits[i, c]^2 = (1 - 2 p_i[c]) g[i, c]
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.special
+import tensorflow as tf
+
+from policygrad_metrics.core.batch import Batch
+from policygrad_metrics.estimators.base import Estimator
+from policygrad_metrics.estimators.poisson_binomial import PoissonBinomial
+from policygrad_metrics.estimators.registry import get_estimator, strongest_estimator
+from policygrad_metrics.rewards import Reward, get_reward
+
+
+class ExpectedReward(NamedTuple):
+    """What `expected_reward` returns.
+
+    Args:
+        value: E[R], a float.
+        gradient: float64, shaped like the logits.
+        hessian_diagonal: float64, shaped like the logits; of either sign.
+    """
+
+    value: float
+    gradient: np.ndarray
+    hessian_diagonal: np.ndarray
+
+
+def expected_reward(
+    reward: str | Reward | Any,
+    y_true: Any,
+    logits: Any,
+    sample_weight: Any = None,
+    *,
+    gradient_estimator: str | Estimator = "auto",
+    seed: int = 0,
+) -> ExpectedReward:
+    """E[R] of labels drawn from the logits, its gradient and the diagonal of its Hessian.
+
+    The reward is scored on all N examples together. Programs are compiled for sizes N in steps of
+    a fifth, so another N of about the same size costs no compilation.
+
+    Args:
+        reward: As for `PolicyGradientLoss`.
+        y_true: Whole numbers `[N]` from 0 to K - 1, or 0/1 columns `[N, L]` (multi-label).
+        logits: Log-odds of the positive class `[N]`, log-odds of K classes `[N, K]`, or of each
+            of L label columns `[N, L]` where `y_true` has columns too.
+        sample_weight: `[N]`, not negative; weight 2 is the example twice.
+        gradient_estimator: As for `PolicyGradientLoss`.
+        seed: Of estimators that draw label sets.
+
+    Returns:
+        An `ExpectedReward`: value, gradient, hessian_diagonal.
+
+    Raises:
+        ValueError: Shapes do not fit, a label lies outside the classes, a logit or weight is not
+            finite, a weight is negative, or all are zero.
+
+    >>> import policygrad_metrics as pgm
+    >>> value, gradient, hessian = pgm.expected_reward("accuracy", [1, 0], [0.0, 2.0])
+    >>> round(value, 4), gradient.round(4).tolist()
+    (0.3096, [0.125, -0.0525])
+    """
+    problem = _Problem.read(y_true, logits, sample_weight)
+    scored = get_reward(reward)
+    scored = scored.for_multilabel() if problem.multilabel else scored
+    N, C, K = problem.logits.shape
+    estimator = get_estimator(gradient_estimator) if gradient_estimator != "auto" else None
+    if estimator is None:
+        sites = N * C if sample_weight is None else None
+        estimator = strongest_estimator(scored, K, multilabel_columns=C, unweighted_sites=sites)
+    # Rows of weight 0 fill the batch up, but where counts have a distribution of their own.
+    size = N if isinstance(estimator, PoissonBinomial) else _size_class(N)
+    weighted = sample_weight is not None
+    program = _program(scored, estimator, problem.multilabel, weighted, size > N and not weighted)
+    arrays = (_filled(x, size) for x in (problem.y_true, problem.logits, problem.weight))
+    value, gradient = program(*arrays, np.array([seed, 0], np.int32))
+    gradient = gradient.numpy()[:N].astype(np.float64)
+    hessian = (1.0 - 2.0 * scipy.special.softmax(problem.logits, axis=-1)) * gradient
+    return ExpectedReward(float(value), problem.shaped(gradient), problem.shaped(hessian))
+
+
+class _Problem(NamedTuple):
+    """Arrays in canonical shape: labels `[N, C]`, logits `[N, C, K]` and weights `[N, C]`."""
+
+    y_true: np.ndarray
+    logits: np.ndarray
+    weight: np.ndarray
+    multilabel: bool
+    positive: bool
+
+    @classmethod
+    def read(cls, y_true, logits, sample_weight):
+        y, scores = np.asarray(y_true), np.asarray(logits, np.float64)
+        if scores.ndim not in (1, 2) or y.ndim not in (1, scores.ndim) or len(y) != len(scores):
+            raise ValueError(
+                "logits must have shape [N], [N, K] or [N, L] and y_true [N] or, with label "
+                f"columns, [N, L]; they have shapes {scores.shape} and {y.shape}."
+            )
+        multilabel, positive = y.ndim == 2, y.ndim == scores.ndim
+        if multilabel and y.shape != scores.shape:
+            raise ValueError(
+                f"y_true of shape {y.shape} has other columns than logits of shape {scores.shape}."
+            )
+        if positive:
+            scores = np.stack([np.zeros_like(scores), scores], axis=-1)
+        if scores.ndim == 2:
+            scores = scores[:, None]
+        K = scores.shape[-1]
+        labels = y.reshape(len(y), -1)
+        fine = (labels >= 0) & (labels < K) & (labels == np.rint(labels))
+        if K < 2 or not fine.all():
+            raise ValueError(
+                f"y_true must hold whole numbers from 0 to {K - 1} (the logits have K={K} "
+                f"classes, of which there must be two); it holds {labels[~fine][:8].tolist()}."
+            )
+        if not np.isfinite(scores).all():
+            raise ValueError("logits must be finite; some are NaN or infinite.")
+        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        if weight.shape != (len(y),):
+            raise ValueError(
+                f"sample_weight must have shape ({len(y)},), one weight for each example; it has "
+                f"shape {weight.shape}."
+            )
+        if not (np.isfinite(weight).all() and (weight >= 0.0).all() and weight.any()):
+            raise ValueError("sample_weight must be finite, not negative and not zero everywhere.")
+        weight = np.broadcast_to(weight[:, None], labels.shape)
+        return cls(labels.astype(np.int32), scores, weight, multilabel, positive)
+
+    def shaped(self, x: np.ndarray) -> np.ndarray:
+        """Take `[N, C, K]` to the shape of the logits as they came."""
+        x = x[..., 1] if self.positive else x
+        return x if self.multilabel else x[:, 0]
+
+
+def _size_class(rows: int) -> int:
+    """The least of 4, 5, 6 or 7 times a power of two that is not below `rows`.
+
+    >>> [_size_class(rows) for rows in (2, 8, 9, 100_000)]
+    [4, 8, 10, 114688]
+    """
+    power = max(rows - 1, 1).bit_length() - 3
+    unit = 2 ** max(power, 0)
+    return max(4, -(-rows // unit)) * unit
+
+
+def _filled(x, size):
+    if x.ndim == 3:
+        # In float64: a large logit would lose its digits to float32.
+        x = x - x.max(axis=-1, keepdims=True)
+    x = x.astype(np.int32 if x.dtype == np.int32 else np.float32)
+    return np.pad(x, [(0, size - len(x))] + [(0, 0)] * (x.ndim - 1))
+
+
+@functools.lru_cache(maxsize=64)
+def _program(
+    reward: Reward, estimator: Estimator, multilabel: bool, weighted: bool, filled: bool
+) -> Any:
+    """A compiled function of labels, logits, weights and seed; of each shape once."""
+    kind = {"weighted": weighted or filled, "filled": filled, "multilabel": multilabel}
+
+    @tf.function(autograph=False, jit_compile=not reward.calls_python)
+    def program(y_true, logits, weight, seed):
+        batch = Batch(y_true, weight, logits.shape[-1], logits=logits, **kind)
+        state = tuple(map(tf.convert_to_tensor, estimator.initial_state()))
+        seed = seed if estimator.stochastic else None
+        estimate = estimator.of_batch(batch, reward, seed=seed, state=state)
+        return estimate.value, estimate.gradient
+
+    return program
