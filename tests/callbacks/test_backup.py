@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -69,11 +70,18 @@ def fit(model, folder, *others, data=None, epochs=4, **options):
     return backup
 
 
-@pytest.fixture
-def interrupted(tmp_path):
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
     """The folder of a run that was interrupted in its third epoch."""
-    fit(network(), tmp_path / "run", Crash(2))
-    return tmp_path / "run"
+    folder = tmp_path_factory.mktemp("interrupted") / "run"
+    fit(network(), folder, Crash(2))
+    return folder
+
+
+@pytest.fixture
+def interrupted(original, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(original, tmp_path / "run")
 
 
 @pytest.mark.slow

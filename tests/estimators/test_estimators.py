@@ -30,12 +30,13 @@ def cases():
     yield pytest.param(pgm.rewards.BlackBox(blackbox), (3,), 3, id="black-box")
 
 
+CASES = list(cases())
 WEIGHTS = {(3,): [0.5, 2.0, 1.25], (2, 2): [0.5, 2.0]}
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
-@pytest.mark.parametrize(("reward", "sites", "K"), list(cases()))
+@pytest.mark.parametrize(("reward", "sites", "K"), CASES)
 def test_enumerate_and_exact_equal_autodiff_over_all_label_sets(reward, sites, K, weighted, seed):
     weight = WEIGHTS[sites] if weighted else None
     if weighted and isinstance(reward, pgm.rewards.BlackBox):
@@ -63,7 +64,7 @@ FEW = ("accuracy-3", "f1_macro-3-3", "f1_samples", "cohen_kappa_quadratic-3", "g
 
 
 def sampling_cases():
-    for case in cases():
+    for case in CASES:
         reward, sites, K = case.values
         # Of what is defined for three classes, two are a further case.
         further = (sites, K) == ((3,), 2) and getattr(reward, "average", "") != "binary"

@@ -309,9 +309,9 @@ def compiled_cases(name, sizes, copies):
     return [case(k, N, classes(name), s) for N in sizes for k in kinds for s in range(copies)]
 
 
-@pytest.mark.parametrize("name", ["f0.1_macro", "precision_macro_zero_1", "kappa_quadratic"])
+@pytest.mark.parametrize("name", ["precision_macro_zero_1", "kappa_quadratic"])
 def test_under_xla(name):
-    check(name, compiled_cases(name, [13], 50), ["xla"])
+    check(name, compiled_cases(name, [13], 25), ["xla"])
 
 
 @pytest.mark.slow
@@ -376,7 +376,7 @@ def test_no_call_at_all_in_a_large_batch():
     batch = case("few calls", 65_521, 2, 0)
     p = probabilities(batch.z)[:, 1]
     assert 0.05 < np.exp(np.log1p(-p).sum()) < 0.5
-    check(Metric("precision", average="binary", zero=1.0), [batch], MODES)
+    check(Metric("precision", average="binary", zero=1.0), [batch])
 
 
 @pytest.mark.parametrize("gap", [17.0, 25.0, 40.0])

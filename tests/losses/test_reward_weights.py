@@ -143,7 +143,7 @@ def test_the_worth_is_the_least_squares_fit_over_labels_of_the_policy():
         assert worth == pytest.approx(slope, rel=ROUNDING)
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_where_a_worth_is_cut_the_decision_lies_above_half_of_f1(jit):
     # 1 % positives that are hardly found: F1 is about .01, and 2 / (.01 + .01) times the mean.
     rng = np.random.default_rng(0)
@@ -200,8 +200,9 @@ def test_weights_are_constants_to_the_gradient_and_the_same_in_every_mode():
     y, z = rng.integers(0, 3, 32), tf.constant(rng.normal(size=(32, 3)), tf.float32)
     loss = pgm.PolicyGradientLoss("f1_macro", cross_entropy=1.0)
     gradients = []
-    for call in (lambda z: loss(y, z), lambda z: loss.stateless_call(y, z, ())[0]):
-        for jit in (None, False, True):
+    calls = lambda z: loss(y, z), lambda z: loss.stateless_call(y, z, ())[0]
+    for call, modes in zip(calls, ((None, True), (None, False)), strict=True):
+        for jit in modes:
 
             def gradient(z, call=call):
                 with tf.GradientTape() as tape:

@@ -125,7 +125,7 @@ def test_the_loss_takes_the_gradient_beside_the_counts_and_reports_the_batch():
     before = loss.variables[0].numpy()
     loss(y, z)
     np.testing.assert_array_equal(loss.variables[0], before)
-    for _ in range(60):  # 6 / 9 of the distance to the window is left after each step
+    for _ in range(35):  # 6 / 9 of the distance to the window is left after each step
         loss_and_gradient(loss, y, z)
     assert float(tf.reduce_sum(loss.variables[0])) == pytest.approx(6.0, abs=1e-5)
 

@@ -180,6 +180,7 @@ def test_the_policy_gradient_trains_the_level(outputs, noise_scale, cross_entrop
         keras.optimizers.Adam(0.03),
         loss=pgm.PolicyGradientLoss("exact_bin", policy=policy, cross_entropy=cross_entropy),
         metrics=[pgm.RewardMetric("exact_bin", policy)],
+        jit_compile=False,
     )
     history = model.fit(x, y, batch_size=128, epochs=40, verbose=0).history
     for old, new in zip(before, model.get_weights(), strict=True):

@@ -123,10 +123,10 @@ def defined(name, K, multilabel):
 
 KINDS = [(2, False), (3, False), (6, False), (2, True)]
 CASES = [
-    pytest.param(name, defined(name, K, m), K, m, id=f"{name}-{K}{'-multilabel' if m else ''}")
+    pytest.param(name, reward, K, m, id=f"{name}-{K}{'-multilabel' if m else ''}")
     for name in REWARDS
     for K, m in KINDS
-    if defined(name, K, m) is not None
+    if (reward := defined(name, K, m)) is not None
 ]
 
 

@@ -159,6 +159,7 @@ def test_frames_sparse_rows_pipelines_and_grid_search(rows):
     assert program is clone(model).fit(X, y)._network.program
 
 
+@pytest.mark.slow
 def test_optimizers_of_keras(rows):
     X, y = rows
     model = quick_levels(optimizer=keras.optimizers.AdamW(weight_decay=0.1), epochs=10)
