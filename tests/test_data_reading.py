@@ -68,6 +68,25 @@ WAYS = {
         "",
     ),
     "repeated header": ("x,y\n1,2\nx,y\n3,4\n", {}, {"x": ["1", "3"], "y": ["2", "4"]}, "1 rows"),
+    "row numbers without a name": (
+        '"x","y"\n"1",5,a\n"2",6,b\n',
+        {},
+        {"column 1": ["1", "2"], "x": ["5", "6"], "y": ["a", "b"]},
+        "",
+    ),
+    "rows that end in a separator": (
+        "x,y\n5,a,\n6,b,\n",
+        {},
+        {"x": ["5", "6"], "y": ["a", "b"], "column 3": ["", ""]},
+        "",
+    ),
+    "blanks around quotes": ('x , "y, z"\n1 , "a, b" \n', {}, {"x": ["1"], "y, z": ["a, b"]}, ""),
+    "code that is nowhere": (
+        "x,y\n1,2\n",
+        {"missing": ("-999", "x=7")},
+        {"x": ["1"], "y": ["2"]},
+        "no cell is '-999' or 'x=7', which missing= (--missing) names.",
+    ),
     "empty rows": ("x;y;\n1;2;\n;;\n", {}, {"x": ["1"], "y": ["2"], "column 3": [""]}, ""),
 }
 
@@ -97,8 +116,9 @@ BAD = {
     r"first line \('5.1', .*--no-header": "5.1,a\n4.9,a\n4.7,b\n",
     r"first line \('low', ": "low,no\nlow,no\nhigh,yes\nhigh,no\nlow,yes\n",
     r"'x' holds '1,100': a decimal mark.*--decimal": "x;y\n1,100;a\n",
-    r"line 2: 1 cells.*; line 3: 3 cells.*mend them": "x,y\n1\n1,2,3\n4,5\n6,7\n",
+    r"line 2: 1 cells.*; line 3: 3 cells.*mend or delete them": "x,y\n1\n1,2,3\n4,5\n6,7\n",
     r"commas or semicolons: say sep": "a,b;c\nd,e;f\n",
+    r"JSON; ": '[{"x": 1}]',
     r"a web page": "<!DOCTYPE html>\n<table>",
 }
 

@@ -234,7 +234,7 @@ def _features(
                 notes.append(f"{infinite} infinite cells of {name!r} count as missing.")
             if np.array_equal(numbers, numbers[0] + np.arange(len(numbers))):
                 notes.append(
-                    f"{name!r} counts the rows; unless it means something, pass it in drop."
+                    f"{name!r} counts the rows; unless it means something, drop it (--drop)."
                 )
         missing += [f"{name!r} {absent}"] if absent else []
     if constant:

@@ -17,6 +17,8 @@ _BEGINNINGS = (
     (b"PAR1", "a Parquet file; pandas.read_parquet(...).to_csv(...) writes it as CSV"),
     (b"\x89HDF", "an HDF5 or netCDF file; write the series as CSV"),
     (b"CDF", "a netCDF file; write the series as CSV"),
+    (b"[{", "JSON; pandas.read_json(...).to_csv(...) writes it as CSV"),
+    (b'{"', "JSON; pandas.read_json(...).to_csv(...) writes it as CSV"),
     (b"<?xml", f"XML, as some programs name .xls or .csv; {_SAVE_AS}"),
     (b"<!doctype", f"a web page; download the file itself, or {_SAVE_AS}"),
     (b"<html", f"a web page; download the file itself, or {_SAVE_AS}"),

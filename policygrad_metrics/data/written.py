@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from policygrad_metrics.data.cells import to_number
+from policygrad_metrics.data.cells import to_number, to_numbers
 
 _SIGNS = "%$€£¥₹₩"
 _GROUPS = ",.'’ \u00a0\u202f"
@@ -59,11 +59,14 @@ def plain_numbers(
     >>> plain_numbers({"a": ["$1,100", "$20"], "b": ["1", "NR"]}, ",", None, [])[0]
     {'a': ['1100', '20'], 'b': ['1', 'NR']}
     """
+    distinct = {name: set(cells) - {""} for name, cells in columns.items() if name not in text}
     found = {
         name: matches
-        for name, cells in columns.items()
-        if name not in text and (matches := _matches(set(cells) - {""}))
+        for name, cells in distinct.items()
+        if any(to_number(cell) is None for cell in cells) and (matches := _matches(cells))
     }
+    if found or decimal == ",":  # other columns may tell what a mark means, or need to be told
+        found = {name: made for name, cells in distinct.items() if (made := _matches(cells))}
     sure = {name: _sure_marks(matches.values()) for name, matches in found.items()}
     anywhere = set().union(*sure.values())
     kept = {name: list(cells) for name, cells in columns.items()}
@@ -116,6 +119,8 @@ def odd_cells(columns: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """
     odd = {}
     for name, cells in columns.items():
+        if to_numbers(cells) is not None:
+            continue
         known = Counter(cell for cell in cells if cell)
         texts = [cell for cell in known if to_number(cell) is None]
         numbers = [cell for cell in known if is_written_number(cell)]
@@ -150,10 +155,14 @@ def refuse_odd_cells(
             f"column {name!r} holds numbers, but in {count} of {len(cells)} rows a text: "
             f"{', '.join(shown)}{more}"
         )
+    units = all(columns[name].index(cell) == 0 for name, texts in odd.items() for cell in texts)
+    start = "; ".join(faults) + "."
+    if units and len(odd) > 1:
+        start += " If that row holds the units of the columns, delete its line."
     codes = list(dict.fromkeys(cell for texts in odd.values() for cell in texts[:5]))[:5]
     names = ",".join(odd)
     raise ValueError(
-        f"{'; '.join(faults)}. If they stand for missing values, say missing={codes} "
+        f"{start} If they stand for missing values, say missing={codes} "
         f"(--missing '{','.join(codes)}'); if a column is one of texts, text={[*odd]} (--text "
         f"'{names}'); to leave it out, drop={[*odd]} (--drop '{names}')."
     )
