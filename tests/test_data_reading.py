@@ -33,6 +33,18 @@ WAYS = {
         {"x": ["12", "7"], "y": ["3.50", "2"], "z": ["-4", "5"]},
         "the sign % was left out in 'x': '12%' was read as 12.",
     ),
+    "units": (
+        "x,y,z,k\n12.5 ug/m3,-3 °C,5m,1st\n7 ug/m3,4 °C,6m,2nd\n",
+        {},
+        {"x": ["12.5", "7"], "y": ["-3", "4"], "z": ["5", "6"], "k": ["1st", "2nd"]},
+        "the unit ug/m3 was left out in 'x': '12.5 ug/m3' was read as 12.5.",
+    ),
+    "blanks that do not break": (
+        "x;y\n1\u00a0100,5\u00a0€;1\n7,5\u00a0€;2\n",
+        {},
+        {"x": ["1100.5", "7.5"], "y": ["1", "2"]},
+        "the sign € was left out in 'x'",
+    ),
     "not one way": ("x,y\n12%,1\n0.1,2\n", {}, {"x": ["12%", "0.1"], "y": ["1", "2"]}, ""),
     "missing texts": (
         "x,y\nNone,n/A\n#N/A,<NA>\nNaT,-\n--,1\n",

@@ -1,6 +1,6 @@
 """Numbers as people write them: decimal commas, thousands separators, percent and currency signs.
 
-A column is rewritten only if it is written one way throughout; `cells.check_numbers` refuses what
+A column is rewritten only if it is written one way throughout; `check_numbers` refuses what
 is left.
 """
 
@@ -13,12 +13,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from policygrad_metrics.data.cells import to_number, to_numbers
 
 _SIGNS = "%$€£¥₹₩"
+_BLANK = "[ \u00a0\u202f]?"
 _GROUPS = ",.'’ \u00a0\u202f"
 _NUMBER = re.compile(
-    rf"""(?P<minus>[-+−]?)\ ?(?P<before>[{_SIGNS}]?)\ ?
+    rf"""(?P<minus>[-+−]?){_BLANK}(?P<before>[{_SIGNS}]?){_BLANK}
     (?P<body>\d{{1,3}}(?P<group>[{_GROUPS}])\d{{3}}(?:(?P=group)\d{{3}})*(?:[.,]\d+)?
     |\d+[.,]?\d*|[.,]\d+)
-    (?P<power>[eE][-+]?\d+)?\ ?(?P<after>[{_SIGNS}]?)""",
+    (?P<power>[eE][-+]?\d+)?{_BLANK}
+    (?P<after>[{_SIGNS}]?(?P<unit>°?[^\W\d_][\w/^-]{{0,9}}|°)?)""",
     re.VERBOSE,
 )
 #: Mark -> bodies in which it can only be the decimal mark: not three digits behind it, or other
@@ -34,12 +36,13 @@ _SURE = {
 
 
 def is_written_number(cell: str) -> bool:
-    """Return whether a cell is a number in any way of writing.
+    """Return whether a cell is a number in any way of writing, without a unit.
 
     >>> [is_written_number(cell) for cell in ("$1,100.50", "1.100,5", "12 %", "10.03.2004")]
     [True, True, True, False]
     """
-    return _NUMBER.fullmatch(cell) is not None
+    match = _NUMBER.fullmatch(cell)
+    return match is not None and match["unit"] is None
 
 
 def plain_numbers(
@@ -216,6 +219,8 @@ def _plain(matches: Mapping[str, re.Match[str]], mark: str) -> dict[str, str]:
 
 
 def _kind(match: re.Match[str], mark: str) -> str:
+    if match["unit"]:
+        return f"the unit {match['unit']} was left out"
     if match["before"] or match["after"]:
         return f"the sign {match['before'] or match['after']} was left out"
     if mark == ",":
