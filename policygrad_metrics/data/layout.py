@@ -166,7 +166,9 @@ def _names(first: Sequence[str], named: bool) -> list[str]:
     names = [(name if named else "") or f"column {i}" for i, name in enumerate(first, start=1)]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise ValueError(f"column names must differ; repeated: {repeated}.")
+        raise ValueError(
+            f"column names must differ; repeated: {repeated}. Rename them in the file."
+        )
     if len(names) == 1:
         raise ValueError(
             f"it has one column, {names[0]!r}; features and a target are needed. If something "

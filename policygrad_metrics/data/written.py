@@ -148,26 +148,30 @@ def refuse_odd_cells(
     """
     if not odd:
         return
-    faults = []
+    faults, codes = [], []
     for name, texts in odd.items():
         cells = columns[name]
         shown = [f"{cell!r} (row {cells.index(cell) + 1} below the header)" for cell in texts[:5]]
         more = ", ..." if len(texts) > 5 else ""
         count = sum(map(cells.count, texts))
+        several = all(map(is_written_number, texts))
+        what = "another way of writing them (write them all one way)" if several else "a text"
         faults.append(
-            f"column {name!r} holds numbers, but in {count} of {len(cells)} rows a text: "
+            f"column {name!r} holds numbers, but in {count} of {len(cells)} rows {what}: "
             f"{', '.join(shown)}{more}"
         )
+        codes += [] if several else [cell for cell in texts[:5] if cell not in codes]
     units = all(columns[name].index(cell) == 0 for name, texts in odd.items() for cell in texts)
-    start = "; ".join(faults) + "."
+    told = "; ".join(faults) + "."
     if units and len(odd) > 1:
-        start += " If that row holds the units of the columns, delete its line."
-    codes = list(dict.fromkeys(cell for texts in odd.values() for cell in texts[:5]))[:5]
+        told += " If that row holds the units of the columns, delete its line."
+    if codes:
+        given = ",".join(codes[:5])
+        told += f" If they stand for missing values, say missing={codes[:5]} (--missing '{given}')."
     names = ",".join(odd)
     raise ValueError(
-        f"{start} If they stand for missing values, say missing={codes} "
-        f"(--missing '{','.join(codes)}'); if a column is one of texts, text={[*odd]} (--text "
-        f"'{names}'); to leave it out, drop={[*odd]} (--drop '{names}')."
+        f"{told} If a column is one of texts, say text={[*odd]} (--text '{names}'); to leave it "
+        f"out, drop={[*odd]} (--drop '{names}')."
     )
 
 
