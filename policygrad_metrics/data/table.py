@@ -109,19 +109,9 @@ def read_table(
     assert labels is not None
     columns.pop(time or "", None)
     columns, labels, last, more = _rows_to_predict(columns, targets, known, labels, series)
-    notes += [*more, *labels.notes]
-    numeric, categorical, more = _features(columns, text)
-    notes += more
-    N = len(labels.y)
-    if N < MIN_ROWS:
-        raise ValueError(
-            f"path={str(path)!r} has {N} rows with a target, fewer than the {MIN_ROWS} that "
-            "training, validation and test parts need. " + " ".join(notes)
-        )
-    if not numeric and not categorical:
-        raise ValueError(
-            f"path={str(path)!r}: no feature is left beside target={target!r}. " + " ".join(notes)
-        )
+    numeric, categorical, told = _features(columns, text)
+    notes += [*more, *labels.notes, *told]
+    _check_enough(path, targets, len(labels.y), len(numeric) + len(categorical), notes)
     name = Path(path).name.removesuffix(".gz").removesuffix(".csv")
     return Dataset(
         name=name,
@@ -134,8 +124,23 @@ def read_table(
         time_ordered=series is not None,
         horizon=series.horizon if series is not None else None,
         last=last,
-        notes=(*notes, *_repeats(numeric, categorical, N)),
+        notes=(*notes, *_repeats(numeric, categorical, len(labels.y))),
     )
+
+
+def _check_enough(
+    path: object, targets: Sequence[str], rows: int, features: int, notes: Sequence[str]
+) -> None:
+    if rows < MIN_ROWS:
+        raise ValueError(
+            f"path={str(path)!r} has {rows} rows with a target, fewer than the {MIN_ROWS} that "
+            "training, validation and test parts need. " + " ".join(notes)
+        )
+    if not features:
+        raise ValueError(
+            f"path={str(path)!r}: no feature is left beside target={', '.join(targets)!r}. "
+            + " ".join(notes)
+        )
 
 
 def _check_columns(
@@ -239,7 +244,7 @@ def _features(
                 notes.append(f"{infinite} infinite cells of {name!r} count as missing.")
             if np.array_equal(numbers, numbers[0] + np.arange(len(numbers))):
                 notes.append(
-                    f"{name!r} counts the rows; unless it means something, pass it in drop."
+                    f"{name!r} counts the rows; unless it means something, drop it (--drop)."
                 )
         missing += [f"{name!r} {absent}"] if absent else []
     if constant:
