@@ -56,8 +56,8 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
             share.
         patience: in epochs.
         tune_decision: choose the decision rule (a threshold, or class offsets) by the reward on
-            held-out rows (where those would be fewer than 50, on all rows). Probabilities stay as
-            they are.
+            held-out rows (where those would be fewer than 50, on all rows), if it gains more than
+            one standard error there (see `DecisionTuner`). Probabilities stay as they are.
         pos_label: the positive one of two classes, for rewards such as "f1"; None for the second.
         classes: all classes in their order, lowest first, among them those that `y` lacks. None
             for those of `y`, sorted. A reward that depends on the order (weighted kappa, within_1,
@@ -208,6 +208,7 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
             self.reward_,
             multilabel=self._target.multilabel,
             ordinal=isinstance(self.policy_, CumulativeLink),
+            one_standard_error=True,
         )
         logits = self._network.logits(rows.x)
         return tuner.fit(probabilities(logits), rows.y.astype(np.int64), rows.weight)
