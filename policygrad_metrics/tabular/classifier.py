@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from policygrad_metrics.data.order import ordered_categories
 from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.policies import CumulativeLink, Policy, get_policy
 from policygrad_metrics.rewards import Reward, get_reward
@@ -118,7 +119,7 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
             classes: all classes that will ever come, in any order; needed at the first call unless
                 y is multi-label or the classifier has its `classes`.
         """
-        given = y
+        given = classes if ordered_categories(classes) else y
 
         def learn_target(y, first):
             if first:
@@ -201,7 +202,7 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
     def _first_classes(self, y, classes):
         if classes is None and self.classes is None and np.ndim(y) == 1:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        return classes
+        return self.classes if classes is None else classes
 
     def _tuned(self, rows: Rows) -> DecisionTuner:
         tuner = DecisionTuner(
