@@ -62,7 +62,8 @@ class DecisionTuner(BaseEstimator):
             than one standard error on the fitting data (the rule of Breiman, Friedman, Olshen,
             Stone 1984, with a jackknife). On a small held-out part the best of many decisions is
             often a lucky one: of fewer than 200 rows, decisions tuned on four fifths must also gain
-            on the fifth left out, and fewer than 20 rows change nothing.
+            on the fifth left out, and fewer than 20 rows change nothing. None: for "auto" only; a
+            method that is named is taken as it is.
         max_calls: most calls of a function of your own per number and pass. Its candidates are
             evenly spaced ranks if there are more.
 
@@ -72,7 +73,8 @@ class DecisionTuner(BaseEstimator):
         score_: the reward on the fitting data; plain_score_: that of the default decision.
 
     >>> import numpy as np
-    >>> tuner = DecisionTuner("f1").fit(np.array([0.1, 0.2, 0.3, 0.4]), [0, 1, 0, 1])
+    >>> p = np.array([0.1, 0.2, 0.3, 0.4] * 10)
+    >>> tuner = DecisionTuner("f1").fit(p, [0, 1, 0, 1] * 10)
     >>> tuner.rule_.describe(), tuner.predict(np.array([0.12, 0.25])).tolist()
     ('p > 0.15', [0, 1])
     >>> round(tuner.plain_score_, 3), round(tuner.score_, 3)
@@ -87,7 +89,7 @@ class DecisionTuner(BaseEstimator):
         multilabel: bool = False,
         ordinal: bool = False,
         plain: str = "arg_max",
-        one_standard_error: bool = False,
+        one_standard_error: bool | None = None,
         max_calls: int = 100,
     ):
         self.reward = reward
@@ -136,7 +138,10 @@ class DecisionTuner(BaseEstimator):
         self.method_, self.rule_ = self._tune(reward, p, scorer)
         after = self.rule_.decide(p)
         self.score_ = scorer.score(after)
-        if self.one_standard_error and not self._is_sure(reward, p, scorer, before, after):
+        careful = self.one_standard_error
+        if careful is None:
+            careful = self.method == "auto"
+        if careful and not self._is_sure(reward, p, scorer, before, after):
             self.rule_, self.score_ = plain, self.plain_score_
         return self
 
