@@ -13,7 +13,8 @@ import numpy as np
 from policygrad_metrics.air.clock import place_on_clock, read_hours, show
 from policygrad_metrics.aqi import check_units
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.data.cells import read_cells, to_number, to_numbers
+from policygrad_metrics.data.cells import to_number, to_numbers
+from policygrad_metrics.data.reading import read_cells
 
 #: Pollutants as the scales name them -> how people write them.
 TITLES = {"pm25": "PM2.5", "pm10": "PM10", "o3": "O3", "no2": "NO2", "so2": "SO2", "co": "CO"}
@@ -76,7 +77,7 @@ def read_station(
         OSError: The file cannot be read.
     """
     choose("pollutant", pollutant, TITLES)
-    columns = read_cells(path)
+    columns, _ = read_cells(path)
     hours, used = read_hours(columns, time)
     column = _column_of(columns, pollutant, pollutant_column)
     for name in drop:

@@ -12,10 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
-from policygrad_metrics.core.blocks import class_totals, slice_rows
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.global_batch import over_replicas
-from policygrad_metrics.core.sums import total
+from policygrad_metrics.core.sums import class_totals, slice_rows, total
 from policygrad_metrics.rewards.base import ConfusionReward
 from policygrad_metrics.rewards.bound import ChoiceRatio, Linear, Matches
 from policygrad_metrics.rewards.confusion import class_sums, ratio

@@ -16,10 +16,11 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 import policygrad_metrics
-from policygrad_metrics.data import Dataset, read_table
+from policygrad_metrics.data import Dataset, Reading, Series, read_table
+from policygrad_metrics.data.splits import check_folds
 from policygrad_metrics.study.suites import check_word, load_word, thinned, words_of
 from policygrad_metrics.study.table import part_shares
-from policygrad_metrics.study.words import option, options
+from policygrad_metrics.study.words import option, options, reading_words
 
 #: scikit-learn's set with the scarcest positives, and a synthetic series.
 DEFAULT_DATA = ("digits_rare", "pm25")
@@ -39,6 +40,15 @@ PRINCIPAL = (
     "policy_gradient",
     "policy_gradient_pure",
     "policy_gradient_warm",
+)
+#: The methods of `--methods quick`.
+QUICK = (
+    "majority",
+    "persistence",
+    "logistic_regression",
+    "cross_entropy",
+    "weighted_cross_entropy",
+    "policy_gradient",
 )
 #: The least default number of epochs, and the least number of optimizer steps in them.
 MIN_EPOCHS, MIN_STEPS = 40, 600
@@ -75,10 +85,11 @@ class TableFile:
         drop: Columns to leave out.
         positive: The positive one of two classes.
         order: All classes in their order, lowest first; empty if it is well known or there is none.
-        horizon: Of a series: how many rows before a row the last known label is, see `Dataset`.
+        horizon: Of a series: how many rows before a row it is predicted, see `data.Series`.
+        reading: How the file is read.
 
     Raises:
-        ValueError: The horizon is below 1, or is given without a time split.
+        ValueError: A horizon is given without a time split.
     """
 
     path: str
@@ -89,33 +100,28 @@ class TableFile:
     positive: str | None = None
     order: tuple[str, ...] = ()
     horizon: int | None = None
+    reading: Reading = dataclasses.field(default_factory=Reading)
     keeps_predictions: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.horizon is not None:
-            _check_whole("horizon", self.horizon, 1, 1_000_000)
-            if not self.time_split:
-                raise ValueError(
-                    "horizon is for a series; give time_split (--time-split) as well, or leave it "
-                    "out."
-                )
+        if self.horizon is not None and not self.time_split:
+            raise ValueError(
+                "horizon is for a series; give time_split (--time-split) as well, or leave it out."
+            )
 
     def read(self) -> Dataset:
         """Return the data set; the errors are those of `read_table`."""
-        dataset = read_table(
+        column = self.time_split if isinstance(self.time_split, str) else None
+        return read_table(
             self.path,
             self.target[0] if len(self.target) == 1 else self.target,
             bins=self.bins,
-            time_order=self.time_split if isinstance(self.time_split, str) else None,
+            series=Series(column, self.horizon) if self.time_split else None,
             drop=self.drop,
             positive=self.positive,
+            reading=self.reading,
             order=self.order,
         )
-        notes = dataset.notes
-        if self.time_split is True:
-            notes = (*notes, "rows were taken to be in order of time.")
-        ordered = bool(self.time_split)
-        return dataclasses.replace(dataset, horizon=self.horizon, time_ordered=ordered, notes=notes)
 
     def words(self) -> list[str]:
         words = ["policygrad", "compare", *option("--csv", self.path), *options(self, "target")]
@@ -123,7 +129,8 @@ class TableFile:
             words += ["--bins", f"quantiles:{self.bins}"]
         else:
             words += options(self, "bins")
-        return words + options(self, "time_split", "horizon", "drop", "positive", "order")
+        words += options(self, "time_split", "horizon", "drop", "positive", "order")
+        return words + reading_words(self.reading)
 
     def fixed(self) -> dict[str, Any]:
         return {}
@@ -259,7 +266,8 @@ class StudySettings:
         """Read all data sets.
 
         Raises:
-            ValueError: A table cannot be used, or it has the name of another data set.
+            ValueError: A table cannot be used, or it has the name of another data set, or there are
+                too few rows for the folds.
             OSError: A file cannot be read.
         """
         sets = [load_word(word, self.data_dir) for word in self.words]
@@ -268,6 +276,9 @@ class StudySettings:
         if self.table is not None:
             sets.append(self.table.read())
         _check_different("data", [dataset.name for dataset in sets])
+        for dataset in sets:
+            if self.folds is not None and not dataset.time_ordered:
+                check_folds(dataset, self.folds)
         return sets
 
     def fixed(self) -> dict[str, Any]:
