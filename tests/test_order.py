@@ -189,8 +189,11 @@ def test_partial_fits_keep_the_order():
         model.partial_fit(X, y, classes=INDIA[:-1])
     with pytest.raises(ValueError, match="not known"):
         quick("within_1").partial_fit(X, np.array(["x", "y", "z", "x"] * 60), classes=[*"xyz"])
-    first = quick("within_1", classes=INDIA).partial_fit(X[:9], y[:9])
+    first = quick("within_1", classes=INDIA).partial_fit(X[:1], y[:1])
     assert first.classes_.tolist() == INDIA
+    ordered = pd.Categorical(INDIA, INDIA[::-1], ordered=True)
+    first = quick("within_1").partial_fit(X[:9], y[:9], classes=ordered)
+    assert first.classes_.tolist() == INDIA[::-1]
 
 
 @pytest.mark.parametrize(
@@ -217,6 +220,12 @@ def test_classes_are_checked():
         quick("within_1", classes=["A", "B"]).fit(X, y)
     with pytest.raises(ValueError, match="each once"):
         quick("within_1", classes=["A", "B", "C", "A"]).fit(X, y)
+    with pytest.raises(ValueError, match="each once"):
+        quick("within_1", classes=["A", "B", "C", None]).fit(X, y)
+    with pytest.raises(ValueError, match="multi-label"):
+        quick("f1_samples", classes=GRADES).fit(X, np.eye(3, dtype=int)[[0, 1, 2] * 80])
+    with pytest.raises(ValueError, match="at least two classes"):
+        quick("within_1", classes=GRADES).fit(X, np.repeat("A", len(y)))
     vote = VotingClassifier([("one", quick("within_1", classes=GRADES))])
     with pytest.raises(ValueError, match="number classes by the alphabet"):
         vote.fit(X, y)

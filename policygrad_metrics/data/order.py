@@ -105,9 +105,9 @@ def no_order(user: str, what: str, classes: Sequence[Any]) -> ValueError:
     return ValueError(
         f"{user} depends on the order of the classes, and that of {what} is not known: "
         f"{', '.join(map(repr, names))}. Give all classes in their order, lowest first: "
-        f"classes={list(classes)} (scikit-learn estimators and scorers; or y as an ordered pandas "
-        f"categorical), --order {shlex.quote(words)} (policygrad compare --csv; "
-        "read_table's order=)."
+        f"classes={list(classes)} where a scikit-learn estimator or scorer is made (or y as an "
+        f"ordered pandas categorical), --order {shlex.quote(words)} of policygrad compare --csv "
+        "(order= of read_table)."
     )
 
 

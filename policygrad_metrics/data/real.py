@@ -53,8 +53,7 @@ def _zeros_as_missing(dataset: Dataset) -> Dataset:
     return dataclasses.replace(dataset, numeric=numeric, notes=(*dataset.notes, note + "."))
 
 
-#: The published order of the classes and of the features' texts, lowest first.
-_CAR_CLASSES = ("unacc", "acc", "good", "vgood")
+#: The published order of the features' texts, lowest first.
 _CAR_ORDERS = {
     "buying": ("low", "med", "high", "vhigh"),
     "maint": ("low", "med", "high", "vhigh"),
@@ -65,32 +64,24 @@ _CAR_ORDERS = {
 }
 
 
-def _car_in_order(dataset: Dataset) -> Dataset:
-    """Number the classes from worst to best instead of by the alphabet."""
-    ranks = np.array([_CAR_CLASSES.index(name) for name in dataset.class_names])
-    return dataclasses.replace(dataset, y=ranks[dataset.y], class_names=_CAR_CLASSES)
-
-
 def _car_as_numbers(dataset: Dataset) -> Dataset:
     from sklearn.preprocessing import OrdinalEncoder
 
-    ordered = _car_in_order(dataset)
-    names = ordered.categorical_names
+    names = dataset.categorical_names
     orders: Any = [_CAR_ORDERS[name] for name in names]
     return dataclasses.replace(
-        ordered,
-        numeric=OrdinalEncoder(categories=orders).fit_transform(ordered.categorical),
+        dataset,
+        numeric=OrdinalEncoder(categories=orders).fit_transform(dataset.categorical),
         categorical=None,
         numeric_names=names,
         categorical_names=(),
-        notes=(*ordered.notes, "the ordered texts of the features were numbered 0, 1, 2, ..."),
+        notes=(*dataset.notes, "the ordered texts of the features were numbered 0, 1, 2, ..."),
     )
 
 
 _THEN: dict[str, Callable[[Dataset], Dataset]] = {
     "without_rare_classes": _without_rare_classes,
     "zeros_as_missing": _zeros_as_missing,
-    "car_in_order": _car_in_order,
     "car_as_numbers": _car_as_numbers,
 }
 
@@ -134,6 +125,7 @@ def _table(name: str, path: Path, entry: dict[str, Any]) -> Dataset:
         entry.get("target", "class"),
         bins=entry.get("bins"),
         positive=entry.get("positive"),
+        order=entry.get("order", ()),
     )
     changed = {field: entry[field] for field in ("title", "task", "reward") if field in entry}
     notes = (*read.notes, *entry.get("notes", ()))

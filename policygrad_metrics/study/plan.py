@@ -55,7 +55,9 @@ class Job:
 #: What "tuned decision" means.
 TUNED = (
     '"tuned" ones were chosen on the validation part for the same reward, and are used where they '
-    "gain more than one standard error there (a jackknife's; else the default decision stays)."
+    "gain more than one standard error there (a jackknife's; else the default decision stays). Of "
+    "fewer than 200 rows they must also gain on rows left out of tuning, and of fewer than 20 the "
+    "default decision stays."
 )
 #: How the reports describe the comparison; see `protocol`.
 _PROTOCOL = (

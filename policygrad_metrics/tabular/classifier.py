@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from policygrad_metrics.data.order import ordered_categories
 from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.policies import CumulativeLink, Policy, get_policy
 from policygrad_metrics.rewards import Reward, get_reward
@@ -56,8 +57,8 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
             share.
         patience: in epochs.
         tune_decision: choose the decision rule (a threshold, or class offsets) by the reward on
-            held-out rows (where those would be fewer than 50, on all rows). Probabilities stay as
-            they are.
+            held-out rows (where those would be fewer than 50, on all rows), if it gains more than
+            one standard error there (see `DecisionTuner`). Probabilities stay as they are.
         pos_label: the positive one of two classes, for rewards such as "f1"; None for the second.
         classes: all classes in their order, lowest first, among them those that `y` lacks. None
             for those of `y`, sorted. A reward that depends on the order (weighted kappa, within_1,
@@ -118,7 +119,7 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
             classes: all classes that will ever come, in any order; needed at the first call unless
                 y is multi-label or the classifier has its `classes`.
         """
-        given = y
+        given = classes if ordered_categories(classes) else y
 
         def learn_target(y, first):
             if first:
@@ -201,13 +202,14 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
     def _first_classes(self, y, classes):
         if classes is None and self.classes is None and np.ndim(y) == 1:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        return classes
+        return self.classes if classes is None else classes
 
     def _tuned(self, rows: Rows) -> DecisionTuner:
         tuner = DecisionTuner(
             self.reward_,
             multilabel=self._target.multilabel,
             ordinal=isinstance(self.policy_, CumulativeLink),
+            one_standard_error=True,
         )
         logits = self._network.logits(rows.x)
         return tuner.fit(probabilities(logits), rows.y.astype(np.int64), rows.weight)

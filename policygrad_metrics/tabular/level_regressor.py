@@ -46,7 +46,8 @@ class PolicyGradientLevelRegressor(RegressorMixin, TabularEstimator):
             value itself good: with 0 nothing says where within a level it lies.
         running_counts, hidden, epochs, batch_size, optimizer, learning_rate, early_stopping, \
 validation_fraction, patience: as for the classifier; each level has its share of a batch.
-        tune_decision: choose cut-points for `predict_level` by the reward on the held-out rows.
+        tune_decision: choose cut-points for `predict_level` by the reward on the held-out rows, if
+            they gain more than one standard error there (see `DecisionTuner`).
         class_weight: None, "balanced", or weights by level.
         warm_start, random_state, verbose: as for the classifier.
 
@@ -159,7 +160,7 @@ validation_fraction, patience: as for the classifier; each level has its share o
         return target.levels(y)
 
     def _tuned(self, rows: Rows) -> DecisionTuner:
-        tuner = DecisionTuner(self.reward_, ordinal=True)
+        tuner = DecisionTuner(self.reward_, ordinal=True, one_standard_error=True)
         probs = probabilities(self._network.logits(rows.x))
         return tuner.fit(probs, self._target.levels(rows.y), rows.weight)
 

@@ -156,9 +156,14 @@ def classes_in_order(
     ['1', '10', '2']
     """
     if _is_indicator(y):
+        if classes is not None:
+            raise ValueError(
+                f"classes is for one class a row; it is {classes!r} and y is a multi-label "
+                "indicator. Leave it None."
+            )
         return None
     found = np.unique(_one_column(y, warn=True) if seen is None else seen)
-    if classes is not None:
+    if classes is not None and len(found) > 1:
         return _all_classes(classes, found)
     categories = None if user is None else ordered_categories(given)
     if categories is not None and len(categories) > 2:
@@ -182,7 +187,8 @@ def _all_classes(classes, found):
     array = np.asarray(classes)
     if found.dtype == object:
         array = array.astype(object)
-    if array.ndim != 1 or len(np.unique(array)) < len(array):
+    # Of a missing one there is no order, and no comparison.
+    if array.ndim != 1 or None in [*array] or len(np.unique(array)) < len(array):
         raise ValueError(
             f"classes must be all classes in their order, each once; they are {classes!r}."
         )

@@ -62,8 +62,9 @@ FEATURES = {  # columns without the target; Beijing: 6 weather, 4 of time, 1 win
 }
 TASKS = {
     "binary": "breast_cancer breast_cancer_36 digits_rare random mammography pima german_credit",
-    "multiclass": "wine digits iris imbalanced5 ecoli page_blocks car mnist",
-    "ordinal": "diabetes_levels pm25 car_levels winequality_red esl lev machine_cpu beijing_pm25",
+    "multiclass": "wine digits iris imbalanced5 ecoli page_blocks mnist",
+    "ordinal": "diabetes_levels pm25 car car_levels winequality_red esl lev machine_cpu "
+    "beijing_pm25",
     "multilabel": "multilabel emotions",
 }
 

@@ -1,5 +1,6 @@
 """The decision tuner against exhaustive searches, scikit-learn and theory."""
 
+import functools
 import itertools
 import pickle
 
@@ -7,16 +8,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 from sklearn import metrics
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import TunedThresholdClassifierCV
 
-from policygrad_metrics.decision import METHODS, DecisionTuner, plain_rule
+from policygrad_metrics import decision
+from policygrad_metrics.decision import METHODS, plain_rule
 from policygrad_metrics.decision.expected_f import expected_f
 from policygrad_metrics.decision.scorer import Scorer
 from policygrad_metrics.decision.standard_error import error_of_gain
 from policygrad_metrics.rewards import BlackBox, get_reward
+
+#: The searches themselves, on as few rows as all decisions can be tried on.
+DecisionTuner = functools.partial(decision.DecisionTuner, one_standard_error=False)
 
 # Rewards are computed in float32: sums of a few quotients below 1.
 FLOAT32 = 2e-6
@@ -418,6 +424,36 @@ def test_one_standard_error_keeps_the_plain_decision_unless_the_gain_is_sure():
     kept = DecisionTuner("accuracy", one_standard_error=True).fit(p, y)
     assert kept.score_ == kept.plain_score_
     assert kept.rule_ == plain_rule()
+
+
+@pytest.mark.parametrize("size", [8, 40, 100])
+def test_few_rows_do_not_wreck_a_good_decision(size):
+    rng, lost, lost_by_greed = np.random.default_rng(0), [], []
+
+    def sample(N):
+        y = rng.integers(4, size=N)
+        logits = rng.normal(size=(N, 4)) + np.eye(4)[y]  # calibrated
+        return softmax(logits, axis=1), y
+
+    for _ in range(12):
+        p, y = sample(size)
+        more, truth = sample(1000)
+        careful, greedy = (
+            DecisionTuner("f1_macro", one_standard_error=sure).fit(p, y) for sure in (None, False)
+        )
+        default = metrics.f1_score(truth, more.argmax(axis=1), average="macro")
+        lost.append(default - careful.score(more, truth))
+        lost_by_greed.append(default - greedy.score(more, truth))
+    assert np.mean(lost) < 0.6 * np.mean(lost_by_greed)
+    assert np.mean(lost_by_greed) > 0.01
+
+
+def test_few_rows_are_enough_for_a_gain_that_is_sure():
+    rng = np.random.default_rng(0)
+    y = rng.integers(2, size=60)
+    p = 0.25 * y + 0.2 * rng.random(60)  # well ranked, all below one half
+    tuner = DecisionTuner("f1", one_standard_error=True).fit(p, y)
+    assert tuner.score_ == pytest.approx(1.0)
 
 
 def test_the_plain_decision_may_be_the_rounded_level():
