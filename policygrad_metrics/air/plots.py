@@ -15,8 +15,8 @@ from matplotlib.patches import Rectangle
 from policygrad_metrics import aqi
 from policygrad_metrics.air import ForecastTask
 from policygrad_metrics.air.forecasters import PERSISTENCE
+from policygrad_metrics.air.names import title_of
 from policygrad_metrics.air.scores import reliability
-from policygrad_metrics.air.station import TITLES
 from policygrad_metrics.study.plots import Picture, best_and_reference, picture
 from policygrad_metrics.study.predictions import Predictions
 from policygrad_metrics.study.records import Run
@@ -45,7 +45,7 @@ def draw_forecasts(task: ForecastTask, summary: Summary, runs: Sequence[Run]) ->
         return []
     by_method = {method: _predictions(runs, method) for method in shown}
     week = choose_week(task)
-    title = TITLES[task.pollutant]
+    title = title_of(task.pollutant)
     names = " and ".join(name.replace("_", " ") for name in by_method)
     lines = dict(by_method)
     if PERSISTENCE not in lines:
@@ -129,7 +129,7 @@ def draw_week(task: ForecastTask, forecasts: dict[str, Predictions], week: np.nd
                 frameon=False,
                 fontsize=FONT - 3,
             )
-        top.set_ylabel(f"{TITLES[task.pollutant]}, {task.unit}")
+        top.set_ylabel(f"{title_of(task.pollutant)}, {task.unit}")
         cells = np.ones([len(strips), 7 * 24, 3]) * to_rgb(_MISSING)
         place = (hours - start).astype(int)
         for row, levels in enumerate(strips.values()):
