@@ -10,10 +10,11 @@ _UNITS = {"hour": "h", "day": "D"}
 
 
 class Clock(NamedTuple):
-    """Every step `[N]` in time, the place in it of each row that counts, and notes."""
+    """Every step `[N]` in time, the place in it of each row, its name, and notes."""
 
     steps: np.ndarray
     places: np.ndarray
+    step: str
     notes: list[str]
 
 
@@ -24,13 +25,15 @@ def place_on_clock(
 
     Args:
         times: datetime64[s] `[N]`, of the rows.
-        step: "hour" or "day".
+        step: "hour", or "day" for rows of days; rows of several times of day are hours.
         duplicates: "first" or "mean" of the rows of one step; None refuses them.
         apart: What would tell such rows apart, for the message.
 
     Raises:
         ValueError: Rows are not at whole hours, a step occurs twice, or most have no row.
     """
+    if len(np.unique(times - times.astype("datetime64[D]"))) > 1:
+        step = "hour"
     steps, notes = _whole(times, step)
     order = np.argsort(steps, kind="stable")
     repeated = steps[order][1:] == steps[order][:-1]
@@ -39,9 +42,9 @@ def place_on_clock(
         if duplicates is None:
             raise ValueError(
                 f"{int(repeated.sum())} rows repeat the {step} of another one, the first {first}; "
-                f"keep one row for each {step}: {apart or '--duplicates first, or mean'} (local "
-                "clocks repeat an hour in autumn: --duplicates mean; several stations: --station "
-                "NAME; several pollutants: --where COLUMN=VALUE)."
+                f"keep one row for each {step}{f', with {apart}' if apart else ''} (several "
+                "stations: --station NAME; several pollutants: --where COLUMN=VALUE; local clocks "
+                "repeat an hour in autumn: --duplicates first, or mean)."
             )
         kept = "the first counts" if duplicates == "first" else "their mean counts"
         notes.append(f"{int(repeated.sum())} rows repeat the {step} of another one: {kept}.")
@@ -53,8 +56,8 @@ def place_on_clock(
     if lost > len(every) / 2:
         way_out = "" if step == "day" else " (--step day for a file of days)"
         raise ValueError(
-            f"{lost} of the {len(every)} {step}s from {show(every[0])} to {show(every[-1])} have no "
-            f"row; {'an hourly' if step == 'hour' else 'a daily'} series is needed{way_out}."
+            f"{lost} of the {len(every)} {step}s from {show(every[0])} to {show(every[-1])} have "
+            f"no row; {'an hourly' if step == 'hour' else 'a daily'} series is needed{way_out}."
         )
     span = f"{len(every)} {step}s from {show(every[0])} to {show(every[-1])}"
     notes.append(
@@ -62,7 +65,7 @@ def place_on_clock(
         if lost
         else f"{span}, a row each."
     )
-    return Clock(every, (steps - every[0]).astype(int), notes)
+    return Clock(every, (steps - every[0]).astype(int), step, notes)
 
 
 def _whole(times: np.ndarray, step: str) -> tuple[np.ndarray, list[str]]:
@@ -75,15 +78,15 @@ def _whole(times: np.ndarray, step: str) -> tuple[np.ndarray, list[str]]:
         minutes = int(late[0] / np.timedelta64(60, "s"))
         return steps, [f"all rows are {minutes} minutes past the hour: they count as that hour."]
     raise ValueError(
-        f"{len(odd)} rows are not at a whole hour, the first {str(times[odd[0]]).replace('T', ' ')}; "
-        "average them to hours first."
+        f"{len(odd)} rows are not at a whole hour, the first "
+        f"{str(times[odd[0]]).replace('T', ' ')}; average them to hours first."
     )
 
 
 def spread(values: np.ndarray, clock: Clock, duplicates: str | None = None) -> np.ndarray:
     """Return the values of the rows on the clock, NaN or "" where there is no row.
 
-    >>> clock = Clock(np.arange(3), np.array([0, 0, 2]), [])
+    >>> clock = Clock(np.arange(3), np.array([0, 0, 2]), "hour", [])
     >>> spread(np.array([1.0, 3.0, 5.0]), clock, "mean")
     array([ 2., nan,  5.])
     """

@@ -173,7 +173,7 @@ def to_days(station: Station, daily: str = "max") -> Station:
         texts={name: _most_frequent(cells, place, N) for name, cells in station.texts.items()},
         notes=(
             *station.notes,
-            f"the {word} of each day is predicted: {known} of {N} days have 18 known hours or more.",
+            f"the {word} of each day is predicted: {known} of {N} days have 18 known hours.",
         ),
     )
 

@@ -12,9 +12,9 @@ from policygrad_metrics.air.published import overall_station
 from policygrad_metrics.air.station import Station, read_station
 from policygrad_metrics.air.task import ForecastTask, forecast_task
 from policygrad_metrics.aqi.tables import OVERALL
-from policygrad_metrics.data import Dataset
+from policygrad_metrics.data import Dataset, Reading
 from policygrad_metrics.study.settings import StudySettings
-from policygrad_metrics.study.words import options
+from policygrad_metrics.study.words import options, reading_words
 
 #: The forecasts that need no network of this package, then what it adds.
 PRINCIPAL = (
@@ -45,6 +45,7 @@ class StationFile(StationLayout):
             "ug/m3,co=mg/m3" for the overall index.
         valid_from, test_from, average: As for `air.forecast_task`.
         daily: The same; with step="day" the highest value of a day unless "mean".
+        reading: How the file's text is read.
 
     Raises:
         ValueError: A choice is not known.
@@ -64,6 +65,7 @@ class StationFile(StationLayout):
     test_from: str | None = None
     average: str | None = None
     daily: str | None = None
+    reading: Reading = dataclasses.field(default_factory=Reading)
     #: The report's pictures are of the forecasts.
     keeps_predictions: ClassVar[bool] = True
 
@@ -124,6 +126,7 @@ class StationFile(StationLayout):
             pollutant_column=self.pollutant_column,
             drop=self.drop,
             layout=self,
+            reading=self.reading,
         )
 
     def read(self) -> Dataset:
@@ -136,11 +139,12 @@ class StationFile(StationLayout):
         changed = [
             name
             for name in names
-            if name not in ("path", "scale", "horizon")
+            if name not in ("path", "scale", "horizon", "reading")
             and getattr(self, name) != getattr(StationFile, name)
         ]
         words = ["policygrad", "aqi", self.path]
-        return words + options(self, *changed) + options(self, "scale", "horizon")
+        words += [*options(self, *changed), *reading_words(self.reading)]
+        return words + options(self, "scale", "horizon")
 
     def fixed(self) -> dict[str, Any]:
         """Return what all runs of one directory must share, beside the study's settings."""

@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,9 @@ from policygrad_metrics.air.moments import Moments, read_moments
 from policygrad_metrics.air.names import TITLES, find_pollutant, tells_concentration, unit_in
 from policygrad_metrics.aqi import check_units
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.data.cells import read_cells, to_number, to_numbers
+from policygrad_metrics.data.cells import to_number, to_numbers
+from policygrad_metrics.data.reading import Reading, read_cells
+from policygrad_metrics.data.written import check_numbers
 
 #: A column of more different texts is not used.
 MOST_TEXTS = 24
@@ -73,6 +76,7 @@ def read_station(
     time: str | None = None,
     drop: Sequence[str] = (),
     layout: StationLayout | None = None,
+    reading: Reading | None = None,
 ) -> Station:
     """Read a file in the UCI Beijing layout, or with columns that you name.
 
@@ -88,6 +92,7 @@ def read_station(
         time: The column of dates and hours, as in `layout`; by default year, month, day, hour.
         drop: Columns to leave out.
         layout: What else there is to say of the file.
+        reading: How its text is read.
 
     Raises:
         ValueError: A name is not known (the nearest is offered), an hour occurs twice, the
@@ -98,55 +103,77 @@ def read_station(
     choose("pollutant", pollutant, TITLES)
     layout = layout or StationLayout()
     layout = dataclasses.replace(layout, time=time) if time is not None else layout
-    columns, notes = select_rows(read_cells(path), layout)
+    columns, notes = read_cells(path, reading)
+    columns, rows = select_rows(columns, layout)
     columns, unfolded = unfold_hours(columns)
-    notes += ["a column for each hour became a row for each."] if unfolded else []
-
+    notes += [*rows, *(["a column for each hour became a row for each."] * unfolded)]
     faults = Faults(str(path))
-    for argument, names in (("drop", drop), ("weather", layout.weather)):
-        for name in names:
-            with faults.noted():
-                choose(argument, name, columns)
-    moments, clock = None, None
+    with faults.noted():
+        for name in drop:
+            choose("drop", name, columns)
+        for name in layout.weather:
+            choose("weather", name, columns)
+    moments, clock, column, values = None, None, None, None
     with faults.noted():
         moments = read_moments(columns, layout, unfolded=unfolded)
-    if moments is not None:
-        with faults.noted():
-            apart = kinds_of_rows(columns, moments.used)
-            clock = place_on_clock(moments.times, layout.step, layout.duplicates, apart)
+        apart = kinds_of_rows(columns, moments.used)
+        clock = place_on_clock(moments.times, layout.step, layout.duplicates, apart)
     with faults.noted():
         column = find_pollutant(columns, pollutant, pollutant_column)
         unit = _unit_of(column, unit)
-        concentration = _numbers(column, columns[column], moments)
-        concentration = _without_negatives(column, concentration, layout.negative, notes)
-        _check_series(column, concentration, pollutant, unit)
+        values = _numbers(column, columns[column], moments)
+    used = () if moments is None else moments.used
+    gone = {*used, column, *drop, *_ROW_NUMBERS}
+    others = {name: cells for name, cells in columns.items() if name not in gone}
+    with faults.noted():
+        check_numbers(others)
+    if column is not None and values is not None:
+        with faults.noted():
+            _check_series(column, values[~(values < 0)], pollutant, unit or "")
+        with faults.noted():
+            values = _without_negatives(column, values, layout.negative, notes)
     faults.stop()
+    assert column is not None
     assert moments is not None
-    assert clock is not None
-    gone = {*moments.used, column, *drop, *_ROW_NUMBERS}
-    weather, texts, more = _others({k: v for k, v in columns.items() if k not in gone})
-    spread_weather = {k: spread(v, clock, layout.duplicates) for k, v in weather.items()}
-    values = spread(concentration, clock, layout.duplicates)
-    step = layout.step
-    notes += [*moments.notes, *clock.notes]
-    notes += [_missing(column, values, f"these {step}s are neither predicted nor scored.", step)]
-    notes += more
-    notes += [
-        _missing(name, values, "their features are marked as missing.", step)
-        for name, values in spread_weather.items()
-        if np.isnan(values).any()
-    ]
-    return Station(
+    station = _on_clock(column, values, others, clock, layout)
+    return dataclasses.replace(
+        station,
         name=Path(path).name.split(".")[0] or "station",
         pollutant=pollutant,
         unit=unit,
-        hours=clock.steps,
-        concentration=values,
-        weather=spread_weather,
-        texts={name: spread(cells, clock) for name, cells in texts.items()},
-        telling=_telling([*weather, *texts], layout.weather),
         zone=moments.zone,
         temperature=layout.temperature,
+        notes=(*notes, *moments.notes, *station.notes),
+    )
+
+
+def _on_clock(
+    column: str, values: Any, others: Mapping[str, Sequence[str]], clock: Any, layout: StationLayout
+) -> Station:
+    """The station as far as its rows tell."""
+    numeric, texts, left = _others(others)
+    concentration = spread(values, clock, layout.duplicates)
+    numbers = {name: spread(cells, clock, layout.duplicates) for name, cells in numeric.items()}
+    step = clock.step
+    notes = [
+        *clock.notes,
+        _missing(column, concentration, f"these {step}s are neither predicted nor scored.", step),
+        *left,
+    ]
+    notes += [
+        _missing(name, found, "their features are marked as missing.", step)
+        for name, found in numbers.items()
+        if np.isnan(found).any()
+    ]
+    return Station(
+        name="",
+        pollutant="",
+        unit="",
+        hours=clock.steps,
+        concentration=concentration,
+        weather=numbers,
+        texts={name: spread(cells, clock) for name, cells in texts.items()},
+        telling=_telling([*numeric, *texts], layout.weather),
         notes=tuple(notes),
     )
 

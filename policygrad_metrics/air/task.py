@@ -158,8 +158,8 @@ def _check_horizon(station: Station, horizon: int, columns: tuple[str, ...]) -> 
         telling = ", ".join(map(repr, sorted(station.telling)))
         names = f" ({telling} by name tell concentrations; weather=, --weather)" if telling else ""
         raise ValueError(
-            f"horizon=0 tells the level from the weather, but the file has no weather column{names}; "
-            "give a horizon of 1 hour or more."
+            "horizon=0 tells the level from the weather, but the file has no weather column"
+            f"{names}; give a horizon of 1 hour or more."
         )
 
 
@@ -194,8 +194,8 @@ def _known_when(station: Station, horizon: int) -> list[str]:
         notes.append("known: weather of the hour and before, the calendar; no concentration.")
         if telling:
             notes.append(
-                f"not used, as their names tell concentrations or an index: {named}; what is weather "
-                "among them can be named with weather= (--weather)."
+                f"not used, as their names tell concentrations or an index: {named}; what is "
+                "weather among them can be named with weather= (--weather)."
             )
     else:
         step = "d" if station.is_daily else "h"

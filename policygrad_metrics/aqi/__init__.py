@@ -4,8 +4,9 @@
 
 for the US EPA's tables of 2012, 2015 and 2024, Taiwan, China, India, Korea, and (levels only) the
 European and the British index and the WHO guidelines. `current("eu")` tells the table in force,
-`overall` the index over all pollutants and which pollutant it is. `edges` gives a standard's bands as the bins of a model,
-`names` and `colours` label and paint its levels, `get_scale` has everything with its source.
+`overall` the index over all pollutants and which pollutant it is. `edges` gives a standard's bands
+as the bins of a model, `names` and `colours` label and paint its levels, `get_scale` has
+everything with its source.
 
 >>> level([8.0, 35.4, 300.0], scale="us_epa_2024")
 array([0., 1., 5.])
@@ -23,7 +24,7 @@ from policygrad_metrics.aqi.convert import (
     scales,
     thresholds,
 )
-from policygrad_metrics.aqi.overall import Overall, current, overall
+from policygrad_metrics.aqi.over_pollutants import Overall, current, overall
 from policygrad_metrics.aqi.tables import Column, Document, Scale
 from policygrad_metrics.aqi.units import check_units
 

@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     breast_cancer ...
     True
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = _with_negatives(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser()
     try:
         if words and not words[0].startswith("-"):
@@ -129,6 +129,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader has gone, as with `| head`. Nothing more may be written, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _with_negatives(words: Sequence[str]) -> list[str]:
+    """Join an option and a value that begins with a minus, which would be taken for an option.
+
+    >>> _with_negatives(["compare", "--missing", "-200,-999", "--seeds", "3"])
+    ['compare', '--missing=-200,-999', '--seeds', '3']
+    """
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] in ("--missing", "--bins") and re.match(r"-[\d.,]", word):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _refuse(unknown: Sequence[str], parser: argparse.ArgumentParser) -> NoReturn:

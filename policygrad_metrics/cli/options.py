@@ -87,11 +87,22 @@ _DATA: tuple[Row, ...] = (
     ("--data-dir", str, "FOLDER", "where the data sets are that are read from files"),
     ("--target", some_names, "COLUMN", "its column to predict; several, a,b, for 0/1 labels"),
     ("--bins", _bins, "ENDS", "cut a numeric target into levels at these upper ends, 35,75,115, or "
-     "into N quantiles with quantiles:N (ends below zero: --bins=-5,0,5)"),
+     "into N quantiles with quantiles:N"),
     ("--horizon", int, "N", "of a series: its label is known up to N rows before; adds persistence "
      "to the methods"),
     ("--drop", split_names, "COLUMNS", "columns to leave out, a,b"),
     ("--positive", str, "LABEL", "the positive one of two classes"),
+)  # fmt: skip
+#: How a file of one's own is read: the fields of `data.reading.Reading`.
+_READING: tuple[Row, ...] = (
+    ("--missing", split_names, "CODES", "what else stands for missing, -200,-999,NR; COLUMN=CODE "
+     "for one column alone"),
+    ("--text", split_names, "COLUMNS", "columns of texts, even if these look like numbers"),
+    ("--sep", str, "CHAR", "what separates the cells: a character, or tab, space (default: found "
+     "out, as are the next ones)"),
+    ("--decimal", str, "MARK", "the decimal mark, . or ,"),
+    ("--encoding", str, "NAME", "of the text (default: utf-8)"),
+    ("--skip-lines", int, "N", "lines above the header"),
 )  # fmt: skip
 #: The options of every study: what is trained, how, and where.
 _TRAINING: tuple[Row, ...] = (
@@ -128,6 +139,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the rows are a series: train on the first, test on the last; sort by COLUMN, if "
         "given",
     )
+    add_reading_options(parser)
     training = parser.add_argument_group("training")
     add_training_options(training, dropout="0")
     add_rows(training, [
@@ -153,6 +165,17 @@ def add_rows(group: Any, rows: Iterable[Row]) -> None:
     """Add options to a group of a parser."""
     for name, kind, placeholder, text in rows:
         group.add_argument(name, type=kind, metavar=placeholder, help=text)
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of how a file is read."""
+    group = parser.add_argument_group("reading of the file")
+    add_rows(group, _READING)
+    group.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first line names the columns; without names they are column 1, ...",
+    )
 
 
 def add_training_options(group: Any, dropout: str) -> None:
@@ -195,6 +218,7 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
     Raises:
         ValueError: An option is out of range, or does not go with another.
     """
+    from policygrad_metrics.data.reading import Reading
     from policygrad_metrics.study.settings import StudySettings, TableFile
     from policygrad_metrics.study.suites import SUITE_SETTINGS
 
@@ -205,12 +229,15 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
     chosen |= given(options, StudySettings)
     if options.folds is not None and options.seeds is None:
         chosen["seeds"] = options.folds
-    table = given(options, TableFile)
+    table, reading = given(options, TableFile), given(options, Reading)
     if options.path is not None:
         if options.target is None:
             raise ValueError("--csv FILE needs --target COLUMN, the column to predict.")
-        chosen |= {"table": TableFile(**table), "data": options.data or ()}
-    elif table:
-        name = next(iter(table)).replace("_", "-")
+        chosen |= {
+            "table": TableFile(**table, reading=Reading(**reading)),
+            "data": options.data or (),
+        }
+    elif table or reading:
+        name = next(iter(table | reading)).replace("_", "-")
         raise ValueError(f"--{name} goes with --csv FILE; give the file, or leave it out.")
     return StudySettings(**chosen)

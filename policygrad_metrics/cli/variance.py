@@ -156,9 +156,10 @@ def _read_numbers(path: Path, target: str) -> tuple[Any, Any]:
     import numpy as np
 
     from policygrad_metrics.core.checks import choose
-    from policygrad_metrics.data.cells import read_cells, to_numbers
+    from policygrad_metrics.data.cells import to_numbers
+    from policygrad_metrics.data.reading import read_cells
 
-    columns = read_cells(path)
+    columns, _ = read_cells(path)
     choose("target", target, columns)
     numbers = {name: to_numbers(cells) for name, cells in columns.items()}
     table = {name: values for name, values in numbers.items() if values is not None}

@@ -10,6 +10,7 @@ A `Dataset` also names the reward that it is made for and says in `notes` what w
 from policygrad_metrics.data.catalog import available, load
 from policygrad_metrics.data.dataset import TASKS, Dataset
 from policygrad_metrics.data.prepare import Prepared, prepare
+from policygrad_metrics.data.reading import Reading
 from policygrad_metrics.data.splits import Split, folds, split
 from policygrad_metrics.data.table import read_table
 
@@ -17,6 +18,7 @@ __all__ = [
     "TASKS",
     "Dataset",
     "Prepared",
+    "Reading",
     "Split",
     "available",
     "folds",

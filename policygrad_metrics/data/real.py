@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics import aqi
-from policygrad_metrics.data.cells import read_cells, to_numbers
+from policygrad_metrics.data.cells import to_numbers
 from policygrad_metrics.data.dataset import Dataset, numeric_dataset
+from policygrad_metrics.data.reading import read_cells
 from policygrad_metrics.data.table import read_table
 from policygrad_metrics.data.target import cut
 
@@ -155,7 +156,7 @@ def _file(name: str, folder: str | os.PathLike[str] | None, file: str) -> Path:
 
 
 def _beijing(path: Path) -> Dataset:
-    columns = read_cells(path)
+    columns, _ = read_cells(path)
 
     def numbers(name: str) -> np.ndarray:
         found = to_numbers(columns[name])

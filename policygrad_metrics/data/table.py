@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.data.cells import read_cells, time_rank, to_numbers
+from policygrad_metrics.data.cells import time_rank, to_numbers
 from policygrad_metrics.data.dataset import Dataset
+from policygrad_metrics.data.reading import Reading, read_cells
 from policygrad_metrics.data.target import (
     MAX_CATEGORIES,
     Bins,
@@ -29,6 +30,7 @@ def read_table(
     time_order: str | None = None,
     drop: str | Sequence[str] = (),
     positive: object = None,
+    reading: Reading | None = None,
 ) -> Dataset:
     r"""Read a CSV file with a header row; say in `notes` what was missing, dropped or decided.
 
@@ -48,6 +50,7 @@ def read_table(
             split by time. It is not a feature.
         drop: Columns to leave out.
         positive: The positive one of two classes; without it the rarer one.
+        reading: How the file is read.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -67,10 +70,11 @@ def read_table(
     dropped = [drop] if isinstance(drop, str) else list(drop)
     if not isinstance(target, str) and (bins is not None or positive is not None):
         raise ValueError("bins and positive go with one target column, not with a list of them.")
-    columns = read_cells(path)
+    columns, read_notes = read_cells(path, reading)
     _check_columns(columns, targets, dropped, time_order)
 
     columns, notes = _without_unlabelled(columns, targets)
+    notes = read_notes + notes
     N = len(columns[targets[0]])
     if N < MIN_ROWS:
         raise ValueError(

@@ -16,10 +16,10 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 import policygrad_metrics
-from policygrad_metrics.data import Dataset, read_table
+from policygrad_metrics.data import Dataset, Reading, read_table
 from policygrad_metrics.study.suites import check_word, load_word, thinned, words_of
 from policygrad_metrics.study.table import part_shares
-from policygrad_metrics.study.words import option, options
+from policygrad_metrics.study.words import option, options, reading_words
 
 #: scikit-learn's set with the scarcest positives, and a synthetic series.
 DEFAULT_DATA = ("digits_rare", "pm25")
@@ -75,6 +75,7 @@ class TableFile:
         drop: Columns to leave out.
         positive: The positive one of two classes.
         horizon: Of a series: how many rows before a row the last known label is, see `Dataset`.
+        reading: How the file is read.
 
     Raises:
         ValueError: The horizon is below 1, or is given without a time split.
@@ -87,6 +88,7 @@ class TableFile:
     drop: tuple[str, ...] = ()
     positive: str | None = None
     horizon: int | None = None
+    reading: Reading = dataclasses.field(default_factory=Reading)
     keeps_predictions: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -107,6 +109,7 @@ class TableFile:
             time_order=self.time_split if isinstance(self.time_split, str) else None,
             drop=self.drop,
             positive=self.positive,
+            reading=self.reading,
         )
         notes = dataset.notes
         if self.time_split is True:
@@ -120,7 +123,8 @@ class TableFile:
             words += ["--bins", f"quantiles:{self.bins}"]
         else:
             words += options(self, "bins")
-        return words + options(self, "time_split", "horizon", "drop", "positive")
+        words += options(self, "time_split", "horizon", "drop", "positive")
+        return words + reading_words(self.reading)
 
     def fixed(self) -> dict[str, Any]:
         return {}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from collections.abc import Iterable
 from typing import Any
 
+from policygrad_metrics.data import Reading
 from policygrad_metrics.data.target import number_text
 
 
@@ -48,6 +50,16 @@ def options(record: Any, *names: str) -> list[str]:
         elif value is not None and value is not False and value != ():
             words += option(flag, _text(value))
     return words
+
+
+def reading_words(reading: Reading) -> list[str]:
+    """Return how a file is read as options.
+
+    >>> reading_words(Reading(missing=("-200", "NR"), sep=";", header=False))
+    ['--missing=-200,NR', '--sep', ';', '--no-header']
+    """
+    words = options(reading, *(field.name for field in dataclasses.fields(reading)))
+    return words + (["--no-header"] if reading.header is False else [])
 
 
 def _text(value: Any) -> str:

@@ -1,0 +1,103 @@
+"""The text of a file, and what a file is that holds none."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import zipfile
+import zlib
+from pathlib import Path
+
+_SAVE_AS = 'open it and save the sheet as "CSV UTF-8", one file for each sheet'
+_SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers")
+#: How files of other kinds begin -> what they are.
+_BEGINNINGS = (
+    (b"\xd0\xcf\x11\xe0", f"a spreadsheet (Excel .xls); {_SAVE_AS}"),
+    (b"%PDF", "a PDF; export the table as CSV"),
+    (b"PAR1", "a Parquet file; pandas.read_parquet(...).to_csv(...) writes it as CSV"),
+    (b"\x89HDF", "an HDF5 or netCDF file; write the series as CSV"),
+    (b"CDF", "a netCDF file; write the series as CSV"),
+    (b"<?xml", f"XML, as some programs name .xls or .csv; {_SAVE_AS}"),
+    (b"<!doctype", f"a web page; download the file itself, or {_SAVE_AS}"),
+    (b"<html", f"a web page; download the file itself, or {_SAVE_AS}"),
+    (b"<table", f"a web page's table; {_SAVE_AS}"),
+)
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def read_text(path: Path, encoding: str | None = None) -> str:
+    """Return the text of a file; compressed with gzip if its name ends in .gz.
+
+    Args:
+        path: The file.
+        encoding: How its text is written; None for UTF-8.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        OSError: It cannot be read.
+        ValueError: It is no text, or in another encoding; the message says what to do.
+    """
+    if encoding is not None:
+        try:
+            codecs.lookup(encoding)
+        except LookupError:
+            raise ValueError(
+                f"encoding={encoding!r} (--encoding) is not known; common ones are utf-8, "
+                "latin-1, cp1252, utf-16, gb18030 and shift_jis."
+            ) from None
+    if not path.exists():
+        raise FileNotFoundError(f"path={str(path)!r}: there is no such file.")
+    content = _content(path)
+    kind = _other_kind(path, content)
+    if kind:
+        raise ValueError(f"path={str(path)!r} is {kind}.")
+    wide = content[:2] in _MARKS or content[:1000].count(0) > len(content[:1000]) / 4
+    if encoding is None and wide:
+        raise ValueError(
+            f"path={str(path)!r} is not UTF-8 text but looks like UTF-16: give encoding='utf-16' "
+            "(--encoding utf-16)."
+        )
+    try:
+        return content.decode(encoding or "utf-8-sig").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"path={str(path)!r} is not {(encoding or 'utf-8').upper()} text (line {line}: "
+            f"{error.reason}); say how it is written: encoding='cp1252' (--encoding cp1252) for "
+            "files of Western Windows, latin-1, gb18030, ..."
+        ) from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix == ".gz" else content
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"path={str(path)!r} is not a whole gzip file: {error}.") from error
+    except OSError as error:
+        raise type(error)(f"path={str(path)!r} cannot be read: {error}.") from error
+
+
+def _other_kind(path: Path, content: bytes) -> str | None:
+    """Return what the file is and what to do, None if it may be text."""
+    if content.startswith(b"PK\x03\x04"):
+        return _archive(path)
+    if content.startswith(b"\x1f\x8b"):
+        return "compressed with gzip; its name must end in .csv.gz"
+    start = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for beginning, kind in _BEGINNINGS:
+        if start.startswith(beginning.lower()):
+            return kind
+    return f"named as a spreadsheet; {_SAVE_AS}" if path.suffix.lower() in _SHEETS else None
+
+
+def _archive(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:
+        names = []
+    if path.suffix.lower() in _SHEETS or {"xl/workbook.xml", "content.xml"} & set(names):
+        return f"a spreadsheet (Excel or LibreOffice); {_SAVE_AS}"
+    held = f", which holds {', '.join(names[:3])}" if names else ""
+    return f"a zip archive{held}; unpack it and give the CSV file in it"
