@@ -32,8 +32,8 @@ EPILOG = """examples:
 QUICK: dict[str, Any] = {
     "seeds": 2,
     "epochs": 10,
-    "methods": ("persistence", "majority", "gradient_boosting", "cross_entropy", "policy_gradient",
-                "concentration_policy_gradient_likelihood"),
+    "methods": ("persistence", "majority", "logistic_regression", "cross_entropy",
+                "policy_gradient", "concentration_policy_gradient_likelihood"),
 }  # fmt: skip
 _STATION: tuple[Row, ...] = (
     ("--scale", str, "NAME", "air-quality scale (default: us_epa_2024)"),
