@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policygrad_metrics.data import Reading, read_table, split
+from policygrad_metrics.data import Reading, Series, read_table, split
 from policygrad_metrics.data.cells import to_number
 from policygrad_metrics.data.missing import MISSING
 from policygrad_metrics.data.written import is_written_number
@@ -98,14 +98,93 @@ def test_bins(tmp_path):
 def test_time_order(tmp_path):
     days = [f"2014-{1 + i % 12:02d}-{1 + i // 12:02d} 06:00" for i in range(40)]
     rows = [f"{day},{i},{i * 13 % 40 > 30}" for i, day in enumerate(days)]
-    dataset = read_table(_write(tmp_path / "a.csv", "day,x,y", rows), "y", time_order="day")
+    dataset = read_table(_write(tmp_path / "a.csv", "day,x,y", rows), "y", series=Series("day"))
     assert dataset.time_ordered
     assert dataset.numeric_names == ("x",)
     order = sorted(range(40), key=lambda i: days[i])
     assert dataset.numeric[:, 0].tolist() == order
     assert dataset.y.tolist() == [int(i * 13 % 40 > 30) for i in order]
     numbers = _write(tmp_path / "b.csv", "t,x,y", [f"{100 - i},{i},{i % 2}" for i in range(40)])
-    assert read_table(numbers, "y", time_order="t").numeric[0, 0] == 39
+    assert read_table(numbers, "y", series=Series("t")).numeric[0, 0] == 39
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_a_row_is_predicted_from_an_earlier_row_of_the_full_series(tmp_path, horizon):
+    lost = {0, 7, 8, 20}
+    rows = [f"{i},{i * 7 % 50},{'' if i in lost else i % 4}" for i in range(50)]
+    path = _write(tmp_path / "a.csv", "hour,wind,pm", rows[25:] + rows[:25])
+    dataset = read_table(path, "pm", bins=[1, 2], series=Series("hour", horizon=horizon))
+    predicted = [i for i in range(1 + horizon, 50) if i not in lost]
+    levels = [None if i in lost else max(i % 4 - 1, 0) for i in range(50)]
+    assert dataset.y.tolist() == [levels[i] for i in predicted]
+    assert dataset.numeric_names == ("wind", f"pm, {horizon} rows before")
+    assert dataset.numeric[:, 0].tolist() == [(i - horizon) * 7 % 50 for i in predicted]
+    before = [np.nan if i - horizon in lost else (i - horizon) % 4 for i in predicted]
+    np.testing.assert_array_equal(dataset.numeric[:, 1], before)
+    known = [[j for j in range(i - horizon + 1) if j not in lost][-1] for i in predicted]
+    assert dataset.last_labels.tolist() == [levels[j] for j in known]
+    assert (dataset.horizon, dataset.time_ordered) == (horizon, True)
+    assert any(f"the first {horizon} rows with a target were left" in n for n in dataset.notes)
+
+
+def test_classes_known_before_are_a_feature(tmp_path):
+    rows = [f"{i},{'no' if i % 3 else 'yes'}" for i in range(40)]
+    path = _write(tmp_path / "a.csv", "x,y", rows)
+    dataset = read_table(path, "y", series=Series(horizon=2))
+    assert dataset.categorical[:, 0].tolist() == ["no" if i % 3 else "yes" for i in range(38)]
+    assert dataset.last_labels.tolist() == [int(i % 3 == 0) for i in range(38)]
+
+
+def test_a_horizon_needs_one_row_for_each_time(tmp_path):
+    path = _write(tmp_path / "a.csv", "t,x,y", [f"{i // 2},{i % 9},{i % 2}" for i in range(40)])
+    with pytest.raises(ValueError, match=r"20 rows have the time of another.*'0'; horizon=1"):
+        read_table(path, "y", series=Series("t", horizon=1))
+    assert len(read_table(path, "y", series=Series("t"))) == 40
+    uneven = _write(tmp_path / "b.csv", "t,x,y", [f"{i * i},{i % 9},{i % 2}" for i in range(40)])
+    notes = read_table(uneven, "y", series=Series("t", horizon=1)).notes
+    assert any("of 39 steps of 't'" in note and "policygrad aqi" in note for note in notes)
+    with pytest.raises(
+        ValueError, match=r"horizon \(--horizon\) must be a whole number, 1 or more"
+    ):
+        Series(horizon=0)
+
+
+def test_texts_among_numbers_are_refused_or_told(tmp_path):
+    rows = [f"{i % 13},{i % 11},{i % 2}" for i in range(40)]
+    rows[4], rows[7] = "NR,12%,0", "NR,3,1"
+    path = _write(tmp_path / "a.csv", "a,b,y", rows)
+    message = (
+        r"column 'a' holds numbers, but in 2 of 40 rows a text: 'NR' \(row 5 below the header\); "
+        r"column 'b' .*: '12%' \(row 5 .*--missing 'NR,12%'\).*--text 'a,b'\).*--drop 'a,b'"
+    )
+    with pytest.raises(ValueError, match=message):
+        read_table(path, "y")
+    kept = read_table(path, "y", drop="b", reading=Reading(missing=("NR",)))
+    assert np.isnan(kept.numeric[[4, 7], 0]).all()
+    assert read_table(path, "y", reading=Reading(text=("a", "b"))).categorical_names == ("a", "b")
+
+
+def test_all_faults_of_a_table_are_listed_at_once(tmp_path):
+    rows = [f"day {i},{'x' if i == 9 else i},{i * 1.5}" for i in range(40)]
+    path = _write(tmp_path / "a.csv", "t,a,y", rows)
+    with pytest.raises(ValueError, match="3 faults") as caught:
+        read_table(path, "y", series=Series("t"))
+    for place, told in enumerate(("'x' (row 10", "'day 0'", "bins=["), start=1):
+        (line,) = [line for line in str(caught.value).splitlines() if told in line]
+        assert line.startswith(f"  {place}. ")
+    with pytest.raises(ValueError, match="2 faults") as caught:
+        read_table(path, "yy", drop="b")
+    assert "target='yy'" in str(caught.value)
+    assert "drop='b'" in str(caught.value)
+
+
+def test_codes_of_missing_values_are_no_targets(tmp_path):
+    rows = [f"{i % 7},{(-200, 'None', '-', i)[i % 4]}" for i in range(120)]
+    path = _write(tmp_path / "a.csv", "x,y", rows)
+    reading = Reading(missing=("-200",))
+    dataset = read_table(path, "y", bins=[50], reading=reading)
+    assert dataset.values.tolist() == list(range(3, 120, 4))
+    assert any("90 of 120 rows were dropped" in note for note in dataset.notes)
 
 
 def test_label_columns(tmp_path):
@@ -123,7 +202,7 @@ GOOD = [f"{i},{'n' if i % 3 else 's'},{i % 2},{i * 1.5}" for i in range(40)]
 BAD_CALLS = {
     "target='clas' is not known; did you mean 'class'": {"target": "clas"},
     "drop='q' is not known": {"drop": ["q"]},
-    "time_order='tim' is not known": {"time_order": "tim"},
+    "time column .*='tim' is not known": {"series": Series("tim")},
     "cannot also be in drop": {"drop": ["class"]},
     "list of different ones": {"target": []},
     r"'level' is a number with 40 distinct values.*bins=\[": {"target": "level"},
@@ -135,7 +214,7 @@ BAD_CALLS = {
     "too many equal values for 5": {"target": "class", "bins": 5},
     "one class only, '<= 900'": {"target": "level", "bins": [900]},
     "does not go with bins": {"target": "level", "bins": [9], "positive": 1},
-    "time_order='wind' must hold dates and hours": {"time_order": "wind"},
+    "time column 'wind' .* must hold dates and hours": {"series": Series("wind")},
     "no feature is left": {"drop": ["x", "wind", "level"]},
 }
 

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from rich.console import Console
 from scipy import stats
 from study_cases import a_run
@@ -18,7 +19,7 @@ from study_cases import a_run
 from policygrad_metrics.study.content import overview_grid, score_grid, summaries
 from policygrad_metrics.study.grid import rich_grid
 from policygrad_metrics.study.overall import overall
-from policygrad_metrics.study.plots import _band, draw_all
+from policygrad_metrics.study.plots import _band, draw_all, draw_learning
 from policygrad_metrics.study.records import Run, StudyError
 from policygrad_metrics.study.report import write_reports
 from policygrad_metrics.study.settings import StudySettings
@@ -367,6 +368,26 @@ def test_the_same_runs_give_the_same_pictures_in_any_order():
     for picture in first:
         assert picture.svg.startswith("<?xml")
         assert "f1_macro" in picture.alt or picture.name == "confusion"
+
+
+@pytest.mark.parametrize(("methods", "free"), [(2, 0), (3, 1)])
+def test_titles_of_learning_curves_fit_and_a_free_place_holds_the_key(methods, free):
+    names = ["cross_entropy", "concentration_policy_gradient_likelihood", "reinforce_leave_one_out"]
+    history = {"loss": [1.0] * 9, "val_reward": [0.1 * epoch for epoch in range(9)]}
+    runs = [
+        dataclasses.replace(a_run(), data="air", method=name, history=history)
+        for name in names[:methods]
+    ]
+    summary = summarise("air", "f1", runs, names[:methods], own_splits=False)
+    figure = draw_learning(summary.rows, runs, summary)
+    FigureCanvasAgg(figure).draw()
+    panels = figure.axes
+    assert len(panels) == methods + free
+    assert sum(axes.get_legend() is not None for axes in panels) == free
+    assert all(axes.axison or axes.get_legend() for axes in panels)
+    boxes = [axes._left_title.get_window_extent() for axes in panels]
+    assert boxes[0].x1 < boxes[1].x0
+    assert boxes[1].x1 <= figure.bbox.x1
 
 
 def test_settings_tables_and_reports_need_no_tensorflow_and_no_pyplot():

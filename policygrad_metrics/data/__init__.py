@@ -11,6 +11,7 @@ from policygrad_metrics.data.catalog import available, load
 from policygrad_metrics.data.dataset import TASKS, Dataset
 from policygrad_metrics.data.prepare import Prepared, prepare
 from policygrad_metrics.data.reading import Reading
+from policygrad_metrics.data.series import Series
 from policygrad_metrics.data.splits import Split, folds, split
 from policygrad_metrics.data.table import read_table
 
@@ -19,6 +20,7 @@ __all__ = [
     "Dataset",
     "Prepared",
     "Reading",
+    "Series",
     "Split",
     "available",
     "folds",

@@ -63,27 +63,3 @@ def to_times(argument: str, cells: Sequence[str]) -> np.ndarray:
     if aware == {True}:
         times = [time.astimezone(datetime.UTC).replace(tzinfo=None) for time in times]
     return np.array(times, "datetime64[us]")
-
-
-def time_rank(name: str, cells: Sequence[str]) -> np.ndarray:
-    """Return the row numbers in order of time, int64 `[N]`; equal times keep their order.
-
-    Args:
-        name: The column, for errors.
-        cells: Numbers, or dates and times as `to_times` reads them.
-
-    Raises:
-        ValueError: A cell is missing or neither.
-
-    >>> time_rank("day", ["2014-01-02", "2013-12-31"])
-    array([1, 0])
-    """
-    if not all(cells):
-        raise ValueError(
-            f"time_order={name!r}: {sum(not c for c in cells)} cells are missing; every row "
-            "needs a time."
-        )
-    numbers = to_numbers(cells)
-    if numbers is None or not np.isfinite(numbers).all():
-        numbers = to_times(f"time_order={name!r}", cells)
-    return np.argsort(numbers, kind="stable")

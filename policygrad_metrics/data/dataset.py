@@ -35,6 +35,7 @@ class Dataset:
         time_ordered: The rows are in order of time: split them by time.
         horizon: Of a series: how many rows before a row the last label is that is known when it is
             predicted; None if none is.
+        last: Like `y`: the label last known at each row, where rows of the series are gone.
         notes: What was missing, dropped or handled, and what to beware of; shown to the user.
 
     Raises:
@@ -60,6 +61,7 @@ class Dataset:
     values: Any = None
     time_ordered: bool = False
     horizon: int | None = None
+    last: Any = None
     notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
@@ -74,8 +76,9 @@ class Dataset:
         y = _labels(self.y, self.task, self.class_names)
         numeric, categorical = _features(self, len(y))
         edges, values = _levels(self.edges, self.values, y, self.class_names)
+        last = None if self.last is None else _labels(self.last, self.task, self.class_names)
         arrays = {"y": y, "numeric": numeric, "categorical": categorical}
-        for field, array in {**arrays, "edges": edges, "values": values}.items():
+        for field, array in {**arrays, "edges": edges, "values": values, "last": last}.items():
             if array is not None:
                 array.flags.writeable = False
             object.__setattr__(self, field, array)
@@ -100,8 +103,8 @@ class Dataset:
     @property
     def last_labels(self) -> np.ndarray | None:
         """The label last known at each row, `[N]`: that of `horizon` rows before, or the first."""
-        if self.horizon is None:
-            return None
+        if self.horizon is None or self.last is not None:
+            return self.last
         return self.y[np.maximum(np.arange(len(self)) - self.horizon, 0)]
 
     def take(self, rows: Any) -> Dataset:
@@ -117,6 +120,7 @@ class Dataset:
             y=self.y[rows],
             values=None if self.values is None else self.values[rows],
             horizon=None,
+            last=None,
         )
 
 

@@ -83,8 +83,9 @@ def _far(value: float, count: int, others: np.ndarray) -> bool:
     """Return whether a number that occurs `count` times is far from all others, in order."""
     if count < 2:
         return False
-    spread = others[-1] - others[0]
-    gap = min(abs(value - others[0]), abs(value - others[-1]))
+    # Halves, as the whole of the largest floats is infinite.
+    spread = others[-1] / 2 - others[0] / 2
+    gap = min(abs(value / 2 - others[0] / 2), abs(value / 2 - others[-1] / 2))
     if _USUAL.fullmatch(f"{value:.15g}"):
         return (value < 0 <= others[0]) or gap > spread / 4
-    return gap > 2 * spread and len(np.unique(others)) > 10
+    return gap / 2 > spread and len(np.unique(others)) > 10

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,15 +11,19 @@ from pathlib import Path
 import numpy as np
 
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.data.cells import time_rank, to_numbers
+from policygrad_metrics.data.cells import to_numbers
 from policygrad_metrics.data.dataset import Dataset
+from policygrad_metrics.data.faults import Faults
 from policygrad_metrics.data.reading import Reading, read_cells
+from policygrad_metrics.data.series import Columns, Series, lagged, last_known
 from policygrad_metrics.data.target import (
     MAX_CATEGORIES,
     Bins,
+    Labels,
     make_label_columns,
     make_labels,
 )
+from policygrad_metrics.data.written import odd_cells, refuse_odd_cells
 
 MIN_ROWS = 30
 
@@ -27,76 +33,86 @@ def read_table(
     target: str | Sequence[str],
     *,
     bins: Bins = None,
-    time_order: str | None = None,
+    series: Series | None = None,
     drop: str | Sequence[str] = (),
     positive: object = None,
     reading: Reading | None = None,
 ) -> Dataset:
-    r"""Read a CSV file with a header row; say in `notes` what was missing, dropped or decided.
+    r"""Read a CSV file; say in `notes` what was missing, dropped or decided.
 
-    A column is numeric if every cell that is not missing reads as a number, else categorical.
-    Missing are empty cells, NA, N/A, NaN, nan, null, NULL, n/a and ?. Constant columns and
-    categorical ones of more than 50 distinct texts are dropped.
+    A column is numeric if every cell that is not missing reads as a number, and categorical if few
+    do; in between the cells at fault are told. Constant columns and categorical ones of more than
+    50 distinct texts are dropped.
 
     Args:
-        path: UTF-8, comma-separated; compressed if it ends in .gz.
+        path: The file, compressed if it ends in .gz.
         target: The column to predict; texts or few distinct numbers are classes (two: "binary",
             reward "f1"; more: "multiclass", "f1_macro"). Several names: 0/1 columns of a
             multi-label task, reward "f1_samples".
         bins: Cut a numeric target into levels: the increasing upper ends of all levels but the
             last (a value equal to an end is in the lower level), or how many quantile levels.
             Task "ordinal", reward "f1_macro"; one end: "binary", the upper level is positive.
-        time_order: A column of numbers or ISO dates; rows are sorted by it and must then be
-            split by time. It is not a feature.
+        series: If the rows are a series: what tells the time, and how far ahead is predicted.
         drop: Columns to leave out.
         positive: The positive one of two classes; without it the rarer one.
-        reading: How the file is read.
+        reading: How the file is read: missing codes, separators, encoding.
 
     Raises:
         FileNotFoundError: There is no such file.
         OSError: It cannot be read.
-        ValueError: Not a UTF-8 CSV table, no such column, fewer than 30 rows, a target of one
-            class only or of too many numbers without `bins`, or no features left.
+        ValueError: Not a table of text, no such column, numbers and texts in one column, fewer
+            than 30 rows, a target of one class only or of too many numbers without `bins`, or no
+            features left. Several faults are listed in one message.
 
     >>> import tempfile
     >>> rows = [f"{hour},{'NW' if hour % 3 else 'SE'},{hour * 5 % 90}" for hour in range(40)]
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder, "air.csv")
     ...     _ = file.write_text("\n".join(["hour,wind,pm2.5", *rows]), encoding="utf-8")
-    ...     read_table(file, "pm2.5", bins=[35, 75], time_order="hour")
+    ...     read_table(file, "pm2.5", bins=[35, 75], series=Series("hour"))
     <Dataset air: 40 rows, 1 features, ordinal, {'<= 35': 20, '35 to 75': 16, '> 75': 4}, ...>
     """
     targets = [target] if isinstance(target, str) else list(target)
     dropped = [drop] if isinstance(drop, str) else list(drop)
     if not isinstance(target, str) and (bins is not None or positive is not None):
         raise ValueError("bins and positive go with one target column, not with a list of them.")
-    columns, read_notes = read_cells(path, reading)
-    _check_columns(columns, targets, dropped, time_order)
-
-    columns, notes = _without_unlabelled(columns, targets)
-    notes = read_notes + notes
-    N = len(columns[targets[0]])
+    columns, notes = read_cells(path, reading)
+    faults = Faults(f"path={str(path)!r}")
+    time = series.column if series is not None else None
+    _check_columns(faults, columns, targets, dropped, time)
+    columns = {name: cells for name, cells in columns.items() if name not in dropped}
+    text = reading.text if reading is not None else ()
+    odd = odd_cells({n: cells for n, cells in columns.items() if n not in {*text, time}})
+    with faults.noted():
+        refuse_odd_cells(columns, odd)
+    if series is not None:
+        with faults.noted():
+            columns = series.sort(columns)
+            notes += series.notes(columns)
+    known = np.array([all(cells) for cells in zip(*(columns[n] for n in targets), strict=True)])
+    labels = None
+    if not odd.keys() & set(targets):
+        with faults.noted():
+            labels = _labels(columns, target, known, bins, positive)
+    faults.stop()
+    assert labels is not None
+    columns.pop(time or "", None)
+    columns, labels, last, more = _rows_to_predict(columns, targets, known, labels, series)
+    notes += [*more, *labels.notes]
+    numeric, categorical, more = _features(columns, text)
+    notes += more
+    N = len(labels.y)
     if N < MIN_ROWS:
         raise ValueError(
             f"path={str(path)!r} has {N} rows with a target, fewer than the {MIN_ROWS} that "
-            "training, validation and test parts need."
+            "training, validation and test parts need. " + " ".join(notes)
         )
-    if isinstance(target, str):
-        labels = make_labels(target, columns[target], bins, positive)
-    else:
-        labels = make_label_columns({name: columns[name] for name in targets})
-    notes += labels.notes
-    features = {n: columns[n] for n in columns if n not in {*targets, *dropped, time_order}}
-    numeric, categorical, feature_notes = _features(features)
-    notes += feature_notes
     if not numeric and not categorical:
         raise ValueError(
             f"path={str(path)!r}: no feature is left beside target={target!r}. " + " ".join(notes)
         )
-    if time_order is not None:
-        notes.append(f"rows are in order of {time_order!r}, which is not a feature.")
     name = Path(path).name.removesuffix(".gz").removesuffix(".csv")
-    dataset = Dataset(
+    return Dataset(
         name=name,
         title=f"{name}, target {', '.join(targets)}",
         numeric=np.stack([*numeric.values()], axis=1) if numeric else None,
@@ -104,49 +120,99 @@ def read_table(
         numeric_names=tuple(numeric),
         categorical_names=tuple(categorical),
         **labels.fields(),
-        time_ordered=time_order is not None,
+        time_ordered=series is not None,
+        horizon=series.horizon if series is not None else None,
+        last=last,
         notes=(*notes, *_repeats(numeric, categorical, N)),
     )
-    return dataset.take(time_rank(time_order, columns[time_order])) if time_order else dataset
 
 
 def _check_columns(
-    columns: dict[str, list[str]], targets: list[str], dropped: list[str], time_order: str | None
+    faults: Faults,
+    columns: Columns,
+    targets: list[str],
+    dropped: list[str],
+    time: str | None,
 ) -> None:
     if not targets or len(set(targets)) != len(targets):
         raise ValueError(f"target must be a column or a list of different ones, got {targets}.")
-    for argument, names in (("target", targets), ("drop", dropped)):
+    times = [time] if time is not None else []
+    for argument, names in (
+        ("target", targets),
+        ("drop", dropped),
+        ("time column (--time-split)", times),
+    ):
         for name in names:
-            choose(argument, name, columns)
-    if time_order is not None:
-        choose("time_order", time_order, columns)
-    clash = sorted(set(targets) & {*dropped, time_order})
-    if clash:
-        raise ValueError(f"target={clash[0]!r} cannot also be in drop or time_order.")
+            with faults.noted():
+                choose(argument, name, columns)
+    clash = sorted(set(targets) & {*dropped, *times})
+    with faults.noted():
+        if clash:
+            raise ValueError(f"target={clash[0]!r} cannot also be in drop or tell the time.")
+    faults.stop()
 
 
-def _without_unlabelled(
-    columns: dict[str, list[str]], targets: list[str]
-) -> tuple[dict[str, list[str]], list[str]]:
-    known = [all(cells) for cells in zip(*(columns[name] for name in targets), strict=True)]
-    missing = known.count(False)
-    if not missing:
-        return columns, []
-    kept = {
-        name: [cell for cell, keep in zip(cells, known, strict=True) if keep]
-        for name, cells in columns.items()
-    }
-    return kept, [f"{missing} of {len(known)} rows were dropped: their target is missing."]
+def _labels(
+    columns: Columns, target: str | Sequence[str], known: np.ndarray, bins: Bins, positive: object
+) -> Labels:
+    """Return the labels of the rows that have a target."""
+    names = [target] if isinstance(target, str) else target
+    cells = {name: list(itertools.compress(columns[name], known)) for name in names}
+    if not known.any():
+        raise ValueError(f"target={target!r} is missing in all {len(known)} rows.")
+    if isinstance(target, str):
+        return make_labels(target, cells[target], bins, positive)
+    return make_label_columns(cells)
+
+
+def _rows_to_predict(
+    columns: Columns,
+    targets: Sequence[str],
+    known: np.ndarray,
+    labels: Labels,
+    series: Series | None,
+) -> tuple[Columns, Labels, np.ndarray | None, list[str]]:
+    """Return features, labels, last known labels and notes of the rows that can be predicted.
+
+    Args:
+        columns: Features and targets of all rows.
+        targets: The targets.
+        known: Whether a row has a target.
+        labels: Of those rows.
+        series: What the rows are.
+    """
+    notes = []
+    if not known.all():
+        missing = int((~known).sum())
+        notes.append(f"{missing} of {len(known)} rows were dropped: their target is missing.")
+    rows, last = np.flatnonzero(known), None
+    horizon = series.horizon if series is not None else None
+    if horizon is None:
+        features = {name: cells for name, cells in columns.items() if name not in targets}
+    else:
+        features = lagged(columns, targets, horizon)
+        before = last_known(known, horizon)
+        early = int((before[rows] < 0).sum())
+        rows = rows[early:]
+        last = labels.y[np.searchsorted(np.flatnonzero(known), before[rows])]
+        notes.append(
+            f"features are those of {horizon} rows before, and the target there is one; the first "
+            f"{early} rows with a target were left out, as none is known so long before."
+        )
+    places = np.searchsorted(np.flatnonzero(known), rows)
+    values = None if labels.values is None else labels.values[places]
+    kept = {name: [cells[row] for row in rows] for name, cells in features.items()}
+    return kept, dataclasses.replace(labels, y=labels.y[places], values=values), last, notes
 
 
 def _features(
-    features: dict[str, list[str]],
+    features: Columns, text: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], list[str]]:
     numeric: dict[str, np.ndarray] = {}
     categorical: dict[str, np.ndarray] = {}
     notes, missing, constant = [], [], []
     for name, cells in features.items():
-        numbers = to_numbers(cells)
+        numbers = None if name in text else to_numbers(cells)
         texts = len(set(cells) - {""})
         if (numbers is not None and len(np.unique(numbers)) < 2) or len(set(cells)) < 2:
             constant.append(name)

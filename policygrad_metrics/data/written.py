@@ -105,38 +105,58 @@ def check_numbers(columns: Mapping[str, Sequence[str]]) -> None:
     Traceback (most recent call last):
     ValueError: column 'PM' holds numbers, but in 1 of 31 rows a text: 'NR' (row 31 below ...
     """
-    faults, codes, names = [], [], []
+    refuse_odd_cells(columns, odd_cells(columns))
+
+
+def odd_cells(columns: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return the distinct texts of every column of which most cells are numbers, if it has any.
+
+    >>> odd_cells({"doors": ["2", "3", "5more"] * 9, "PM": [*map(str, range(30)), "NR"]})
+    {'PM': ['NR']}
+    """
+    odd = {}
     for name, cells in columns.items():
-        odd = _odd_cells(cells)
-        if odd:
-            rows = ", ".join(f"{cell!r} (row {row} below the header)" for cell, row in odd[:5])
-            more = ", ..." if len(odd) > 5 else ""
-            count = sum(cells.count(cell) for cell, _ in odd)
-            faults.append(
-                f"column {name!r} holds numbers, but in {count} of {len(cells)} rows a text: "
-                f"{rows}{more}"
-            )
-            codes += [cell for cell, _ in odd[:5] if cell not in codes]
-            names.append(name)
-    if faults:
-        shown, column = ",".join(codes[:5]), names[0]
-        raise ValueError(
-            f"{'; '.join(faults)}. If they stand for missing values, say missing={codes[:5]} "
-            f"(--missing '{shown}'); if the column is one of texts, text=[{column!r}] (--text "
-            f"{column!r}); to leave it out, drop=[{column!r}] (--drop {column!r})."
-        )
+        known = Counter(cell for cell in cells if cell)
+        texts = [cell for cell in known if to_number(cell) is None]
+        numbers = [cell for cell in known if is_written_number(cell)]
+        share = sum(known[cell] for cell in numbers) / max(known.total(), 1)
+        many = len(numbers) > 10 and (share >= 0.5 or len(texts) <= 5)
+        if texts and (many or share >= 0.9):
+            odd[name] = texts
+    return odd
 
 
-def _odd_cells(cells: Sequence[str]) -> list[tuple[str, int]]:
-    """Return the texts of a column of numbers, each with its first row; none if it is no such."""
-    known = Counter(cell for cell in cells if cell)
-    odd = [cell for cell in known if to_number(cell) is None]
+def refuse_odd_cells(
+    columns: Mapping[str, Sequence[str]], odd: Mapping[str, Sequence[str]]
+) -> None:
+    """Raise if there are any odd cells; the message is that of `check_numbers`.
+
+    Args:
+        columns: Name -> cells.
+        odd: What `odd_cells` returns.
+
+    Raises:
+        ValueError: There are.
+    """
     if not odd:
-        return []
-    numbers = [cell for cell in known if is_written_number(cell)]
-    share = sum(known[cell] for cell in numbers) / known.total()
-    many = len(numbers) > 10 and (share >= 0.5 or len(odd) <= 5)
-    return [(cell, cells.index(cell) + 1) for cell in odd] if many or share >= 0.9 else []
+        return
+    faults = []
+    for name, texts in odd.items():
+        cells = columns[name]
+        shown = [f"{cell!r} (row {cells.index(cell) + 1} below the header)" for cell in texts[:5]]
+        more = ", ..." if len(texts) > 5 else ""
+        count = sum(map(cells.count, texts))
+        faults.append(
+            f"column {name!r} holds numbers, but in {count} of {len(cells)} rows a text: "
+            f"{', '.join(shown)}{more}"
+        )
+    codes = list(dict.fromkeys(cell for texts in odd.values() for cell in texts[:5]))[:5]
+    names = ",".join(odd)
+    raise ValueError(
+        f"{'; '.join(faults)}. If they stand for missing values, say missing={codes} "
+        f"(--missing '{','.join(codes)}'); if a column is one of texts, text={[*odd]} (--text "
+        f"'{names}'); to leave it out, drop={[*odd]} (--drop '{names}')."
+    )
 
 
 def _matches(cells: Collection[str]) -> dict[str, re.Match[str]]:

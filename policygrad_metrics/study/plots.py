@@ -11,6 +11,7 @@ import dataclasses
 import io
 import math
 import re
+import textwrap
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -31,6 +32,8 @@ from policygrad_metrics.study.table import Row, Summary
 MOST_NUMBERED = 10
 #: The most points of a curve: its panel is about a hundred dots wide.
 MOST_POINTS = 75
+#: Letters of a line of a panel's title.
+LONGEST_TITLE = 24
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
@@ -126,23 +129,34 @@ def draw_learning(rows: Sequence[Row], runs: Sequence[Run], summary: Summary) ->
     """Draw a small panel per method: validation reward by epoch, the reference dashed behind."""
     columns = min(2, len(rows))
     lines = math.ceil(len(rows) / columns)
+    titles = [textwrap.fill(short_label(row), LONGEST_TITLE) for row in rows]
+    breaks = [title.count("\n") for title in titles]
+    more = sum(max(breaks[start : start + columns]) for start in range(0, len(rows), columns))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 0.7 + 1.65 * lines), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 0.7 + 1.65 * lines + 0.16 * more), layout="constrained")
         panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat
         reference = _band(_curves(runs, summary.reference)) if summary.reference else None
         bands = [_band(_curves(runs, row.method)) for row in rows]
-        for axes, row, (epochs, low, middle, high) in zip(panels, rows, bands, strict=False):
+        key: dict[str, Any] = {}
+        for axes, title, row, band in zip(panels, titles, rows, bands, strict=False):
+            epochs, low, middle, high = band
             if reference is not None and row.method != summary.reference:
-                axes.plot(reference[0], reference[2], color="#6b7075", linestyle="--", lw=1.1)
-            axes.fill_between(epochs, low, high, color=MIDDLE, alpha=0.3, lw=0)
-            axes.plot(epochs, middle, color=DARK, lw=1.8)
-            axes.set_title(short_label(row), fontsize=FONT - 1, loc="left")
+                (line,) = axes.plot(reference[0], reference[2], color="#6b7075", ls="--", lw=1.1)
+                key[str(summary.reference).replace("_", " ")] = line
+            key["lowest to highest"] = axes.fill_between(
+                epochs, low, high, color=MIDDLE, alpha=0.3, lw=0
+            )
+            (key["mean of the runs"],) = axes.plot(epochs, middle, color=DARK, lw=1.8)
+            axes.set_title(title, fontsize=FONT - 1, loc="left")
             axes.grid(color="#e6e8ea")
             axes.set_ylim(*_reward_limits(bands))
-        for axes in list(panels)[len(rows) :]:
+        free = panels[len(rows) :]
+        for place, axes in enumerate(free, start=len(rows)):
             axes.set_axis_off()
+            panels[place - columns].tick_params(labelbottom=True)
+            axes.legend([*key.values()], [*key], loc="center", frameon=False, fontsize=FONT - 1)
         dashed = f"; dashed: {summary.reference.replace('_', ' ')}" if summary.reference else ""
-        figure.supxlabel(f"epoch{dashed}", fontsize=FONT)
+        figure.supxlabel("epoch" if len(free) else f"epoch{dashed}", fontsize=FONT)
         figure.supylabel(f"validation {summary.reward}", fontsize=FONT)
     return figure
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 import policygrad_metrics
-from policygrad_metrics.data import Dataset, Reading, read_table
+from policygrad_metrics.data import Dataset, Reading, Series, read_table
 from policygrad_metrics.study.suites import check_word, load_word, thinned, words_of
 from policygrad_metrics.study.table import part_shares
 from policygrad_metrics.study.words import option, options, reading_words
@@ -74,11 +74,11 @@ class TableFile:
         time_split: False; True for rows that are in order of time; or the column to sort by.
         drop: Columns to leave out.
         positive: The positive one of two classes.
-        horizon: Of a series: how many rows before a row the last known label is, see `Dataset`.
+        horizon: Of a series: how many rows before a row it is predicted, see `data.Series`.
         reading: How the file is read.
 
     Raises:
-        ValueError: The horizon is below 1, or is given without a time split.
+        ValueError: A horizon is given without a time split.
     """
 
     path: str
@@ -92,30 +92,23 @@ class TableFile:
     keeps_predictions: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.horizon is not None:
-            _check_whole("horizon", self.horizon, 1, 1_000_000)
-            if not self.time_split:
-                raise ValueError(
-                    "horizon is for a series; give time_split (--time-split) as well, or leave it "
-                    "out."
-                )
+        if self.horizon is not None and not self.time_split:
+            raise ValueError(
+                "horizon is for a series; give time_split (--time-split) as well, or leave it out."
+            )
 
     def read(self) -> Dataset:
         """Return the data set; the errors are those of `read_table`."""
-        dataset = read_table(
+        column = self.time_split if isinstance(self.time_split, str) else None
+        return read_table(
             self.path,
             self.target[0] if len(self.target) == 1 else self.target,
             bins=self.bins,
-            time_order=self.time_split if isinstance(self.time_split, str) else None,
+            series=Series(column, self.horizon) if self.time_split else None,
             drop=self.drop,
             positive=self.positive,
             reading=self.reading,
         )
-        notes = dataset.notes
-        if self.time_split is True:
-            notes = (*notes, "rows were taken to be in order of time.")
-        ordered = bool(self.time_split)
-        return dataclasses.replace(dataset, horizon=self.horizon, time_ordered=ordered, notes=notes)
 
     def words(self) -> list[str]:
         words = ["policygrad", "compare", *option("--csv", self.path), *options(self, "target")]
