@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics.air.clock import place_on_clock, show, spread
-from policygrad_metrics.air.faults import Faults
 from policygrad_metrics.air.layout import (
     StationLayout,
     kinds_of_rows,
@@ -23,6 +22,7 @@ from policygrad_metrics.air.names import TITLES, find_pollutant, tells_concentra
 from policygrad_metrics.aqi import check_units
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data.cells import to_number, to_numbers
+from policygrad_metrics.data.faults import Faults
 from policygrad_metrics.data.reading import Reading, read_cells
 from policygrad_metrics.data.written import check_numbers
 
