@@ -33,8 +33,7 @@ def test_both_layouts_give_the_same_hours_and_values(station, tmp_path):
     assert list(uci.weather) == ["TEMP"]
     assert list(uci.texts) == ["cbwd"]
     notes = " ".join(uci.notes)
-    assert "'SO2' is not used: one value only" in notes
-    assert "'station' is not used: one value only" in notes
+    assert "'SO2', 'station' are not used: one value only" in notes
 
 
 def test_gaps_are_counted_and_never_filled(tmp_path):

@@ -49,6 +49,11 @@ TIMES = {
     "milliseconds": (["t"], lambda t: [f"{(t - EPOCH).total_seconds():.0f}000"], {"time": "t"}),
     "two columns": (["Date", "Time"], lambda t: [t.date(), f"{t:%H.%M.%S}"], {"time": "Date,Time"}),
     "a bare hour": (["Date", "H"], lambda t: [t.date(), t.hour], {"time": ("Date", "H")}),
+    "three columns and quotes": (
+        ["ANO", "MES", "DIA", "Uhr"],
+        lambda t: [t.year, t.month, t.day, f"'{t:%H}:00'"],
+        {"time": ("ANO", "MES", "DIA", "Uhr")},
+    ),
     "day first": (
         ["t"],
         lambda t: [f"{t:%d/%m/%Y %H:%M}"],
@@ -201,7 +206,8 @@ def test_all_faults_at_once(tmp_path):
 
 TELLING = """NowCast Conc.|AQI|AQI Category|PM_Jingan|PM_US Post|nitrogen_dioxide|ozone|NO|NOx|
 PM2.5_CF1|pm25_atm|carbon monoxide|CO(GT)|C6H6(GT)|benzene|NMHC(GT)|Raw Conc.|O3 8h|co_8hr|IAQI|
-SO2|black carbon|visible aerosol depth (ppb)|PT08.S1(CO)|caqi|voc|dust (µg/m³)|x [ug/m3]"""
+SO2|black carbon|visible aerosol depth (ppb)|PT08.S1(CO)|caqi|voc|dust (µg/m³)|x [ug/m3]|
+Ozon|Feinstaub (PM2,5)|dioxyde de soufre|monóxido de carbono|臭氧|懸浮微粒|tVOC [ppb]|no"""
 WEATHER = """TEMP|DEWP|PRES|cbwd|Iws|Is|Ir|No|wind speed (m/s)|RH|AH|T|humidity|pressure|rain (mm)|
 cloud cover|absolute humidity (g/m3)|direction|station|snow|uv index|solar (W/m2)|comfort"""
 
@@ -252,6 +258,10 @@ def test_the_unit_of_the_name_counts(tmp_path):
     assert read_station(path, time="t").unit == "mg/m3"
     with pytest.raises(ValueError, match=r"column 'PM2.5 \[mg/m3\]' says mg/m3"):
         read_station(path, time="t", unit="ug/m3")
+    path = write(
+        tmp_path / "b.csv", ("t", "value", "Conc. Unit"), [(*r[:2], "mg/m³") for r in rows]
+    )
+    assert read_station(path, time="t").unit == "mg/m3"
 
 
 def test_masses_become_shares_of_the_air(tmp_path):

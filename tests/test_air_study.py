@@ -274,7 +274,7 @@ def test_persistence_at_horizon_0_says_what_happened(file, tmp_path, capsys):
     text = (tmp_path / "out" / "report.md").read_text()
     assert note in text
     assert "From the weather alone, " in text
-    assert "'SO2' is not used: one value only" in text
+    assert "'SO2', 'station' are not used: one value only" in text
 
 
 def test_a_quick_look(file, tmp_path):

@@ -18,7 +18,7 @@ UCI_TIME = ("year", "month", "day", "hour")
 _TIME = r"(\d{1,2})(?:[:.]?(\d\d)(?:[:.]?(\d\d)(?:\.\d+)?)?)?\s*([ap]\.?m\.?)?"
 _ZONE = r"\s*(z|utc|gmt|[+-]\d\d:?\d\d|[+-]\d\d)?"
 _YEAR_FIRST = (
-    re.compile(rf"(\d{{4}})[-/.](\d\d?)[-/.](\d\d?)(?:[t\s]+{_TIME}{_ZONE})?", re.IGNORECASE),
+    re.compile(rf"(\d{{4}})[-/. ](\d\d?)[-/. ](\d\d?)(?:[t\s]+{_TIME}{_ZONE})?", re.IGNORECASE),
     re.compile(rf"((?:19|20)\d\d)(\d\d)(\d\d)(?:[t\s]*{_TIME}{_ZONE})?", re.IGNORECASE),
 )
 _DAY_OR_MONTH_FIRST = re.compile(r"(\d\d?)[-/.](\d\d?)[-/.](\d{4})(.*)")
@@ -63,7 +63,8 @@ def read_moments(
     if names is None:
         times, used = _from_numbers(columns, layout.step)
         return Moments(times, "", used, [])
-    cells = [" ".join(parts).strip() for parts in zip(*map(columns.get, names), strict=True)]
+    rows = zip(*(columns[name] for name in names), strict=True)
+    cells = [" ".join(part.strip("'\" ") for part in parts).strip() for parts in rows]
     title = f"time={','.join(names)!r}"
     if layout.time_format is None and _are_epochs(cells):
         numbers = np.array(cells, np.float64)

@@ -17,6 +17,11 @@ _WORDS = {
     "sulfurdioxide": "so2",
     "sulphurdioxide": "so2",
     "carbonmonoxide": "co",
+    "ozon": "o3",
+    "ozono": "o3",
+    "stickstoffdioxid": "no2",
+    "schwefeldioxid": "so2",
+    "kohlenmonoxid": "co",
 }
 #: Names of the one column of values in files that name the pollutant elsewhere.
 _VALUES = (
@@ -30,13 +35,14 @@ _VALUES = (
 )
 #: Single words of names, in small letters, that stand for what is in the air or an index of it.
 _SHORT = re.compile(
-    r"pm(\d\w*)?|n[oO][2xy]?|o3|s[oO][2x]|co2?|nh3|h2s|ch4|c6h6|nmhc|thc|t?vocs?|bc|hcho|psi"
+    r"pm(\d\w*)?|no[2xy]?|o3|so[2x]|co2?|nh3|h2s|ch4|c6h6|nmhc|thc|t?vocs?|bc|hcho|psi"
     r"|(no2|o3|so2|co|nox)\d+h\w*|conc\w*"
 )
 #: What says so anywhere in a name.
 _LONG = re.compile(
-    r"ozone|monoxide|dioxide|nitric|nitrogen|sulph?ur|benzene|toluene|xylene|ammonia|methane"
-    r"|particul|aerosol|dust|smoke|black carbon|pollut|aq(h)?i\b|nowcast|air ?quality"
+    r"oz[oô]n|mon[oó]x[iy]d|di[oó]x[iy]d|nitric|nitrogen|sulph?ur|benzene|toluene|xylene|ammonia"
+    r"|methane|parti[ck]|aerosol|dust|smoke|black carbon|pollut|aqh?i\b|nowcast|air ?quality"
+    r"|feinstaub|stickst|stickox|schwefel|臭氧|颗粒|顆粒|微粒|二氧化|一氧化|空气质量|空氣品質"
     r"|\b[umµμ]g ?m ?-?[3³]|\bpp[bm]\b"
 )
 _UNITS = {"ugm3": "ug/m3", "µgm3": "ug/m3", "μgm3": "ug/m3", "mgm3": "mg/m3"} | {
@@ -96,7 +102,7 @@ def tells_concentration(name: str) -> bool:
     """
     if name == "No":  # A row number; nitric oxide is NO or no.
         return False
-    text = re.sub(r"[^a-z0-9µμ³]+", " ", name.lower().replace("2.5", "25").replace("/", ""))
+    text = re.sub(r"[\W_]+", " ", name.lower().replace("2.5", "25").replace("/", ""))
     return bool(_LONG.search(text)) or any(_SHORT.fullmatch(word) for word in text.split())
 
 

@@ -66,6 +66,11 @@ class Station:
         """Whether the steps in time are days."""
         return np.datetime_data(self.hours.dtype)[0] == "D"
 
+    @property
+    def step(self) -> str:
+        """What a step in time is called: "hour" or "day"."""
+        return "day" if self.is_daily else "hour"
+
 
 def read_station(
     path: str | os.PathLike[str],
@@ -120,7 +125,7 @@ def read_station(
         clock = place_on_clock(moments.times, layout.step, layout.duplicates, apart)
     with faults.noted():
         column = find_pollutant(columns, pollutant, pollutant_column)
-        unit = _unit_of(column, unit)
+        unit = _unit_of(column, unit, columns)
         values = _numbers(column, columns[column], moments)
     used = () if moments is None else moments.used
     gone = {*used, column, *drop, *_ROW_NUMBERS}
@@ -182,12 +187,17 @@ def _telling(names: Sequence[str], weather: Sequence[str]) -> frozenset[str]:
     return frozenset(n for n in names if tells_concentration(n) and n not in weather)
 
 
-def _unit_of(column: str, unit: str | None) -> str:
-    named = unit_in(column)
+def _unit_of(column: str, unit: str | None, columns: Mapping[str, Sequence[str]]) -> str:
+    """The unit that was given, or that the name or a column of units gives."""
+    named, where = unit_in(column), column
+    for name, cells in columns.items() if named is None else ():
+        kinds = set(cells) - {""}
+        if "unit" in name.lower() and len(kinds) == 1:
+            named, where = unit_in(f"({kinds.pop()})"), name
     if unit is not None and named is not None and unit != named:
         raise ValueError(
-            f"unit={unit!r} (--unit), but column {column!r} says {named}: leave the option out, or "
-            "rename the column."
+            f"unit={unit!r} (--unit), but column {where!r} says {named}: leave the option out, or "
+            "drop the column (--drop)."
         )
     return unit or named or "ug/m3"
 
@@ -229,7 +239,7 @@ def _without_negatives(
             "instrument reads just below zero choose negative='zero' or 'missing' (--negative "
             "zero|missing)."
         )
-    notes.append(f"{column!r}: {count} negative values, at least {least:g}, count as {negative}.")
+    notes.append(f"{column!r}: {count} negative values, the least {least:g}, count as {negative}.")
     return np.where(below, 0.0 if negative == "zero" else np.nan, values)
 
 
@@ -253,19 +263,24 @@ def _check_series(column: str, values: np.ndarray, pollutant: str, unit: str) ->
 def _others(
     columns: Mapping[str, Sequence[str]],
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], list[str]]:
-    numeric, texts, left = {}, {}, {}
+    numeric: dict[str, np.ndarray] = {}
+    texts: dict[str, np.ndarray] = {}
+    left: dict[str, list[str]] = {}
     for name, cells in columns.items():
         different = set(cells) - {""}
         numbers = to_numbers(cells)
         if len(different) < 2:
-            left[name] = "one value only"
+            left.setdefault("one value only", []).append(name)
         elif numbers is not None:
             numeric[name] = numbers
         elif len(different) <= MOST_TEXTS:
             texts[name] = np.array(cells, dtype=object)
         else:
-            left[name] = f"{len(different)} different texts"
-    notes = [f"column {name!r} is not used: {why}." for name, why in left.items()]
+            left.setdefault(f"more than {MOST_TEXTS} different texts", []).append(name)
+    notes = [
+        f"{', '.join(map(repr, names))} {'is' if len(names) == 1 else 'are'} not used: {why}."
+        for why, names in left.items()
+    ]
     return numeric, texts, notes
 
 

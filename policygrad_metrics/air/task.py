@@ -123,7 +123,7 @@ def forecast_task(
         task="ordinal",
         reward=reward,
         time_ordered=True,
-        notes=(*station.notes, *notes, *known, *_absent(levels, names, parts)),
+        notes=(*station.notes, *notes, *known, *_absent(station, levels, parts, names)),
     )
     return ForecastTask(
         dataset=dataset,
@@ -142,7 +142,7 @@ def forecast_task(
 
 
 def _ahead(station: Station, horizon: int) -> str:
-    step = "day" if station.is_daily else "hour"
+    step = station.step
     return (
         f"{horizon} {step}{'s' * (horizon > 1)} ahead" if horizon else "from weather and calendar"
     )
@@ -166,7 +166,7 @@ def _check_horizon(station: Station, horizon: int, columns: tuple[str, ...]) -> 
 def _rows(station: Station, last_known: np.ndarray, horizon: int) -> tuple[np.ndarray, list[str]]:
     """The hours that can be forecast, and how many more are known but cannot."""
     known, notes = ~np.isnan(station.concentration), []
-    step = "day" if station.is_daily else "hour"
+    step = station.step
     if horizon:
         stale = known & np.isnan(last_known)
         known &= ~stale
@@ -189,22 +189,21 @@ def _known_when(station: Station, horizon: int) -> list[str]:
     telling = [name for name in (*station.weather, *station.texts) if name in station.telling]
     weather = [name for name in (*station.weather, *station.texts) if name not in station.telling]
     named = ", ".join(map(repr, telling))
-    notes = []
+    word, notes = station.step, []
     if not horizon:
-        notes.append("known: weather of the hour and before, the calendar; no concentration.")
+        notes.append(f"known: weather of the {word} and before, the calendar; no concentration.")
         if telling:
             notes.append(
                 f"not used, as their names tell concentrations or an index: {named}; what is "
                 "weather among them can be named with weather= (--weather)."
             )
     else:
-        step = "d" if station.is_daily else "h"
         notes.append(
-            f"known: concentrations and weather up to {horizon} {step} before the "
-            f"{'day' if station.is_daily else 'hour'} forecast, and the calendar; no later weather."
+            f"known: concentrations and weather up to {horizon} {word[0]} before the {word} "
+            "forecast, and the calendar; no later weather."
         )
         if telling:
-            notes.append(f"known of earlier {step} only, as concentrations: {named}.")
+            notes.append(f"known of earlier {word}s only, as concentrations: {named}.")
     notes.append(f"weather: {', '.join(map(repr, weather)) or 'no column'}.")
     return notes
 
@@ -237,11 +236,14 @@ def _row(hours: np.ndarray, argument: str, start: str | None, otherwise: int) ->
     return int(np.searchsorted(hours, moment))
 
 
-def _absent(levels: np.ndarray, names: tuple[str, ...], parts: Split) -> list[str]:
+def _absent(
+    station: Station, levels: np.ndarray, parts: Split, names: tuple[str, ...]
+) -> list[str]:
     notes = []
     for part, rows in zip(PARTS, (parts.train, parts.valid, parts.test), strict=True):
         counts = np.bincount(levels[rows], minlength=len(names))
         lost = [repr(name) for name, count in zip(names, counts, strict=True) if not count]
         if lost:
-            notes.append(f"the {part} part has no hour at level {', '.join(lost)}.")
+            step = station.step
+            notes.append(f"the {part} part has no {step} at level {', '.join(lost)}.")
     return notes
