@@ -117,7 +117,7 @@ BAD = {
     "compare --data ,": "--data: must be one or more names",
     "compare --data iris --methods focl": "did you mean 'focal'",
     "compare --data iris --reward f1_marco": "did you mean 'f1_macro'",
-    "compare --data iris --folds 60": "use at most 50 folds, or a random split",
+    "compare --data iris --folds 60": "use 50 folds at most",
     "compare --data iris --reward f1": "data 'iris' (multiclass)",
     "compare --seeds 0": "seeds must be a whole number from 1 to 1000, got 0",
     "compare --seeds two": "invalid int value: 'two'",

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from policygrad_metrics import data
 from policygrad_metrics.data import Dataset, Split, folds, prepare, split
+from policygrad_metrics.data.splits import check_folds
 
 
 def _parts(parts: Split) -> list[np.ndarray]:
@@ -154,12 +155,17 @@ def test_folds_of_label_sets():
 
 
 def test_folds_refuse():
-    with pytest.raises(ValueError, match="'yes' has 6; use at most 6 folds"):
+    with pytest.raises(ValueError, match="'yes' has 6: use 6 folds at most"):
         folds(toy(), 7, 0)
     with pytest.raises(ValueError, match="ordered by time; use split"):
         folds(toy(time_ordered=True), 3, 0)
     with pytest.raises(ValueError, match="k must be a whole number, 2 or more; it is 1"):
         folds(toy(), 1, 0)
+
+
+def test_folds_of_a_class_of_one_row_are_refused_with_the_ways_out():
+    with pytest.raises(ValueError, match=r"'yes' has 1: take a random split .*--folds\), or leave"):
+        check_folds(toy(rare=1), 5)
 
 
 # ---- prepare ---------------------------------------------------------------------------------

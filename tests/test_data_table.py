@@ -69,6 +69,12 @@ def test_rarer_class_is_positive_or_the_one_asked_for(tmp_path):
         read_table(path, "y", positive="good")
 
 
+def test_equally_frequent_classes_are_not_called_rarer(tmp_path):
+    path = _write(tmp_path / "a.csv", "x,y", [f"{i},{i % 2}" for i in range(60)])
+    (note,) = [note for note in read_table(path, "y").notes if "positive" in note]
+    assert note.startswith("the positive class is '1' (as many rows as the other; pass positive=")
+
+
 def test_number_classes_are_in_order_of_numbers(tmp_path):
     path = _write(tmp_path / "a.csv", "x,y", [f"{i},{(2, 10, 9.0)[i % 3]}" for i in range(40)])
     dataset = read_table(path, "y")

@@ -25,7 +25,7 @@ from study_cases import a_run
 from policygrad_metrics.cli import main as cli
 from policygrad_metrics.cli import options as cli_options
 from policygrad_metrics.data import load
-from policygrad_metrics.study.progress import showing
+from policygrad_metrics.study.progress import PlainLines
 from policygrad_metrics.study.records import StudyError
 from policygrad_metrics.study.runs import RUNS, SETTINGS, RunStore
 from policygrad_metrics.study.settings import (
@@ -384,8 +384,26 @@ def test_every_setting_has_a_directory_of_its_own():
 def test_progress_lines_stay_between_nothing_and_all():
     """Shares are sums of floats: what is left of 1 may be a hair below zero."""
     console = Console(file=io.StringIO(), width=80)
-    with showing(console) as lines:
-        for share, text in ((-1e-17, "first"), (0.5, "second"), (0.5 + 1e-15, "third")):
-            lines.advance(share)
-            lines.working_on(text)
+    lines = PlainLines(console, clock=lambda: 7.0)
+    for share, text in ((-1e-17, "first"), (0.5, "second"), (0.5 + 1e-15, "third")):
+        lines.advance(share)
+        lines.working_on(text)
     assert console.file.getvalue() == "  0%  first\n 50%  second\n100%  third\n"
+
+
+def test_progress_lines_tell_the_time_that_is_left():
+    """What was done before takes no time; a piece that takes long is shown every minute."""
+    console, now = Console(file=io.StringIO(), width=80), [1000.0]
+    lines = PlainLines(console, clock=lambda: now[0])
+    lines.advance(0.5)
+    for seconds, share in ((0, 0.1), (30, 0.1), (30, 0.0), (31, 0.1)):
+        now[0] += seconds
+        lines.advance(share)
+        if share == 0.1:
+            lines.working_on(f"{seconds}")
+    assert console.file.getvalue().splitlines() == [
+        " 60%  0",
+        " 70%  about 90 s left  30",
+        " 80%  about 90 s left  30",
+        " 80%  about 90 s left  31",
+    ]

@@ -18,7 +18,7 @@ from policygrad_metrics.study.comparison import compare
 from policygrad_metrics.study.evaluate import Outcome, Scorer, evaluate_trials
 from policygrad_metrics.study.methods import METHODS
 from policygrad_metrics.study.plan import plan
-from policygrad_metrics.study.settings import StudySettings
+from policygrad_metrics.study.settings import QUICK, StudySettings, TableFile
 from policygrad_metrics.study.suites import MOST_NUMBERS, load_word, thinned, words_of
 from policygrad_metrics.study.table import part_shares
 from policygrad_metrics.study.workers import Todo, longest_first
@@ -62,6 +62,25 @@ def test_persistence_reads_the_label_that_was_last_known():
     assert jobs == [("wine", "focal"), ("pm25", "persistence"), ("pm25", "focal")]
     with pytest.raises(ValueError, match="'persistence' has nothing to do"):
         plan(settings, [wine])
+
+
+def test_the_quick_methods_hold_persistence_where_something_is_known_before():
+    wine, series = load("wine"), load("pm25")
+    asked = StudySettings(data=("wine", "pm25"), methods=("quick",))
+    jobs = plan(asked, [wine, series])
+    persistent = [job.dataset.name for job in jobs if job.method.name == "persistence"]
+    assert persistent == ["pm25"]
+    assert len(jobs) == 2 * len(QUICK) - 1
+    assert len(plan(asked, [wine])) == len(QUICK) - 1
+
+
+def test_too_few_rows_for_the_folds_are_told_when_the_data_are_read(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = [f"{i},{'rare' if i == 7 else 'ab'[i % 2]}" for i in range(60)]
+    path.write_text("\n".join(["x,y", *rows]), encoding="utf-8")
+    asked = StudySettings(data=(), table=TableFile(str(path), ("y",)), seeds=5, folds=5)
+    with pytest.raises(ValueError, match=r"'a', but 'rare' has 1"):
+        asked.datasets()
 
 
 def test_decisions_are_tuned_as_the_method_says_where_the_reward_allows_it():

@@ -16,16 +16,7 @@ if TYPE_CHECKING:
     from policygrad_metrics.study.settings import StudySettings
 
 #: What `--quick` changes, unless the option is given as well.
-QUICK: dict[str, Any] = {
-    "seeds": 3,
-    "methods": (
-        "majority",
-        "logistic_regression",
-        "cross_entropy",
-        "weighted_cross_entropy",
-        "policy_gradient",
-    ),
-}
+QUICK: dict[str, Any] = {"seeds": 3, "methods": ("quick",)}
 #: What `--quick` changes with a suite, which has many data sets.
 QUICK_SUITE: dict[str, Any] = {
     "epochs": 60,
@@ -88,8 +79,8 @@ _DATA: tuple[Row, ...] = (
     ("--target", some_names, "COLUMN", "its column to predict; several, a,b, for 0/1 labels"),
     ("--bins", _bins, "ENDS", "cut a numeric target into levels at these upper ends, 35,75,115, or "
      "into N quantiles with quantiles:N"),
-    ("--horizon", int, "N", "of a series: its label is known up to N rows before; adds persistence "
-     "to the methods"),
+    ("--horizon", int, "N", "of a series: predict a row from the row N before and the target "
+     "there; adds persistence to the methods"),
     ("--drop", split_names, "COLUMNS", "columns to leave out, a,b"),
     ("--positive", str, "LABEL", "the positive one of two classes"),
 )  # fmt: skip
@@ -143,8 +134,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     training = parser.add_argument_group("training")
     add_training_options(training, dropout="0")
     add_rows(training, [
-        ("--methods", some_names, "NAMES", "a,b, or principal (default), or all; see policygrad "
-         "methods"),
+        ("--methods", some_names, "NAMES", "a,b, or principal (default), quick or all; see "
+         "policygrad methods"),
         ("--reward", str, "NAME", "reward for all data sets (default: each set's own)"),
         ("--folds", int, "K", "cross-validate: a run for each fold, --seeds a multiple of K "
          "(default: a random split for each seed)"),

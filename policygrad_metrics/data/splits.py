@@ -87,16 +87,9 @@ def folds(dataset: Dataset, k: int, seed: int) -> tuple[Split, ...]:
         raise ValueError(
             f"folds shuffle the rows, but {dataset.name!r} is ordered by time; use split."
         )
-    check_whole("k", k, 2)
     check_whole("seed", seed, 0)
+    check_folds(dataset, k)
     multilabel = dataset.task == "multilabel"
-    most = len(dataset) if multilabel else min(count for count in dataset.counts if count)
-    if k > most:
-        scarce = "rows" if multilabel else dataset.class_names[dataset.counts.index(most)]
-        raise ValueError(
-            f"k={k} folds need {k} rows of every class, but {scarce!r} has {most}; use at "
-            f"most {most} folds, or a random split for each seed."
-        )
     folder = (KFold if multilabel else StratifiedKFold)(
         n_splits=int(k), shuffle=True, random_state=seed
     )
@@ -108,6 +101,28 @@ def folds(dataset: Dataset, k: int, seed: int) -> tuple[Split, ...]:
         train, inner, _ = _stratified(strata[rest], ends, rng, not multilabel)
         made.append(_checked(dataset, [rest[train], rest[inner], test], f"fold {fold + 1}"))
     return tuple(made)
+
+
+def check_folds(dataset: Dataset, k: int) -> None:
+    """Raise unless there are rows enough for k folds.
+
+    Raises:
+        ValueError: A class (multi-label: the data set) has fewer than k rows.
+    """
+    check_whole("k", k, 2)
+    counts = dict(zip(dataset.class_names, dataset.counts, strict=True))
+    if dataset.task == "multilabel":
+        counts = {"all labels together": len(dataset)}
+    scarce = {name: count for name, count in counts.items() if 0 < count < k}
+    if scarce:
+        least = min(scarce.values())
+        fewer = f"use {least} folds at most (--folds {least}), " if least > 1 else ""
+        shown = ", ".join(f"{name!r} has {count}" for name, count in scarce.items())
+        raise ValueError(
+            f"k={k} folds (--folds {k}) need {k} rows of every class of {dataset.name!r}, but "
+            f"{shown}: {fewer}take a random split for each seed (without --folds), or leave the "
+            "rows of so rare a class out of the file."
+        )
 
 
 def _strata(dataset: Dataset) -> np.ndarray:

@@ -197,7 +197,9 @@ def make_label_columns(columns: Mapping[str, Sequence[str]]) -> Labels:
 def _binary(name: str, y: np.ndarray, class_names: list[str], positive: object) -> Labels:
     counts = np.bincount(y)
     if positive is None:
-        chosen, why = int(counts[1] <= counts[0]), "the rarer one; pass positive= for the other"
+        chosen = int(counts[1] <= counts[0])
+        rarer = "as many rows as the other" if counts[0] == counts[1] else "the rarer one"
+        why = f"{rarer}; pass positive= (--positive) for the other"
     else:
         number = to_number(str(positive))
         text = str(positive) if number is None else number_text(number)

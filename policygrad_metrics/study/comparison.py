@@ -106,7 +106,8 @@ def compare(
     with RunStore.open(directory, record, resume=resume, predictions=keeps) as store:
         if store.repaired:
             progress.say(f"a torn last line of {store.repaired} bytes was removed from the runs.")
-        todos = [_todo(job, settings, store, 1 / len(jobs)) for job in jobs]
+        whole = sum(job.work for job in jobs)
+        todos = [_todo(job, settings, store, job.work / whole) for job in jobs]
         progress.advance(1 - sum(todo.share for todo in todos))
         todos = [todo for todo in todos if todo.missing]
         for run in _train(todos, progress, workers, executor):

@@ -11,7 +11,7 @@ from policygrad_metrics.data import Dataset
 from policygrad_metrics.decision import can_tune
 from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.methods import METHODS, Method
-from policygrad_metrics.study.settings import PRINCIPAL, StudySettings
+from policygrad_metrics.study.settings import PRINCIPAL, QUICK, StudySettings
 from policygrad_metrics.study.suites import PUBLISHED
 
 
@@ -36,6 +36,14 @@ class Job:
     def settings(self) -> StudySettings:
         """The settings that it was planned with."""
         return self.cases.settings
+
+    @property
+    def work(self) -> float:
+        """About how long a run takes, compared with others: a network's compiling and its steps."""
+        settings, rows = self.settings, len(self.dataset)
+        if not self.method.trains_network:
+            return 100 + rows / 20
+        return 2000 + self.cases.epochs * (1 + rows / settings.batch_size) * settings.trials
 
     @property
     def label(self) -> str:
@@ -104,7 +112,7 @@ def protocol(settings: StudySettings) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Menu:
-    """The methods that can be asked for, and which of them "principal" stands for.
+    """The methods that can be asked for, and which of them "principal" and "quick" stand for.
 
     >>> MENU.names(["focal", "cross_entropy"])
     ('focal', 'cross_entropy')
@@ -112,14 +120,16 @@ class Menu:
 
     methods: Mapping[str, Method]
     principal: tuple[str, ...]
+    quick: tuple[str, ...] = ()
 
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:
         """The words that stand for several methods."""
-        return {"principal": self.principal, "all": tuple(self.methods)}
+        quick = {"quick": self.quick} if self.quick else {}
+        return {"principal": self.principal, **quick, "all": tuple(self.methods)}
 
     def names(self, words: Sequence[str]) -> tuple[str, ...]:
-        """Return names of methods, "principal" and "all" spelled out.
+        """Return names of methods, those of groups spelled out.
 
         Raises:
             ValueError: A name is not known; the nearest known one is offered.
@@ -130,7 +140,7 @@ class Menu:
         return tuple(dict.fromkeys(name for word in words for name in groups.get(word, (word,))))
 
 
-MENU = Menu(METHODS, PRINCIPAL)
+MENU = Menu(METHODS, PRINCIPAL, QUICK)
 
 
 def plan(
@@ -142,8 +152,7 @@ def plan(
 ) -> list[Job]:
     """Return what is to be trained; methods that do not suit a task are left out.
 
-    A method that was asked for by name must suit some data set; those of "principal" and "all" need
-    not.
+    A method that was asked for by name must suit some data set; those of a group need not.
 
     Args:
         settings: What was asked.

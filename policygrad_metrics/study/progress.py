@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,19 +46,50 @@ class _Part(Progress):
         self._whole.advance(self._share * share)
 
 
-class PlainLines(Progress):
-    """One line for each piece of work, with the share that was done before it."""
+def time_left(seconds: float) -> str:
+    """Return a time as people say it, in seconds, minutes or hours.
 
-    def __init__(self, console: Console):
+    >>> time_left(41), time_left(200), time_left(9000)
+    ('about 40 s left', 'about 3 min left', 'about 2.5 h left')
+    """
+    if seconds < 95:
+        return f"about {max(10, round(seconds, -1)):.0f} s left"
+    if seconds < 5400:
+        return f"about {seconds / 60:.0f} min left"
+    return f"about {seconds / 3600:.1f} h left"
+
+
+class PlainLines(Progress):
+    """One line for each piece of work: the share that is done, the time that is left.
+
+    A piece that takes long has a line every minute.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
         self._console = console
+        self._clock = clock
         self._done = 0.0
+        self._text = ""
+        #: Time and share when work began: what was done before took no time now.
+        self._start: tuple[float, float] | None = None
+        self._shown = 0.0
 
     def working_on(self, text: str) -> None:
-        self.say(f"{self._done:4.0%}  {text}")
+        now = self._clock()
+        self._start = self._start or (now, self._done)
+        self._text, self._shown = text, now
+        began, before = self._start
+        left = ""
+        if self._done > before and now > began:
+            seconds = (now - began) / (self._done - before) * (1 - self._done)
+            left = f"{time_left(seconds)}  "
+        self.say(f"{self._done:4.0%}  {left}{text}")
 
     def advance(self, share: float) -> None:
         # A share can be a rounding error below zero, as the rest of 1 after a sum.
         self._done = max(0.0, min(1.0, self._done + share))
+        if self._text and self._clock() - self._shown > 60:
+            self.working_on(self._text)
 
     def say(self, text: str) -> None:
         self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)

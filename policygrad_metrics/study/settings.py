@@ -17,6 +17,7 @@ import numpy as np
 
 import policygrad_metrics
 from policygrad_metrics.data import Dataset, Reading, Series, read_table
+from policygrad_metrics.data.splits import check_folds
 from policygrad_metrics.study.suites import check_word, load_word, thinned, words_of
 from policygrad_metrics.study.table import part_shares
 from policygrad_metrics.study.words import option, options, reading_words
@@ -39,6 +40,15 @@ PRINCIPAL = (
     "policy_gradient",
     "policy_gradient_pure",
     "policy_gradient_warm",
+)
+#: The methods of `--methods quick`.
+QUICK = (
+    "majority",
+    "persistence",
+    "logistic_regression",
+    "cross_entropy",
+    "weighted_cross_entropy",
+    "policy_gradient",
 )
 #: The least default number of epochs, and the least number of optimizer steps in them.
 MIN_EPOCHS, MIN_STEPS = 40, 600
@@ -253,7 +263,8 @@ class StudySettings:
         """Read all data sets.
 
         Raises:
-            ValueError: A table cannot be used, or it has the name of another data set.
+            ValueError: A table cannot be used, or it has the name of another data set, or there are
+                too few rows for the folds.
             OSError: A file cannot be read.
         """
         sets = [load_word(word, self.data_dir) for word in self.words]
@@ -262,6 +273,9 @@ class StudySettings:
         if self.table is not None:
             sets.append(self.table.read())
         _check_different("data", [dataset.name for dataset in sets])
+        for dataset in sets:
+            if self.folds is not None and not dataset.time_ordered:
+                check_folds(dataset, self.folds)
         return sets
 
     def fixed(self) -> dict[str, Any]:
