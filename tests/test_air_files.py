@@ -1,6 +1,7 @@
 """Station files as they are found: times, layouts, names, units, faults."""
 
 import csv
+import dataclasses
 import datetime
 
 import numpy as np
@@ -246,6 +247,11 @@ def test_what_tells_is_unknown_at_horizon_0_and_lagged_later(tmp_path):
     np.testing.assert_array_equal(later.dataset.numeric[:, column], 3 * (rows - 3) % 71)
     named = read_station(path, layout=StationLayout(time="t", weather=("PM_Jingan",)))
     assert set(forecast_task(named, "taiwan", horizon=0).columns) == {"wind", "PM_Jingan"}
+    # A name may hide what it is, the values do not.
+    hidden = dataclasses.replace(read, weather={"x": 2 * read.concentration, **read.weather})
+    notes = " ".join(forecast_task(hidden, "taiwan", horizon=0).dataset.notes)
+    assert "'x' counts as weather, but follows the concentration (correlation 1.00)" in notes
+    assert "follows" not in " ".join(now.dataset.notes)
     # Without any weather there is nothing to tell it from.
     bare = read_station(path, time="t", drop=("wind",))
     with pytest.raises(ValueError, match=r"'AQI Category', .* tell concentrations"):

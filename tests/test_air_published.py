@@ -99,10 +99,11 @@ def test_levels_of_averages(file):
 
 def test_the_overall_index_of_a_file(file):
     task = StationFile(str(file), time="t", pollutant="overall", horizon=1, average="scale").task()
-    pm25 = running_mean(read_station(file, time="t").concentration, 24)
+    station = read_station(file, time="t")
+    pm25 = running_mean(station.concentration, 24)
     ozone = running_mean(read_station(file, time="t", pollutant="o3").concentration, 8)
     expected = aqi.overall({"pm25": pm25, "o3": ozone})
-    rows = (task.hours - task.series[0][0]).astype(int)
+    rows = (task.hours - station.hours[0]).astype(int)
     np.testing.assert_array_equal(task.concentration, expected.index[rows])
     np.testing.assert_array_equal(task.dataset.y, expected.level[rows])
     assert (task.pollutant, task.unit) == ("overall", "index")

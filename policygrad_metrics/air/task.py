@@ -18,6 +18,8 @@ from policygrad_metrics.data.splits import PARTS
 #: The last shares of the hours that validate and test unless dates are given.
 VALID, TEST = 0.2, 0.2
 MOST_HORIZON = 24 * 14
+#: A larger correlation with the concentration is no weather's.
+_SUSPICIOUS = 0.9
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,7 +38,6 @@ class ForecastTask:
         unit: Of the concentrations.
         horizon: Hours (or days) ahead; 0 is from the weather alone.
         zone: Of the clock, "UTC+08:00"; "" if it is not known.
-        series: Every step of the station and its concentration, for pictures.
         columns: The columns that features are made of.
     """
 
@@ -50,7 +51,6 @@ class ForecastTask:
     unit: str
     horizon: int
     zone: str
-    series: tuple[np.ndarray, np.ndarray]
     columns: tuple[str, ...]
 
     @property
@@ -136,7 +136,6 @@ def forecast_task(
         unit=station.unit,
         horizon=horizon,
         zone=station.zone,
-        series=(station.hours, values),
         columns=columns,
     )
 
@@ -205,6 +204,22 @@ def _known_when(station: Station, horizon: int) -> list[str]:
         if telling:
             notes.append(f"known of earlier {word}s only, as concentrations: {named}.")
     notes.append(f"weather: {', '.join(map(repr, weather)) or 'no column'}.")
+    return notes + ([] if horizon else _suspects(station, weather))
+
+
+def _suspects(station: Station, weather: list[str]) -> list[str]:
+    """Columns that count as weather but follow the concentration as no weather does."""
+    notes = []
+    for name in weather:
+        values = station.weather.get(name, np.full(len(station.hours), np.nan))
+        both = ~np.isnan(values) & ~np.isnan(station.concentration)
+        if both.sum() > 2 and min(values[both].std(), station.concentration[both].std()) > 0:
+            r = float(np.corrcoef(values[both], station.concentration[both])[0, 1])
+            if abs(r) > _SUSPICIOUS:
+                notes.append(
+                    f"{name!r} counts as weather, but follows the concentration (correlation "
+                    f"{r:.2f}): leave it out if it is measured from it (--drop {name!r})."
+                )
     return notes
 
 
