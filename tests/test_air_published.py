@@ -116,6 +116,15 @@ def test_the_overall_index_of_a_file(file):
     )
 
 
+def test_a_pollutant_can_be_left_out_of_the_overall_index(file):
+    asked = {"time": "t", "pollutant": "overall", "horizon": 1}
+    task = StationFile(str(file), drop=("O3 (ppm)",), **asked).task()
+    alone = forecast_task(read_station(file, time="t", drop=("O3 (ppm)",)), horizon=1)
+    np.testing.assert_array_equal(task.concentration, aqi.index(alone.concentration))
+    with pytest.raises(ValueError, match=r"(?s)PM2.5.* mg/m3.*O3.*--drop leaves out .*pm25, o3"):
+        StationFile(str(file), unit="ppb,pm25=mg/m3", **asked).task()
+
+
 def test_the_overall_level_of_a_scale_without_index(file):
     file = StationFile(
         str(file), "eaqi_2024", time="t", pollutant="overall", horizon=1, temperature=20.0

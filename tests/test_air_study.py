@@ -20,7 +20,7 @@ from study_cases import refusal
 
 from policygrad_metrics.air import concentration
 from policygrad_metrics.air.forecasters import forecaster_names
-from policygrad_metrics.air.plots import choose_days
+from policygrad_metrics.air.plots import choose_days, draw_reliability
 from policygrad_metrics.air.scores import (
     best_on_validation,
     level_counts,
@@ -245,6 +245,24 @@ def test_honest_probabilities_lie_on_the_diagonal():
     # 2,000 hours a bin: the share's standard error is at most sqrt(.25 / 2000) = .0112.
     np.testing.assert_allclose(found["came"], found["given"], atol=4 * 0.0112)
     assert found["hours"].sum() == 20_000
+
+
+def test_no_panel_is_empty(file):
+    """Ten levels in three columns leave two places free."""
+    task = StationFile(str(file), scale="uk_daqi", horizon=1).task()
+    N, K = len(task.parts.test), 10
+    levels = np.zeros(N, np.int16)
+    found = predictions.Predictions(np.full([N, K], 1 / K, np.float32), levels, levels)
+    assert sum(axes.axison for axes in draw_reliability(task, {"a": [found]}).axes) == K
+
+
+def test_the_days_around_the_week_hold_it(file):
+    task = StationFile(str(file), scale="korea", horizon=1).task()
+    week = choose_days(task, 2)
+    around = choose_days(task, 4, around=week)
+    assert set(week) < set(around)
+    days = task.hours[task.parts.test][around].astype("datetime64[D]")
+    assert (days[-1] - days[0]).astype(int) < 4
 
 
 def test_the_week_is_seven_days_of_the_test_part(file):

@@ -231,7 +231,7 @@ def draw_reliability(task: ForecastTask, forecasts: dict[str, list[Predictions]]
     lines = -(-K // columns)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 0.9 + 1.9 * lines), layout="constrained")
-        panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat
+        panels = [*figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat]
         handles: list[Any] = []
         for level, axes in zip(range(K), panels, strict=False):
             axes.plot([0, 1], [0, 1], color=LIGHT, lw=1.2)
@@ -256,7 +256,7 @@ def draw_reliability(task: ForecastTask, forecasts: dict[str, list[Predictions]]
                 Rectangle((0, 0.94), 1, 0.06, color=colours[level], lw=0, transform=axes.transAxes)
             )
             axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
-        for axes in list(panels)[K:]:
+        for axes in panels[K:]:
             axes.set_axis_off()
         figure.legend(
             handles=handles, loc="outside upper center", ncols=2, frameon=False, fontsize=FONT - 2

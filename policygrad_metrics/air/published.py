@@ -107,11 +107,12 @@ def overall_station(
             f"({', '.join(record.pollutants)}); the file has none."
         )
     first = next(iter(own.values()))
-    series, weather, words = {}, dict(first.weather), []
+    # The first one's own column; those of the others are among its other columns.
+    title = TITLES[first.pollutant]
+    series, words = {}, []
     for name, one in own.items():
         column = record.column(name)
         series[name], how = _published(one, column, average, among_others=True)
-        weather[TITLES[name]] = one.concentration
         words.append(TITLES[name] + (f" ({average_words(how)})" if how else " (hours)"))
     found = aqi.overall(series, record)
     decided = {
@@ -129,8 +130,8 @@ def overall_station(
         pollutant=OVERALL,
         unit=record.column(OVERALL).unit,
         concentration=found.level if found.index is None else found.index,
-        weather=weather,
-        telling=first.telling | {TITLES[name] for name in own},
+        weather={**first.weather, title: first.concentration},
+        telling=first.telling | {title},
         notes=tuple(dict.fromkeys(notes)),
     )
 

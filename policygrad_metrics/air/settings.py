@@ -101,12 +101,17 @@ class StationFile(StationLayout):
                 "pollutant_column (--pollutant-column) names one pollutant's column; the overall "
                 "index takes those that are named after the scale's: rename them."
             )
-        stations, lost = {}, []
+        stations, lost, faults = {}, [], {}
         for name in record.pollutants:
             try:
                 stations[name] = self._read(name, units.get(name, units.get("")))
             except MissingPollutantError:
                 lost.append(TITLES[name])
+            except ValueError as error:
+                faults[str(error)] = name
+        if faults:
+            also = f"\n(--drop leaves out a column of {', '.join(faults.values())}.)"
+            raise ValueError("\n".join(faults) + also)
         found = overall_station(stations, self.scale, self.average)
         if not lost:
             return found

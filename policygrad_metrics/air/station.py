@@ -124,7 +124,8 @@ def read_station(
         apart = kinds_of_rows(columns, moments.used)
         clock = place_on_clock(moments.times, layout.step, layout.duplicates, apart)
     with faults.noted():
-        column = find_pollutant(columns, pollutant, pollutant_column)
+        left = {name: cells for name, cells in columns.items() if name not in drop}
+        column = find_pollutant(left, pollutant, pollutant_column)
         unit = _unit_of(column, unit, columns)
         values = _numbers(column, columns[column], moments)
     used = () if moments is None else moments.used
