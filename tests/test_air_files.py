@@ -122,6 +122,18 @@ def test_the_doubled_hour_of_autumn(tmp_path):
     np.testing.assert_array_equal(read.concentration, EXPECTED)
 
 
+def test_rows_within_the_hour(tmp_path):
+    times = [[FIRST + datetime.timedelta(minutes=20 * n)] for n in range(N)]
+    with pytest.raises(ValueError, match="--duplicates mean takes the mean of each hour"):
+        series(tmp_path, ["t"], times, time="t")
+    read = series(tmp_path, ["t"], times, time="t", duplicates="mean")
+    hours = np.append(EXPECTED, np.nan).reshape(67, 3)
+    known = ~np.isnan(hours).all(axis=1)
+    assert 0 < known.sum() < 67
+    np.testing.assert_array_equal(~np.isnan(read.concentration), known)
+    np.testing.assert_allclose(read.concentration[known], np.nanmean(hours[known], axis=1))
+
+
 def test_a_long_file(tmp_path):
     rows = [
         (place, time, name, value)

@@ -34,7 +34,7 @@ def place_on_clock(
     """
     if len(np.unique(times - times.astype("datetime64[D]"))) > 1:
         step = "hour"
-    steps, notes = _whole(times, step)
+    steps, notes = _whole(times, step, averaged=duplicates == "mean")
     order = np.argsort(steps, kind="stable")
     repeated = steps[order][1:] == steps[order][:-1]
     if repeated.any():
@@ -68,7 +68,7 @@ def place_on_clock(
     return Clock(every, (steps - every[0]).astype(int), step, notes)
 
 
-def _whole(times: np.ndarray, step: str) -> tuple[np.ndarray, list[str]]:
+def _whole(times: np.ndarray, step: str, *, averaged: bool) -> tuple[np.ndarray, list[str]]:
     steps = times.astype(f"datetime64[{_UNITS[step]}]")
     odd = np.flatnonzero(times != steps)
     if step == "day" or not len(odd):
@@ -77,9 +77,12 @@ def _whole(times: np.ndarray, step: str) -> tuple[np.ndarray, list[str]]:
     if len(late) == 1:
         minutes = int(late[0] / np.timedelta64(60, "s"))
         return steps, [f"all rows are {minutes} minutes past the hour: they count as that hour."]
+    if averaged:
+        return steps, [f"{len(odd)} rows are not at a whole hour: they count to the hour begun."]
     raise ValueError(
         f"{len(odd)} rows are not at a whole hour, the first "
-        f"{str(times[odd[0]]).replace('T', ' ')}; average them to hours first."
+        f"{str(times[odd[0]]).replace('T', ' ')}; --duplicates mean takes the mean of each hour's "
+        "rows."
     )
 
 

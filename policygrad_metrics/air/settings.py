@@ -156,7 +156,8 @@ class StationFile(StationLayout):
         names = ("scale", "pollutant", "unit", "horizon", "valid_from", "test_from")
         more = {name: getattr(self, name) for name in ("step", "average", "daily")}
         changed = {k: v for k, v in more.items() if v != getattr(StationFile, k)}
-        return {name: getattr(self, name) for name in names} | changed
+        own = {name: getattr(self, name) for name in names}
+        return {**own, "unit": self.unit or "ug/m3", **changed}
 
 
 def forecast_settings(station: StationFile, **study: Any) -> StudySettings:

@@ -6,12 +6,12 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from policygrad_metrics.air.clock import place_on_clock, show, spread
+from policygrad_metrics.air.clock import Clock, place_on_clock, show, spread
 from policygrad_metrics.air.layout import (
+    Columns,
     StationLayout,
     kinds_of_rows,
     select_rows,
@@ -91,8 +91,7 @@ def read_station(
     Args:
         path: A CSV file, compressed if its name ends in .gz.
         pollutant: "pm25", "pm10", "o3", "no2", "so2" or "co".
-        unit: Of its concentrations: "ug/m3", "mg/m3", "ppb" or "ppm"; None for the one in brackets
-            behind the column's name, or else "ug/m3".
+        unit: "ug/m3", "mg/m3", "ppb" or "ppm"; None for the one that the file names, or ug/m3.
         pollutant_column: Its column; by default the one that is named after it.
         time: The column of dates and hours, as in `layout`; by default year, month, day, hour.
         drop: Columns to leave out.
@@ -100,47 +99,31 @@ def read_station(
         reading: How its text is read.
 
     Raises:
-        ValueError: A name is not known (the nearest is offered), an hour occurs twice, the
-            values look like another unit, are constant, negative or no numbers. Several faults are
-            listed in one message.
+        ValueError: All faults of the file, each with the way out.
         OSError: The file cannot be read.
     """
     choose("pollutant", pollutant, TITLES)
-    layout = layout or StationLayout()
-    layout = dataclasses.replace(layout, time=time) if time is not None else layout
+    layout = dataclasses.replace(layout or StationLayout(), **({"time": time} if time else {}))
     columns, notes = read_cells(path, reading)
     columns, rows = select_rows(columns, layout)
     columns, unfolded = unfold_hours(columns)
     notes += [*rows, *(["a column for each hour became a row for each."] * unfolded)]
     faults = Faults(str(path))
     with faults.noted():
-        for name in drop:
-            choose("drop", name, columns)
-        for name in layout.weather:
-            choose("weather", name, columns)
-    moments, clock, column, values = None, None, None, None
-    with faults.noted():
-        moments = read_moments(columns, layout, unfolded=unfolded)
-        apart = kinds_of_rows(columns, moments.used)
-        clock = place_on_clock(moments.times, layout.step, layout.duplicates, apart)
-    with faults.noted():
-        left = {name: cells for name, cells in columns.items() if name not in drop}
-        column = find_pollutant(left, pollutant, pollutant_column)
-        unit = _unit_of(column, unit, columns)
-        values = _numbers(column, columns[column], moments)
+        for argument, names in (("drop", drop), ("weather", layout.weather)):
+            for name in names:
+                choose(argument, name, columns)
+    columns = {name: cells for name, cells in columns.items() if name not in drop}
+    moments, clock = _times(columns, layout, unfolded, faults)
+    asked = (pollutant, unit, pollutant_column)
+    column, unit, values = _series(columns, asked, moments, layout, faults)
     used = () if moments is None else moments.used
-    gone = {*used, column, *drop, *_ROW_NUMBERS}
-    others = {name: cells for name, cells in columns.items() if name not in gone}
+    others = {k: v for k, v in columns.items() if k not in (*used, column, *_ROW_NUMBERS)}
     with faults.noted():
         check_numbers(others)
-    if column is not None and values is not None:
-        with faults.noted():
-            _check_series(column, values[~(values < 0)], pollutant, unit or "")
-        with faults.noted():
-            values = _without_negatives(column, values, layout.negative, notes)
     faults.stop()
-    assert column is not None
     assert moments is not None
+    assert clock is not None
     station = _on_clock(column, values, others, clock, layout)
     return dataclasses.replace(
         station,
@@ -149,15 +132,50 @@ def read_station(
         unit=unit,
         zone=moments.zone,
         temperature=layout.temperature,
-        notes=(*notes, *moments.notes, *station.notes),
+        notes=(*notes, *moments.notes, *_negatives_note(column, values, layout), *station.notes),
     )
 
 
+def _times(
+    columns: Columns, layout: StationLayout, unfolded: bool, faults: Faults
+) -> tuple[Moments | None, Clock | None]:
+    """When the rows are, and their places; None where that has faults."""
+    moments = None
+    with faults.noted():
+        moments = read_moments(columns, layout, unfolded=unfolded)
+        apart = kinds_of_rows(columns, moments.used)
+        clock = place_on_clock(moments.times, layout.step, layout.duplicates, apart)
+        return moments, clock
+    return moments, None
+
+
+def _series(
+    columns: Columns,
+    asked: tuple[str, str | None, str | None],
+    moments: Moments | None,
+    layout: StationLayout,
+    faults: Faults,
+) -> tuple[str, str, np.ndarray]:
+    """The column, unit and numbers of the pollutant; `asked` is its name, unit and column."""
+    pollutant, unit, named = asked
+    with faults.noted():
+        column = find_pollutant(columns, pollutant, named)
+        unit = _unit_of(column, unit, columns)
+        values = _numbers(column, columns[column], moments)
+        with faults.noted():
+            _check_series(column, values[~(values < 0)], pollutant, unit)
+        with faults.noted():
+            _check_negatives(column, values, layout.negative)
+        return column, unit, values
+    return "", "", np.empty(0)
+
+
 def _on_clock(
-    column: str, values: Any, others: Mapping[str, Sequence[str]], clock: Any, layout: StationLayout
+    column: str, values: np.ndarray, others: Columns, clock: Clock, layout: StationLayout
 ) -> Station:
     """The station as far as its rows tell."""
     numeric, texts, left = _others(others)
+    values = np.where(values < 0, 0.0 if layout.negative == "zero" else np.nan, values)
     concentration = spread(values, clock, layout.duplicates)
     numbers = {name: spread(cells, clock, layout.duplicates) for name, cells in numeric.items()}
     step = clock.step
@@ -221,27 +239,28 @@ def _where(row: int, moments: Moments | None) -> str:
     return f"at {show(moments.times[row])}"
 
 
-def _without_negatives(
-    column: str, values: np.ndarray, negative: str | None, notes: list[str]
-) -> np.ndarray:
-    """Small negatives as zero or as missing; a note says how many."""
-    below = values < 0
-    if not below.any():
-        return values
+def _check_negatives(column: str, values: np.ndarray, negative: str | None) -> None:
+    below = values[values < 0]
+    if not len(below):
+        return
     positive = values[values > 0]
     most = float(np.median(positive)) if len(positive) else 0.0
-    count, least = int(below.sum()), float(values[below].min())
-    if negative is None or least < -most:
-        codes = sorted({f"{value:g}" for value in values[values < -most]})[:3]
-        large = f"{least:g} is not small: --missing={','.join(codes)} if it means none; "
+    large = below[below < -most]
+    if negative is None or len(large):
+        codes = ",".join(sorted({f"{value:g}" for value in large})[:3])
+        hint = f"{below.min():g} is not small: --missing={codes} if it means none; "
         raise ValueError(
-            f"column {column!r} holds {count} negative values, the least {least:g}; "
-            f"{large if least < -most else ''}write NA where nothing was measured, and where an "
+            f"column {column!r} holds {len(below)} negative values, the least {below.min():g}; "
+            f"{hint if len(large) else ''}write NA where nothing was measured, and where an "
             "instrument reads just below zero choose negative='zero' or 'missing' (--negative "
             "zero|missing)."
         )
-    notes.append(f"{column!r}: {count} negative values, the least {least:g}, count as {negative}.")
-    return np.where(below, 0.0 if negative == "zero" else np.nan, values)
+
+
+def _negatives_note(column: str, values: np.ndarray, layout: StationLayout) -> list[str]:
+    below = values[values < 0]
+    words = f"negative values, the least {below.min(initial=0):g}, count as {layout.negative}"
+    return [f"{column!r}: {len(below)} {words}."] if len(below) else []
 
 
 def _check_series(column: str, values: np.ndarray, pollutant: str, unit: str) -> None:

@@ -82,9 +82,8 @@ def forecast_task(
         scale: A key of `aqi.scales()`.
         horizon: Hours ahead (of days: days); 0 tells the level from the weather of the hour itself.
         reward: What forecasts are to maximise.
-        valid_from: First day or hour of the validation part, such as "2013-01-01"; by default
-            what leaves a fifth of the hours to it.
-        test_from: First day or hour of the test part; by default what leaves a fifth.
+        valid_from: First day or hour of the validation part, "2013-01-01"; by default a fifth.
+        test_from: First day or hour of the test part; by default the last fifth.
         average: Levels of "nowcast" values, of running means of "24" or "8" hours, or of the
             averaging time of the "scale"; None for those of the hours themselves.
         daily: Of an hourly station the "max" or the "mean" of each day; None for its hours.
@@ -101,16 +100,12 @@ def forecast_task(
     values = station.concentration
     features = make_features(station, horizon)
     rows, notes = _rows(station, features.last_known, horizon)
+    notes = [*station.notes, *notes, *_known_when(station, horizon)]
+    hours = station.hours[rows]
     levels = aqi.level(values[rows], scale, station.pollutant).astype(np.int64)
     names = aqi.names(scale, station.pollutant)
-    if levels.min() == levels.max():
-        raise ValueError(
-            f"all {len(rows)} hours are at level {names[levels[0]]!r} of {scale!r}: there is "
-            "nothing to tell apart; choose another scale."
-        )
-    hours = station.hours[rows]
     parts = _parts(hours, valid_from, test_from)
-    known = _known_when(station, horizon)
+    notes += _lost_levels(station, levels, parts, names, scale)
     dataset = Dataset(
         name=station.name,
         title=f"{title_of(station.pollutant)} levels of {scale}, {_ahead(station, horizon)}",
@@ -123,20 +118,11 @@ def forecast_task(
         task="ordinal",
         reward=reward,
         time_ordered=True,
-        notes=(*station.notes, *notes, *known, *_absent(station, levels, parts, names)),
+        notes=tuple(notes),
     )
     return ForecastTask(
-        dataset=dataset,
-        parts=parts,
-        hours=hours,
-        concentration=values[rows],
-        last_known=features.last_known[rows],
-        scale=scale,
-        pollutant=station.pollutant,
-        unit=station.unit,
-        horizon=horizon,
-        zone=station.zone,
-        columns=columns,
+        *(dataset, parts, hours, values[rows], features.last_known[rows]),
+        *(scale, station.pollutant, station.unit, horizon, station.zone, columns),
     )
 
 
@@ -251,14 +237,20 @@ def _row(hours: np.ndarray, argument: str, start: str | None, otherwise: int) ->
     return int(np.searchsorted(hours, moment))
 
 
-def _absent(
-    station: Station, levels: np.ndarray, parts: Split, names: tuple[str, ...]
+def _lost_levels(
+    station: Station, levels: np.ndarray, parts: Split, names: tuple[str, ...], scale: str
 ) -> list[str]:
+    """Notes of the levels that a part lacks; there must be two at least."""
+    step = station.step
+    if levels.min() == levels.max():
+        raise ValueError(
+            f"all {len(levels)} {step}s are at level {names[levels[0]]!r} of {scale!r}: there is "
+            "nothing to tell apart; choose another scale."
+        )
     notes = []
     for part, rows in zip(PARTS, (parts.train, parts.valid, parts.test), strict=True):
         counts = np.bincount(levels[rows], minlength=len(names))
         lost = [repr(name) for name, count in zip(names, counts, strict=True) if not count]
         if lost:
-            step = station.step
             notes.append(f"the {part} part has no {step} at level {', '.join(lost)}.")
     return notes

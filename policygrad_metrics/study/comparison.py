@@ -99,9 +99,7 @@ def compare(
     settings = dataclasses.replace(settings, methods=ran)
     record = settings_record(settings, jobs)
     if extras is not None:
-        record |= {"title": extras.title, "protocol": [*extras.protocol]}
-        for about in record["data"].values():
-            about["feature_names"] = [*extras.features]
+        record = extras.added_to(record)
     keeps = settings.keeps_predictions
     with RunStore.open(directory, record, resume=resume, predictions=keeps) as store:
         if store.repaired:
@@ -116,17 +114,8 @@ def compare(
         runs = tuple(run for run in store.runs.values() if run.key[:2] in keys)
         made = write_reports(directory, record, runs, extras)
     more = (*published_grids(record, made.tables), *map(overall_grid, made.overall))
-    return Study(
-        directory,
-        made.tables,
-        runs,
-        record,
-        made.html,
-        made.markdown,
-        made.overall,
-        more,
-        made.answers,
-    )
+    paths = made.html, made.markdown
+    return Study(directory, made.tables, runs, record, *paths, made.overall, more, made.answers)
 
 
 def _todo(job: Job, settings: StudySettings, store: RunStore, share: float) -> Todo:

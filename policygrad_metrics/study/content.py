@@ -50,6 +50,12 @@ class Extras:
     shown: Callable[[Summary, Sequence[Run]], Sequence[str]]
     features: Sequence[str]
 
+    def added_to(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the content of `settings.json` with what the reports say beyond the usual."""
+        more = {"feature_names": [*self.features]}
+        data = {name: {**about, **more} for name, about in record["data"].items()}
+        return {**record, "title": self.title, "protocol": [*self.protocol], "data": data}
+
 
 def summaries(settings: Mapping[str, Any], runs: Iterable[Run]) -> list[Summary]:
     """Return the tables of all data sets of a study.
