@@ -10,6 +10,7 @@ from air_cases import FIRST, made_up, rows_of, write_plain
 
 from policygrad_metrics.air import StationLayout, forecast_task, read_station
 from policygrad_metrics.air.names import tells_concentration
+from policygrad_metrics.air.settings import StationFile
 from policygrad_metrics.air.units import convert_unit
 from policygrad_metrics.data import Reading
 
@@ -148,6 +149,12 @@ def test_a_long_file(tmp_path):
     with pytest.raises(ValueError, match=r"--station NAME \(location: 'North', 'South'\)") as error:
         read_station(path, time="at")
     assert "--where parameter=VALUE ('o3', 'pm25')" in str(error.value)
+    # The values of one pollutant are not taken for those of another.
+    with pytest.raises(ValueError, match="no NO2: column 'parameter' holds 'pm25'"):
+        read_station(path, pollutant="no2", layout=layout)
+    asked = StationFile(str(path), pollutant="overall", **dataclasses.asdict(layout))
+    with pytest.raises(ValueError, match="the file has none"):
+        asked.task()
     with pytest.raises(ValueError, match="it holds 'o3', 'pm25'"):
         read_station(path, layout=StationLayout(time="at", where=("parameter=PM",)))
     with pytest.raises(ValueError, match="location: 'North', 'South'"):

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 
-from policygrad_metrics.air.names import plain
+from policygrad_metrics.air.names import is_kind
 from policygrad_metrics.core.checks import choose
 
 Columns = Mapping[str, Sequence[str]]
@@ -155,6 +155,6 @@ def kinds_of_rows(columns: Columns, used: Sequence[str]) -> str:
             continue
         if _PLACES.search(name.lower()):
             options.append(f"--station NAME ({name}: {_kinds(cells)})")
-        elif plain(name) in ("parameter", "pollutant", "variable", "component", "species", "type"):
+        elif is_kind(name):
             options.append(f"--where {name}=VALUE ({_kinds(cells)})")
     return " or ".join(options)

@@ -33,6 +33,8 @@ _VALUES = (
     "measurement",
     "samplemeasurement",
 )
+#: Names of columns that name the pollutant of each row.
+_KINDS = ("parameter", "pollutant", "variable", "component", "species", "type")
 #: Single words of names, in small letters, that stand for what is in the air or an index of it.
 _SHORT = re.compile(
     r"pm(\d\w*)?|no[2xy]?|o3|so[2x]|co2?|nh3|h2s|ch4|c6h6|nmhc|thc|t?vocs?|bc|hcho|psi"
@@ -48,10 +50,6 @@ _LONG = re.compile(
 _UNITS = {"ugm3": "ug/m3", "µgm3": "ug/m3", "μgm3": "ug/m3", "mgm3": "mg/m3"} | {
     unit: unit for unit in ("ppb", "ppm")
 }
-
-
-class MissingPollutantError(ValueError):
-    """No column is named after a pollutant."""
 
 
 def plain(name: str) -> str:
@@ -86,7 +84,7 @@ def unit_in(name: str) -> str | None:
     """
     inside = re.findall(r"[(\[]([^)\]]*)", name)
     words = [re.sub(r"[\s/^.-]|\*\*", "", text.lower()).replace("³", "3") for text in inside]
-    return next((_UNITS[word] for word in words if word in _UNITS), None)
+    return next((_UNITS[unit] for word in words for unit in _UNITS if word.startswith(unit)), None)
 
 
 def tells_concentration(name: str) -> bool:
@@ -120,12 +118,36 @@ def find_pollutant(columns: Mapping[str, Sequence[str]], pollutant: str, asked: 
     if asked is not None:
         return choose("pollutant_column", asked, columns)
     found = [name for name in columns if pollutant_of(name) == pollutant]
-    found = found or [name for name in columns if plain(name) in _VALUES]
+    if not found:
+        _check_kind(columns, pollutant)
+        found = [name for name in columns if plain(name) in _VALUES]
     if len(found) == 1:
         return found[0]
     several = ", ".join(map(repr, found)) if found else "no column"
-    raise (ValueError if found else MissingPollutantError)(
+    raise ValueError(
         f"the file has {several} named after {TITLES[pollutant]}: name the one to "
         f"predict with pollutant_column= (--pollutant-column). Its columns: "
         f"{', '.join(map(repr, columns))}."
     )
+
+
+def _check_kind(columns: Mapping[str, Sequence[str]], pollutant: str) -> None:
+    """Raise if a column says that the values are of another pollutant."""
+    for name, cells in columns.items():
+        kinds = set(cells) - {""} if is_kind(name) else set()
+        words = [_WORDS.get(plain(kind), plain(kind)) for kind in kinds]
+        known = [any(word.startswith(other) for other in TITLES) for word in words]
+        if kinds and all(known) and not any(word.startswith(pollutant) for word in words):
+            raise ValueError(
+                f"the file has no {TITLES[pollutant]}: column {name!r} holds "
+                f"{', '.join(map(repr, sorted(kinds)))}. Choose with pollutant= (--pollutant)."
+            )
+
+
+def is_kind(name: str) -> bool:
+    """Return whether a column names the pollutant of each row.
+
+    >>> is_kind("Parameter"), is_kind("Site")
+    (True, False)
+    """
+    return plain(name).removesuffix("name") in _KINDS

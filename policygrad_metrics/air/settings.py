@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 from policygrad_metrics import aqi
 from policygrad_metrics.air.layout import StationLayout
-from policygrad_metrics.air.names import TITLES, MissingPollutantError
+from policygrad_metrics.air.names import TITLES, pollutant_of
 from policygrad_metrics.air.published import overall_station
 from policygrad_metrics.air.station import Station, read_station
 from policygrad_metrics.air.task import ForecastTask, forecast_task
 from policygrad_metrics.aqi.tables import OVERALL
 from policygrad_metrics.data import Dataset, Reading
+from policygrad_metrics.data.reading import read_cells
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.words import options, reading_words
 
@@ -101,12 +102,14 @@ class StationFile(StationLayout):
                 "pollutant_column (--pollutant-column) names one pollutant's column; the overall "
                 "index takes those that are named after the scale's: rename them."
             )
-        stations, lost, faults = {}, [], {}
+        columns, _ = read_cells(self.path, self.reading)
+        named = {pollutant_of(name) for name in columns if name not in self.drop}
+        lost = [TITLES[name] for name in record.pollutants if name not in named]
+        stations, faults = {}, {}
         for name in record.pollutants:
             try:
-                stations[name] = self._read(name, units.get(name, units.get("")))
-            except MissingPollutantError:
-                lost.append(TITLES[name])
+                if name in named:
+                    stations[name] = self._read(name, units.get(name, units.get("")))
             except ValueError as error:
                 faults[str(error)] = name
         if faults:

@@ -103,7 +103,9 @@ def read_station(
         OSError: The file cannot be read.
     """
     choose("pollutant", pollutant, TITLES)
-    layout = dataclasses.replace(layout or StationLayout(), **({"time": time} if time else {}))
+    layout = layout or StationLayout()
+    if time is not None:
+        layout = dataclasses.replace(layout, time=time)
     columns, notes = read_cells(path, reading)
     columns, rows = select_rows(columns, layout)
     columns, unfolded = unfold_hours(columns)

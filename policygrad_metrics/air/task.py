@@ -120,10 +120,9 @@ def forecast_task(
         time_ordered=True,
         notes=tuple(notes),
     )
-    return ForecastTask(
-        *(dataset, parts, hours, values[rows], features.last_known[rows]),
-        *(scale, station.pollutant, station.unit, horizon, station.zone, columns),
-    )
+    last = features.last_known[rows]
+    about = scale, station.pollutant, station.unit, horizon, station.zone, columns
+    return ForecastTask(dataset, parts, hours, values[rows], last, *about)
 
 
 def _ahead(station: Station, horizon: int) -> str:
