@@ -1,4 +1,4 @@
-"""The Python snippets of the README and of docs/keras.md run, each page in one session."""
+"""The Python snippets of the README and of pages of docs run, each page in one session."""
 
 import re
 from pathlib import Path
@@ -7,9 +7,9 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-def run_snippets(page):
+def run_snippets(page, least=3):
     snippets = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
-    assert len(snippets) >= 3
+    assert len(snippets) >= least
     session: dict = {}
     for snippet in snippets:
         exec(compile(snippet, page, "exec"), session)
@@ -28,6 +28,11 @@ def test_snippets_of_the_keras_page_run(capsys):
     assert 0.0 < float(session["metric"].result()) <= 1.0
     assert float(session["leave_out"]([0, 1], [0, 1], num_classes=3)) == 1.0
     assert "1.0" in capsys.readouterr().out
+
+
+def test_snippets_of_the_air_quality_page_run():
+    session = run_snippets("docs/air_quality.md", least=2)
+    assert session["found"].index.tolist() == [67, 154]
 
 
 def test_both_commands_are_there():

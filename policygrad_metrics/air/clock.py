@@ -1,120 +1,117 @@
-"""The hours that the rows of a station file belong to."""
+"""Rows placed on a clock: every hour, or every day, from the first to the last."""
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from policygrad_metrics.core.checks import choose
-from policygrad_metrics.data.cells import to_numbers, to_times
-
-#: The columns that tell the time in the UCI files of Beijing's stations.
-UCI_TIME = ("year", "month", "day", "hour")
+_UNITS = {"hour": "h", "day": "D"}
 
 
-def read_hours(
-    columns: Mapping[str, Sequence[str]], time: str | None
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return the hour of every row, datetime64[h] `[N]`, and the columns that told it.
+class Clock(NamedTuple):
+    """Every step `[N]` in time, the place in it of each row, its name, and notes."""
+
+    steps: np.ndarray
+    places: np.ndarray
+    step: str
+    notes: list[str]
+
+
+def place_on_clock(
+    times: np.ndarray, step: str = "hour", duplicates: str | None = None, apart: str = ""
+) -> Clock:
+    """Return the clock of a series.
 
     Args:
-        columns: Name -> cells.
-        time: A column of dates and times in ISO 8601; None for year, month, day, hour.
+        times: datetime64[s] `[N]`, of the rows.
+        step: "hour", or "day" for rows of days; rows of several times of day are hours.
+        duplicates: "first" or "mean" of the rows of one step; None refuses them.
+        apart: What would tell such rows apart, for the message.
 
     Raises:
-        ValueError: There is no such column, or a row is not at a whole hour.
-
-    >>> columns = {"at": ["2014-01-01 00:00", "2014-01-01T01:00"]}
-    >>> read_hours(columns, "at")[0].astype(str).tolist()
-    ['2014-01-01T00', '2014-01-01T01']
+        ValueError: Rows are not at whole hours, a step occurs twice, or most have no row.
     """
-    if time is not None:
-        choose("time", time, columns)
-        return _from_texts(time, columns[time]), (time,)
-    lost = [name for name in UCI_TIME if name not in columns]
-    if lost:
-        raise ValueError(
-            f"the file has no column {', '.join(map(repr, lost))}: name the column that holds date "
-            f"and hour with time= (--time). Its columns: {', '.join(map(repr, columns))}."
-        )
-    return _from_numbers(columns), UCI_TIME
-
-
-def _from_numbers(columns: Mapping[str, Sequence[str]]) -> np.ndarray:
-    fields = []
-    for name in UCI_TIME:
-        numbers = to_numbers(columns[name])
-        if numbers is None or not (np.isfinite(numbers) & (numbers == np.rint(numbers))).all():
-            raise ValueError(f"column {name!r} must hold a whole number in every row.")
-        fields.append(numbers.astype(int).tolist())
-    hours, wrong = [], []
-    for row in zip(*fields, strict=True):
-        try:
-            hours.append(datetime.datetime(*row))
-        except ValueError:
-            wrong.append(row)
-    if wrong:
-        year, month, day, hour = wrong[0]
-        raise ValueError(
-            f"year, month, day, hour are no hour of any day in {len(wrong)} rows, the first "
-            f"{year}-{month}-{day} {hour} h; hours go from 0 to 23."
-        )
-    return np.array(hours, "datetime64[h]")
-
-
-def _from_texts(name: str, cells: Sequence[str]) -> np.ndarray:
-    exact = to_times(f"time={name!r}", cells)
-    hours = exact.astype("datetime64[h]")
-    odd = np.flatnonzero(exact != hours)
-    if len(odd):
-        raise ValueError(
-            f"time={name!r}: {len(odd)} rows are not at a whole hour, the first "
-            f"{cells[odd[0]]!r}; average them to hours first."
-        )
-    return hours
-
-
-def place_on_clock(hours: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return every hour from the first to the last `[N]`, each row's place in it, and notes.
-
-    Raises:
-        ValueError: An hour occurs twice, or most hours have no row.
-    """
-    order = np.argsort(hours, kind="stable")
-    repeated = hours[order][1:] == hours[order][:-1]
+    if len(np.unique(times - times.astype("datetime64[D]"))) > 1:
+        step = "hour"
+    steps, notes = _whole(times, step, averaged=duplicates == "mean")
+    order = np.argsort(steps, kind="stable")
+    repeated = steps[order][1:] == steps[order][:-1]
     if repeated.any():
-        first = hours[order][1:][repeated][0]
-        raise ValueError(
-            f"{int(repeated.sum())} rows repeat the hour of another one, the first {show(first)}; "
-            "keep one row for each hour (one station a file; local clocks repeat an hour in "
-            "autumn: use UTC)."
-        )
-    every = np.arange(hours.min(), hours.max() + 1)
-    notes = []
-    back = int((np.diff(hours) < np.timedelta64(0, "h")).sum())
+        first = show(steps[order][1:][repeated][0])
+        if duplicates is None:
+            raise ValueError(
+                f"{int(repeated.sum())} rows repeat the {step} of another one, the first {first}; "
+                f"keep one row for each {step}{f', with {apart}' if apart else ''} (several "
+                "stations: --station NAME; several pollutants: --where COLUMN=VALUE; local clocks "
+                "repeat an hour in autumn: --duplicates first, or mean)."
+            )
+        kept = "the first counts" if duplicates == "first" else "their mean counts"
+        notes.append(f"{int(repeated.sum())} rows repeat the {step} of another one: {kept}.")
+    every = np.arange(steps.min(), steps.max() + 1)
+    back = int((np.diff(steps) < np.timedelta64(0, _UNITS[step])).sum())
     if back:
         notes.append(f"the rows were not in order of time ({back} steps back): they were sorted.")
-    lost = len(every) - len(hours)
+    lost = len(every) - len(np.unique(steps))
     if lost > len(every) / 2:
+        way_out = "" if step == "day" else " (--step day for a file of days)"
         raise ValueError(
-            f"{lost} of the {len(every)} hours from {show(every[0])} to {show(every[-1])} have no "
-            "row; an hourly series is needed."
+            f"{lost} of the {len(every)} {step}s from {show(every[0])} to {show(every[-1])} have "
+            f"no row; {'an hourly' if step == 'hour' else 'a daily'} series is needed{way_out}."
         )
-    span = f"{len(every)} hours from {show(every[0])} to {show(every[-1])}"
+    span = f"{len(every)} {step}s from {show(every[0])} to {show(every[-1])}"
     notes.append(
         f"{span}; {lost} of them have no row and count as missing."
         if lost
         else f"{span}, a row each."
     )
-    return every, (hours - every[0]).astype(int), notes
+    return Clock(every, (steps - every[0]).astype(int), step, notes)
 
 
-def show(hour: np.datetime64) -> str:
-    """Return an hour as people write it.
+def _whole(times: np.ndarray, step: str, *, averaged: bool) -> tuple[np.ndarray, list[str]]:
+    steps = times.astype(f"datetime64[{_UNITS[step]}]")
+    odd = np.flatnonzero(times != steps)
+    if step == "day" or not len(odd):
+        return steps, []
+    late = np.unique(times - steps)
+    if len(late) == 1:
+        minutes = int(late[0] / np.timedelta64(60, "s"))
+        return steps, [f"all rows are {minutes} minutes past the hour: they count as that hour."]
+    if averaged:
+        return steps, [f"{len(odd)} rows are not at a whole hour: they count to the hour begun."]
+    raise ValueError(
+        f"{len(odd)} rows are not at a whole hour, the first "
+        f"{str(times[odd[0]]).replace('T', ' ')}; --duplicates mean takes the mean of each hour's "
+        "rows."
+    )
 
-    >>> show(np.datetime64("2014-01-01T05"))
-    '2014-01-01 05:00'
+
+def spread(values: np.ndarray, clock: Clock, duplicates: str | None = None) -> np.ndarray:
+    """Return the values of the rows on the clock, NaN or "" where there is no row.
+
+    >>> clock = Clock(np.arange(3), np.array([0, 0, 2]), "hour", [])
+    >>> spread(np.array([1.0, 3.0, 5.0]), clock, "mean")
+    array([ 2., nan,  5.])
     """
-    return str(hour.astype("datetime64[m]")).replace("T", " ")
+    N = len(clock.steps)
+    result = np.full(N, "" if values.dtype == object else np.nan, dtype=values.dtype)
+    if duplicates != "mean" or values.dtype == object:
+        # The last to be written stays: of the rows of one step the first.
+        result[clock.places[::-1]] = values[::-1]
+        return result
+    known = ~np.isnan(values)
+    counts = np.bincount(clock.places[known], minlength=N)
+    sums = np.bincount(clock.places[known], values[known], minlength=N)
+    np.divide(sums, counts, out=result, where=counts > 0)
+    return result
+
+
+def show(step: np.datetime64) -> str:
+    """Return an hour or a day as people write it.
+
+    >>> show(np.datetime64("2014-01-01T05")), show(np.datetime64("2014-01-01"))
+    ('2014-01-01 05:00', '2014-01-01')
+    """
+    if np.datetime_data(step.dtype)[0] == "D":
+        return str(step)
+    return str(step.astype("datetime64[m]")).replace("T", " ")

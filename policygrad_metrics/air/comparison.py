@@ -10,7 +10,8 @@ from typing import Any, cast
 from policygrad_metrics import aqi
 from policygrad_metrics.air import ForecastTask
 from policygrad_metrics.air.cases import ForecastCases
-from policygrad_metrics.air.content import forecast_grids, protocol
+from policygrad_metrics.air.content import answer, chosen_methods, forecast_grids, protocol
+from policygrad_metrics.air.forecast_files import write_forecasts
 from policygrad_metrics.air.forecasters import MENU, forecaster_names
 from policygrad_metrics.air.plots import draw_forecasts
 from policygrad_metrics.study.comparison import Study, compare
@@ -31,6 +32,8 @@ def plan(settings: StudySettings, task: ForecastTask) -> list[Job]:
         ValueError: A method or the reward is not known or does not suit levels.
     """
     names = forecaster_names(settings.methods, task.horizon)
+    notes = (*task.dataset.notes, *_left_out(settings, task))
+    task = dataclasses.replace(task, dataset=dataclasses.replace(task.dataset, notes=notes))
     return plan_study(
         dataclasses.replace(settings, methods=names),
         [task.dataset],
@@ -49,11 +52,28 @@ def forecast(settings: StudySettings, jobs: Sequence[Job], directory: Path, **ho
         how: As for `study.comparison.compare`, and its errors.
     """
     task = cast(ForecastCases, jobs[0].cases).task
+    for note in _left_out(settings, task) if how.get("progress") else ():
+        how["progress"].say(note)
     extras = Extras(
         title=f"Forecasts of {task.dataset.title}, {task.dataset.name}",
         protocol=protocol(refit=settings.refit),
         tables=lambda summary, runs: forecast_grids(task, summary, runs),
-        pictures=lambda summary, runs: draw_forecasts(task, summary, runs),
+        pictures=lambda summary, runs: draw_forecasts(task, chosen_methods(runs), runs),
         colours=aqi.colours(task.scale, task.pollutant),
+        answer=lambda summary, runs: answer(task, runs, summary.reward),
+        shown=lambda summary, runs: chosen_methods(runs),
+        features=(*task.dataset.numeric_names, *task.dataset.categorical_names),
     )
-    return compare(settings, jobs, directory, extras=extras, **how)
+    done = compare(settings, jobs, directory, extras=extras, **how)
+    write_forecasts(task, done.runs, directory)
+    return done
+
+
+def _left_out(settings: StudySettings, task: ForecastTask) -> list[str]:
+    names = forecaster_names(settings.methods, task.horizon)
+    lost = [name for name in MENU.names(settings.methods) if name not in names]
+    return [
+        f"{name} is left out: at horizon 0 nothing is known of earlier concentrations, so there is "
+        "no last value."
+        for name in lost
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 
@@ -9,6 +10,7 @@ from policygrad_metrics.air import ForecastTask
 from policygrad_metrics.air.scores import (
     LEVEL_METRICS,
     best_on_validation,
+    level_counts,
     level_metrics,
     mean_absolute_error,
 )
@@ -16,7 +18,13 @@ from policygrad_metrics.study.grid import Grid, Text
 from policygrad_metrics.study.plan import TUNED
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.statistics import Interval, mean_interval
-from policygrad_metrics.study.table import COLUMNS, Summary, method_text, score_text
+from policygrad_metrics.study.table import (
+    COLUMNS,
+    REFERENCE,
+    Summary,
+    method_text,
+    score_text,
+)
 
 #: How the report describes the comparison.
 _PROTOCOL = (
@@ -57,9 +65,98 @@ def forecast_grids(task: ForecastTask, summary: Summary, runs: Sequence[Run]) ->
         summary: The study's table.
         runs: All runs, with their predictions.
     """
-    levels = [level_grid(task, summary, runs, column) for column in COLUMNS]
+    grids = [level_grid(task, summary, runs, column) for column in COLUMNS]
+    shown = chosen_methods(runs)
+    if shown:
+        grids.append(counts_grid(task, runs, shown[0]))
+        grids.append(counts_grid(task, runs, shown[0], or_worse=True))
     chosen = chosen_grid(task, runs)
-    return [*levels, chosen] if chosen else levels
+    return [*grids, chosen] if chosen else grids
+
+
+def chosen_methods(runs: Sequence[Run]) -> list[str]:
+    """Return the method with the best tuned decision on the validation part, and one beside it.
+
+    Beside it stands cross-entropy, or where there is none the next best.
+    """
+    methods = list(dict.fromkeys(run.method for run in runs if not run.diverged))
+    found = []
+    for others in (methods, [REFERENCE], methods):
+        left = [name for name in others if name in methods and name not in found]
+        best = best_on_validation(runs, left, "tuned")
+        found += [best] if best and len(found) < 2 else []
+    return found
+
+
+def answer(task: ForecastTask, runs: Sequence[Run], reward: str) -> str:
+    """Return what came out, in one sentence.
+
+    Args:
+        task: What was forecast.
+        runs: All runs.
+        reward: What the methods were trained and chosen for.
+    """
+    shown = chosen_methods(runs)
+    if not shown:
+        return ""
+    right, near, score = _shares(runs, shown[0], "tuned")
+    when = f"{task.horizon} {task.step}{'s' * (task.horizon > 1)} ahead"
+    text = (
+        f"{when if task.horizon else 'From the weather alone'}, {shown[0]}, chosen on the "
+        f"validation part, tells the right level in {right:.1%} of {len(task.parts.test):,} test "
+        f"{task.step}s, and the right one or one next to it in {near:.1%} (test {reward} "
+        f"{score:.3f}, tuned decision)"
+    )
+    if any(run.method == "persistence" for run in runs) and shown[0] != "persistence":
+        right, _, score = _shares(runs, "persistence", "plain")
+        text += f"; the last known level is right in {right:.1%} ({reward} {score:.3f})"
+    return f"{text}."
+
+
+def _shares(runs: Sequence[Run], method: str, column: str) -> tuple[float, float, float]:
+    """Shares of the test hours at the right level, and within one level; the test reward."""
+    own = [run for run in runs if run.method == method and not run.diverged]
+    metrics = [level_metrics(getattr(run, f"confusion_{column}")) for run in own]
+    return (
+        statistics.fmean(one["accuracy"] for one in metrics),
+        statistics.fmean(one["within one level"] for one in metrics),
+        statistics.fmean(getattr(run, column) for run in own),
+    )
+
+
+def counts_grid(
+    task: ForecastTask, runs: Sequence[Run], method: str, *, or_worse: bool = False
+) -> Grid:
+    """Return how each level was forecast by one method, means over its runs.
+
+    Args:
+        task: What was forecast.
+        runs: All runs.
+        method: The method.
+        or_worse: Whether a level stands for itself and all worse ones.
+    """
+    own = [run.confusion_tuned for run in runs if run.method == method and run.confusion_tuned]
+    names = task.dataset.class_names
+    rows = []
+    for level in range(int(or_worse), len(names)):
+        counts = [level_counts(confusion, level, or_worse=or_worse) for confusion in own]
+        cells = [Text(f"{names[level]}{' or worse' if or_worse else ''}")]
+        for name in counts[0]:
+            mean = statistics.fmean(one[name] for one in counts)
+            cells.append(Text(_share(mean) if name in ("recall", "precision") else f"{mean:,.0f}"))
+        rows.append(tuple(cells))
+    header = ("level", f"{task.step}s", *[name for name in counts[0] if name != "hours"])
+    what = "each level or worse" if or_worse else "each level"
+    return Grid(
+        f"{task.dataset.name}: {what} as {method} forecast it, tuned decision",
+        header,
+        tuple(rows),
+        "Means over the seeds; the method is the one that the validation part chooses.",
+    )
+
+
+def _share(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
 
 
 def level_grid(task: ForecastTask, summary: Summary, runs: Sequence[Run], column: str) -> Grid:
@@ -118,7 +215,8 @@ def chosen_grid(task: ForecastTask, runs: Sequence[Run]) -> Grid | None:
         cells = [title, method, f"{statistics.median(_valid(own, column)):.3f}"]
         for name in LEVEL_METRICS:
             values = sorted(one[name] for one in metrics)
-            cells.append(f"{statistics.median(values):.3f} [{values[0]:.3f}, {values[-1]:.3f}]")
+            spread = f"[{values[0]:.3f},\u00a0{values[-1]:.3f}]"
+            cells.append(f"{statistics.median(values):.3f} {spread}")
         rows.append(tuple(map(Text, cells)))
     header = ("decision", "method", "validation reward", *LEVEL_METRICS)
     below = (

@@ -38,6 +38,33 @@ def level_metrics(confusion: Sequence[Sequence[int]]) -> dict[str, float]:
     }
 
 
+def level_counts(
+    confusion: Sequence[Sequence[int]], level: int, *, or_worse: bool = False
+) -> dict[str, float]:
+    """Return how a level was forecast: hits, misses, false alarms, and the shares they make.
+
+    Args:
+        confusion: Counts `[K][K]`, rows the truth.
+        level: Which level.
+        or_worse: Whether worse levels count as well, in truth and forecast.
+
+    >>> level_counts([[5, 1], [1, 3]], 1)
+    {'hours': 4, 'hits': 3, 'misses': 1, 'false alarms': 1, 'recall': 0.75, 'precision': 0.75}
+    """
+    counts = np.asarray(confusion)
+    which = slice(level, None) if or_worse else slice(level, level + 1)
+    hours, told = int(counts[which].sum()), int(counts[:, which].sum())
+    hits = int(counts[which, which].sum())
+    return {
+        "hours": hours,
+        "hits": hits,
+        "misses": hours - hits,
+        "false alarms": told - hits,
+        "recall": hits / hours if hours else float("nan"),
+        "precision": hits / told if told else float("nan"),
+    }
+
+
 def mean_absolute_error(predictions: Predictions | None, concentration: np.ndarray) -> float | None:
     """Return that of the concentration, in its unit; None of a method without one."""
     if predictions is None or predictions.values is None:

@@ -8,14 +8,18 @@ import numpy as np
 
 from policygrad_metrics import aqi
 from policygrad_metrics.air.clock import show
-from policygrad_metrics.air.features import MOST_AGE, make_features
-from policygrad_metrics.air.station import TITLES, Station, convert_unit
+from policygrad_metrics.air.features import make_features, spans_of, used_columns
+from policygrad_metrics.air.names import title_of
+from policygrad_metrics.air.published import published, to_days
+from policygrad_metrics.air.station import Station
 from policygrad_metrics.data import Dataset, Split
 from policygrad_metrics.data.splits import PARTS
 
 #: The last shares of the hours that validate and test unless dates are given.
 VALID, TEST = 0.2, 0.2
 MOST_HORIZON = 24 * 14
+#: A larger correlation with the concentration is no weather's.
+_SUSPICIOUS = 0.9
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,14 +29,16 @@ class ForecastTask:
     Args:
         dataset: Features and levels, an ordinal task.
         parts: Rows that train, validate and test, one after the other.
-        hours: datetime64[h] `[N]`, the hours forecast.
+        hours: datetime64[h] `[N]`, the hours forecast; datetime64[D] of days.
         concentration: float64 `[N]`, in the scale's unit.
         last_known: float64 `[N]`, the newest concentration when the forecast is made; NaN at
             horizon 0.
         scale: Key of the air-quality scale.
         pollutant: The pollutant.
         unit: Of the concentrations.
-        horizon: Hours ahead; 0 is from the weather alone.
+        horizon: Hours (or days) ahead; 0 is from the weather alone.
+        zone: Of the clock, "UTC+08:00"; "" if it is not known.
+        columns: The columns that features are made of.
     """
 
     dataset: Dataset
@@ -44,6 +50,13 @@ class ForecastTask:
     pollutant: str
     unit: str
     horizon: int
+    zone: str
+    columns: tuple[str, ...]
+
+    @property
+    def step(self) -> str:
+        """What a step in time is called: "hour" or "day"."""
+        return "day" if np.datetime_data(self.hours.dtype)[0] == "D" else "hour"
 
     @property
     def persistence(self) -> np.ndarray:
@@ -59,46 +72,43 @@ def forecast_task(
     reward: str = "exact_bin",
     valid_from: str | None = None,
     test_from: str | None = None,
+    average: str | None = None,
+    daily: str | None = None,
 ) -> ForecastTask:
     """Return the levels of a station as a forecasting task.
 
     Args:
         station: The station.
         scale: A key of `aqi.scales()`.
-        horizon: Hours ahead; 0 tells the level from the weather of the hour itself.
+        horizon: Hours ahead (of days: days); 0 tells the level from the weather of the hour itself.
         reward: What forecasts are to maximise.
-        valid_from: First day or hour of the validation part, such as "2013-01-01"; by default
-            what leaves a fifth of the hours to it.
-        test_from: First day or hour of the test part; by default what leaves a fifth.
+        valid_from: First day or hour of the validation part, "2013-01-01"; by default a fifth.
+        test_from: First day or hour of the test part; by default the last fifth.
+        average: Levels of "nowcast" values, of running means of "24" or "8" hours, or of the
+            averaging time of the "scale"; None for those of the hours themselves.
+        daily: Of an hourly station the "max" or the "mean" of each day; None for its hours.
 
     Raises:
         ValueError: An unknown scale, one without this pollutant, another kind of unit, a horizon
             out of range, dates that leave a part empty, or no feature.
     """
-    column = aqi.get_scale(scale).column(station.pollutant)
-    _check_horizon(station, horizon)
-    values = convert_unit(station.concentration, station.unit, column.unit)
-    features = make_features(dataclasses.replace(station, concentration=values), horizon)
-    rows, notes = _rows(values, features.last_known, horizon)
+    station = published(station, scale, average)
+    if daily is not None and not station.is_daily:
+        station = to_days(station, daily)
+    columns = tuple(name for found in used_columns(station, horizon) for name in found)
+    _check_horizon(station, horizon, columns)
+    values = station.concentration
+    features = make_features(station, horizon)
+    rows, notes = _rows(station, features.last_known, horizon)
+    notes = [*station.notes, *notes, *_known_when(station, horizon)]
+    hours = station.hours[rows]
     levels = aqi.level(values[rows], scale, station.pollutant).astype(np.int64)
     names = aqi.names(scale, station.pollutant)
-    if levels.min() == levels.max():
-        raise ValueError(
-            f"all {len(rows)} hours are at level {names[levels[0]]!r} of {scale!r}: there is "
-            "nothing to tell apart; choose another scale."
-        )
-    hours = station.hours[rows]
     parts = _parts(hours, valid_from, test_from)
-    notes = [*station.notes, *notes, _known_when(horizon), *_absent(levels, names, parts)]
-    if column.averaging != "1 h":
-        notes.append(
-            f"the scale's bands are meant for means of {column.averaging}; on hourly values they "
-            "serve as labels only."
-        )
-    ahead = f"{horizon} hour{'s' * (horizon > 1)} ahead" if horizon else "from weather and calendar"
+    notes += _lost_levels(station, levels, parts, names, scale)
     dataset = Dataset(
         name=station.name,
-        title=f"{TITLES[station.pollutant]} levels of {scale}, {ahead}",
+        title=f"{title_of(station.pollutant)} levels of {scale}, {_ahead(station, horizon)}",
         numeric=features.numeric[rows],
         categorical=features.categorical[rows],
         numeric_names=features.numeric_names,
@@ -111,50 +121,91 @@ def forecast_task(
         notes=tuple(notes),
     )
     last = features.last_known[rows]
-    return ForecastTask(
-        dataset, parts, hours, values[rows], last, scale, station.pollutant, column.unit, horizon
+    about = scale, station.pollutant, station.unit, horizon, station.zone, columns
+    return ForecastTask(dataset, parts, hours, values[rows], last, *about)
+
+
+def _ahead(station: Station, horizon: int) -> str:
+    step = station.step
+    return (
+        f"{horizon} {step}{'s' * (horizon > 1)} ahead" if horizon else "from weather and calendar"
     )
 
 
-def _check_horizon(station: Station, horizon: int) -> None:
+def _check_horizon(station: Station, horizon: int, columns: tuple[str, ...]) -> None:
     whole = isinstance(horizon, int) and not isinstance(horizon, bool)
     if not whole or not 0 <= horizon <= MOST_HORIZON:
         raise ValueError(
             f"horizon must be a whole number of hours from 0 to {MOST_HORIZON}, got {horizon!r}."
         )
-    if not horizon and not station.weather and not station.texts:
+    if not horizon and not columns:
+        telling = ", ".join(map(repr, sorted(station.telling)))
+        names = f" ({telling} by name tell concentrations; weather=, --weather)" if telling else ""
         raise ValueError(
-            "horizon=0 tells the level from the weather, but the file has no weather column; give "
-            "a horizon of 1 hour or more."
+            "horizon=0 tells the level from the weather, but the file has no weather column"
+            f"{names}; give a horizon of 1 hour or more."
         )
 
 
-def _rows(values: np.ndarray, last_known: np.ndarray, horizon: int) -> tuple[np.ndarray, list[str]]:
+def _rows(station: Station, last_known: np.ndarray, horizon: int) -> tuple[np.ndarray, list[str]]:
     """The hours that can be forecast, and how many more are known but cannot."""
-    known, notes = ~np.isnan(values), []
+    known, notes = ~np.isnan(station.concentration), []
+    step = station.step
     if horizon:
         stale = known & np.isnan(last_known)
         known &= ~stale
         if stale.any():
             notes.append(
-                f"{int(stale.sum())} hours are left out: when they are forecast, no value of the "
-                f"{MOST_AGE} hours before is known."
+                f"{int(stale.sum())} {step}s are left out: when they are forecast, no value of the "
+                f"{spans_of(station).most_age} {step}s before is known."
             )
     rows = np.flatnonzero(known)
     if len(rows) < 10:
         raise ValueError(
-            f"only {len(rows)} hours can be forecast {horizon} hours ahead; at least 10 are needed."
+            f"only {len(rows)} {step}s can be forecast {horizon} {step}s ahead; at least 10 are "
+            "needed."
         )
     return rows, notes
 
 
-def _known_when(horizon: int) -> str:
+def _known_when(station: Station, horizon: int) -> list[str]:
+    """What was known at the time of forecasting, and the columns it is made of."""
+    telling = [name for name in (*station.weather, *station.texts) if name in station.telling]
+    weather = [name for name in (*station.weather, *station.texts) if name not in station.telling]
+    named = ", ".join(map(repr, telling))
+    word, notes = station.step, []
     if not horizon:
-        return "known: weather of the hour and before, the calendar; no concentration."
-    return (
-        f"known: concentrations and weather up to {horizon} h before the hour forecast, and the "
-        "calendar; no later weather."
-    )
+        notes.append(f"known: weather of the {word} and before, the calendar; no concentration.")
+        if telling:
+            notes.append(
+                f"not used, as their names tell concentrations or an index: {named}; what is "
+                "weather among them can be named with weather= (--weather)."
+            )
+    else:
+        notes.append(
+            f"known: concentrations and weather up to {horizon} {word[0]} before the {word} "
+            "forecast, and the calendar; no later weather."
+        )
+        if telling:
+            notes.append(f"known of earlier {word}s only, as concentrations: {named}.")
+    notes.append(f"weather: {', '.join(map(repr, weather)) or 'no column'}.")
+    return notes + ([] if horizon else _suspects(station, weather))
+
+
+def _suspects(station: Station, weather: list[str]) -> list[str]:
+    """Columns that count as weather but follow the concentration as no weather does."""
+    notes = []
+    for name in weather:
+        values = station.weather.get(name, np.full(len(station.hours), np.nan))
+        both = ~np.isnan(values) & ~np.isnan(station.concentration)
+        if both.sum() > 2 and min(values[both].std(), station.concentration[both].std()) > 0:
+            r = float(np.corrcoef(values[both], station.concentration[both])[0, 1])
+            if abs(r) > _SUSPICIOUS:
+                notes.append(
+                    f"{name!r} counts as weather, but follows the concentration (correlation "
+                    f"{r:.2f}): leave it out if it is measured from it (--drop {name!r})."
+                )
+    return notes
 
 
 def _parts(hours: np.ndarray, valid_from: str | None, test_from: str | None) -> Split:
@@ -177,7 +228,7 @@ def _row(hours: np.ndarray, argument: str, start: str | None, otherwise: int) ->
     if start is None:
         return otherwise
     try:
-        moment = np.datetime64(start.strip().replace(" ", "T")).astype("datetime64[h]")
+        moment = np.datetime64(start.strip().replace(" ", "T")).astype(hours.dtype)
     except ValueError as error:
         raise ValueError(
             f"{argument} must be a date or hour such as 2014-01-01, got {start!r}."
@@ -185,11 +236,20 @@ def _row(hours: np.ndarray, argument: str, start: str | None, otherwise: int) ->
     return int(np.searchsorted(hours, moment))
 
 
-def _absent(levels: np.ndarray, names: tuple[str, ...], parts: Split) -> list[str]:
+def _lost_levels(
+    station: Station, levels: np.ndarray, parts: Split, names: tuple[str, ...], scale: str
+) -> list[str]:
+    """Notes of the levels that a part lacks; there must be two at least."""
+    step = station.step
+    if levels.min() == levels.max():
+        raise ValueError(
+            f"all {len(levels)} {step}s are at level {names[levels[0]]!r} of {scale!r}: there is "
+            "nothing to tell apart; choose another scale."
+        )
     notes = []
     for part, rows in zip(PARTS, (parts.train, parts.valid, parts.test), strict=True):
         counts = np.bincount(levels[rows], minlength=len(names))
         lost = [repr(name) for name, count in zip(names, counts, strict=True) if not count]
         if lost:
-            notes.append(f"the {part} part has no hour at level {', '.join(lost)}.")
+            notes.append(f"the {part} part has no {step} at level {', '.join(lost)}.")
     return notes

@@ -6,7 +6,7 @@ NaN stays NaN, so every result is float64, levels too (they hold whole numbers, 
 Any array shape is taken and kept. Arguments that the functions share:
 
     scale             a key of `scales()`, or a `Scale` of your own
-    pollutant         one of the scale's pollutants
+    pollutant         one of the scale's pollutants; "overall" for levels of index values
     concentration     in the unit of that pollutant's column, meant for its averaging time
 
 All raise a ValueError for an unknown scale or pollutant, for negative or infinite values, and for
@@ -29,7 +29,7 @@ def scales() -> list[str]:
     """Return the keys of all scales.
 
     >>> scales()[:3]
-    ['us_epa_2012', 'us_epa_2024', 'taiwan']
+    ['us_epa_2012', 'us_epa_2015', 'us_epa_2024']
     """
     return list(SCALES)
 
@@ -39,7 +39,7 @@ def get_scale(scale: str | Scale) -> Scale:
 
     Of an unknown key the message offers the nearest one; a `Scale` is returned as it is.
 
-    >>> get_scale("taiwan").document.year
+    >>> get_scale("taiwan_2016").document.year
     2016
     >>> get_scale("tawan")
     Traceback (most recent call last):

@@ -7,6 +7,7 @@ is the best. Scales without index values (the European index, the WHO guidelines
 
 from __future__ import annotations
 
+import datetime
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
@@ -17,6 +18,8 @@ import numpy as np
 from policygrad_metrics.core.checks import choose
 
 Rounding = Literal["truncate", "nearest", "none"]
+#: In the place of a pollutant: the index over all pollutants.
+OVERALL = "overall"
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,9 @@ class Scale:
         gapped: whether a band starts one kept unit (and one index value) above the end of the
             band before it (12.0 | 12.1, 50 | 51), or right at that end.
         notes: what the standard leaves open, what was left out of it, and what was decided here.
+        region: whose standard it is: "us", "eu", "china", ...; None for one of your own.
+        since: the first day that it was in force.
+        until: the first day that it was so no more; None: it is in force.
     """
 
     key: str
@@ -91,6 +97,9 @@ class Scale:
     index_rounding: Literal["nearest", "up"] = "nearest"
     gapped: bool = False
     notes: tuple[str, ...] = ()
+    region: str | None = None
+    since: datetime.date | None = None
+    until: datetime.date | None = None
 
     @property
     def pollutants(self) -> tuple[str, ...]:
@@ -98,13 +107,25 @@ class Scale:
         return tuple(column.pollutant for column in self.columns)
 
     def column(self, pollutant: str) -> Column:
-        """Return the column of `pollutant`.
+        """Return the column of `pollutant`; of "overall" that of the index itself.
 
         Raises:
             ValueError: this scale has no such column; the message offers the nearest name.
         """
+        if pollutant == OVERALL:
+            return self._overall
         name = choose(f"pollutant (of scale {self.key!r})", pollutant, self.pollutants)
         return next(column for column in self.columns if column.pollutant == name)
+
+    @property
+    def _overall(self) -> Column:
+        """Index values against the levels' ends; where there are none, the levels themselves."""
+        averaging = "each pollutant's own"
+        if self.index_edges is None:
+            between = tuple(level + 0.5 for level in range(len(self.names) - 1))
+            return Column(OVERALL, "level", averaging, between)
+        ends = tuple(map(float, self.index_edges))
+        return Column(OVERALL, "index", averaging, ends, decimals=0, rounding="nearest")
 
     def edges(self, pollutant: str) -> np.ndarray:
         """Return the upper ends of all levels of `pollutant` but the last, ascending, float64."""
@@ -155,7 +176,17 @@ def _read() -> dict[str, Scale]:
         .joinpath("standards.toml")
         .read_text(encoding="utf-8")
     )
-    return {key: _scale(key, entry) for key, entry in tomllib.loads(text).items()}
+    entries = tomllib.loads(text)
+    return {key: _scale(key, _whole(entry, entries)) for key, entry in entries.items()}
+
+
+def _whole(entry: dict[str, Any], entries: dict[str, Any]) -> dict[str, Any]:
+    """Fill an entry that is `like` another one with what that one says."""
+    if "like" not in entry:
+        return {**entry}
+    own = {name: value for name, value in entry.items() if name != "like"}
+    base = {name: value for name, value in entries[entry["like"]].items() if name != "until"}
+    return {**base, **own, "columns": {**base["columns"], **own["columns"]}}
 
 
 def _scale(key: str, entry: dict[str, Any]) -> Scale:

@@ -257,6 +257,7 @@ def _print_study(done: Any, *, as_json: bool) -> None:
 
     from policygrad_metrics.study.content import score_grid
     from policygrad_metrics.study.grid import rich_grid
+    from policygrad_metrics.study.progress import printable
     from policygrad_metrics.study.records import finite
 
     if as_json:
@@ -271,6 +272,8 @@ def _print_study(done: Any, *, as_json: bool) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=110)
+    for answer in done.answers.values():
+        console.print(printable(answer), markup=False, highlight=False)
     for grid in (*(score_grid(table, ["tuned"]) for table in done.tables), *done.more):
         console.print(rich_grid(grid))
 

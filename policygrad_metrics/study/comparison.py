@@ -49,6 +49,7 @@ class Study:
         markdown: Path of the Markdown report.
         overall: Each column over all data sets, if there are several.
         more: What else is shown as tables: published figures, and over all data sets.
+        answers: Data set -> a sentence that says what came out, of data that have one.
     """
 
     directory: Path
@@ -59,6 +60,7 @@ class Study:
     markdown: Path
     overall: tuple[Overall, ...] = ()
     more: tuple[Grid, ...] = ()
+    answers: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def compare(
@@ -97,7 +99,7 @@ def compare(
     settings = dataclasses.replace(settings, methods=ran)
     record = settings_record(settings, jobs)
     if extras is not None:
-        record |= {"title": extras.title, "protocol": [*extras.protocol]}
+        record = extras.added_to(record)
     keeps = settings.keeps_predictions
     with RunStore.open(directory, record, resume=resume, predictions=keeps) as store:
         if store.repaired:
@@ -112,7 +114,8 @@ def compare(
         runs = tuple(run for run in store.runs.values() if run.key[:2] in keys)
         made = write_reports(directory, record, runs, extras)
     more = (*published_grids(record, made.tables), *map(overall_grid, made.overall))
-    return Study(directory, made.tables, runs, record, made.html, made.markdown, made.overall, more)
+    paths = made.html, made.markdown
+    return Study(directory, made.tables, runs, record, *paths, made.overall, more, made.answers)
 
 
 def _todo(job: Job, settings: StudySettings, store: RunStore, share: float) -> Todo:

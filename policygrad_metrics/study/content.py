@@ -36,6 +36,9 @@ class Extras:
         tables: `(summary, runs) -> grids` of a data set, below its scores.
         pictures: `(summary, runs) -> pictures`, before the usual ones.
         colours: "#RRGGBB" of each class.
+        answer: `(summary, runs) -> sentence` that the report begins with.
+        shown: `(summary, runs) -> methods` of which confusions are shown.
+        features: What the features are made of, and their names.
     """
 
     title: str
@@ -43,6 +46,15 @@ class Extras:
     tables: Callable[[Summary, Sequence[Run]], Sequence[Grid]]
     pictures: Callable[[Summary, Sequence[Run]], Sequence[Picture]]
     colours: Sequence[str]
+    answer: Callable[[Summary, Sequence[Run]], str]
+    shown: Callable[[Summary, Sequence[Run]], Sequence[str]]
+    features: Sequence[str]
+
+    def added_to(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the content of `settings.json` with what the reports say beyond the usual."""
+        more = {"feature_names": [*self.features]}
+        data = {name: {**about, **more} for name, about in record["data"].items()}
+        return {**record, "title": self.title, "protocol": [*self.protocol], "data": data}
 
 
 def summaries(settings: Mapping[str, Any], runs: Iterable[Run]) -> list[Summary]:
@@ -76,6 +88,7 @@ def content(
     tables: Sequence[Summary],
     over: Sequence[Overall] = (),
     more: Mapping[str, Sequence[Grid]] = MappingProxyType({}),
+    answers: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return everything that the reports say but the pictures, as plain texts and `Grid`s.
 
@@ -84,6 +97,7 @@ def content(
         tables: What that gives.
         over: Each column over all data sets, if there are several.
         more: Data set -> what is shown below its scores.
+        answers: Data set -> the sentence that its part begins with.
     """
     fixed, chosen = settings["fixed"], settings["chosen_data"]
     sets = []
@@ -95,7 +109,9 @@ def content(
                 "name": name,
                 "anchor": f"set-{number}",
                 "heading": f"{name}: {about['title']}",
+                "answer": answers.get(name, ""),
                 "facts": _facts(about),
+                "features": about.get("feature_names", ()),
                 "notes": about["notes"],
                 "tables": (
                     score_grid(summary),

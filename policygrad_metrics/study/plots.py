@@ -79,6 +79,7 @@ def draw_all(
     *,
     multilabel: bool,
     colours: Sequence[str] | None = None,
+    shown: Sequence[str] = (),
 ) -> list[Picture]:
     """Return the pictures of one data set: scores, learning curves, confusion matrices.
 
@@ -88,6 +89,7 @@ def draw_all(
         class_names: K class names, multi-label: L label names.
         multilabel: Whether confusion matrices are one per label.
         colours: "#RRGGBB" of each class, if classes have colours.
+        shown: Methods of which confusions are drawn; by default the best one and the reference.
     """
     own = [run for run in runs if run.data == summary.data]
     pictures = [
@@ -108,15 +110,16 @@ def draw_all(
                 draw_learning(trained, own, summary),
             )
         )
-    shown = best_and_reference(summary, own)
-    if shown:
+    rows = [row for name in shown for row in summary.rows if row.method == name]
+    rows = rows or best_and_reference(summary, own)
+    if rows:
         pictures.append(
             picture(
                 "confusion",
-                f"Test confusion of {' and '.join(row.method for row in shown)} on "
+                f"Test confusion of {' and '.join(row.method for row in rows)} on "
                 f"{summary.data}, tuned decisions, all runs added up; the shade is a share of the "
                 f"row{', in the colour of the class predicted' if colours else ''}.",
-                draw_confusions(shown, own, class_names, multilabel=multilabel, colours=colours),
+                draw_confusions(rows, own, class_names, multilabel=multilabel, colours=colours),
             )
         )
     return pictures

@@ -44,12 +44,14 @@ class Reports:
         markdown: Path of the Markdown report.
         tables: A table for each data set.
         overall: Each column over all data sets, if there are several.
+        answers: Data set -> the sentence that its part begins with, of data that have one.
     """
 
     html: Path
     markdown: Path
     tables: tuple[Summary, ...]
     overall: tuple[Overall, ...]
+    answers: Mapping[str, str]
 
 
 def write_reports(
@@ -73,6 +75,7 @@ def write_reports(
     over = all_overall(tables, runs)
     pictures: dict[str, list[Picture]] = {}
     more: dict[str, Sequence[Grid]] = {}
+    answers: dict[str, str] = {}
     for summary, (name, about) in zip(tables, chosen_data(settings), strict=True):
         drawn = draw_all(
             summary,
@@ -80,16 +83,19 @@ def write_reports(
             about["class_names"],
             multilabel=about["task"] == "multilabel",
             colours=extras.colours if extras else None,
+            shown=extras.shown(summary, runs) if extras else (),
         )
         pictures[name] = [*extras.pictures(summary, runs), *drawn] if extras else drawn
         more[name] = extras.tables(summary, runs) if extras else ()
+        if extras:
+            answers[name] = extras.answer(summary, runs)
     pictures[OVERALL] = [
         picture(ranks_name(found), _rank_words(found), draw_ranks(found))
         for found in over
         if found.critical is not None
     ]
     pictures = _with_files(pictures)
-    shown = content(settings, tables, over, more)
+    shown = content(settings, tables, over, more, answers)
     make_directory(directory / PLOTS, running=True)
     for one in itertools.chain(*pictures.values()):
         write_atomically(directory / one.file, one.svg, running=True)
@@ -99,7 +105,7 @@ def write_reports(
         template = environment.get_template(f"{path.name}.jinja")
         write_atomically(path, template.render(**shown, pictures=pictures), running=True)
     _remove_pictures_but(directory, {one.file for one in itertools.chain(*pictures.values())})
-    return Reports(*paths, tuple(tables), tuple(over))
+    return Reports(*paths, tuple(tables), tuple(over), answers)
 
 
 def _rank_words(found: Overall) -> str:

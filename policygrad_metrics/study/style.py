@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from policygrad_metrics.study.table import Row
@@ -22,8 +23,8 @@ STYLE: dict[Any, Any] = {
 
 
 def row_label(row: Row) -> str:
-    """Return the method, and on a second line how many runs diverged."""
-    name = row.method.replace("_", " ")
+    """Return the method, long names on several lines, and below how many runs diverged."""
+    name = textwrap.fill(row.method.replace("_", " "), 24)
     return f"{name}\n({row.diverged} of {row.runs} diverged)" if row.diverged else name
 
 

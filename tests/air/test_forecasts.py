@@ -1,5 +1,6 @@
 """`policygrad aqi`: forecasts from a file to a report, resumed, scored and refused."""
 
+import csv
 import dataclasses
 import json
 import re
@@ -8,13 +9,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from air_cases import rows_of, write_plain, write_uci
-from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score
+from sklearn.metrics import (
+    accuracy_score,
+    cohen_kappa_score,
+    f1_score,
+    precision_score,
+    recall_score,
+)
 from study_cases import refusal
 
 from policygrad_metrics.air import concentration
 from policygrad_metrics.air.forecasters import forecaster_names
-from policygrad_metrics.air.plots import choose_week
-from policygrad_metrics.air.scores import best_on_validation, level_metrics, reliability
+from policygrad_metrics.air.plots import choose_days, draw_reliability
+from policygrad_metrics.air.scores import (
+    best_on_validation,
+    level_counts,
+    level_metrics,
+    reliability,
+)
 from policygrad_metrics.air.settings import StationFile
 from policygrad_metrics.cli import main as cli
 from policygrad_metrics.study import comparison, predictions
@@ -80,11 +92,48 @@ def test_both_reports_say_it_all(done):
     ):
         assert shown in page
         assert shown in text
-    for picture in ("confusion", "week", "reliability", "scores", "learning"):
+    for picture in ("confusion", "week", "series", "reliability", "scores", "learning"):
         assert re.search(rf"plots/\S*_{picture}\.svg", text)
-    assert page.count("data:image/svg+xml,") == 5
+    assert page.count("data:image/svg+xml,") == 6
     assert not re.search(r"(src|href)=.https?:", page)
     assert "<b>" not in page  # of the file's name
+
+
+def test_the_report_begins_with_the_answer(done):
+    page, text = ((done / f"report.{end}").read_text() for end in ("html", "md"))
+    runs = runs_in(done)
+    best = best_on_validation(runs, METHODS.split(","), "tuned")
+    own = [run for run in runs if run.method == best]
+    right = np.mean([np.trace(run.confusion_tuned) / np.sum(run.confusion_tuned) for run in own])
+    last = next(run for run in runs if run.method == "persistence")
+    sentence = f"1 hour ahead, {best}, chosen on the validation part, tells the right level in "
+    assert f"{sentence}{right:.1%} of" in text
+    assert f"the last known level is right in {last.plain:.1%}" in text
+    assert sentence in page
+    assert page.index(sentence) < page.index("<table>")
+    assert re.search(rf"Test confusion of {best} and ", text)
+    assert '<details class="notes"><summary>Features (' in page
+    assert "- log PM2.5, last known" in text
+    assert "- weather: 'TEMP', 'cbwd'." in text
+
+
+def test_forecasts_are_written_as_csv(done, file):
+    task = StationFile(str(file), scale="korea", horizon=1).task()
+    runs = {run.method: run for run in runs_in(done) if run.seed == 0}
+    for method, run in runs.items():
+        found = predictions.load(predictions.path_of(done, run.key))
+        assert found is not None
+        text = (done / "forecasts" / f"{method}.csv").read_text()
+        rows = list(csv.DictReader(text.splitlines()))
+        assert len(rows) == len(task.parts.test)
+        assert rows[0]["time"] == str(task.hours[task.parts.test[0]]).replace("T", " ") + ":00"
+        level = np.array([int(row["level"]) for row in rows])
+        truth = np.array([int(row["truth, level"]) for row in rows])
+        np.testing.assert_array_equal(truth, task.dataset.y[task.parts.test])
+        np.testing.assert_array_equal(level, found.tuned)
+        worse = np.array([float(row["P(level >= 2)"]) for row in rows])
+        np.testing.assert_allclose(worse, found.chances[:, 2:].sum(axis=1), atol=6e-5)
+        assert ("forecast, ug/m3" in rows[0]) == (found.values is not None)
 
 
 def test_the_same_command_goes_on_from_what_is_there(done, file, monkeypatch, capsys):
@@ -173,6 +222,21 @@ def test_level_metrics_are_scikit_learns():
     assert found["mean level error"] == pytest.approx(away.mean(), abs=1e-6)
 
 
+@pytest.mark.parametrize("or_worse", [False, True])
+def test_hits_misses_and_false_alarms(or_worse):
+    truth, told = np.random.default_rng(1).integers(4, size=[2, 300])
+    confusion = np.bincount(4 * truth + told, minlength=16).reshape(4, 4).tolist()
+    for level in range(4):
+        was, said = (x >= level if or_worse else x == level for x in (truth, told))
+        found = level_counts(confusion, level, or_worse=or_worse)
+        assert found["hours"] == was.sum()
+        assert found["hits"] == (was & said).sum()
+        assert found["misses"] == (was & ~said).sum()
+        assert found["false alarms"] == (~was & said).sum()
+        assert found["recall"] == pytest.approx(recall_score(was, said))
+        assert found["precision"] == pytest.approx(precision_score(was, said))
+
+
 def test_honest_probabilities_lie_on_the_diagonal():
     rng = np.random.default_rng(0)
     chance = rng.uniform(size=20_000)
@@ -183,9 +247,27 @@ def test_honest_probabilities_lie_on_the_diagonal():
     assert found["hours"].sum() == 20_000
 
 
+def test_no_panel_is_empty(file):
+    """Ten levels in three columns leave two places free."""
+    task = StationFile(str(file), scale="uk_daqi", horizon=1).task()
+    N, K = len(task.parts.test), 10
+    levels = np.zeros(N, np.int16)
+    found = predictions.Predictions(np.full([N, K], 1 / K, np.float32), levels, levels)
+    assert sum(axes.axison for axes in draw_reliability(task, {"a": [found]}).axes) == K
+
+
+def test_the_days_around_the_week_hold_it(file):
+    task = StationFile(str(file), scale="korea", horizon=1).task()
+    week = choose_days(task, 2)
+    around = choose_days(task, 4, around=week)
+    assert set(week) < set(around)
+    days = task.hours[task.parts.test][around].astype("datetime64[D]")
+    assert (days[-1] - days[0]).astype(int) < 4
+
+
 def test_the_week_is_seven_days_of_the_test_part(file):
     task = StationFile(str(file), scale="korea", horizon=1).task()
-    week = choose_week(task)
+    week = choose_days(task, 7)
     hours = task.hours[task.parts.test][week]
     assert hours[0] >= task.hours[task.parts.test][0]
     assert (hours[-1] - hours[0].astype("datetime64[D]")).astype(int) < 7 * 24
@@ -199,6 +281,28 @@ def test_validation_alone_chooses():
     ]
     assert best_on_validation(runs, ["a", "b", "c"]) == "b"
     assert best_on_validation(runs, ["c"]) is None
+
+
+def test_persistence_at_horizon_0_says_what_happened(file, tmp_path, capsys):
+    arguments = words(file, tmp_path / "out", "persistence,majority,logistic_regression")
+    arguments[arguments.index("--horizon") + 1] = "0"
+    assert cli.main(arguments) == 0
+    note = "persistence is left out: at horizon 0 nothing is known"
+    assert note in capsys.readouterr().err
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert note in text
+    assert "From the weather alone, " in text
+    assert "'SO2', 'station' are not used: one value only" in text
+
+
+def test_a_quick_look(file, tmp_path):
+    arguments = ["aqi", str(file), "--scale", "korea", "--step", "day", "--quick"]
+    assert cli.main([*arguments, "--epochs", "1", "--out", str(tmp_path / "out")]) == 0
+    runs = runs_in(tmp_path / "out")
+    assert {run.seed for run in runs if run.method == "policy_gradient"} == {0, 1}
+    assert (
+        "the highest value of each day is predicted" in (tmp_path / "out" / "report.md").read_text()
+    )
 
 
 # --- methods ------------------------------------------------------------------------------------

@@ -33,8 +33,7 @@ def test_both_layouts_give_the_same_hours_and_values(station, tmp_path):
     assert list(uci.weather) == ["TEMP"]
     assert list(uci.texts) == ["cbwd"]
     notes = " ".join(uci.notes)
-    assert "'SO2' is not used: another pollutant" in notes
-    assert "'station' is not used: one value only" in notes
+    assert "'SO2', 'station' are not used: one value only" in notes
 
 
 def test_gaps_are_counted_and_never_filled(tmp_path):
@@ -57,10 +56,13 @@ def test_rows_out_of_order_are_sorted_and_reported(station, tmp_path):
     assert "not in order of time (1 steps back): they were sorted" in read.notes[0]
 
 
-def test_times_with_a_zone_are_read_as_utc(tmp_path):
-    rows = [(f"{time.isoformat()}+08:00", *rest) for time, *rest in rows_of()]
+@pytest.mark.parametrize("offset", ["+08:00", "+05:30", "+05:45", "-0330"])
+def test_times_with_a_zone_stay_on_their_clock(offset, tmp_path, station):
+    rows = [(f"{time.isoformat()}{offset}", *rest) for time, *rest in rows_of()]
     read = read_station(write_plain(tmp_path / "a.csv", rows), **PLAIN)
-    assert str(read.hours[0]) == "2012-12-31T16"
+    assert str(read.hours[0]) == "2013-01-01T00"
+    assert read.zone == f"UTC{offset[:3]}:{offset[-2:]}"
+    np.testing.assert_array_equal(read.concentration, station.concentration)
 
 
 def changed(place, value, column=1):
@@ -71,10 +73,16 @@ def changed(place, value, column=1):
 
 BAD_FILES = {
     "repeated": ([*rows_of(), next(iter(rows_of()))], "1 rows repeat the hour of another one"),
-    "half past": (changed(7, "2013-01-01 07:30", 0), "not at a whole hour, the first '2013-01-01"),
+    "half past": (
+        changed(7, "2013-01-01 07:30", 0),
+        "not at a whole hour, the first 2013-01-01 07:30",
+    ),
     "no time": (changed(7, "seven", 0), "must hold dates and hours in ISO 8601"),
     "no number": (changed(9, "low"), "1 cells are neither, the first 'low' at"),
-    "negative": (changed(9, "-999"), "1 negative values, the first -999 at 2013-01-01 09:00"),
+    "negative": (
+        changed(9, "-999"),
+        "1 negative values, the least -999; -999 is not small: --missing=-999",
+    ),
     "constant": ([(t, "35", *rest) for t, _, *rest in rows_of()], "a constant series"),
     "empty": ([(t, "", *rest) for t, _, *rest in rows_of()], "holds no number at all"),
     "mg/m3": (
@@ -112,7 +120,7 @@ def test_a_unit_in_brackets_is_no_part_of_a_name(tmp_path, station):
     rows = [(time, pm25, wind, str(float(wind) + 1)) for time, pm25, wind, _ in rows_of()]
     read = read_station(write_plain(tmp_path / "a.csv", rows, header), time="when")
     np.testing.assert_array_equal(read.concentration, station.concentration)
-    assert list(read.weather) == ["wind"]
+    assert read.telling == {"O3 [ppb]"}
     header = ("when", "PM2.5 (1)", "wind", "PM2.5 (2)")
     with pytest.raises(ValueError, match=r"'PM2.5 \(1\)', 'PM2.5 \(2\)' named after PM2.5"):
         read_station(write_plain(tmp_path / "b.csv", rows, header), time="when")

@@ -30,7 +30,7 @@ CO_PPM = "0-4.4 4.5-9.4 9.5-12.4 12.5-15.4 15.5-30.4"
 NO2_PPB = "0-53 54-100 101-360 361-649 650-1249"
 PM10 = "0-54 55-154 155-254 255-354 355-424"
 OZONE = "0-0.054 0.055-0.070 0.071-0.085 0.086-0.105 0.106-0.200"
-PRINTED = {
+PRINTED: dict[tuple[str, str], dict[str, str]] = {
     ("us_epa_2012", US_INDEX): {
         "pm25": "0-12.0 12.1-35.4 35.5-55.4 55.5-150.4 150.5-250.4 250.5-350.4 350.5-500.4",
         "pm10": PM10 + " 425-504 505-604",
@@ -80,6 +80,36 @@ PRINTED = {
         "co": "0-2 2.01-9 9.01-15 15.01-50",
     },
 }
+# Tables that change single columns of another one, and those columns.
+CHANGED = {
+    "us_epa_2015": (("us_epa_2012", US_INDEX), {"o3": OZONE}),
+    "taiwan_2016": (
+        ("taiwan", US_INDEX),
+        {
+            "pm10": "0-54 55-125 126-254 255-354 355-424 425-504 505-604",
+            "no2": NO2_PPB + " 1250-1649 1650-2049",
+            "so2": "0-35 36-75 76-185 186-304",
+        },
+    ),
+    "taiwan_2025": (
+        ("taiwan", US_INDEX),
+        {
+            "pm25": "0-12.4 12.5-30.4 30.5-50.4 50.5-125.4 125.5-225.4 225.5-325.4 325.5-500.4",
+            "pm10": "0-30 31-75 76-190 191-354 355-424 425-504 505-604",
+            "no2": "0-21 22-100 101-360 361-649 650-1249 1250-1649 1650-2049",
+            "so2": "0-8 9-65 66-160 161-304",
+        },
+    ),
+    "china_hj633_2026": (
+        ("china_hj633_2012", CHINA_INDEX),
+        {
+            "pm25": "0-35 35-60 60-115 115-150 150-250 250-350 350-500",
+            "pm10": "0-50 50-120 120-250 250-350 350-420 420-500 500-600",
+        },
+    ),
+}
+for _key, (_base, _columns) in CHANGED.items():
+    PRINTED[_key, _base[1]] = PRINTED[_base] | _columns
 
 
 def _pairs(text):
@@ -94,9 +124,9 @@ def _digits(key, pollutant):
 
 def _twin(value, key, bands, index_bands, digits):
     """Convert one decimal string with exact fractions; None outside the printed bands."""
-    how = {"us_epa_2012": ROUND_DOWN, "us_epa_2024": ROUND_DOWN}.get(key, ROUND_HALF_UP)
+    how = ROUND_DOWN if key.startswith("us_epa") else ROUND_HALF_UP
     decimal = Decimal(value)
-    if key != "china_hj633_2012":
+    if not key.startswith("china"):
         decimal = decimal.quantize(Decimal(1).scaleb(-digits), rounding=how)
     c = Fraction(decimal)
     for (low, high), (index_low, index_high) in zip(bands, index_bands, strict=False):

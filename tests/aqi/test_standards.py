@@ -19,7 +19,7 @@ from policygrad_metrics import aqi
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 COLUMNS = [(key, name) for key in aqi.scales() for name in aqi.get_scale(key).pollutants]
 INDEXED = [(key, name) for key, name in COLUMNS if aqi.get_scale(key).index_edges is not None]
-LEVELS_ONLY = ["eaqi", "who_2021"]
+LEVELS_ONLY = ["eaqi", "eaqi_2024", "uk_daqi", "who_2021"]
 quick = settings(deadline=None, max_examples=60)
 
 
@@ -244,7 +244,7 @@ def test_records_are_whole(key, pollutant):
     assert len(set(scale.names)) == len(scale.names) == len(scale.colours)
     assert all(re.fullmatch("#[0-9A-F]{6}", colour) for colour in scale.colours)
     assert column.unit in ("ug/m3", "mg/m3", "ppm", "ppb")
-    assert column.averaging in ("1 h", "8 h", "24 h")
+    assert column.averaging in ("15 min", "1 h", "8 h", "24 h")
     assert (column.decimals is None) == (column.rounding == "none")
     assert all((scale.document.title, scale.document.issuer, scale.document.section, scale.notes))
     # What makes sense of the published numbers: they are whole units of the kept digits.
@@ -266,6 +266,78 @@ def test_levels_only_bands_as_published():
     )
     np.testing.assert_array_equal(aqi.level([40, 50, 125, 126], "who_2021", "so2"), [0, 1, 2, 3])
     assert aqi.names("who_2021", "co")[1:] == ("Within interim target 1", "Above interim target 1")
+
+
+@pytest.mark.parametrize(
+    ("scale", "pollutant", "concentration", "expected"),
+    [
+        # Each at its last value of one level and the first of the next.
+        ("eaqi_2024", "pm25", [5, 5.1, 140, 140.1], [0, 1, 4, 5]),
+        ("eaqi_2024", "so2", [125, 126, 275, 276], [2, 3, 4, 5]),
+        ("taiwan_2025", "pm25", [12.4, 12.5, 225.4, 225.5], [0, 1, 4, 5]),
+        ("taiwan_2025", "no2", [21, 22, 100, 101], [0, 1, 1, 2]),
+        ("taiwan_2016", "pm10", [54, 55, 125, 126], [0, 1, 1, 2]),
+        ("taiwan_2016", "pm25", [15.4, 15.5], [0, 1]),  # as in `taiwan`
+        ("china_hj633_2026", "pm25", [60, 60.5, 115, 116], [1, 2, 2, 3]),
+        ("china_hj633_2026", "no2", [80, 81], [1, 2]),
+        ("us_epa_2015", "o3", [0.070, 0.071], [1, 2]),
+        ("us_epa_2015", "pm25", [12.0, 12.1], [0, 1]),
+        ("uk_daqi", "pm25", [35.4, 35.5, 70, 71], [2, 3, 8, 9]),
+    ],
+)
+def test_newer_tables(scale, pollutant, concentration, expected):
+    np.testing.assert_array_equal(aqi.level(concentration, scale, pollutant), expected)
+
+
+def test_the_index_of_hj633_2026():
+    # 100 + 15 / 55 * 50 = 113.6, rounded up; 114 before 2026 would be 100.
+    assert aqi.index(75, "china_hj633_2026") == 114
+    assert aqi.index(150, "china_hj633_2026", "pm10") == 112
+
+
+def test_the_table_in_force():
+    regions = {scale.region for scale in map(aqi.get_scale, aqi.scales())}
+    for region in regions:
+        found = [s for s in map(aqi.get_scale, aqi.scales()) if s.region == region]
+        found.sort(key=lambda scale: scale.since)
+        assert aqi.current(region) == found[-1].key
+        # One after the other, without a gap.
+        assert [s.until for s in found] == [s.since for s in found[1:]] + [None]
+        for scale in found:
+            assert aqi.current(region, scale.since) == scale.key
+    assert aqi.current("china", "2026-02-28") == "china_hj633_2012"
+    assert aqi.current("taiwan") == "taiwan_2025"
+    with pytest.raises(ValueError, match="did you mean 'china'"):
+        aqi.current("chine")
+    with pytest.raises(ValueError, match="in force since 2013-03-18"):
+        aqi.current("us", "2001-01-01")
+
+
+def test_the_overall_index_and_its_pollutant():
+    nan = float("nan")
+    found = aqi.overall({"pm25": [35.4, 9.0, nan], "pm10": [155.0, 54.0, nan]})
+    np.testing.assert_array_equal(found.index, [101, 50, nan])
+    np.testing.assert_array_equal(found.level, [2, 0, nan])
+    # Of equal ones the first.
+    assert found.pollutant.tolist() == ["pm10", "pm25", ""]
+    # WHO's ozone jumps over two of the six levels.
+    found = aqi.overall({"pm25": [16.0, 30.0], "o3": [101.0, nan]}, "who_2021")
+    np.testing.assert_array_equal(found.level, [3, 2])
+    assert found.pollutant.tolist() == ["o3", "pm25"]
+    assert found.index is None
+    with pytest.raises(ValueError, match="one shape"):
+        aqi.overall({"pm25": [1.0], "o3": [0.01, 0.02]})
+    with pytest.raises(ValueError, match="did you mean 'pm25'"):
+        aqi.overall({"pm2.5": [1.0]})
+
+
+@pytest.mark.parametrize("key", aqi.scales())
+def test_the_overall_column_has_all_levels(key):
+    scale = aqi.get_scale(key)
+    values = range(len(scale.names)) if scale.index_edges is None else [*scale.index_edges, 999]
+    found = aqi.level(list(values), key, "overall")
+    np.testing.assert_array_equal(found, range(len(scale.names)))
+    assert aqi.names(key, "overall") == scale.names
 
 
 def test_a_scale_of_your_own():

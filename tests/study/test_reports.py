@@ -220,7 +220,8 @@ class Page(html.parser.HTMLParser):
         self.addresses += [found[k] for k in ("src", "href", "action", "data") if k in found]
         self.anchors += [found["id"]] if "id" in found else []
         self.links += [found["href"]] if tag == "a" else []
-        self.open += ["open" in found] if tag == "details" else []
+        is_set = tag == "details" and found.get("class") == "set"
+        self.open += ["open" in found] if is_set else []
 
     def handle_data(self, data):
         self.texts.append(data)
