@@ -229,7 +229,7 @@ class Choices:
             atom -= at.width * (limit - self.at_limit(p, n, d) + n)
         others = tf.exp(log_zero - self.log_none(p, d))
         effect = moved + tf.where(d <= 0.0, atom * others, tf.zeros_like(moved))
-        return policy_gradient(p, tf.cast(self.form.coefficient, self.dtype) * effect)
+        return policy_gradient(p, effect)
 
 
 def _moments(form, floor, called, numerator, log_zero, largest, limit):

@@ -19,7 +19,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import tensorflow as tf
 
@@ -287,7 +287,7 @@ def _settled(table, b):
 class ChoiceRatio(BoundReward):
     """One ratio whose terms depend on the whole choice: kappa, micro averages over some labels.
 
-    R = constant + coefficient * (n0 + sum_i n[i, a_i]) / (d0 + sum_i d[i, a_i])
+    R = (n0 + sum_i n[i, a_i]) / (d0 + sum_i d[i, a_i])
 
     Args:
         n, d: broadcastable to `[M, K]` where M = N * C; d not negative.
@@ -304,10 +304,11 @@ class ChoiceRatio(BoundReward):
     zero_division: float
     lattice: float | None
     offset: bool
-    coefficient: float = 1.0
-    constant: float = 0.0
     rows: Callable[[Tensor, int], tuple[Tensor, Tensor]] | None = None
     vanishes: bool = True
+    #: As those of `IndicatorRatios`.
+    coefficient: ClassVar[float] = 1.0
+    constant: ClassVar[float] = 0.0
 
     def block(self, start: Tensor, size: int) -> tuple[Tensor, Tensor]:
         """Rows of n and d, one site each."""
@@ -318,8 +319,7 @@ class ChoiceRatio(BoundReward):
 
     def soft_score(self, choices):
         n, d = self._sums(tf.reshape(choices, [tf.shape(choices)[0], -1, choices.shape[-1]]))
-        score = tf.cast(ratio(n, d, self.zero_division), tf.float32)
-        return self.constant + self.coefficient * score
+        return tf.cast(ratio(n, d, self.zero_division), tf.float32)
 
     def marginal_rewards(self, samples):
         choices = self._choices(samples)
@@ -329,9 +329,7 @@ class ChoiceRatio(BoundReward):
         N -= tf.reduce_sum(n * choices, axis=-1, keepdims=True)  # of all other sites
         D -= tf.reduce_sum(d * choices, axis=-1, keepdims=True)
         gain = tf.cast(ratio(N + n, D + d, self.zero_division) - now, tf.float32)
-        return tf.reshape(
-            self.coefficient * gain, tf.concat([tf.shape(samples), [gain.shape[-1]]], axis=0)
-        )
+        return tf.reshape(gain, tf.concat([tf.shape(samples), [gain.shape[-1]]], axis=0))
 
     def given(self, labels):
         b = tf.one_hot(tf.reshape(labels, [-1]), max(self.n.shape[-1], self.d.shape[-1]))
