@@ -65,6 +65,9 @@ class PlainLines(Progress):
     A piece that takes long has a line every minute.
     """
 
+    #: Seconds from line to line of one piece of work.
+    _patience = 60.0
+
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
         self._console = console
         self._clock = clock
@@ -75,49 +78,54 @@ class PlainLines(Progress):
         self._shown = 0.0
 
     def working_on(self, text: str) -> None:
-        now = self._clock()
-        self._start = self._start or (now, self._done)
-        self._text, self._shown = text, now
-        began, before = self._start
-        left = ""
-        if self._done > before and now > began:
-            seconds = (now - began) / (self._done - before) * (1 - self._done)
-            left = f"{time_left(seconds)}  "
-        self.say(f"{self._done:4.0%}  {left}{text}")
+        self._start = self._start or (self._clock(), self._done)
+        self._text = text
+        self._show()
 
     def advance(self, share: float) -> None:
         # A share can be a rounding error below zero, as the rest of 1 after a sum.
         self._done = max(0.0, min(1.0, self._done + share))
-        if self._text and self._clock() - self._shown > 60:
-            self.working_on(self._text)
+        if self._text and self._clock() - self._shown > self._patience:
+            self._show()
 
     def say(self, text: str) -> None:
         self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+    def _show(self) -> None:
+        self._shown = self._clock()
+        self.say(f"{self._done:4.0%}  {self._left()}{self._text}")
+
+    def _left(self) -> str:
+        began, before = self._start or (0.0, 1.0)
+        if self._done <= before or self._shown <= began:
+            return ""
+        seconds = (self._shown - began) / (self._done - before) * (1 - self._done)
+        return f"{time_left(seconds)}  "
 
 
 class Bar(PlainLines):
     """A bar with the time that is left, below the messages."""
 
-    def __init__(self, console: Console):
-        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    _patience = 0.2
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
-        super().__init__(console)
+        super().__init__(console, clock)
         self.bar = RichProgress(
             BarColumn(bar_width=24),
             TaskProgressColumn(),
-            TimeRemainingColumn(),
             TextColumn("{task.description}", markup=False),
             console=console,
             transient=True,
         )
         self._task = self.bar.add_task("", total=1.0)
 
-    def working_on(self, text: str) -> None:
-        self.bar.update(self._task, description=printable(text))
-
-    def advance(self, share: float) -> None:
-        self.bar.advance(self._task, share)
+    def _show(self) -> None:
+        self._shown = self._clock()
+        text = printable(f"{self._left()}{self._text}")
+        self.bar.update(self._task, completed=self._done, description=text)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from study_cases import a_run
 from policygrad_metrics.cli import main as cli
 from policygrad_metrics.cli import options as cli_options
 from policygrad_metrics.data import Reading, load
-from policygrad_metrics.study.progress import PlainLines
+from policygrad_metrics.study.progress import Bar, PlainLines
 from policygrad_metrics.study.records import StudyError
 from policygrad_metrics.study.runs import RUNS, SETTINGS, RunStore
 from policygrad_metrics.study.settings import (
@@ -417,3 +417,14 @@ def test_progress_lines_tell_the_time_that_is_left():
         " 80%  about 90 s left  30",
         " 80%  about 90 s left  31",
     ]
+
+
+def test_a_bar_tells_the_share_and_the_time_that_is_left():
+    console, now = Console(file=io.StringIO(), width=80, force_terminal=True), [0.0]
+    bar = Bar(console, clock=lambda: now[0])
+    bar.working_on("air: focal")
+    now[0] = 30.0
+    bar.advance(0.25)
+    with console.capture() as shown:
+        console.print(bar.bar.get_renderable())
+    assert re.search(r"25%.* about 90 s left  air: focal", shown.get())
