@@ -27,6 +27,7 @@ from policygrad_metrics.estimators import (
     get_estimator,
     strongest_estimator,
 )
+from policygrad_metrics.estimators.quadrature import is_stacked
 from policygrad_metrics.losses.base import SiteLoss, check_replicas, nan_if_invalid
 from policygrad_metrics.losses.reward_weights import reward_weights
 from policygrad_metrics.losses.running_counts import (
@@ -49,12 +50,19 @@ from policygrad_metrics.rewards import Reward, get_reward
 
 #: Weight of cross-entropy in the default loss; measured, see docs/results.md.
 DEFAULT_CROSS_ENTROPY = 0.3
+#: From so many classes on the expected reward is a program of XLA's within any graph.
+MANY_CLASSES = 32
 #: What the classes weigh in that cross-entropy.
 CROSS_ENTROPY_WEIGHTS = ("reward", "equal")
 
 
 #: What a weight may be besides a number and a tensor, so that a callback can change it.
 _VARIABLES = (tf.Variable, keras.Variable)
+
+
+def _in_plain_graph():
+    """Whether a graph is traced that XLA does not compile, vectorised by nobody, on one device."""
+    return not (tf.executing_eagerly() or under_xla() or is_stacked() or replicas() > 1)
 
 
 def _is_zero(value):
@@ -266,8 +274,7 @@ class PolicyGradientLoss(SiteLoss):
     def _loss(self, batch, state, assign=None):
         """The loss and the next state, which goes to `assign` if a gradient is taken."""
         fixed = tf.stop_gradient(batch.logits)
-        estimator = self._estimator(batch)
-        estimate = self._estimate(batch, estimator, fixed, state)
+        estimate, site_weights = self._scored(batch, fixed, state)
         pairs = zip(estimate.state, state, strict=True)
         after = tuple(if_valid(batch.valid, new, old) for new, old in pairs)
         logits = on_gradient(batch.logits, assign, after) if assign and after else batch.logits
@@ -275,7 +282,22 @@ class PolicyGradientLoss(SiteLoss):
         # that tf.custom_gradient was traced in, which a study of many programs would notice.
         slope = tf.where(batch.valid, estimate.gradient, 0.0)
         reward = estimate.value + tf.reduce_sum(slope * (logits - fixed))
-        return self._combined(batch, reward, self._site_weights(batch, estimator, slope)), after
+        return self._combined(batch, reward, site_weights), after
+
+    def _scored(self, batch, logits, state):
+        """The estimate, and what each site weighs in the cross-entropy."""
+        estimator = self._estimator(batch)
+
+        def score(logits, y_true, weight, state):
+            here = dataclasses.replace(batch, logits=logits, y_true=y_true, weight=weight)
+            estimate = self._estimate(here, estimator, state)
+            slope = tf.where(batch.valid, estimate.gradient, 0.0)
+            return estimate, self._site_weights(here, estimator, slope)
+
+        many = batch.num_classes >= MANY_CLASSES and not self.reward.calls_python
+        if many and _in_plain_graph():  # of Keras's training step on a CPU
+            score = tf.function(score, autograph=False, jit_compile=True)
+        return score(logits, batch.y_true, batch.weight, state)
 
     def _assign(self, *state):
         for variable, value in zip(self.variables, state, strict=False):
@@ -329,7 +351,7 @@ class PolicyGradientLoss(SiteLoss):
             )
         return self._strongest[shape]
 
-    def _estimate(self, batch, estimator, logits, state):
+    def _estimate(self, batch, estimator, state):
         reward = self._reward_of(batch)
         if reward.calls_python and under_xla():
             raise ValueError(
@@ -338,9 +360,8 @@ class PolicyGradientLoss(SiteLoss):
             )
         seed = None
         if estimator.stochastic:
-            seed = replica_seed(fold_in(as_seed(self.seed), logits))
+            seed = replica_seed(fold_in(as_seed(self.seed), batch.logits))
         own, counts = (state, ()) if self._window is None else (state[:-1], state[-1:])
-        batch = dataclasses.replace(batch, logits=logits)
 
         def score(reward):
             return estimator.of_batch(batch, reward, seed=seed, state=own)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from sklearn import metrics as sk
 
 import policygrad_metrics as pgm
+from policygrad_metrics import losses
 
 TOLERANCE = 2e-6  # float32 sums of some tens of terms
 GRAPH = {"jit_compile": False}
@@ -395,3 +396,24 @@ def test_a_graph_need_not_know_the_size_of_the_batch(name):
     signature = [tf.TensorSpec([None, 3], tf.int32), tf.TensorSpec([None, 3], tf.float32)]
     compiled = tf.function(loss, input_signature=signature, autograph=False)
     assert float(compiled(y, z)) == pytest.approx(float(loss(y, z)), rel=1e-6)
+
+
+@pytest.mark.parametrize("running_counts", [None, 200])
+def test_many_classes_are_compiled_within_a_graph_to_the_same_gradient(running_counts):
+    rng = np.random.default_rng(0)
+    K = losses.policy_gradient.MANY_CLASSES
+    y, outputs = rng.integers(0, K, 40), tf.constant(rng.normal(size=(40, K)), tf.float32)
+
+    def gradient(y, outputs):
+        loss = pgm.PolicyGradientLoss("f1_macro", running_counts=running_counts)
+        with tf.GradientTape() as tape:
+            tape.watch(outputs)
+            value = loss(y, outputs)
+        return value, tape.gradient(value, outputs)
+
+    compiled = tf.function(gradient, autograph=False)
+    program = compiled.get_concrete_function(y, outputs).graph.as_graph_def()
+    assert any(f.attr["_XlaMustCompile"].b for f in program.library.function)
+    (value, slope), (other, own) = compiled(y, outputs), gradient(y, outputs)
+    np.testing.assert_allclose(value, other, rtol=1e-6)
+    np.testing.assert_allclose(slope, own, atol=1e-6 * np.abs(own).max())
