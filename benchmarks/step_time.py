@@ -6,15 +6,18 @@ A step is forward, loss, backward and Adam of a 64-64 network, compiled by XLA i
 reward is macro-F1. All variants of a problem are timed in turn, several steps at a time, and the
 ratio is the median over rounds of (time of variant / time of cross-entropy in the same round):
 what else the machine does hits both alike. The spread is the interquartile range of those ratios.
+"fit" is a whole `model.fit` as Keras runs it on a CPU, without XLA, of an epoch of 100 batches.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import os
 import time
+from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -26,6 +29,8 @@ import policygrad_metrics as pgm
 
 BASE = "cross_entropy"
 FEATURES = 16
+#: Batches of an epoch of "fit".
+BATCHES = 100
 
 #: (B, K, the ratio that the exact expectation should stay under, the same for 4 local samples)
 PROBLEMS = (
@@ -37,6 +42,8 @@ PROBLEMS = (
     (4096, 100, None, None),
     (512, 100, 1.5, None),
 )
+#: (B, K, the ratio that "fit" with the default loss should stay under)
+FITS = ((256, 2, 1.05), (256, 6, 1.10), (512, 100, 1.30))
 QUICK = ((256, 2, 1.10, 1.6), (256, 6, 1.10, 1.6), (4096, 6, 1.25, None), (512, 100, 1.5, None))
 
 
@@ -71,10 +78,10 @@ def losses() -> dict[str, keras.losses.Loss]:
     }
 
 
-def training_step(loss: keras.losses.Loss, classes: int):
-    """A compiled function (x, y) -> loss that also updates its own network."""
+def new_network(classes: int) -> keras.Sequential:
+    """A 64-64 network."""
     keras.utils.set_random_seed(0)
-    network = keras.Sequential(
+    return keras.Sequential(
         [
             keras.Input((FEATURES,)),
             keras.layers.Dense(64, "relu"),
@@ -82,6 +89,11 @@ def training_step(loss: keras.losses.Loss, classes: int):
             keras.layers.Dense(classes),
         ]
     )
+
+
+def training_step(loss: keras.losses.Loss, classes: int):
+    """A compiled function (x, y) -> loss that also updates its own network."""
+    network = new_network(classes)
     optimizer = keras.optimizers.Adam()
     optimizer.build(network.trainable_variables)
 
@@ -125,10 +137,51 @@ def measure(batch: int, classes: int, targets: dict[str, float | None], rounds: 
         once[name] = time_steps(step, x, y, 3)
     # Some 20 ms each time: short against other work of the machine, long against the clock.
     counts = {name: int(np.clip(0.02 / seconds, 1, 50)) for name, seconds in once.items()}
-    times = {name: np.zeros(rounds) for name in steps}
+    times = in_turn(
+        {
+            name: functools.partial(time_steps, step, x, y, counts[name])
+            for name, step in steps.items()
+        },
+        rounds,
+    )
+    return compared(batch, classes, times, targets)
+
+
+def in_turn(timed: dict[str, Callable[[], float]], rounds: int) -> dict[str, np.ndarray]:
+    """Seconds of each, `[rounds]`, every second round in the opposite order."""
+    times = {name: np.zeros(rounds) for name in timed}
     for i in range(rounds):
-        for name in sorted(steps, key=lambda _: 0 if i % 2 else 1):
-            times[name][i] = time_steps(steps[name], x, y, counts[name])
+        for name in list(timed)[:: 1 if i % 2 else -1]:
+            times[name][i] = timed[name]()
+    return times
+
+
+def measure_fit(batch: int, classes: int, target: float, rounds: int) -> list[Row]:
+    """Time `model.fit` with cross-entropy and with the default loss in turn."""
+    x, y = (a.numpy() for a in data(batch * BATCHES, classes))
+
+    def fitting(loss):
+        network = new_network(classes)
+        network.compile("adam", loss=loss, jit_compile=False)
+
+        def fit():
+            start = time.perf_counter()
+            network.fit(x, y, batch_size=batch, verbose=0, shuffle=False)
+            return (time.perf_counter() - start) / BATCHES
+
+        fit()  # traces
+        return fit
+
+    default = "fit, exact, default mixing"
+    fits = {BASE: losses()[BASE], default: pgm.PolicyGradientLoss("f1_macro")}
+    times = in_turn({name: fitting(loss) for name, loss in fits.items()}, rounds)
+    return compared(batch, classes, times, {default: target})[1:]
+
+
+def compared(
+    batch: int, classes: int, times: dict[str, np.ndarray], targets: dict[str, float | None]
+) -> list[Row]:
+    """A row for each of the times, relative to those of cross-entropy."""
     rows = []
     for name, seconds in times.items():
         low, ratio, high = np.quantile(seconds / times[BASE], [0.25, 0.5, 0.75])
@@ -164,6 +217,8 @@ def main() -> None:
             "local expectation, 4": local,
         }
         rows += measure(batch, classes, targets, rounds)
+    for batch, classes, target in FITS:
+        rows += measure_fit(batch, classes, target, rounds)
     machine = {
         "cores": os.cpu_count(),
         "load_before": before,
@@ -175,12 +230,12 @@ def main() -> None:
     if arguments.json:
         print(json.dumps({"machine": machine, "rows": [dataclasses.asdict(r) for r in rows]}))
         return
-    print(f"{'B':>5} {'K':>4}  {'loss':<24}{'ms':>9}{'ratio':>8}  {'interquartile':<14} target")
+    print(f"{'B':>5} {'K':>4}  {'loss':<28}{'ms':>9}{'ratio':>8}  {'interquartile':<14} target")
     for row in rows:
         spread = f"{row.ratio_low:.2f} - {row.ratio_high:.2f}"
         target = "" if row.target is None else f"{row.target:.2f}"
         print(
-            f"{row.batch:>5} {row.classes:>4}  {row.variant:<24}{row.milliseconds:>9.2f}"
+            f"{row.batch:>5} {row.classes:>4}  {row.variant:<28}{row.milliseconds:>9.2f}"
             f"{row.ratio:>8.2f}  {spread:<14} {target}"
         )
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
