@@ -95,15 +95,15 @@ def expansion(bound: Any, truth: Any, weight: Any, probs: Any) -> tuple[Any, Any
     # program for the rows at each eager call, which takes seconds.
     K = probs.shape[1]
     copies = tf.tile(mean[None], [K * K, 1, 1])
-    each = tf.reshape(tf.eye(K * K, dtype=tf.float64), [K * K, K, K])
+    each: Any = tf.reshape(tf.eye(K * K, dtype=tf.float64), [K * K, K, K])
     with tf.GradientTape() as outer:
         outer.watch(copies)
         with tf.GradientTape() as inner:
             inner.watch(copies)
             first = bound.of_confusion(copies)
-        slope = inner.gradient(first, copies)
-    rows = tf.reshape(outer.gradient(slope, copies, each), [K, K, K, K])
-    curvature = tf.einsum("tctd->tcd", rows)
+        slope: Any = inner.gradient(first, copies)
+    rows: Any = outer.gradient(slope, copies, each)
+    curvature = tf.einsum("tctd->tcd", tf.reshape(rows, [K, K, K, K]))
     first, slope = first[0], slope[0]
     second = 0.5 * tf.reduce_sum(curvature * spread)
     small = tf.abs(second) <= tf.abs(first)
