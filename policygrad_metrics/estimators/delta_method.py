@@ -103,8 +103,7 @@ def expansion(bound: Any, truth: Any, weight: Any, probs: Any) -> tuple[Any, Any
             first = bound.of_confusion(copies)
         slope: Any = inner.gradient(first, copies)
     rows: Any = outer.gradient(slope, copies, each)
-    rows = tf.reshape(rows, [K, K, K, K])
-    curvature = tf.einsum("tctd->tcd", rows)
+    curvature = tf.einsum("tctd->tcd", tf.reshape(rows, [K, K, K, K]))
     first, slope = first[0], slope[0]
     second = 0.5 * tf.reduce_sum(curvature * spread)
     small = tf.abs(second) <= tf.abs(first)

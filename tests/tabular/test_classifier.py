@@ -16,7 +16,7 @@ from sklearn.metrics import f1_score, fbeta_score, matthews_corrcoef
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from policygrad_metrics.tabular import PolicyGradientClassifier, reward_scorer
 
@@ -40,26 +40,47 @@ def iris():
     return iris_rows()
 
 
-@parametrize_with_checks(
-    [
-        PolicyGradientClassifier(
-            "accuracy", hidden=(32,), epochs=60, batch_size=None, learning_rate=0.01
-        )
-    ]
+DEFAULT = PolicyGradientClassifier(hidden=(32,), epochs=60, learning_rate=0.01)
+#: Those that see how it trains; the others cost a compilation each.
+TRAINING_CHECKS = (
+    "check_class_weight_classifiers",
+    "check_classifiers_classes",
+    "check_classifiers_train",
+    "check_do_not_raise_errors_in_init_or_set_param",
+    "check_dont_overwrite_attributes",
+    "check_estimators_nan_inf",
+    "check_estimators_pickle",
+    "check_fit_idempotent",
+    "check_methods_subset_invariance",
+    "check_sample_weight_equivalence_on_dense_data",
 )
-def test_scikit_learn_contract(estimator, check):
-    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        check
+        for _, check in estimator_checks_generator(DEFAULT)
+        if check.func.__name__ in TRAINING_CHECKS
+    ],
+    ids=lambda check: check.func.__name__,
+)
+def test_scikit_learn_contract_of_training(check):
+    check(DEFAULT)
 
 
 @pytest.mark.slow
 @parametrize_with_checks(
     [
-        PolicyGradientClassifier(hidden=(32,), epochs=60, learning_rate=0.01),
+        DEFAULT,
+        PolicyGradientClassifier(
+            "accuracy", hidden=(32,), epochs=60, batch_size=None, learning_rate=0.01
+        ),
         PolicyGradientClassifier("accuracy", hidden=(32,), epochs=20, batch_size=8),
     ],
     expected_failed_checks=expected_failures,
 )
-def test_scikit_learn_contract_of_other_batches(estimator, check):
+def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
 
@@ -167,9 +188,9 @@ def test_any_scorer(cancer, scoring):
 
 def test_meta_estimators(cancer):
     X, y = cancer
-    calibrated = CalibratedClassifierCV(quick(epochs=100), cv=2).fit(X, y)
-    threshold = TunedThresholdClassifierCV(quick(epochs=100), cv=2).fit(X, y)
-    pair = [("a", quick(epochs=100)), ("b", LogisticRegression())]
+    calibrated = CalibratedClassifierCV(quick(epochs=50), cv=2).fit(X, y)
+    threshold = TunedThresholdClassifierCV(quick(epochs=50), cv=2).fit(X, y)
+    pair = [("a", quick(epochs=50)), ("b", LogisticRegression())]
     voting = VotingClassifier(pair, voting="soft").fit(X, y)
     # Five standard errors above always naming the larger class.
     majority = max(np.mean(y == "ill"), np.mean(y == "well"))

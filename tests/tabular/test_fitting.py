@@ -241,7 +241,9 @@ OPTIMIZERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "name", ["instance", "schedule", pytest.param("adamw", marks=pytest.mark.slow)]
+)
 def test_a_step_is_a_step_of_any_keras_optimizer(cancer, name):
     """Seven full batches; cloned, pickled and fitted anew it gives the same bits."""
     X, y = cancer
