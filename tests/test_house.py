@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 import policygrad_metrics as pgm
 
@@ -15,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 #: The rooms from the lowest to the highest; a module imports from its own room and from lower ones.
 ROOMS = {
-    "core": "shapes, blocks, replicas, draws, checks and durable files",
+    "core": "the batch, sums over sites, replicas, draws, checks and durable files",
     "aqi": "air-quality scales: concentrations, index values and levels",
     "data": "data sets, files, splits and preparation",
     "rewards": "what labels are worth against the truth",
@@ -120,3 +122,33 @@ def test_importing_the_package_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_eager_call_of_the_loss_enters_few_functions():
+    loss = pgm.PolicyGradientLoss("f1_macro")
+    y, outputs = (
+        np.arange(64) % 5,
+        tf.constant(np.linspace(-1.0, 1.0, 320).reshape(64, 5), "float32"),
+    )
+
+    def step():
+        with tf.GradientTape() as tape:
+            tape.watch(outputs)
+            value = loss(y, outputs)
+        return tape.gradient(value, outputs)
+
+    entered = set()
+
+    def note(frame, event, _):
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(str(PACKAGE)):
+            entered.add((code.co_filename, code.co_firstlineno, code.co_name))
+
+    step()
+    sys.setprofile(note)
+    try:
+        step()
+    finally:
+        sys.setprofile(None)
+    assert len({file for file, _, _ in entered}) <= 18
+    assert len({name for name in entered if not name[2].startswith("<")}) <= 95

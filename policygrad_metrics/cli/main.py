@@ -302,11 +302,13 @@ def _methods(options: argparse.Namespace) -> int:
 def _rewards(options: argparse.Namespace) -> int:
     with quiet_start():
         from policygrad_metrics.rewards import ALIASES, REWARDS
-    other: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {name: [] for name in REWARDS}
     for alias, name in ALIASES.items():
-        other.setdefault(name, []).append(alias)
-    texts = {name: f"also {', '.join(other[name])}" if name in other else "" for name in REWARDS}
-    _print_lines(texts)
+        texts[name].append(f"also {alias}" if not texts[name] else alias)
+    for name, reward in REWARDS.items():
+        if reward().uses_order:
+            texts[name].append("depends on the order of the classes")
+    _print_lines({name: ", ".join(words) for name, words in texts.items()})
     return 0
 
 

@@ -83,6 +83,8 @@ _DATA: tuple[Row, ...] = (
      "there; adds persistence to the methods"),
     ("--drop", split_names, "COLUMNS", "columns to leave out, a,b"),
     ("--positive", str, "LABEL", "the positive one of two classes"),
+    ("--order", some_names, "CLASSES", "all classes in their order, low,mid,high; rewards such as "
+     "quadratic_kappa need it (numbers and well-known words are put in order without it)"),
 )  # fmt: skip
 #: How a file of one's own is read: the fields of `data.reading.Reading`.
 _READING: tuple[Row, ...] = (

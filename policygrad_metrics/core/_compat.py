@@ -1,6 +1,6 @@
 """Private parts of TensorFlow and Keras that have no public twin: all of them, and only here.
 
-Seen to work with TensorFlow 2.21 and Keras 3.15. `tests/test_compat.py` has a test of each.
+Seen to work with TensorFlow 2.21 and Keras 3.15. `tests/core/test_compat.py` has a test of each.
 """
 
 from __future__ import annotations

@@ -1,12 +1,15 @@
-"""Sums over sites that stay exact for many sites, in eager mode, in a graph and under XLA.
+"""Sums and maps over many sites: exact, and in blocks, so that temporaries stay small.
 
 One long float32 sum drifts: each of its roundings may go the same way. Here 32 sites are summed in
 their own precision and the rest, of more than 8,192 sites, in float64. The change of precision also
 keeps XLA from merging the two sums into one, which it does with shorter ones: that is faster.
+This holds in eager mode, in a graph and under XLA.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -17,6 +20,15 @@ from policygrad_metrics.core.batch import Tensor
 UNIT = 32
 #: Up to so many sites are summed in their own precision altogether.
 SHORT = 8192
+#: A table of more numbers than this is worked on in blocks of about `BLOCK` numbers.
+WHOLE = 2**24
+BLOCK = 2**19
+#: A row of so many numbers leaves little of the caches to others: blocks of it save no time, but
+#: cost some. Tables of such rows are taken as a whole up to `WHOLE_WIDE` numbers.
+WIDE = 2**14
+WHOLE_WIDE = 2**26
+#: Blocks are whole multiples of so many sites.
+STEP = 2 * UNIT
 
 
 def over_sites(x: Tensor) -> Tensor:
@@ -57,7 +69,8 @@ def log_product(z: Tensor) -> Tensor:
     # Probabilities that add up to 1 + 1e-7 make a z below -1, which has no logarithm.
     product = tf.maximum(1.0 + z, 0.0)
     for _ in range(3):
-        (a, b), (c, d) = (tf.split(x, 2, axis=-2) for x in (z, product))
+        a, b = tf.split(z, 2, axis=-2)
+        c, d = tf.split(product, 2, axis=-2)
         z, product = a + b * (1.0 + a), c * d
     # The product is 1 + z, rounded: what that lost is put back to first order.
     lost = tf.where(z > -0.5, (z - (product - 1.0)) / product, 0.0)
@@ -71,3 +84,92 @@ def _in_units(x):
     if isinstance(missing, int) and missing == 0:
         return x
     return tf.pad(x, [[0, 0]] * (x.shape.rank - 2) + [[0, missing], [0, 0]])
+
+
+def block_sites(sites: int | None, numbers: int) -> int | None:
+    """Sites per block for a table of so many numbers per site, or None if it is taken as a whole.
+
+    Of sizes that leave no site over one is preferred, if it is more than half of what fits.
+
+    >>> block_sites(1000, 80), block_sites(2**20, 64), block_sites(1_000_003, 64)
+    (None, 8192, 8192)
+    >>> block_sites(None, 64)
+    """
+    if sites is None or sites * numbers <= (WHOLE_WIDE if numbers >= WIDE else WHOLE):
+        return None
+    most = max(1, BLOCK // numbers // STEP)
+    units = range(most, most // 2, -1)
+    return STEP * next((unit for unit in units if sites % (STEP * unit) == 0), most)
+
+
+def slice_rows(table: Tensor, start: Tensor, size: int) -> Tensor:
+    """Rows of a table `[M, ...]`, or all of one that has a single row for every site."""
+    if table.shape.rank < 2 or table.shape[0] == 1:
+        return table
+    # Unlike table[start : start + size] this has a shape that XLA knows.
+    return tf.slice(table, [start] + [0] * (table.shape.rank - 1), [size, *table.shape[1:]])
+
+
+def class_totals(y_true: Tensor, weight: Tensor, classes: tuple[int, ...]) -> Tensor:
+    """The weight `[R]` of the sites `[N, 1]` of each class; weights are `[N, 1]` or `[1, 1]`.
+
+    >>> class_totals(tf.constant([[0], [2], [2]]), tf.ones([1, 1]), (0, 1, 2)).numpy().tolist()
+    [1.0, 0.0, 2.0]
+    """
+
+    def take(start, size):
+        return slice_rows(y_true, start, size), slice_rows(weight, start, size)
+
+    def totals(y_true, weight):
+        here = tf.cast(y_true == tf.constant([classes], tf.int32), tf.float32)
+        return [over_sites(weight * here)]
+
+    size = block_sites(y_true.shape[0], 8 * len(classes))
+    (sums,) = Blocks(y_true.shape[0], size, (y_true, weight), take).sum(totals, 1)
+    return tf.cast(sums[0], tf.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Blocks:
+    """The sites of a batch, in blocks.
+
+    Args:
+        rows: number of sites.
+        size: sites per block; None takes all at once.
+        whole: the tables of all sites, for `size=None`.
+        take: `(start, size)` to the same tables of these sites.
+    """
+
+    rows: int | None
+    size: int | None
+    whole: tuple[Tensor, ...]
+    take: Callable[[Any, int], tuple[Tensor, ...]]
+
+    def sum(self, function: Callable[..., list[Tensor]], parts: int) -> list[Tensor]:
+        """Add up `function(*tables)`: so many float64 parts of shapes that no site changes."""
+        if self.size is None:
+            return function(*self.whole)
+        stacks, rest = self._each(function, [tf.float64] * parts)
+        totals = [tf.reduce_sum(stack, axis=0) for stack in stacks]
+        return [a + b for a, b in zip(totals, rest, strict=True)] if rest else totals
+
+    def map(self, function: Callable[..., Tensor], dtype: Any = tf.float32) -> Tensor:
+        """Put `function(*tables)`, `[sites, ...]` of that dtype, of all blocks together."""
+        if self.size is None:
+            return function(*self.whole)
+        (stack,), rest = self._each(lambda *tables: [function(*tables)], [dtype])
+        done = tf.reshape(stack, [-1, *stack.shape[2:]])
+        return tf.concat([done, *rest], axis=0) if rest else done
+
+    def _each(self, function, dtypes):
+        """The parts of the full blocks, stacked, and those of the sites left over, if any."""
+        assert self.size is not None
+        assert self.rows is not None
+        size, full, rest = self.size, self.rows // self.size, self.rows % self.size
+        stacks = tf.map_fn(
+            lambda i: function(*self.take(i * size, size)),
+            tf.range(full),
+            fn_output_signature=dtypes,
+            parallel_iterations=1,
+        )
+        return stacks, function(*self.take(full * size, rest)) if rest else []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,13 +16,13 @@ def to_numbers(cells: Sequence[str]) -> np.ndarray | None:
     >>> to_numbers(["1", "one"]) is None
     True
     """
-    numbers = np.full(len(cells), np.nan)
-    for i, cell in enumerate(cells):
-        if cell:
-            number = to_number(cell)
-            if number is None:
-                return None
-            numbers[i] = number if math.isfinite(number) else math.nan
+    if "_" in "".join(cells):  # see `to_number`
+        return None
+    try:
+        numbers = np.array([cell or "nan" for cell in cells], dtype=object).astype(np.float64)
+    except ValueError:
+        return None
+    numbers[np.isinf(numbers)] = np.nan
     return numbers
 
 

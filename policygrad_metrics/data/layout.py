@@ -65,9 +65,10 @@ def read_layout(
         raise ValueError(
             f"sep={sep!r} (--sep) must be one character, or comma, semicolon, tab, pipe or space."
         )
-    rows = list(_rows(lines, sep, skip_lines or 0))
+    rows = _all_rows(lines, sep, skip_lines or 0)
     if not rows:
         raise ValueError("it holds nothing; a header row and data are needed.")
+    rows = _with_all_names(rows)
     if skip_lines is None:
         above = _lines_above(rows)
         if above:
@@ -84,6 +85,26 @@ def read_layout(
     repeated = 0 if header is False else len(rows) - 1 - len(body)
     notes += [f"{repeated} rows that repeat the header were passed over."] if repeated else []
     return Layout(names, [row for _, row in body], sep, notes)
+
+
+def _all_rows(lines: Sequence[str], sep: str, skip: int) -> list[Row]:
+    try:
+        return list(_rows(lines, sep, skip))
+    except ValueError as error:
+        if "expected after" not in str(error):
+            raise
+        return list(_rows(lines, sep, skip, strict=False))  # blanks behind a closing quote
+
+
+def _with_all_names(rows: list[Row]) -> list[Row]:
+    """Lengthen a header that lacks the name of row numbers in front, or of empty cells behind."""
+    (line, first), *below = rows
+    if not below or any(len(row) != len(first) + 1 for _, row in below):
+        return rows
+    if not any(row[-1] for _, row in below):
+        return [(line, [*first, ""]), *below]
+    numbers = [row[0] for _, row in below]
+    return [(line, ["", *first]), *below] if _count_up(numbers) else rows
 
 
 def _rows(lines: Sequence[str], sep: str, skip: int, strict: bool = True) -> Iterator[Row]:
@@ -145,7 +166,9 @@ def _names(first: Sequence[str], named: bool) -> list[str]:
     names = [(name if named else "") or f"column {i}" for i, name in enumerate(first, start=1)]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise ValueError(f"column names must differ; repeated: {repeated}.")
+        raise ValueError(
+            f"column names must differ; repeated: {repeated}. Rename them in the file."
+        )
     if len(names) == 1:
         raise ValueError(
             f"it has one column, {names[0]!r}; features and a target are needed. If something "
@@ -163,15 +186,17 @@ def _refuse_ragged(names: Sequence[str], body: Sequence[Row], sep: str) -> None:
             for line, cells in ragged[:5]
         )
         more = f" (and {len(ragged) - 5} more)" if len(ragged) > 5 else ""
-        raise ValueError(f"{shown}{more}; mend them (quote cells that contain {sep!r}).")
+        raise ValueError(
+            f"{shown}{more}; mend or delete them (cells that contain {sep!r} must be quoted)."
+        )
 
 
 def _refuse_lost_header(rows: Sequence[Row]) -> None:
     first, below = rows[0][1], [row for _, row in rows[1 : _SAMPLE + 1]]
     if _looks_like(first, [row for row in below if len(row) == len(first)]):
-        shown = ", ".join(map(repr, first[:4]))
+        shown = ", ".join(map(repr, first[:4])) + (", ..." if len(first) > 4 else "")
         raise ValueError(
-            f"the first line ({shown}, ...) looks like the rows below it: if it names no columns, "
+            f"the first line ({shown}) looks like the rows below it: if it names no columns, "
             "say header=False (--no-header), and they are named column 1, column 2, ...; if it "
             "does, header=True (--header)."
         )

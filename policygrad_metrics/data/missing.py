@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -42,11 +42,22 @@ def without_missing(
             for cell in set(cells)
             if (name not in text and cell.casefold() in MISSING)
             or cell in own
-            or to_number(cell) in numbers
+            or (numbers and to_number(cell) in numbers)
         }
         found.update(cell for cell in cells if cell and cell in gone)
         kept[name] = ["" if cell in gone else cell for cell in cells]
     return kept, found
+
+
+def occurs(code: str, found: Collection[str]) -> bool:
+    """Return whether a code is one of the texts that were found to be missing values.
+
+    >>> occurs("CO=-200", ["-200.0"]), occurs("-999", ["-200.0"])
+    (True, False)
+    """
+    ends = {code, code.rpartition("=")[2]}
+    numbers = {to_number(end) for end in ends} - {None}
+    return any(cell in ends or to_number(cell) in numbers for cell in found)
 
 
 def likely_codes(columns: Columns) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data.layout import read_layout
-from policygrad_metrics.data.missing import likely_codes, without_missing
+from policygrad_metrics.data.missing import likely_codes, occurs, without_missing
 from policygrad_metrics.data.text_file import read_text
 from policygrad_metrics.data.written import plain_numbers
 
@@ -77,10 +77,18 @@ def read_cells(
         columns, notes = plain_numbers(columns, layout.sep, how.decimal, how.text)
     except ValueError as error:
         raise ValueError(f"path={str(path)!r}: {error}") from error
-    columns, more = without_missing(columns, how.missing, how.text)
-    found += more
+    if how.missing:  # codes that were written otherwise, such as -200,0
+        columns, more = without_missing(columns, how.missing, how.text)
+        found += more
     notes = [*layout.notes, *notes]
     if found:
         counts = ", ".join(f"{cell!r} {count}" for cell, count in found.most_common(10))
-        notes.append(f"cells that count as missing: {counts}.")
+        words = [cell for cell in found if cell.casefold() == "none"]
+        kept = f"; in columns of text= (--text) {words[0]!r} is a text" if words else ""
+        notes.append(f"cells that count as missing: {counts}{kept}.")
+    lost = [code for code in how.missing if not occurs(code, found)]
+    if lost:
+        notes.append(
+            f"no cell is {' or '.join(map(repr, lost))}, which missing= (--missing) names."
+        )
     return columns, notes + likely_codes({n: c for n, c in columns.items() if n not in how.text})

@@ -121,5 +121,11 @@ def _times(name: str, cells: Sequence[str]) -> np.ndarray:
         )
     numbers = to_numbers(cells)
     if numbers is None or not np.isfinite(numbers).all():
-        return to_times(f"time column {name!r} (--time-split)", cells)
+        try:
+            return to_times(f"time column {name!r} (--time-split)", cells)
+        except ValueError as error:
+            raise ValueError(
+                f"{error} If the rows are in order, name no column (--time-split alone, and --drop "
+                f"'{name}')."
+            ) from error
     return numbers

@@ -7,6 +7,7 @@ import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,7 @@ def read_table(
     drop: str | Sequence[str] = (),
     positive: object = None,
     reading: Reading | None = None,
+    order: Sequence[Any] = (),
 ) -> Dataset:
     r"""Read a CSV file; say in `notes` what was missing, dropped or decided.
 
@@ -56,6 +58,9 @@ def read_table(
         drop: Columns to leave out.
         positive: The positive one of two classes; without it the rarer one.
         reading: How the file is read: missing codes, separators, encoding.
+        order: All classes in their order, lowest first: task "ordinal", reward "f1_macro" (two:
+            "binary", the second is positive). Texts in a well-known order, such as low, medium,
+            high, need none (see `order.known_order`).
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -74,8 +79,10 @@ def read_table(
     """
     targets = [target] if isinstance(target, str) else list(target)
     dropped = [drop] if isinstance(drop, str) else list(drop)
-    if not isinstance(target, str) and (bins is not None or positive is not None):
-        raise ValueError("bins and positive go with one target column, not with a list of them.")
+    if not isinstance(target, str) and (bins is not None or positive is not None or order):
+        raise ValueError(
+            "bins, positive and order go with one target column, not with a list of them."
+        )
     columns, notes = read_cells(path, reading)
     faults = Faults(f"path={str(path)!r}")
     time = series.column if series is not None else None
@@ -93,24 +100,18 @@ def read_table(
     labels = None
     if not odd.keys() & set(targets):
         with faults.noted():
-            labels = _labels(columns, target, known, bins, positive)
+            if isinstance(target, str):
+                cells = _known_cells(columns, target, known)
+                labels = make_labels(target, cells, bins, positive, order)
+            else:
+                labels = make_label_columns({n: _known_cells(columns, n, known) for n in target})
     faults.stop()
     assert labels is not None
     columns.pop(time or "", None)
     columns, labels, last, more = _rows_to_predict(columns, targets, known, labels, series)
-    notes += [*more, *labels.notes]
-    numeric, categorical, more = _features(columns, text)
-    notes += more
-    N = len(labels.y)
-    if N < MIN_ROWS:
-        raise ValueError(
-            f"path={str(path)!r} has {N} rows with a target, fewer than the {MIN_ROWS} that "
-            "training, validation and test parts need. " + " ".join(notes)
-        )
-    if not numeric and not categorical:
-        raise ValueError(
-            f"path={str(path)!r}: no feature is left beside target={target!r}. " + " ".join(notes)
-        )
+    numeric, categorical, told = _features(columns, text)
+    notes += [*more, *labels.notes, *told]
+    _check_enough(path, targets, len(labels.y), len(numeric) + len(categorical), notes)
     name = Path(path).name.removesuffix(".gz").removesuffix(".csv")
     return Dataset(
         name=name,
@@ -123,8 +124,23 @@ def read_table(
         time_ordered=series is not None,
         horizon=series.horizon if series is not None else None,
         last=last,
-        notes=(*notes, *_repeats(numeric, categorical, N)),
+        notes=(*notes, *_repeats(numeric, categorical, len(labels.y))),
     )
+
+
+def _check_enough(
+    path: object, targets: Sequence[str], rows: int, features: int, notes: Sequence[str]
+) -> None:
+    if rows < MIN_ROWS:
+        raise ValueError(
+            f"path={str(path)!r} has {rows} rows with a target, fewer than the {MIN_ROWS} that "
+            "training, validation and test parts need. " + " ".join(notes)
+        )
+    if not features:
+        raise ValueError(
+            f"path={str(path)!r}: no feature is left beside target={', '.join(targets)!r}. "
+            + " ".join(notes)
+        )
 
 
 def _check_columns(
@@ -152,17 +168,11 @@ def _check_columns(
     faults.stop()
 
 
-def _labels(
-    columns: Columns, target: str | Sequence[str], known: np.ndarray, bins: Bins, positive: object
-) -> Labels:
-    """Return the labels of the rows that have a target."""
-    names = [target] if isinstance(target, str) else target
-    cells = {name: list(itertools.compress(columns[name], known)) for name in names}
+def _known_cells(columns: Columns, name: str, known: np.ndarray) -> list[str]:
+    """Return a target's cells in the rows that have a target."""
     if not known.any():
-        raise ValueError(f"target={target!r} is missing in all {len(known)} rows.")
-    if isinstance(target, str):
-        return make_labels(target, cells[target], bins, positive)
-    return make_label_columns(cells)
+        raise ValueError(f"target={name!r} is missing in all {len(known)} rows.")
+    return list(itertools.compress(columns[name], known))
 
 
 def _rows_to_predict(
@@ -234,7 +244,7 @@ def _features(
                 notes.append(f"{infinite} infinite cells of {name!r} count as missing.")
             if np.array_equal(numbers, numbers[0] + np.arange(len(numbers))):
                 notes.append(
-                    f"{name!r} counts the rows; unless it means something, pass it in drop."
+                    f"{name!r} counts the rows; unless it means something, drop it (--drop)."
                 )
         missing += [f"{name!r} {absent}"] if absent else []
     if constant:

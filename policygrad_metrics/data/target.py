@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics.data.cells import to_number, to_numbers
+from policygrad_metrics.data.order import known_order
 
 MAX_CATEGORIES = 50
 MAX_NUMERIC_CLASSES = 30
@@ -115,7 +116,14 @@ def cut(
         between = [f"{low} to {high}" for low, high in itertools.pairwise(ends)]
         class_names = [f"<= {ends[0]}", *between, f"> {ends[-1]}"]
     y = np.searchsorted(edges, values, side="left")
-    counts = np.bincount(y, minlength=len(class_names))
+    return _ordered(name, y, class_names, notes, edges=edges, values=values)
+
+
+def _ordered(
+    name: str, y: np.ndarray, class_names: Sequence[str], notes: Sequence[str], **others: Any
+) -> Labels:
+    """Levels as a binary or an ordinal task; says which have no row."""
+    counts, notes = np.bincount(y, minlength=len(class_names)), [*notes]
     _check_two(name, int((counts > 0).sum()), class_names[int(counts.argmax())])
     empty = [level for level, count in zip(class_names, counts, strict=True) if not count]
     if empty:
@@ -128,13 +136,14 @@ def cut(
         class_names=tuple(class_names),
         task="binary" if binary else "ordinal",
         reward="f1" if binary else "f1_macro",
-        edges=edges,
-        values=values,
         notes=tuple(notes),
+        **others,
     )
 
 
-def make_labels(name: str, cells: Sequence[str], bins: Bins, positive: object) -> Labels:
+def make_labels(
+    name: str, cells: Sequence[str], bins: Bins, positive: object, order: Sequence[Any] = ()
+) -> Labels:
     """Return the labels of one target column without missing cells.
 
     Args:
@@ -142,11 +151,17 @@ def make_labels(name: str, cells: Sequence[str], bins: Bins, positive: object) -
         cells: Texts `[N]`.
         bins: As in `cut`; None for classes.
         positive: The positive one of two classes; None for the rarer one.
+        order: All classes in their order, lowest first; empty if it is well known or there is none.
 
     Raises:
         ValueError: As `read_table` says.
     """
     numbers = to_numbers(cells)
+    if order and (bins is not None or positive is not None):
+        raise ValueError(
+            f"order={list(order)} goes neither with bins, whose levels are in order, nor with "
+            "positive, which is the last of two classes in order; leave one out."
+        )
     if bins is not None:
         if positive is not None:
             raise ValueError(
@@ -157,7 +172,8 @@ def make_labels(name: str, cells: Sequence[str], bins: Bins, positive: object) -
     if numbers is not None:
         numbers = _all_numbers(name, cells, numbers)
         distinct, y = np.unique(numbers, return_inverse=True)
-        _check_few_numbers(name, numbers, len(distinct))
+        if not order:
+            _check_few_numbers(name, numbers, len(distinct))
         class_names = [number_text(number) for number in distinct]
     else:
         texts, y = np.unique(np.array(cells, dtype=object), return_inverse=True)
@@ -168,14 +184,45 @@ def make_labels(name: str, cells: Sequence[str], bins: Bins, positive: object) -
                 f"{MAX_CATEGORIES} classes; is it the right column?"
             )
     _check_two(name, len(class_names), class_names[0])
+    if order:
+        return _reordered(name, y, class_names, _all_classes(name, class_names, order))
     if len(class_names) > 2:
         if positive is not None:
             raise ValueError(
                 f"positive={positive!r} is for a target of two classes; {name!r} has "
                 f"{len(class_names)}: {', '.join(map(repr, class_names))}. Leave it out."
             )
+        known = None if numbers is not None else known_order(class_names)
+        if known is not None:
+            note = (
+                f"the classes of {name!r} were put in their well-known order, lowest first: "
+                f"{', '.join(map(repr, known))}; pass order= (--order) for another."
+            )
+            return _reordered(name, y, class_names, known, note)
         return Labels(y, tuple(class_names), "multiclass", "f1_macro")
     return _binary(name, y, class_names, positive)
+
+
+def _all_classes(name: str, found: Sequence[str], order: Sequence[Any]) -> list[str]:
+    """The classes of an order that was given, numbers written as they are found."""
+    numbers = [to_number(str(label).strip()) for label in order]
+    named = [
+        str(label).strip() if number is None or str(label) in found else number_text(number)
+        for label, number in zip(order, numbers, strict=True)
+    ]
+    lost = [label for label in found if label not in named]
+    if lost or len(set(named)) < len(named):
+        raise ValueError(
+            f"order must hold all classes of {name!r}, each once; it is {named} and lacks {lost}."
+        )
+    return named
+
+
+def _reordered(
+    name: str, y: np.ndarray, found: Sequence[str], order: Sequence[str], *notes: str
+) -> Labels:
+    """Labels of classes that are numbered as they were found, numbered in their order."""
+    return _ordered(name, np.array([order.index(label) for label in found])[y], order, notes)
 
 
 def make_label_columns(columns: Mapping[str, Sequence[str]]) -> Labels:

@@ -13,10 +13,14 @@ _SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers")
 #: How files of other kinds begin -> what they are.
 _BEGINNINGS = (
     (b"\xd0\xcf\x11\xe0", f"a spreadsheet (Excel .xls); {_SAVE_AS}"),
+    (b"BZh", "compressed with bzip2; unpack it, or compress it with gzip as .csv.gz"),
+    (b"\xfd7zXZ", "compressed with xz; unpack it, or compress it with gzip as .csv.gz"),
     (b"%PDF", "a PDF; export the table as CSV"),
     (b"PAR1", "a Parquet file; pandas.read_parquet(...).to_csv(...) writes it as CSV"),
     (b"\x89HDF", "an HDF5 or netCDF file; write the series as CSV"),
     (b"CDF", "a netCDF file; write the series as CSV"),
+    (b"[{", "JSON; pandas.read_json(...).to_csv(...) writes it as CSV"),
+    (b'{"', "JSON; pandas.read_json(...).to_csv(...) writes it as CSV"),
     (b"<?xml", f"XML, as some programs name .xls or .csv; {_SAVE_AS}"),
     (b"<!doctype", f"a web page; download the file itself, or {_SAVE_AS}"),
     (b"<html", f"a web page; download the file itself, or {_SAVE_AS}"),
@@ -71,7 +75,7 @@ def read_text(path: Path, encoding: str | None = None) -> str:
 def _content(path: Path) -> bytes:
     try:
         content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix == ".gz" else content
+        return gzip.decompress(content) if path.suffix.lower() == ".gz" else content
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"path={str(path)!r} is not a whole gzip file: {error}.") from error
     except OSError as error:

@@ -1,6 +1,6 @@
 """Numbers as people write them: decimal commas, thousands separators, percent and currency signs.
 
-A column is rewritten only if it is written one way throughout; `cells.check_numbers` refuses what
+A column is rewritten only if it is written one way throughout; `check_numbers` refuses what
 is left.
 """
 
@@ -10,15 +10,17 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from policygrad_metrics.data.cells import to_number
+from policygrad_metrics.data.cells import to_number, to_numbers
 
 _SIGNS = "%$€£¥₹₩"
+_BLANK = "[ \u00a0\u202f]?"
 _GROUPS = ",.'’ \u00a0\u202f"
 _NUMBER = re.compile(
-    rf"""(?P<minus>[-+−]?)\ ?(?P<before>[{_SIGNS}]?)\ ?
+    rf"""(?P<minus>[-+−]?){_BLANK}(?P<before>[{_SIGNS}]?){_BLANK}
     (?P<body>\d{{1,3}}(?P<group>[{_GROUPS}])\d{{3}}(?:(?P=group)\d{{3}})*(?:[.,]\d+)?
     |\d+[.,]?\d*|[.,]\d+)
-    (?P<power>[eE][-+]?\d+)?\ ?(?P<after>[{_SIGNS}]?)""",
+    (?P<power>[eE][-+]?\d+)?{_BLANK}
+    (?P<after>[{_SIGNS}]?(?P<unit>°?[^\W\d_][\w/^-]{{0,9}}|°)?)""",
     re.VERBOSE,
 )
 #: Mark -> bodies in which it can only be the decimal mark: not three digits behind it, or other
@@ -34,12 +36,13 @@ _SURE = {
 
 
 def is_written_number(cell: str) -> bool:
-    """Return whether a cell is a number in any way of writing.
+    """Return whether a cell is a number in any way of writing, without a unit.
 
     >>> [is_written_number(cell) for cell in ("$1,100.50", "1.100,5", "12 %", "10.03.2004")]
     [True, True, True, False]
     """
-    return _NUMBER.fullmatch(cell) is not None
+    match = _NUMBER.fullmatch(cell)
+    return match is not None and match["unit"] is None
 
 
 def plain_numbers(
@@ -59,11 +62,14 @@ def plain_numbers(
     >>> plain_numbers({"a": ["$1,100", "$20"], "b": ["1", "NR"]}, ",", None, [])[0]
     {'a': ['1100', '20'], 'b': ['1', 'NR']}
     """
+    distinct = {name: set(cells) - {""} for name, cells in columns.items() if name not in text}
     found = {
         name: matches
-        for name, cells in columns.items()
-        if name not in text and (matches := _matches(set(cells) - {""}))
+        for name, cells in distinct.items()
+        if any(to_number(cell) is None for cell in cells) and (matches := _matches(cells))
     }
+    if found or decimal == ",":  # other columns may tell what a mark means, or need to be told
+        found = {name: made for name, cells in distinct.items() if (made := _matches(cells))}
     sure = {name: _sure_marks(matches.values()) for name, matches in found.items()}
     anywhere = set().union(*sure.values())
     kept = {name: list(cells) for name, cells in columns.items()}
@@ -116,6 +122,8 @@ def odd_cells(columns: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """
     odd = {}
     for name, cells in columns.items():
+        if to_numbers(cells) is not None:
+            continue
         known = Counter(cell for cell in cells if cell)
         texts = [cell for cell in known if to_number(cell) is None]
         numbers = [cell for cell in known if is_written_number(cell)]
@@ -140,22 +148,30 @@ def refuse_odd_cells(
     """
     if not odd:
         return
-    faults = []
+    faults, codes = [], []
     for name, texts in odd.items():
         cells = columns[name]
         shown = [f"{cell!r} (row {cells.index(cell) + 1} below the header)" for cell in texts[:5]]
         more = ", ..." if len(texts) > 5 else ""
         count = sum(map(cells.count, texts))
+        several = all(map(is_written_number, texts))
+        what = "another way of writing them (write them all one way)" if several else "a text"
         faults.append(
-            f"column {name!r} holds numbers, but in {count} of {len(cells)} rows a text: "
+            f"column {name!r} holds numbers, but in {count} of {len(cells)} rows {what}: "
             f"{', '.join(shown)}{more}"
         )
-    codes = list(dict.fromkeys(cell for texts in odd.values() for cell in texts[:5]))[:5]
+        codes += [] if several else [cell for cell in texts[:5] if cell not in codes]
+    units = all(columns[name].index(cell) == 0 for name, texts in odd.items() for cell in texts)
+    told = "; ".join(faults) + "."
+    if units and len(odd) > 1:
+        told += " If that row holds the units of the columns, delete its line."
+    if codes:
+        given = ",".join(codes[:5])
+        told += f" If they stand for missing values, say missing={codes[:5]} (--missing '{given}')."
     names = ",".join(odd)
     raise ValueError(
-        f"{'; '.join(faults)}. If they stand for missing values, say missing={codes} "
-        f"(--missing '{','.join(codes)}'); if a column is one of texts, text={[*odd]} (--text "
-        f"'{names}'); to leave it out, drop={[*odd]} (--drop '{names}')."
+        f"{told} If a column is one of texts, say text={[*odd]} (--text '{names}'); to leave it "
+        f"out, drop={[*odd]} (--drop '{names}')."
     )
 
 
@@ -207,6 +223,8 @@ def _plain(matches: Mapping[str, re.Match[str]], mark: str) -> dict[str, str]:
 
 
 def _kind(match: re.Match[str], mark: str) -> str:
+    if match["unit"]:
+        return f"the unit {match['unit']} was left out"
     if match["before"] or match["after"]:
         return f"the sign {match['before'] or match['after']} was left out"
     if mark == ",":

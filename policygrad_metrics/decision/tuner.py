@@ -226,7 +226,8 @@ class DecisionTuner(BaseEstimator):
         if y.dtype.kind not in "iufb" or not np.isin(y, np.arange(p.shape[2])).all():
             raise ValueError(
                 f"y_true must hold labels 0 to {p.shape[2] - 1}, as many classes as there are "
-                f"probabilities; it holds {np.unique(y)[:8].tolist()}."
+                f"probabilities; it holds {np.unique(y)[:8].tolist()}. Number the classes in the "
+                "order of the columns of the probabilities."
             )
         return y.astype(np.int64).reshape(p.shape[:2])
 

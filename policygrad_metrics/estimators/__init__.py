@@ -1,14 +1,15 @@
 """Estimators: the expected reward and its gradient with respect to the logits.
 
 Read `base.py`, then `reinforce.py`, `local_expectation.py`, `exact.py` and the mathematics in
-`expectation.py`; where ratios do not reach `poisson_binomial.py` and `delta_method.py`; for
+`ratio_integral.py`; where ratios do not reach `poisson_binomial.py` and `delta_method.py`; for
 black boxes `control_variate.py`.
 """
 
 from policygrad_metrics.estimators.base import Estimate, Estimator, SamplingEstimator
 from policygrad_metrics.estimators.control_variate import ControlVariate
 from policygrad_metrics.estimators.delta_method import DeltaMethod
-from policygrad_metrics.estimators.exact import Enumerate, ExactExpectation
+from policygrad_metrics.estimators.enumeration import Enumerate
+from policygrad_metrics.estimators.exact import ExactExpectation
 from policygrad_metrics.estimators.local_expectation import LocalExpectation
 from policygrad_metrics.estimators.poisson_binomial import PoissonBinomial
 from policygrad_metrics.estimators.registry import (

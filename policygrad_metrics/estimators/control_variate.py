@@ -17,8 +17,7 @@ from policygrad_metrics.estimators.base import (
     SamplingEstimator,
     policy_gradient,
 )
-from policygrad_metrics.estimators.exact import ExactExpectation
-from policygrad_metrics.estimators.expectation import has_exact_expectation
+from policygrad_metrics.estimators.exact import ExactExpectation, has_exact_expectation
 from policygrad_metrics.estimators.reinforce import score_gradient
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.confusion import confusion_counts

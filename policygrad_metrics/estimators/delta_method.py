@@ -91,13 +91,21 @@ def expansion(bound: Any, truth: Any, weight: Any, probs: Any) -> tuple[Any, Any
     alone = tf.einsum("nt,nc->tc", truth * weight, probs)
     mean, both, alone = over_replicas([tf.einsum("nt,nc->tc", truth, probs), both, alone])
     spread = tf.linalg.diag(alone) - both
+    # A row of second derivatives is the gradient of one copy's slope: `jacobian` would trace a
+    # program for the rows at each eager call, which takes seconds.
+    K = probs.shape[1]
+    copies = tf.tile(mean[None], [K * K, 1, 1])
+    each: Any = tf.reshape(tf.eye(K * K, dtype=tf.float64), [K * K, K, K])
     with tf.GradientTape() as outer:
-        outer.watch(mean)
+        outer.watch(copies)
         with tf.GradientTape() as inner:
-            inner.watch(mean)
-            first = bound.of_confusion(mean)
-        slope = inner.gradient(first, mean)
-    curvature = tf.einsum("tctd->tcd", outer.jacobian(slope, mean))
+            inner.watch(copies)
+            first = bound.of_confusion(copies)
+        slope: Any = inner.gradient(first, copies)
+    rows: Any = outer.gradient(slope, copies, each)
+    rows = tf.reshape(rows, [K, K, K, K])
+    curvature = tf.einsum("tctd->tcd", rows)
+    first, slope = first[0], slope[0]
     second = 0.5 * tf.reduce_sum(curvature * spread)
     small = tf.abs(second) <= tf.abs(first)
     trusted = tf.math.is_finite(second) & (small | _plenty(bound.joined(mean), alone))

@@ -1,17 +1,88 @@
-"""Exact expectation and enumeration: no sampling, no variance."""
+"""The exact expectation of a reward under independent policies, and its gradient.
+
+Rewards that are sums over examples, or products over an example's columns, have a closed form
+here. Ratios of sums are integrals, in `ratio_integral.py`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import math
+import functools
 
-import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core.global_batch import replicas
-from policygrad_metrics.estimators.base import Estimate, Estimator
-from policygrad_metrics.estimators.expectation import expectation, has_exact_expectation
+from policygrad_metrics.core.batch import Tensor
+from policygrad_metrics.core.global_batch import on_this_replica, over_replicas
+from policygrad_metrics.core.sums import total
+from policygrad_metrics.estimators.base import Estimate, Estimator, policy_gradient
+from policygrad_metrics.estimators.ratio_integral import ratio_expectation
+from policygrad_metrics.estimators.ratio_terms import Choices, Indicators
+from policygrad_metrics.rewards.bound import (
+    BoundReward,
+    ChoiceRatio,
+    IndicatorRatios,
+    Linear,
+    Matches,
+)
+
+# Keeps the logarithm of a chance that rounds to zero finite.
+_TINY = 1e-15
+
+
+@functools.singledispatch
+def expectation(
+    bound: BoundReward, logits: Tensor, nodes: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """E[R] and its gradient with respect to the logits.
+
+    Args:
+        bound: a bound reward of a kind that is registered below.
+        logits: float32 `[N, C, K]`.
+        nodes: quadrature nodes of a ratio; None for as many as the batch needs.
+
+    Returns:
+        `(value [], gradient [N, C, K])`, float32.
+    """
+    del logits, nodes
+    raise TypeError(f"no exact expectation is known for a {type(bound).__name__}.")
+
+
+def has_exact_expectation(bound: BoundReward) -> bool:
+    """Whether `expectation` knows this kind of bound reward."""
+    return expectation.dispatch(type(bound)) is not expectation.dispatch(object)
+
+
+@expectation.register
+def _(bound: ChoiceRatio, logits, nodes=None):
+    return ratio_expectation(Choices(bound), logits, nodes)
+
+
+@expectation.register
+def _(bound: IndicatorRatios, logits, nodes=None):
+    if bound.layout != "rows":
+        return ratio_expectation(Indicators(bound), logits, nodes)
+    with on_this_replica():  # a ratio is that of one example's columns: only their mean is shared
+        value, gradient = ratio_expectation(Indicators(bound), logits, nodes)
+    return bound.constant + over_replicas(value - bound.constant), gradient
+
+
+@expectation.register
+def _(bound: Linear, logits, nodes=None):
+    probs = tf.nn.softmax(logits)
+    value = tf.cast(over_replicas(total(bound.gains * probs)), tf.float32)
+    return bound.constant + value, policy_gradient(probs, bound.gains)
+
+
+@expectation.register
+def _(bound: Matches, logits, nodes=None):
+    probs = tf.nn.softmax(logits)
+    right = tf.reduce_sum(probs * tf.one_hot(bound.y_true, 2), axis=-1)  # [N, C]
+    log_right = tf.math.log(tf.maximum(right, _TINY))
+    others = tf.exp(tf.reduce_sum(log_right, axis=1, keepdims=True) - log_right)
+    value = over_replicas(total(bound.share * tf.exp(tf.reduce_sum(log_right, axis=1))))
+    gain = bound.share[:, None] * others
+    gradient = policy_gradient(probs, gain[..., None] * tf.one_hot(bound.y_true, 2))
+    return tf.cast(value, tf.float32), gradient
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,51 +131,3 @@ class ExactExpectation(Estimator):
 
     def estimate(self, problem, *, seed, state):
         return Estimate(*expectation(problem.bound, problem.batch.logits, self.nodes))
-
-
-@dataclasses.dataclass(frozen=True)
-class Enumerate(Estimator):
-    """The expectation over all K^N label sets, by visiting them: the oracle of the tests.
-
-    Args:
-        budget: the largest number of label sets that is accepted.
-
-    Raises:
-        ValueError: K^N exceeds the budget, or the number of sites is not known in the graph.
-
-    >>> import tensorflow as tf, policygrad_metrics as pgm
-    >>> estimate = pgm.estimators.Enumerate()(tf.zeros([2, 2]), pgm.get_reward("accuracy"), [0, 1])
-    >>> float(estimate.value)
-    0.5
-    """
-
-    budget: int = 65536
-    stochastic = False
-
-    def estimate(self, problem, *, seed, state):
-        if replicas() > 1:
-            raise ValueError(
-                "Enumerate visits the label sets of one device's examples and cannot be used "
-                'under a tf.distribute strategy: use gradient_estimator="exact" or '
-                '"local_expectation".'
-            )
-        N, C, K = problem.probs.shape
-        if N is None:
-            raise ValueError("Enumerate needs a batch size that is known when the graph is built.")
-        if N * C * math.log(K) > math.log(self.budget) + 1e-9:
-            raise ValueError(
-                f"Enumerate would visit {K}^{N * C} label sets, more than its budget of "
-                f'{self.budget:,}. Use gradient_estimator="exact", "local_expectation" or '
-                f'"reinforce", '
-                "or fewer examples."
-            )
-        every = np.array(list(itertools.product(range(K), repeat=N * C)), np.int32)
-        samples = tf.constant(every.reshape(-1, N, C))
-        chosen = tf.one_hot(samples, K)
-        log_probs = tf.math.log(tf.maximum(problem.probs, 1e-38))
-        chance = tf.exp(tf.reduce_sum(chosen * log_probs, axis=[1, 2, 3]))
-        scores = problem.bound.score(samples)
-        value = tf.reduce_sum(chance * scores)
-        # The score of a label set is one_hot(a) - p; the value as baseline keeps precision.
-        gradient = tf.einsum("s,snck->nck", chance * (scores - value), chosen - problem.probs)
-        return Estimate(value, gradient)

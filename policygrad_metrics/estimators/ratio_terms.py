@@ -12,9 +12,8 @@ import math
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
-from policygrad_metrics.core.blocks import Blocks, block_sites, slice_rows
 from policygrad_metrics.core.global_batch import over_replicas
-from policygrad_metrics.core.sums import log_product, over_sites
+from policygrad_metrics.core.sums import Blocks, block_sites, log_product, over_sites, slice_rows
 from policygrad_metrics.estimators.base import policy_gradient
 from policygrad_metrics.rewards.bound import ChoiceRatio, IndicatorRatios
 
@@ -235,7 +234,7 @@ class Choices:
 
 def _moments(form, floor, called, numerator, log_zero, largest, limit):
     """The batch's moments; the examples add `floor` to D in any case, and `called` by chance."""
-    own_d0, n0 = (tf.cast(x, tf.float64) for x in (form.d0, getattr(form, "n0", 0.0)))
+    own_d0, n0 = tf.cast(form.d0, tf.float64), tf.cast(getattr(form, "n0", 0.0), tf.float64)
     d0 = own_d0 + floor
     mean = d0 + called
     centre = tf.math.divide_no_nan(n0 + numerator, mean)

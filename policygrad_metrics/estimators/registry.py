@@ -13,8 +13,8 @@ from policygrad_metrics.core.global_batch import on_this_replica
 from policygrad_metrics.estimators.base import Estimator
 from policygrad_metrics.estimators.control_variate import ControlVariate
 from policygrad_metrics.estimators.delta_method import DeltaMethod
-from policygrad_metrics.estimators.exact import Enumerate, ExactExpectation
-from policygrad_metrics.estimators.expectation import has_exact_expectation
+from policygrad_metrics.estimators.enumeration import Enumerate
+from policygrad_metrics.estimators.exact import ExactExpectation, has_exact_expectation
 from policygrad_metrics.estimators.literature import LITERATURE
 from policygrad_metrics.estimators.local_expectation import LocalExpectation
 from policygrad_metrics.estimators.poisson_binomial import PoissonBinomial

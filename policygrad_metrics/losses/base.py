@@ -25,7 +25,7 @@ class Reader:
         """Set how batches are read; for constructors."""
         self.policy: Any = policy if policy == "auto" else get_policy(policy)
         self.from_logits = bool(from_logits)
-        self._caller_is_known = False
+        self._has_read = False
 
     def read(self, y_true: Any, y_pred: Any, sample_weight: Any = None, **how: bool) -> Batch:
         """The batch as this reads it; `how` is for `read_batch`.
@@ -33,10 +33,12 @@ class Reader:
         Raises:
             TypeError: a model of tf_keras, the former Keras, is calling.
         """
-        if not self._caller_is_known:
+        first = not self._has_read
+        if first:
             refuse_keras_2(type(self).__name__, called_by_keras_2())
-            self._caller_is_known = True
-        how = {"from_logits": self.from_logits, **how}
+        self._has_read = True
+        # A graph is looked at when it is traced; values are looked at once.
+        how |= {"from_logits": self.from_logits, "suspect": first or not tf.executing_eagerly()}
         return read_batch(self.policy, y_true, y_pred, sample_weight, **how)
 
     def reading_config(self) -> dict[str, Any]:

@@ -32,8 +32,9 @@ class RewardMetric(Reader, keras.metrics.Metric):
         policy: as for `PolicyGradientLoss`.
         name: by default the reward's name as it was given, so that `val_f1_macro` can be monitored.
         from_logits: as for `PolicyGradientLoss`.
-        num_classes: K. With it the counts are made at once instead of at the first batch, which a
-            custom loop inside `strategy.run` needs.
+        num_classes: K, or with policy="sigmoid" and more than two the number of label columns.
+            With it the counts are made at once instead of at the first batch, which a custom loop
+            inside `strategy.run` needs.
 
     Raises:
         ValueError: a Python reward inside XLA; outputs of another number of classes than before.
@@ -65,8 +66,9 @@ class RewardMetric(Reader, keras.metrics.Metric):
         self._seen: list[tuple[np.ndarray, ...]] = []
         self.num_classes = num_classes
         if num_classes is not None and self.reward.aggregation != "nothing":
-            counts = [2] if self.reward.aggregation == "examples" else [1, num_classes, num_classes]
-            self._build(counts)
+            columns = num_classes > 2 and getattr(self.policy, "name", "") == "sigmoid"
+            counts = [num_classes, 2, 2] if columns else [1, num_classes, num_classes]
+            self._build([2] if self.reward.aggregation == "examples" else counts)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Add a batch."""

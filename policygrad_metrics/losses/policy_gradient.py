@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core._compat import under_xla
@@ -43,6 +42,7 @@ from policygrad_metrics.losses.serialization import (
     serialize_estimator,
     serialize_reward,
 )
+from policygrad_metrics.losses.state import if_valid, on_gradient, state_variable
 from policygrad_metrics.policies import BinnedRegression, Policy
 from policygrad_metrics.policies.reading import mean_over_sites
 from policygrad_metrics.rewards import Reward, get_reward
@@ -55,22 +55,6 @@ CROSS_ENTROPY_WEIGHTS = ("reward", "equal")
 
 #: What a weight may be besides a number and a tensor, so that a callback can change it.
 _VARIABLES = (tf.Variable, keras.Variable)
-
-
-def _state_variable(initial):
-    """What an estimator remembers; what is empty at first may take any size later."""
-    shape = [None] * np.ndim(initial) if np.size(initial) == 0 else None
-    # Replicas compute the same state, that of the global batch.
-    same = tf.VariableAggregation.ONLY_FIRST_REPLICA
-    return tf.Variable(initial, trainable=False, aggregation=same, shape=shape)
-
-
-def _if_valid(valid, new, old):
-    """The new state after a valid batch, the old one after any other; their sizes may differ."""
-    old = tf.convert_to_tensor(old)  # a number, if nothing has been remembered yet
-    if new.shape.is_fully_defined() and new.shape == old.shape:
-        return tf.where(valid, new, old)
-    return tf.cond(valid, lambda: tf.identity(new), lambda: tf.identity(old))
 
 
 def _is_zero(value):
@@ -194,9 +178,11 @@ class PolicyGradientLoss(SiteLoss):
         # A loss that is made inside a graph can keep nothing; `stateless_call` is for those.
         self._keeps = tf.executing_eagerly()
         initial = self._estimator_state() if self._keeps else ()
-        self._state = tuple(_state_variable(x) for x in initial)
+        self._state = tuple(state_variable(x) for x in initial)
         self._counts: Any = None
         self._met: Any = weakref.WeakKeyDictionary()
+        #: What "auto" means for batches of each shape.
+        self._strongest: dict[tuple, Estimator] = {}
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, y_true, y_pred, sample_weight=None):
@@ -268,22 +254,32 @@ class PolicyGradientLoss(SiteLoss):
             sample_weight: as for `__call__`.
         """
         batch = self.read(y_true, y_pred, sample_weight)
-        fixed = tf.stop_gradient(batch.logits)
-        estimator = self._estimator(batch)
-        estimate = self._estimate(batch, estimator, fixed, state)
-        # A plane through the value with the estimate's slope. TensorFlow never frees the graphs
-        # that tf.custom_gradient was traced in, which a study of many programs would notice.
-        slope = tf.where(batch.valid, estimate.gradient, 0.0)
-        reward = estimate.value + tf.reduce_sum(slope * (batch.logits - fixed))
-        pairs = zip(estimate.state, state, strict=True)
-        after = tuple(_if_valid(batch.valid, new, old) for new, old in pairs)
-        loss = self._combined(batch, reward, self._site_weights(batch, estimator, slope))
+        loss, after = self._loss(batch, state)
         return nan_if_invalid(loss, batch), after
 
     def batch_loss(self, batch):
         """`1 - E[R]` and the terms that are mixed in, of one batch: the one of all replicas."""
         check_replicas(self.reduction, self.variables)
-        return shared_gradient(self._combined(batch, *self._expected_reward(batch)))
+        state = tuple(map(tf.convert_to_tensor, self._remembered(batch)))
+        return shared_gradient(self._loss(batch, state, self._assign)[0])
+
+    def _loss(self, batch, state, assign=None):
+        """The loss and the next state, which goes to `assign` if a gradient is taken."""
+        fixed = tf.stop_gradient(batch.logits)
+        estimator = self._estimator(batch)
+        estimate = self._estimate(batch, estimator, fixed, state)
+        pairs = zip(estimate.state, state, strict=True)
+        after = tuple(if_valid(batch.valid, new, old) for new, old in pairs)
+        logits = on_gradient(batch.logits, assign, after) if assign and after else batch.logits
+        # A plane through the value with the estimate's slope. TensorFlow never frees the graphs
+        # that tf.custom_gradient was traced in, which a study of many programs would notice.
+        slope = tf.where(batch.valid, estimate.gradient, 0.0)
+        reward = estimate.value + tf.reduce_sum(slope * (logits - fixed))
+        return self._combined(batch, reward, self._site_weights(batch, estimator, slope)), after
+
+    def _assign(self, *state):
+        for variable, value in zip(self.variables, state, strict=False):
+            variable.assign(value)
 
     def _combined(self, batch, expected_reward, site_weights):
         loss = 1.0 - expected_reward
@@ -315,27 +311,6 @@ class PolicyGradientLoss(SiteLoss):
         )
         return reward_weights(batch, gradient) if weighed else tf.constant(1.0)
 
-    def _expected_reward(self, batch):
-        """E[R], and the sites' weights that follow from its gradient."""
-        remembered = self._remembered(batch)
-        state = tuple(tf.convert_to_tensor(v) for v in remembered)
-        estimator = self._estimator(batch)
-
-        def expected_reward(logits):
-            estimate = self._estimate(batch, estimator, logits, state)
-
-            def gradient(upstream, _):
-                # Only training runs this: validation leaves a moving average alone.
-                for variable, value in zip(self.variables, estimate.state, strict=False):
-                    variable.assign(_if_valid(batch.valid, value, variable))
-                return tf.where(batch.valid, upstream * estimate.gradient, 0.0)
-
-            weights = self._site_weights(batch, estimator, estimate.gradient)
-            return (estimate.value, weights), gradient
-
-        wrapped: Any = tf.custom_gradient(expected_reward)
-        return wrapped(batch.logits)
-
     def _reward_of(self, batch):
         return self.reward.for_multilabel() if batch.multilabel else self.reward
 
@@ -343,12 +318,16 @@ class PolicyGradientLoss(SiteLoss):
         if self.gradient_estimator != "auto":
             return self.gradient_estimator
         plain = not batch.weighted and self._window is None and replicas() == 1
-        return strongest_estimator(
-            self._reward_of(batch),
-            batch.num_classes,
-            multilabel_columns=batch.columns,
-            unweighted_sites=batch.y_true.shape.num_elements() if plain else None,
-        )
+        sites = batch.y_true.shape.num_elements() if plain else None
+        shape = (batch.num_classes, batch.columns, batch.multilabel, sites)
+        if shape not in self._strongest:
+            self._strongest[shape] = strongest_estimator(
+                self._reward_of(batch),
+                batch.num_classes,
+                multilabel_columns=batch.columns,
+                unweighted_sites=sites,
+            )
+        return self._strongest[shape]
 
     def _estimate(self, batch, estimator, logits, state):
         reward = self._reward_of(batch)

@@ -17,7 +17,21 @@ import tensorflow as tf
 
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.policies import tfp
-from policygrad_metrics.policies.truth import not_whole, numeric, one_per_site, whole_labels
+from policygrad_metrics.policies.truth import numeric, one_per_site, whole_labels
+
+
+class Layout(NamedTuple):
+    """What the shape of a network's outputs means to a policy.
+
+    Args:
+        sites: The static shape of the sites.
+        num_classes: K, the number of choices per site.
+        multilabel: Whether the last axis of the sites holds label columns.
+    """
+
+    sites: tf.TensorShape
+    num_classes: int
+    multilabel: bool = False
 
 
 class Truth(NamedTuple):
@@ -40,25 +54,21 @@ class Truth(NamedTuple):
 class Policy(abc.ABC):
     """pi(label | outputs) for every site; members are frozen dataclasses.
 
-    A member gives its `name` and the methods `sites`, `num_classes` and `logits`; one whose truth
-    is not a class number also overrides `truth` and `truth_in_words`. Equality, hash,
-    pickle and the config come from its fields. Outputs and truths may be tensors, variables or
+    A member gives its `name` and the methods `layout` and `logits`; one whose truth is not a class
+    number also overrides `truth` and `truth_in_words`. Equality, hash, pickle and the config come
+    from its fields. Outputs and truths may be tensors, variables or
     numpy arrays.
     """
 
     name: ClassVar[str]
 
     @abc.abstractmethod
-    def sites(self, outputs: Any) -> tf.TensorShape:
-        """Return the static shape of the sites of `outputs`.
+    def layout(self, outputs: Any) -> Layout:
+        """Return what the shape of `outputs` means; nothing else of them is read.
 
         Raises:
             ValueError: The policy cannot read outputs of that shape.
         """
-
-    @abc.abstractmethod
-    def num_classes(self, outputs: Any) -> int:
-        """Return K, the number of choices per site."""
 
     @abc.abstractmethod
     def logits(self, outputs: Any) -> tf.Tensor:
@@ -66,11 +76,6 @@ class Policy(abc.ABC):
 
         They may lack normalisation: softmax over the last axis gives the probabilities.
         """
-
-    def multilabel(self, outputs: Any) -> bool:
-        """Return True if the last axis of the sites holds label columns."""
-        del outputs
-        return False
 
     def truth(self, y_true: Any, outputs: Any) -> Truth:
         """Read the truth: its labels, and where it is no label.
@@ -83,8 +88,8 @@ class Policy(abc.ABC):
             ValueError: `y_true` is not numeric or its shape does not fit. Values are not checked:
                 what is marked as invalid comes back as some label in the range.
         """
-        values, K = self._site_values(y_true, outputs), self.num_classes(outputs)
-        return Truth(whole_labels(values, K), not_whole(values, K))
+        values, layout = self._site_values(y_true, outputs)
+        return Truth(*whole_labels(values, layout.num_classes))
 
     def labels(self, y_true: Any, outputs: Any) -> tf.Tensor:
         """Return the truth as int32 labels `[*sites]`; arguments and errors as for `truth`."""
@@ -164,11 +169,10 @@ class Policy(abc.ABC):
             )
         return cls(**arguments)
 
-    def _site_values(self, y_true: Any, outputs: Any) -> tf.Tensor:
+    def _site_values(self, y_true: Any, outputs: Any) -> tuple[Any, Layout]:
         outputs = numeric("outputs", outputs)
-        return one_per_site(
-            numeric("y_true", y_true), self.sites(outputs), outputs, self._truth_way_out
-        )
+        y_true, layout = numeric("y_true", y_true), self.layout(outputs)
+        return one_per_site(y_true, layout.sites, outputs, self._truth_way_out), layout
 
     _truth_way_out: ClassVar[str] = "give one whole number per site."
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from policygrad_metrics import aqi
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.policies.base import Policy, Truth, as_float32, columns
+from policygrad_metrics.policies.base import Layout, Policy, Truth, as_float32, columns
 from policygrad_metrics.policies.intervals import (
     NOISES,
     log_level_probabilities,
@@ -113,7 +113,7 @@ class BinnedRegression(Policy):
                 for the class.
 
         >>> policy = BinnedRegression.for_scale("taiwan")
-        >>> policy.standard, policy.num_classes(tf.zeros([1, 2])), policy.center
+        >>> policy.standard, policy.layout(tf.zeros([1, 2])).num_classes, policy.center
         ('taiwan/pm25', 6, 54.45)
         >>> policy.level_of([15.44, 15.45, 35.44, 35.45]).numpy()
         array([0, 1, 1, 2], dtype=int32)
@@ -143,7 +143,7 @@ class BinnedRegression(Policy):
             ValueError: An unknown scale or pollutant.
 
         >>> policy = BinnedRegression.for_scale("taiwan").on_scale("korea")
-        >>> policy.num_classes(tf.zeros([1, 2])), policy.center
+        >>> policy.layout(tf.zeros([1, 2])).num_classes, policy.center
         (4, 54.45)
         """
         other = type(self).for_scale(scale, pollutant)
@@ -176,7 +176,7 @@ class BinnedRegression(Policy):
                 "from. Use BinnedRegression.for_scale(name) to get a standard's edges."
             )
 
-    def sites(self, outputs: Any) -> tf.TensorShape:
+    def layout(self, outputs: Any) -> Layout:
         sites, found = columns(outputs)
         if self.scale is None and found != 2:
             raise ValueError(
@@ -190,14 +190,10 @@ class BinnedRegression(Policy):
                 f"(location), got shape {sites.concatenate(found)}; end the network with "
                 "Dense(1), or leave scale=None to learn it."
             )
-        return sites
-
-    def num_classes(self, outputs: Any) -> int:
-        self.sites(outputs)
-        return len(self.edges) + 1
+        return Layout(sites, len(self.edges) + 1)
 
     def logits(self, outputs: Any) -> tf.Tensor:
-        self.sites(outputs)
+        self.layout(outputs)
         outputs = as_float32(outputs)
         # In units of `unit` around `center`, formed in float64: no digits are lost to an offset.
         edges = np.log1p(self.edges) if self.logarithm else np.asarray(self.edges)
@@ -209,7 +205,7 @@ class BinnedRegression(Policy):
 
     def location(self, outputs: Any) -> tf.Tensor:
         """Return the point estimate `[*sites]` in the target's units, float32."""
-        self.sites(outputs)
+        self.layout(outputs)
         location = self.center + self.unit * as_float32(outputs)[..., 0]
         return tf.math.expm1(location) if self.logarithm else location
 
@@ -248,7 +244,7 @@ class BinnedRegression(Policy):
         >>> policy.log_density([50.0, 70.0], tf.zeros([2, 1])).numpy().round(4)
         array([-0.9189, -1.4189], dtype=float32)
         """
-        values = tf.cast(self._site_values(y_true, outputs), tf.float32)
+        values = tf.cast(self._site_values(y_true, outputs)[0], tf.float32)
         outputs = as_float32(outputs)
         location, scale = outputs[..., 0], self._scale_in_units(outputs)
         scale = scale if self.scale is not None else scale[..., 0]
@@ -278,7 +274,7 @@ class BinnedRegression(Policy):
 
     def truth(self, y_true: Any, outputs: Any) -> Truth:
         """Read target values: their levels, and which are none (see `invalid_values`)."""
-        values = self._site_values(y_true, outputs)
+        values, _ = self._site_values(y_true, outputs)
         return Truth(self.level_of(values), self.invalid_values(values))
 
     def invalid_values(self, values: Any) -> tf.Tensor:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, final
 import tensorflow as tf
 
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.policies.base import Policy, as_float32, columns
+from policygrad_metrics.policies.base import Layout, Policy, as_float32, columns
 from policygrad_metrics.policies.intervals import NOISES, log_level_probabilities
 
 # Keeps the logarithm of a gap, and its gradient, finite when softplus underflows to zero; a level
@@ -51,14 +51,12 @@ class CumulativeLink(Policy):
     def __post_init__(self) -> None:
         choose("link", self.link, NOISES)
 
-    def sites(self, outputs: Any) -> tf.TensorShape:
-        return columns(outputs)[0]
-
-    def num_classes(self, outputs: Any) -> int:
-        return columns(outputs)[1] + 1
+    def layout(self, outputs: Any) -> Layout:
+        sites, edges = columns(outputs)
+        return Layout(sites, edges + 1)
 
     def logits(self, outputs: Any) -> tf.Tensor:
-        columns(outputs)
+        self.layout(outputs)
         outputs = as_float32(outputs)
         gaps = tf.nn.softplus(outputs[..., 1:]) + _SMALLEST_GAP
         thresholds = tf.cumsum(tf.concat([outputs[..., :1], gaps], axis=-1), axis=-1)

@@ -21,7 +21,7 @@ The width of an interval comes as an argument of its own: the callers know it ex
 The densities, the logistic log F and the normal tail (`erfcx`) are TensorFlow Probability's. Its
 intervals are not exact enough: `OrderedLogistic` and `QuantizedDistribution` subtract logarithms of
 F, which in float32 costs a narrow level its digits and is -inf in the logistic's lower tail; and
-`log1mexp` has a NaN gradient at widths that vanish. tests/test_policies_tails.py shows each.
+`log1mexp` has a NaN gradient at widths that vanish. tests/policies/test_tails.py shows each.
 
 Shapes: thresholds `[..., K-1]`, widths `[..., K-2]`, result `[..., K]`; float32, no units.
 """

@@ -11,6 +11,7 @@ import functools
 import logging
 import operator
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -44,9 +45,9 @@ def is_in_columns(y_true: Any, outputs: Any) -> bool:
     >>> is_in_columns(tf.zeros([8, 3]), tf.zeros([8, 3])), is_in_columns(tf.zeros([8]), [[0.0]])
     (True, False)
     """
-    y_true, outputs = (tf.convert_to_tensor(x).shape for x in (y_true, outputs))
-    same = y_true.rank == outputs.rank and y_true[-1:] == outputs[-1:]
-    return same and outputs.rank > 1 and outputs[-1] != 1
+    sites, shape = tf.convert_to_tensor(y_true).shape, tf.convert_to_tensor(outputs).shape
+    same = sites.rank == shape.rank and sites[-1:] == shape[-1:]
+    return same and shape.rank > 1 and shape[-1] != 1
 
 
 def read_batch(
@@ -58,6 +59,7 @@ def read_batch(
     from_logits: bool = True,
     soft: bool = False,
     decides: bool = False,
+    suspect: bool = True,
 ) -> Batch:
     """Read one batch, in canonical shape.
 
@@ -70,6 +72,7 @@ def read_batch(
         from_logits: False if the outputs are probabilities.
         soft: whether the truth may be soft rows, which become `Batch.rows`.
         decides: whether only decisions are read, which a softmax does not change.
+        suspect: whether to look if the outputs are probabilities where logits are read.
 
     Warns:
         UserWarning: the outputs come from a softmax or a sigmoid, where logits are read.
@@ -80,7 +83,8 @@ def read_batch(
     """
     if y_true is None:
         raise ValueError("y_true is None: the loss needs the truth. Give fit and evaluate y.")
-    _refuse_ragged(y_true=y_true, outputs=outputs)
+    _check_dense("y_true", y_true)
+    _check_dense("outputs", outputs)
     mask = getattr(outputs, "_keras_mask", None)
     outputs, y_true = tf.convert_to_tensor(outputs), tf.convert_to_tensor(y_true)
     one_hot = policy == "auto" and is_in_columns(y_true, outputs)
@@ -93,9 +97,9 @@ def read_batch(
     finite = tf.math.is_finite(outputs)
     # Where no error can be raised, a NaN must at least not come back through the policy.
     safe = tf.where(finite, outputs, 0.0) if under_xla() else outputs
-    if from_logits:
+    if from_logits and suspect:
         _warn_of_probabilities(policy, outputs, decides)
-    else:
+    if not from_logits:
         finite &= (outputs >= 0.0) & (outputs <= 1.0 + _ROUNDING)
         safe = logits_of_probabilities(policy, safe)
     _refuse_channels_first(y_true, outputs)
@@ -111,14 +115,14 @@ def read_batch(
     if weight is not None:
         invalid &= weight > 0.0
     K: Any = logits.shape[-1]
-    problems = [
-        (finite, _about_outputs(from_logits), outputs),
-        (~invalid, _about_labels(policy, K, one_hot), y_true),
+    problems: list[tuple[Any, Callable[[], str], Any]] = [
+        (finite, lambda: _about_outputs(from_logits), outputs),
+        (~invalid, lambda: _about_labels(policy, K, one_hot), y_true),
     ]
     if weight is not None:
         proper = tf.math.is_finite(weight) & (weight >= 0.0)
-        problems.append((proper, "sample_weight must be finite and not negative", weight))
-    multilabel = policy.multilabel(outputs)
+        problems.append((proper, lambda: "sample_weight must be finite and not negative", weight))
+    multilabel = policy.layout(outputs).multilabel
     columns = truth.labels.shape[-1] if multilabel else 1
     weighted = weight is not None
     if not weighted:
@@ -141,8 +145,10 @@ def read_batch(
 
 def _weight(sample_weight, mask, labels):
     """The product of weights and mask `[*sites]`, or None where there is neither."""
-    given = [canonical_weight(x, labels) for x in (sample_weight, mask) if x is not None]
-    return given[0] * given[1] if len(given) == 2 else given[0] if given else None
+    if mask is None:
+        return None if sample_weight is None else canonical_weight(sample_weight, labels)
+    mask = canonical_weight(mask, labels)
+    return mask if sample_weight is None else mask * canonical_weight(sample_weight, labels)
 
 
 def logits_of_probabilities(policy: Policy, outputs: Any) -> Any:
@@ -235,19 +241,19 @@ def _checked(problems):
     """A scalar that says whether all is fine; raises where an error can be raised.
 
     Args:
-        problems: what must be True `[*sites, ...]`, a message if it is not, and the values.
+        problems: what must be True `[*sites, ...]`, what to say if it is not, and the values.
     """
     if under_xla():
         # Example by example first: XLA compiles a reduction of the batch in some 40 ms.
         return tf.reduce_all(functools.reduce(operator.and_, (_rows(x) for x, _, _ in problems)))
     checks, valid = [], tf.constant(True)
-    for fine, message, values in problems:
+    for fine, about, values in problems:
         every = tf.reduce_all(fine)
         valid &= every
         if tf.executing_eagerly() and every:
             continue
         first = tf.reshape(tf.boolean_mask(values, ~fine), [-1])[:8]
-        message = f"{message}. First such values:"
+        message = f"{about()}. First such values:"
         if tf.executing_eagerly():
             raise ValueError(f"{message} {first.numpy().tolist()}.")
         checks.append(tf.debugging.Assert(every, [message, first]))
@@ -262,15 +268,14 @@ def _rows(fine):
     return tf.reduce_all(fine, axis=list(range(1, fine.shape.rank)))
 
 
-def _refuse_ragged(**arguments):
-    for name, value in arguments.items():
-        if isinstance(value, tf.RaggedTensor | tf.SparseTensor):
-            kind = "ragged" if isinstance(value, tf.RaggedTensor) else "sparse"
-            raise ValueError(
-                f"{name} is a {kind} tensor, which no loss or metric here reads. Make it dense, "
-                "y.to_tensor() or tf.sparse.to_dense(y), and give what was padded weight 0: "
-                "sample_weight=, in compile with weighted_metrics=."
-            )
+def _check_dense(argument, value):
+    if isinstance(value, tf.RaggedTensor | tf.SparseTensor):
+        kind = "ragged" if isinstance(value, tf.RaggedTensor) else "sparse"
+        raise ValueError(
+            f"{argument} is a {kind} tensor, which no loss or metric here reads. Make it dense, "
+            "y.to_tensor() or tf.sparse.to_dense(y), and give what was padded weight 0: "
+            "sample_weight=, in compile with weighted_metrics=."
+        )
 
 
 def _refuse_channels_first(y_true, outputs):

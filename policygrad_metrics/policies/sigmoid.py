@@ -7,8 +7,8 @@ from typing import Any, ClassVar, final
 
 import tensorflow as tf
 
-from policygrad_metrics.policies.base import Policy, Truth, as_float32, columns
-from policygrad_metrics.policies.truth import not_whole, whole_labels
+from policygrad_metrics.policies.base import Layout, Policy, Truth, as_float32, columns
+from policygrad_metrics.policies.truth import whole_labels
 
 
 @final
@@ -24,7 +24,7 @@ class Sigmoid(Policy):
     >>> policy = Sigmoid()
     >>> policy.predict(tf.constant([[0.3], [-2.0]])).numpy()
     array([1, 0], dtype=int32)
-    >>> policy.logits(tf.zeros([8, 4])).shape, policy.multilabel(tf.zeros([8, 4]))
+    >>> policy.logits(tf.zeros([8, 4])).shape, policy.layout(tf.zeros([8, 4])).multilabel
     (TensorShape([8, 4, 2]), True)
     """
 
@@ -34,12 +34,9 @@ class Sigmoid(Policy):
         'columns; for exclusive classes use policy="softmax".'
     )
 
-    def sites(self, outputs: Any) -> tf.TensorShape:
+    def layout(self, outputs: Any) -> Layout:
         sites, L = columns(outputs)
-        return sites if L == 1 else sites.concatenate(L)
-
-    def multilabel(self, outputs: Any) -> bool:
-        return columns(outputs)[1] > 1
+        return Layout(sites, 2) if L == 1 else Layout(sites.concatenate(L), 2, multilabel=True)
 
     def truth(self, y_true: Any, outputs: Any) -> Truth:
         """Read 0 and 1, or shares of 1.
@@ -48,8 +45,8 @@ class Sigmoid(Policy):
         >>> truth.invalid.numpy().tolist(), truth.rows.numpy().tolist()
         ([False, True], [[0.0, 1.0], [0.75, 0.25]])
         """
-        values = self._site_values(y_true, outputs)
-        hard = Truth(whole_labels(values, 2), not_whole(values, 2))
+        values, _ = self._site_values(y_true, outputs)
+        hard = Truth(*whole_labels(values, 2))
         if not values.dtype.is_floating:
             return hard
         share = tf.cast(values, tf.float32)
@@ -57,12 +54,8 @@ class Sigmoid(Policy):
         inside: Any = (share >= 0.0) & (share <= 1.0)
         return hard._replace(rows=rows, invalid_rows=~inside)
 
-    def num_classes(self, outputs: Any) -> int:
-        columns(outputs)
-        return 2
-
     def logits(self, outputs: Any) -> tf.Tensor:
         positive = as_float32(outputs)
-        if not self.multilabel(positive):
+        if not self.layout(outputs).multilabel:
             positive = tf.squeeze(positive, axis=-1)
         return tf.stack([tf.zeros_like(positive), positive], axis=-1)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, final
 
 import tensorflow as tf
 
-from policygrad_metrics.policies.base import Policy, Truth, as_float32, columns
+from policygrad_metrics.policies.base import Layout, Policy, Truth, as_float32, columns
 from policygrad_metrics.policies.truth import numeric
 
 #: Rows whose largest entry is less than their sum by no more than this share are one-hot.
@@ -38,7 +38,7 @@ class Softmax(Policy):
         'columns that exclude one another not, use policy="sigmoid".'
     )
 
-    def sites(self, outputs: Any) -> tf.TensorShape:
+    def layout(self, outputs: Any) -> Layout:
         sites, K = columns(outputs)
         if K < 2:
             raise ValueError(
@@ -46,14 +46,10 @@ class Softmax(Policy):
                 f"{sites.concatenate(K)}; for two classes end the network with Dense(2), or keep "
                 'one column and use policy="sigmoid".'
             )
-        return sites
-
-    def num_classes(self, outputs: Any) -> int:
-        self.sites(outputs)
-        return columns(outputs)[1]
+        return Layout(sites, K)
 
     def logits(self, outputs: Any) -> tf.Tensor:
-        self.sites(outputs)
+        self.layout(outputs)
         return as_float32(outputs)
 
     def truth(self, y_true: Any, outputs: Any) -> Truth:
@@ -66,7 +62,8 @@ class Softmax(Policy):
         array([False,  True])
         """
         y_true = numeric("y_true", y_true)
-        if not self._are_rows(y_true, outputs):
+        sites, K, _ = self.layout(outputs)
+        if y_true.shape[-1:] != [K] or not y_true.shape[:-1].is_compatible_with(sites):
             return super().truth(y_true, outputs)
         shares = tf.cast(y_true, tf.float32)
         labels = tf.argmax(shares, axis=-1, output_type=tf.int32)
@@ -77,7 +74,3 @@ class Softmax(Policy):
         shares = tf.where(tf.expand_dims(usable, -1), shares, 0.0)
         rows = tf.math.divide_no_nan(shares, tf.expand_dims(total, -1))
         return Truth(labels, unusable | soft, rows, unusable)
-
-    def _are_rows(self, y_true: tf.Tensor, outputs: Any) -> bool:
-        sites, K = self.sites(outputs), self.num_classes(outputs)
-        return y_true.shape[-1:] == [K] and y_true.shape[:-1].is_compatible_with(sites)

@@ -24,8 +24,9 @@ def numeric(argument: str, values: Any) -> Tensor:
         tensor = tf.cast(tensor, tf.int32)
     if not (tensor.dtype.is_floating or tensor.dtype.is_integer):
         raise ValueError(
-            f"{argument} must hold numbers, got dtype {tensor.dtype.name}; encode text as integers "
-            "0 .. K-1 first, for example with sklearn.preprocessing.LabelEncoder."
+            f"{argument} must hold numbers, got dtype {tensor.dtype.name}; number classes "
+            "0 .. K-1 first, in their order if they have one: pandas.Categorical(y, [lowest, ..., "
+            "highest]).codes (LabelEncoder's is that of the alphabet)."
         )
     if tensor.shape.rank is None:
         raise ValueError(
@@ -62,33 +63,22 @@ def one_per_site(y_true: Tensor, sites: tf.TensorShape, outputs: Any, way_out: s
     return aligned
 
 
-def whole_labels(values: Tensor, classes: int) -> Tensor:
-    """Return `values` as int32 labels in [0, classes).
+def whole_labels(values: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Return `values` as int32 labels in [0, classes), and True where they are no such label.
 
-    Whatever `not_whole` finds fault with becomes *some* label in the range, so that no later gather
-    reads outside its table; it is for the caller to refuse or to mask those sites.
+    What is no label becomes *some* label in the range, so that no later gather reads outside its
+    table; it is for the caller to refuse or to mask those sites.
 
-    >>> whole_labels(tf.constant([1.0, -1.0, float("nan"), 9.0]), 3).numpy()
-    array([1, 0, 0, 2], dtype=int32)
+    >>> labels, invalid = whole_labels(tf.constant([1.0, 1.5, -1.0, float("nan"), 9.0]), 3)
+    >>> labels.numpy(), invalid.numpy()
+    (array([1, 2, 0, 0, 2], dtype=int32), array([False,  True,  True,  True,  True]))
     """
     if values.dtype.is_integer:
-        values = tf.cast(values, tf.int64)
+        values = whole = tf.cast(values, tf.int64)
     else:
         values = tf.cast(values, tf.float32)
-        values = tf.round(tf.where(tf.math.is_finite(values), values, 0.0))
-    last = tf.constant(classes - 1, values.dtype)
-    return tf.cast(tf.clip_by_value(values, tf.zeros_like(last), last), tf.int32)
-
-
-def not_whole(values: Tensor, classes: int) -> Tensor:
-    """Return True where `values` is no whole number in [0, classes).
-
-    >>> not_whole(tf.constant([1.0, 1.5, -1.0, 3.0, float("nan")]), 3).numpy()
-    array([False,  True,  True,  True,  True])
-    """
-    if values.dtype.is_integer:
-        values = tf.cast(values, tf.int64)
-        return (values < 0) | (values >= classes)
-    values = tf.cast(values, tf.float32)
-    # Written so that NaN, for which every comparison is false, is refused.
-    return ~((values >= 0.0) & (values < classes) & (tf.round(values) == values))
+        whole = tf.round(tf.where(tf.math.is_finite(values), values, 0.0))
+    last = tf.constant(classes - 1, whole.dtype)
+    labels = tf.clip_by_value(whole, tf.zeros_like(last), last)
+    # NaN equals nothing, itself included.
+    return tf.cast(labels, tf.int32), labels != values

@@ -53,6 +53,15 @@ class Reward(abc.ABC):
         """What adds up over batches: "counts", "examples" (a mean) or "nothing"."""
         return "counts"
 
+    @property
+    def uses_order(self) -> bool:
+        """Whether the score changes if classes are numbered otherwise.
+
+        False for rewards of your own: what they do with the numbers cannot be known. A subclass may
+        set it to True. Classes that are texts then need an order, see `data.order`.
+        """
+        return False
+
     #: Whether it calls Python, which XLA cannot compile.
     calls_python: ClassVar[bool] = False
 

@@ -7,7 +7,7 @@ of that batch and scores label sets of it. What it can do decides which estimato
     Counts, ClassCounts
                       score, marginal_rewards              -> local expectation
     Linear, Matches, IndicatorRatios, ChoiceRatio
-                      score, marginal_rewards, and tables  -> exact expectation (`expectation.py`)
+                      score, marginal_rewards, and tables  -> exact expectation (`exact.py`)
 
 `score(samples [S, N, C]) -> [S]`, from sums in float64.
 `marginal_rewards(samples [S, N, C]) -> [S, N, C, K]`: the reward if only this site's label were
@@ -24,8 +24,8 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
-from policygrad_metrics.core.blocks import slice_rows
 from policygrad_metrics.core.global_batch import over_replicas
+from policygrad_metrics.core.sums import slice_rows
 from policygrad_metrics.rewards.confusion import ratio
 
 #: Counts of so many sites are exact in float32.

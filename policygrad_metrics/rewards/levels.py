@@ -12,10 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
-from policygrad_metrics.core.blocks import class_totals, slice_rows
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.global_batch import over_replicas
-from policygrad_metrics.core.sums import total
+from policygrad_metrics.core.sums import class_totals, slice_rows, total
 from policygrad_metrics.rewards.base import ConfusionReward
 from policygrad_metrics.rewards.bound import ChoiceRatio, Linear, Matches
 from policygrad_metrics.rewards.confusion import class_sums, ratio
@@ -126,6 +125,10 @@ class WithinBins(MeanGain):
     def name(self):
         return f"within_{self.bins}"
 
+    @property
+    def uses_order(self):
+        return self.bins > 0
+
     def gain_table(self, num_classes):
         return tf.cast(level_distance(num_classes) <= self.bins, tf.float32)
 
@@ -143,6 +146,10 @@ class NegMeanLevelError(MeanGain):
     def name(self):
         return "neg_mean_level_error"
 
+    @property
+    def uses_order(self):
+        return True
+
     def gain_table(self, num_classes):
         return -level_distance(num_classes)
 
@@ -152,7 +159,7 @@ class GainMatrix(MeanGain):
     """The mean gain of your own table: `gains[t][a]` for truth t labelled a.
 
     Args:
-        gains: K rows of K finite numbers.
+        gains: K rows of K finite numbers; the classes are in their order (`uses_order`).
 
     Raises:
         ValueError: the table is not square or not finite, or its size is not the network's K.
@@ -176,6 +183,10 @@ class GainMatrix(MeanGain):
     @property
     def name(self):
         return "gain_matrix"
+
+    @property
+    def uses_order(self):
+        return True
 
     def gain_table(self, num_classes):
         if len(self.gains) != num_classes:
@@ -230,6 +241,10 @@ class CohenKappa(ConfusionReward):
     @property
     def name(self):
         return "cohen_kappa" if self.weights is None else f"cohen_kappa_{self.weights}"
+
+    @property
+    def uses_order(self):
+        return self.weights is not None
 
     def disagreement(self, num_classes: int, dtype: tf.DType = tf.float32) -> Tensor:
         """The table w(t, a), scaled to at most 1."""

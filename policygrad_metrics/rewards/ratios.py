@@ -18,12 +18,13 @@ import abc
 import dataclasses
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
-from policygrad_metrics.core.blocks import class_totals, slice_rows
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.global_batch import over_replicas
+from policygrad_metrics.core.sums import class_totals, slice_rows
 from policygrad_metrics.rewards.base import ConfusionReward
 from policygrad_metrics.rewards.bound import (
     ChoiceRatio,
@@ -76,10 +77,14 @@ class AveragedReward(ConfusionReward):
     def aggregation(self):
         return "examples" if self.average == "samples" else "counts"
 
+    @property
+    def uses_order(self):
+        return self.labels is not None and not self.multilabel
+
     def chosen(self, count: int, what: str) -> tuple[int, ...]:
         """The classes or columns that count, out of `count`."""
         labels = tuple(range(count)) if self.labels is None else self.labels
-        if any(k < 0 or k >= count for k in labels):
+        if min(labels) < 0 or max(labels) >= count:
             raise ValueError(f"labels must be {what} 0 to {count - 1}; they are {labels}.")
         return labels
 
@@ -149,7 +154,7 @@ class PositiveRatio(AveragedReward):
     def lattice(self) -> float | None:
         """A unit of which all coefficients are whole multiples, if there is a simple one."""
         for unit in (1.0, 0.25):
-            if all(float(c / unit).is_integer() for c in self.coefficients()):
+            if not np.any(np.mod(self.coefficients(), unit)):
                 return unit
         return None
 

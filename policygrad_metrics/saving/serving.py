@@ -72,7 +72,7 @@ class DecisionLayer(keras.layers.Layer):
         if not self.from_logits:
             outputs = logits_of_probabilities(self.policy, outputs)
         probabilities: Tensor = tf.nn.softmax(self.policy.logits(outputs))
-        columns = probabilities.shape[-2] if self.policy.multilabel(outputs) else 1
+        columns = probabilities.shape[-2] if self.policy.layout(outputs).multilabel else 1
         K = probabilities.shape[-1]
         self._check_fit(columns, K)
         labels = decide_in_graph(self.rule, tf.reshape(probabilities, [-1, columns, K]))

@@ -8,6 +8,7 @@ from typing import Any
 
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data import Dataset
+from policygrad_metrics.data.order import known_order, no_order
 from policygrad_metrics.decision import can_tune
 from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.methods import METHODS, Method
@@ -162,7 +163,8 @@ def plan(
 
     Raises:
         ValueError: A method or the reward is not known, a method does not suit any data set, or
-            the reward cannot score one of them, or its rows cannot be split so.
+            the reward cannot score one of them or needs an order that its classes have not, or its
+            rows cannot be split so.
     """
     names = menu.names(settings.methods)
     jobs = []
@@ -172,6 +174,7 @@ def plan(
             cases.scorer.score(dataset.y, dataset.y)
         except ValueError as error:
             raise ValueError(f"data {dataset.name!r} ({dataset.task}): {error}") from error
+        _check_order(cases)
         if settings.refit and not dataset.time_ordered:
             raise ValueError(f"refit=True is for series; {dataset.name!r} is none: leave it out.")
         cases.split(settings.seed)  # raises now what would stop the training
@@ -181,6 +184,13 @@ def plan(
     named = () if settings.methods == menu.principal else settings.methods
     _check_used(settings, datasets, [name for name in named if name not in menu.groups], jobs)
     return jobs
+
+
+def _check_order(cases: Cases) -> None:
+    """Raise if the reward needs an order that the classes of the data set have not."""
+    names, reward = list(cases.dataset.class_names), cases.scorer.reward
+    if cases.dataset.task == "multiclass" and reward.uses_order and known_order(names) != names:
+        raise no_order(f"reward {cases.reward!r}", f"data {cases.dataset.name!r}", names)
 
 
 def _check_used(

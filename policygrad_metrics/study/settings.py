@@ -84,6 +84,7 @@ class TableFile:
         time_split: False; True for rows that are in order of time; or the column to sort by.
         drop: Columns to leave out.
         positive: The positive one of two classes.
+        order: All classes in their order, lowest first; empty if it is well known or there is none.
         horizon: Of a series: how many rows before a row it is predicted, see `data.Series`.
         reading: How the file is read.
 
@@ -97,6 +98,7 @@ class TableFile:
     time_split: str | bool = False
     drop: tuple[str, ...] = ()
     positive: str | None = None
+    order: tuple[str, ...] = ()
     horizon: int | None = None
     reading: Reading = dataclasses.field(default_factory=Reading)
     keeps_predictions: ClassVar[bool] = False
@@ -118,6 +120,7 @@ class TableFile:
             drop=self.drop,
             positive=self.positive,
             reading=self.reading,
+            order=self.order,
         )
 
     def words(self) -> list[str]:
@@ -126,7 +129,7 @@ class TableFile:
             words += ["--bins", f"quantiles:{self.bins}"]
         else:
             words += options(self, "bins")
-        words += options(self, "time_split", "horizon", "drop", "positive")
+        words += options(self, "time_split", "horizon", "drop", "positive", "order")
         return words + reading_words(self.reading)
 
     def fixed(self) -> dict[str, Any]:

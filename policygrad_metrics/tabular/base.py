@@ -76,10 +76,11 @@ class TabularEstimator(BaseEstimator, abc.ABC):
         """
         self._check_arguments()
         again = self.warm_start and self.__sklearn_is_fitted__()
+        given = y
         X, y, weight = self._validated(X, y, sample_weight, reset=not again, least_rows=2)
         if weight is not None:  # a class of rows that do not count is not there
             X, y, weight = X[weight > 0.0], y[weight > 0.0], weight[weight > 0.0]
-        target = self._learn_target(y, self._target if again else None)
+        target = self._learn_target(y, self._target if again else None, given)
         rows = self._rows(target, X, y, weight)
         if not again:
             self._start(target, rows)
@@ -136,8 +137,11 @@ class TabularEstimator(BaseEstimator, abc.ABC):
         return tags
 
     @abc.abstractmethod
-    def _learn_target(self, y: Any, known: Any) -> Any:
-        """The kind of target that y is; one that is known already stays, if y fits it."""
+    def _learn_target(self, y: Any, known: Any, given: Any) -> Any:
+        """The kind of target that y is; one that is known already stays, if y fits it.
+
+        `given` is y before it became an array.
+        """
 
     @abc.abstractmethod
     def _policy_for(self, target: Any, rows: Rows) -> Policy:

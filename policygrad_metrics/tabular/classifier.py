@@ -11,12 +11,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from policygrad_metrics.decision import DecisionTuner
-from policygrad_metrics.policies import CumulativeLink, Policy
-from policygrad_metrics.rewards import Reward
+from policygrad_metrics.policies import CumulativeLink, Policy, get_policy
+from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.tabular.base import TabularEstimator, probabilities
 from policygrad_metrics.tabular.rows import Rows
 from policygrad_metrics.tabular.scoring import reward_of_labels, serves
-from policygrad_metrics.tabular.targets import Target, choose_policy
+from policygrad_metrics.tabular.targets import Target, choose_policy, classes_in_order
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -59,6 +59,11 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
             held-out rows (where those would be fewer than 50, on all rows). Probabilities stay as
             they are.
         pos_label: the positive one of two classes, for rewards such as "f1"; None for the second.
+        classes: all classes in their order, lowest first, among them those that `y` lacks. None
+            for those of `y`, sorted. A reward that depends on the order (weighted kappa, within_1,
+            mean_level_error, a cost matrix) and "cumulative_link" take it from an ordered pandas
+            categorical `y`, or, with a warning, if it is well known (low, medium, high; numbers;
+            the levels of an air-quality scale), and else refuse texts without `classes`.
         class_weight: None, "balanced", or weights by class (multi-label: a list of such), as
             elsewhere in scikit-learn; multiplied with `sample_weight`.
         warm_start: whether `fit` goes on from the network of the last `fit`.
@@ -71,7 +76,9 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
     holds only on average.
 
     Attributes:
-        classes_: `[K]`; column numbers if multi-label.
+        classes_: `[K]`, sorted, or in the order of `classes`; column numbers if multi-label. If
+            they are not sorted, scikit-learn's `log_loss` and `roc_auc_score`, which take columns
+            to be so, need `probabilities[:, np.argsort(classes_)]`.
         n_features_in_, feature_names_in_: of `X`.
         n_iter_: epochs trained.
         history_: "loss", and with held-out rows "val_<reward>" and "val_cross_entropy", per epoch.
@@ -97,6 +104,7 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
     _: dataclasses.KW_ONLY
     policy: str | Policy = "auto"
     pos_label: Any = None
+    classes: Any = None
 
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -107,20 +115,23 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
             X: as for `fit`.
             y: as for `fit`.
             sample_weight: as for `fit`.
-            classes: all classes that will ever come; needed at the first call unless y is
-                multi-label.
+            classes: all classes that will ever come, in any order; needed at the first call unless
+                y is multi-label or the classifier has its `classes`.
         """
+        given = y
 
         def learn_target(y, first):
-            target = Target.of(y, self.pos_label, self._first_classes(y, classes, first))
             if first:
-                return target
-            if classes is not None and not np.array_equal(target.classes, self.classes_):
+                seen = self._first_classes(y, classes)
+                return Target.of(y, self._in_order(y, given, seen), self.pos_label)
+            if classes is not None and not np.array_equal(
+                np.unique(classes), np.sort(self.classes_)
+            ):
                 raise ValueError(
-                    f"classes={target.classes.tolist()} is not the same as on last call to "
+                    f"classes={np.unique(classes).tolist()} is not the same as on last call to "
                     f"partial_fit, was: {self.classes_.tolist()}."
                 )
-            return self._target
+            return self._learn_target(y, self._target, given)
 
         return self._train_once(X, y, sample_weight, learn_target)
 
@@ -158,13 +169,28 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
 
     @property
     def classes_(self) -> np.ndarray:
-        """The classes, sorted; column numbers if multi-label."""
+        """The classes in the order of the columns; column numbers if multi-label."""
         check_is_fitted(self)
         return self._target.classes
 
-    def _learn_target(self, y: Any, known: Target | None) -> Target:
-        target = Target.of(y, self.pos_label, None if known is None else known.classes)
-        return target if known is None else known
+    def _learn_target(self, y: Any, known: Target | None, given: Any) -> Target:
+        if known is None:
+            return Target.of(y, self._in_order(y, given), self.pos_label)
+        if self.classes is not None and [*self.classes] != known.classes.tolist():
+            raise ValueError(
+                f"classes must stay {known.classes.tolist()} when fitting goes on; they are "
+                f"{[*self.classes]}. Fit a clone."
+            )
+        Target.of(y, known.classes, self.pos_label)
+        return known
+
+    def _in_order(self, y: Any, given: Any, seen: Any = None) -> np.ndarray | None:
+        user = None
+        if self.reward != "auto" and (reward := get_reward(self.reward)).uses_order:
+            user = f"reward {reward.name!r}"
+        elif self.policy != "auto" and isinstance(get_policy(self.policy), CumulativeLink):
+            user = "policy 'cumulative_link'"
+        return classes_in_order(y, self.classes, user, given=given, seen=seen)
 
     def _policy_for(self, target: Target, rows: Rows) -> Policy:
         return choose_policy(self.policy, target)
@@ -172,10 +198,8 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
     def _balanced_by(self, target: Target, y: Any) -> Any:
         return y
 
-    def _first_classes(self, y, classes, first):
-        if not first:
-            return self.classes_ if classes is None else classes
-        if classes is None and np.ndim(y) == 1:
+    def _first_classes(self, y, classes):
+        if classes is None and self.classes is None and np.ndim(y) == 1:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         return classes
 

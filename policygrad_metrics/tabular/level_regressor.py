@@ -127,7 +127,8 @@ validation_fraction, patience: as for the classifier; each level has its share o
         K = self._target.num_classes
         return float(self.reward_(truth, labels, sample_weight, num_classes=K))
 
-    def _learn_target(self, y: Any, known: LevelTarget | None) -> LevelTarget:
+    def _learn_target(self, y: Any, known: LevelTarget | None, given: Any) -> LevelTarget:
+        del given
         target = self._same_target(known)
         levels = np.unique(target.levels(target.encode(y)))
         if len(levels) < 2:

@@ -17,7 +17,7 @@ from policygrad_metrics.rewards import (
     get_reward,
 )
 from policygrad_metrics.rewards.ratios import PositiveRatio
-from policygrad_metrics.tabular.targets import OwnLabels, Target
+from policygrad_metrics.tabular.targets import OwnLabels, Target, classes_in_order
 
 
 def reward_of_labels(
@@ -89,16 +89,27 @@ class RewardScorer:
 
     reward: Any
     pos_label: Any = None
+    classes: Any = None
 
     def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
         y_pred = estimator.predict(X)
-        seen = estimator.classes_ if np.ndim(y) == 1 else None
-        target = Target.of(y, self.pos_label, seen)
+        target = Target.of(y, self._in_order(estimator, y), self.pos_label)
         reward = reward_for(self.reward, target)
         return reward_of_labels(reward, target, y, y_pred, sample_weight)
 
+    def _in_order(self, estimator, y):
+        user, classes = None, self.classes
+        seen = np.asarray(estimator.classes_) if np.ndim(y) == 1 else None
+        if self.reward != "auto" and (reward := get_reward(self.reward)).uses_order:
+            user = f"reward {reward.name!r}"
+            if classes is None and seen is not None and (np.sort(seen) != seen).any():
+                classes = seen  # they are not sorted: the estimator knows their order
+        return classes_in_order(y, classes, user, given=y, seen=seen)
 
-def reward_scorer(reward: Any = "auto", pos_label: Any = None) -> RewardScorer:
+
+def reward_scorer(
+    reward: Any = "auto", pos_label: Any = None, *, classes: Any = None
+) -> RewardScorer:
     """A reward as `scoring=` for `GridSearchCV`, `cross_val_score` and the like.
 
     Works with any classifier and pipeline. As in scikit-learn's own scorers, macro averages leave
@@ -108,10 +119,12 @@ def reward_scorer(reward: Any = "auto", pos_label: Any = None) -> RewardScorer:
     Args:
         reward: as for `PolicyGradientClassifier`.
         pos_label: the positive one of two classes; None for the second.
+        classes: all classes in their order, as for `PolicyGradientClassifier`; None also where the
+            estimator's `classes_` are in an order that is not that of the alphabet.
 
     >>> from sklearn.dummy import DummyClassifier
     >>> model = DummyClassifier(strategy="constant", constant="b").fit([[0], [0]], ["a", "b"])
     >>> round(reward_scorer("f1")(model, [[0], [0]], ["a", "b"]), 4)
     0.6667
     """
-    return RewardScorer(reward, pos_label)
+    return RewardScorer(reward, pos_label, classes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import scipy.special
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from policygrad_metrics.data.order import known_order, no_order, ordered_categories
 from policygrad_metrics.policies import (
     BinnedRegression,
     CumulativeLink,
@@ -28,7 +30,8 @@ class Target:
     """What was learnt about a target.
 
     Args:
-        classes: the classes, sorted; column numbers 0 .. L-1 if multi-label.
+        classes: the classes, sorted or in an order that was given; column numbers 0 .. L-1 if
+            multi-label.
         multilabel: whether targets are 0/1 indicators `[N, L]`.
         flipped: whether the positive one of two classes is the first.
     """
@@ -38,8 +41,13 @@ class Target:
     flipped: bool = False
 
     @classmethod
-    def of(cls, y: Any, pos_label: Any = None, classes: Any = None) -> Target:
-        """Learn from `y`, or take the given classes.
+    def of(cls, y: Any, classes: Any, pos_label: Any = None) -> Target:
+        """The target of label columns, or of classes in the order that they have.
+
+        Args:
+            y: targets.
+            classes: what `classes_in_order` returned.
+            pos_label: the positive one of two classes; None for the second.
 
         Raises:
             ValueError: there are fewer than two classes, several targets a row, or `pos_label`
@@ -53,19 +61,18 @@ class Target:
                     "indicator. Leave it None."
                 )
             return cls(np.arange(y.shape[1]), multilabel=True)
-        known = np.unique(_one_column(y, warn=True) if classes is None else np.asarray(classes))
-        if len(known) < 2:
-            found = f"one class, {known.tolist()[0]!r}" if len(known) else "none"
+        if len(classes) < 2:
+            found = f"one class, {classes.tolist()[0]!r}" if len(classes) else "none"
             raise ValueError(
                 f"y must hold at least two classes; it holds {found}. A reward of one class says "
                 "nothing."
             )
-        if pos_label is not None and (len(known) != 2 or pos_label not in known.tolist()):
+        if pos_label is not None and (len(classes) != 2 or pos_label not in classes.tolist()):
             raise ValueError(
                 f"pos_label must be None or one of two classes; it is {pos_label!r} and the "
-                f"classes are {known.tolist()}."
+                f"classes are {classes.tolist()}."
             )
-        return cls(known, flipped=pos_label is not None and pos_label == known[0])
+        return cls(classes, flipped=pos_label is not None and pos_label == classes[0])
 
     @property
     def num_classes(self) -> int:
@@ -100,7 +107,8 @@ class Target:
                 f"{self.classes.tolist()}. Fit on rows of all classes; partial_fit must be given "
                 "all of them at its first call."
             )
-        codes = np.searchsorted(self.classes, y)
+        ranks = np.argsort(self.classes)
+        codes = ranks[np.searchsorted(self.classes, y, sorter=ranks)]
         return 1 - codes if self.flipped else codes
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
@@ -123,6 +131,69 @@ class Target:
             return logits
         odds = logits[..., 1] - logits[..., 0]
         return -odds if self.flipped else odds
+
+
+def classes_in_order(
+    y: Any, classes: Any = None, user: str | None = None, *, given: Any = None, seen: Any = None
+) -> np.ndarray | None:
+    """The classes: in the order that is given or well known where it is needed, else sorted.
+
+    Args:
+        y: targets `[N]`; label columns have no classes: None.
+        classes: all classes in their order, or None.
+        user: what needs the order, for errors; None if nothing does.
+        given: `y` before it became an array: an ordered pandas categorical has an order.
+        seen: the classes that were seen before, if those of `y` may be too few.
+
+    Raises:
+        ValueError: `classes` lack one of `y` or hold one twice; or the order is needed and not
+            known.
+
+    Warns:
+        UserWarning: A well-known order is taken.
+
+    >>> classes_in_order(["2", "10", "1"]).tolist()
+    ['1', '10', '2']
+    """
+    if _is_indicator(y):
+        return None
+    found = np.unique(_one_column(y, warn=True) if seen is None else seen)
+    if classes is not None:
+        return _all_classes(classes, found)
+    categories = None if user is None else ordered_categories(given)
+    if categories is not None and len(categories) > 2:
+        return _all_classes(categories, found)
+    if user is None or len(found) < 3 or found.dtype.kind in "biuf":
+        return found
+    order = known_order([str(name) for name in found])
+    if order is None:
+        raise no_order(user, "y", found.tolist())
+    if order != found.tolist():
+        warnings.warn(
+            f"{user} depends on the order of the classes. It is taken to be {order}, lowest first; "
+            f"so are classes_ and the columns of predict_proba, which scikit-learn's log_loss and "
+            f"roc_auc_score take to be sorted. Say so by classes={order}, or give another order.",
+            stacklevel=2,
+        )
+    return np.array(order, found.dtype)
+
+
+def _all_classes(classes, found):
+    array = np.asarray(classes)
+    if found.dtype == object:
+        array = array.astype(object)
+    if array.ndim != 1 or len(np.unique(array)) < len(array):
+        raise ValueError(
+            f"classes must be all classes in their order, each once; they are {classes!r}."
+        )
+    lost = np.setdiff1d(found, array).tolist()
+    if lost:
+        raise ValueError(
+            f"classes must hold all classes of y; they are {array.tolist()}, and y also holds "
+            f"{lost}. (VotingClassifier, StackingClassifier and cross_val_predict of probabilities "
+            "number classes by the alphabet before they fit: give them numbers as y.)"
+        )
+    return array
 
 
 @dataclasses.dataclass(frozen=True)

@@ -130,15 +130,14 @@ class Validation:
             self.batch_size = batch_size
         y = np.asarray(y)
         like = tf.zeros([len(y), *outputs.shape[1:]])
-        if np.any(policy.invalid_labels(y, like)):
+        truth, (_, self.classes, multilabel) = policy.truth(y, like), policy.layout(like)
+        if np.any(truth.invalid):
             raise ValueError(
                 "validation_data hold labels that are no classes of the model, whose policy reads "
-                f"{policy.truth_in_words(policy.num_classes(like))}."
+                f"{policy.truth_in_words(self.classes)}."
             )
-        labels = policy.labels(y, like).numpy()
-        multilabel = policy.multilabel(like)
+        labels = truth.labels.numpy()
         self.reward = reward.for_multilabel() if multilabel else reward
-        self.classes = policy.num_classes(like)
         #: int `[N, sites, C]`
         self.truth = labels.reshape(len(y), -1, labels.shape[-1] if multilabel else 1)
         self.weight = None

@@ -191,8 +191,9 @@ def _compiles(loss):
 def _loss_state(loss, policy, outputs):
     if not isinstance(loss, PolicyGradientLoss):
         return ()
-    columns = outputs.shape[-1] if policy.multilabel(outputs) else 1
-    state = loss.initial_state(policy.num_classes(outputs), columns)
+    layout = policy.layout(outputs)
+    columns = outputs.shape[-1] if layout.multilabel else 1
+    state = loss.initial_state(layout.num_classes, columns)
     if any(np.size(x) == 0 for x in state):
         raise ValueError(
             f"gradient_estimator={loss.gradient_estimator!r} remembers something whose size "
@@ -207,12 +208,12 @@ def _label_sets(loss, policy, outputs):
     """Label sets that a sampling estimator draws in each step."""
     if not isinstance(loss, PolicyGradientLoss):
         return 0
-    estimator, multilabel = loss.gradient_estimator, policy.multilabel(outputs)
+    estimator, layout = loss.gradient_estimator, policy.layout(outputs)
     if estimator == "auto":
         estimator = strongest_estimator(
-            loss.reward.for_multilabel() if multilabel else loss.reward,
-            policy.num_classes(outputs),
-            multilabel_columns=outputs.shape[-1] if multilabel else 1,
+            loss.reward.for_multilabel() if layout.multilabel else loss.reward,
+            layout.num_classes,
+            multilabel_columns=outputs.shape[-1] if layout.multilabel else 1,
         )
     return estimator.samples if isinstance(estimator, LocalExpectation | Reinforce) else 0
 

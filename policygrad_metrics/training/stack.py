@@ -192,7 +192,7 @@ class Stack:
         policy, truth = self.plan.policy, self.plan.examples.y_valid
         labels = policy.predict(outputs)
         # The sigmoid policy, for one, has two classes and one column of outputs.
-        score = functools.partial(self.plan.reward, num_classes=policy.num_classes(outputs))
+        score = functools.partial(self.plan.reward, num_classes=policy.layout(outputs).num_classes)
         if len(truth) == 1:
             return score(truth[0], labels)
         return tf.map_fn(

@@ -1,10 +1,10 @@
 """The estimators of the literature, for comparison.
 
 Each is some forty lines with its paper, its formula, its cost in reward calls and whether it is
-unbiased (`unbiased`; proved by enumeration in `tests/test_literature.py`, which also measures the
-bias of the others). "All flips" of a label set are its B * K relabellings of one site, which
-rewards with a formula score in closed form; a score of soft labels puts expected counts into the
-reward's formula.
+unbiased (`unbiased`; proved by enumeration in `tests/estimators/test_literature.py`, which also
+measures the bias of the others). "All flips" of a label set are its B * K relabellings of one site,
+which rewards with a formula score in closed form; a score of soft labels puts expected counts into
+the reward's formula.
 """
 
 from policygrad_metrics.estimators.base import Estimator

@@ -40,7 +40,13 @@ def iris():
     return iris_rows()
 
 
-@parametrize_with_checks([PolicyGradientClassifier(hidden=(32,), epochs=60, learning_rate=0.01)])
+@parametrize_with_checks(
+    [
+        PolicyGradientClassifier(
+            "accuracy", hidden=(32,), epochs=60, batch_size=None, learning_rate=0.01
+        )
+    ]
+)
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 
@@ -48,9 +54,7 @@ def test_scikit_learn_contract(estimator, check):
 @pytest.mark.slow
 @parametrize_with_checks(
     [
-        PolicyGradientClassifier(
-            "accuracy", hidden=(32,), epochs=60, batch_size=None, learning_rate=0.01
-        ),
+        PolicyGradientClassifier(hidden=(32,), epochs=60, learning_rate=0.01),
         PolicyGradientClassifier("accuracy", hidden=(32,), epochs=20, batch_size=8),
     ],
     expected_failed_checks=expected_failures,

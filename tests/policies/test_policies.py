@@ -78,8 +78,8 @@ def test_logits_are_log_probabilities_of_k_choices(policy, size, K, multilabel, 
     logits = policy.logits(outputs)
     assert logits.dtype == tf.float32
     assert logits.shape == (*sites_of(outputs, multilabel), K)
-    assert policy.num_classes(outputs) == K
-    assert policy.multilabel(outputs) is multilabel
+    assert policy.layout(outputs).num_classes == K
+    assert policy.layout(outputs).multilabel is multilabel
     total = np.exp(tf.nn.log_softmax(logits).numpy().astype(np.float64)).sum(axis=-1)
     np.testing.assert_allclose(total, 1.0, atol=4 * EPSILON * K)
 
@@ -232,9 +232,7 @@ def test_text_labels_are_refused(policy, size, K, multilabel):
 
 @every_policy
 def test_outputs_without_a_column_axis_are_refused(policy, size, K, multilabel):
-    for method in (policy.logits, policy.predict, policy.num_classes, policy.multilabel):
-        if method == policy.multilabel and not isinstance(policy, Sigmoid):
-            continue
+    for method in (policy.logits, policy.predict, policy.layout):
         with pytest.raises(ValueError, match=r"outputs must have shape \[\*sites, columns\]"):
             method(np.zeros(6, np.float32))
 
@@ -295,7 +293,7 @@ def test_dense_sites_take_channel_axis_or_none():
 
 
 def test_softmax_with_one_column_names_the_way_out():
-    for method in (Softmax().logits, Softmax().num_classes, Softmax().predict):
+    for method in (Softmax().logits, Softmax().layout, Softmax().predict):
         with pytest.raises(ValueError, match=r'Dense\(2\).*policy="sigmoid"'):
             method(np.zeros((4, 1), np.float32))
 

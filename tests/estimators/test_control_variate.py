@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_estimators import TOLERANCE, all_label_sets, blackbox, chances, problem, slow_truth
+from enumeration import TOLERANCE, all_label_sets, blackbox, chances, problem, slow_truth
 
 import policygrad_metrics as pgm
 from policygrad_metrics.estimators import control_variate

@@ -236,6 +236,14 @@ def test_a_metric_bears_the_name_that_was_typed():
         pgm.get_reward("roc_auc")
 
 
+def test_a_metric_of_label_columns_is_made_for_their_number():
+    metric = pgm.RewardMetric("f1_macro", policy="sigmoid", num_classes=3)
+    assert metric.variables[0].shape == (3, 2, 2)
+    truth = np.array([[1, 0, 1], [0, 0, 1]])
+    metric.update_state(truth, np.array([[2.0, 1.0, 1.0], [-1.0, -1.0, -1.0]]))
+    np.testing.assert_allclose(metric.result(), (1.0 + 0.0 + 2.0 / 3.0) / 3.0, rtol=1e-6)
+
+
 def test_a_metric_refuses_another_number_of_classes():
     metric = pgm.RewardMetric("f1_macro", num_classes=2)
     with pytest.raises(ValueError, match="RewardMetric of its own"):

@@ -150,11 +150,7 @@ def test_equals_scikit_learn_on_every_label_set_of_a_small_batch(name, reward, K
     rng = np.random.default_rng(0)
     labels = np.array(list(itertools.product(range(K), repeat=int(np.prod(sites)))))
     labels = labels.reshape(-1, *sites)
-    for weight in (
-        None,
-        np.array([0.5, 2.0, 1.0][: sites[0]]),
-        np.array([1.0, 0.0, 3.0][: sites[0]]),
-    ):
+    for weight in (None, np.array([0.5, 0.0, 3.0][: sites[0]])):
         y = rng.integers(0, K, sites)
         expected = [twin(name, y, a, weight, K, multilabel) for a in labels]
         np.testing.assert_allclose(
@@ -162,6 +158,8 @@ def test_equals_scikit_learn_on_every_label_set_of_a_small_batch(name, reward, K
         )
 
 
+#: One case of each reward is compiled by XLA too.
+COMPILED = {name: reward for name, reward, *_ in (case.values for case in CASES)}
 SIZES = (1, 2, 5, 30, 200)
 
 
@@ -180,8 +178,8 @@ def assert_equals_twin(name, reward, K, multilabel, seed, N, present, weighted):
 
 @pytest.mark.parametrize(("name", "reward", "K", "multilabel"), CASES)
 def test_equals_scikit_learn_on_random_batches(name, reward, K, multilabel):
-    for seed, (weighted, N) in enumerate(itertools.product((False, True), SIZES)):
-        assert_equals_twin(name, reward, K, multilabel, seed, N, 1 + seed % K, weighted)
+    for seed, N in enumerate(SIZES):  # weights for 2, 30 and 200 rows
+        assert_equals_twin(name, reward, K, multilabel, seed, N, 1 + seed % K, N % 2 == 0)
 
 
 @pytest.mark.slow
@@ -252,12 +250,13 @@ def test_counts_are_scored_as_the_labels_they_count(name, reward, K, multilabel)
     # scikit-learn takes differences of sums of squares, of 23 weights in float64.
     expected = [twin(name, y, a, np.float64(w), K, multilabel) for a in labels]
     np.testing.assert_allclose(scores, expected, atol=1e-10)
-    called = reward(y, labels, w, num_classes=K)
-    compiled = tf.function(
-        lambda y, a, w: reward(y, a, w, num_classes=K), jit_compile=True, autograph=False
-    )
-    np.testing.assert_allclose(called, expected, rtol=2.0**-23, atol=1e-10)
-    np.testing.assert_allclose(compiled(y, labels, w), expected, rtol=2.0**-23, atol=1e-10)
+
+    def called(y, a, w):
+        return reward(y, a, w, num_classes=K)
+
+    compiled = tf.function(called, jit_compile=True, autograph=False)
+    for run in (called, compiled) if reward is COMPILED[name] else (called,):
+        np.testing.assert_allclose(run(y, labels, w), expected, rtol=2.0**-23, atol=1e-10)
     form = reward.bind(
         Batch(tf.constant(y.reshape(weight.shape), tf.int32), tf.constant(weight), K, True)
     )
@@ -362,8 +361,7 @@ def test_aliases_and_generated_names():
     assert pgm.get_reward("fbeta_micro", beta=0.5).name == "f0.5_micro"
 
 
-@pytest.mark.parametrize("jit", [False, True])
-@pytest.mark.parametrize("zero", [-1.0, 0.0, 1.0])
+@pytest.mark.parametrize(("zero", "jit"), [(-1.0, False), (0.0, False), (1.0, False), (1.0, True)])
 def test_kappa_of_one_class_is_zero_division_and_its_gradient_finite(zero, jit):
     reward, y_true = pgm.rewards.CohenKappa("linear", zero_division=zero), np.zeros(3, int)
 

@@ -28,7 +28,7 @@ from policygrad_metrics.training import Network, Replica
 @pytest.mark.parametrize(
     "name",
     [
-        # Draws and a state are in the last; test_training_methods.py has the gradients of all.
+        # Draws and a state are in the last; test_stacks.py has the gradients of all.
         *(pytest.param(n, marks=pytest.mark.slow) for n in LOSSES if n != "moving_average"),
         "moving_average",
     ],

@@ -33,6 +33,18 @@ WAYS = {
         {"x": ["12", "7"], "y": ["3.50", "2"], "z": ["-4", "5"]},
         "the sign % was left out in 'x': '12%' was read as 12.",
     ),
+    "units": (
+        "x,y,z,k\n12.5 ug/m3,-3 °C,5m,1st\n7 ug/m3,4 °C,6m,2nd\n",
+        {},
+        {"x": ["12.5", "7"], "y": ["-3", "4"], "z": ["5", "6"], "k": ["1st", "2nd"]},
+        "the unit ug/m3 was left out in 'x': '12.5 ug/m3' was read as 12.5.",
+    ),
+    "blanks that do not break": (
+        "x;y\n1\u00a0100,5\u00a0€;1\n7,5\u00a0€;2\n",
+        {},
+        {"x": ["1100.5", "7.5"], "y": ["1", "2"]},
+        "the sign € was left out in 'x'",
+    ),
     "not one way": ("x,y\n12%,1\n0.1,2\n", {}, {"x": ["12%", "0.1"], "y": ["1", "2"]}, ""),
     "missing texts": (
         "x,y\nNone,n/A\n#N/A,<NA>\nNaT,-\n--,1\n",
@@ -68,6 +80,25 @@ WAYS = {
         "",
     ),
     "repeated header": ("x,y\n1,2\nx,y\n3,4\n", {}, {"x": ["1", "3"], "y": ["2", "4"]}, "1 rows"),
+    "row numbers without a name": (
+        '"x","y"\n"1",5,a\n"2",6,b\n',
+        {},
+        {"column 1": ["1", "2"], "x": ["5", "6"], "y": ["a", "b"]},
+        "",
+    ),
+    "rows that end in a separator": (
+        "x,y\n5,a,\n6,b,\n",
+        {},
+        {"x": ["5", "6"], "y": ["a", "b"], "column 3": ["", ""]},
+        "",
+    ),
+    "blanks around quotes": ('x , "y, z"\n1 , "a, b" \n', {}, {"x": ["1"], "y, z": ["a, b"]}, ""),
+    "code that is nowhere": (
+        "x,y\n1,2\n",
+        {"missing": ("-999", "x=7")},
+        {"x": ["1"], "y": ["2"]},
+        "no cell is '-999' or 'x=7', which missing= (--missing) names.",
+    ),
     "empty rows": ("x;y;\n1;2;\n;;\n", {}, {"x": ["1"], "y": ["2"], "column 3": [""]}, ""),
 }
 
@@ -97,8 +128,9 @@ BAD = {
     r"first line \('5.1', .*--no-header": "5.1,a\n4.9,a\n4.7,b\n",
     r"first line \('low', ": "low,no\nlow,no\nhigh,yes\nhigh,no\nlow,yes\n",
     r"'x' holds '1,100': a decimal mark.*--decimal": "x;y\n1,100;a\n",
-    r"line 2: 1 cells.*; line 3: 3 cells.*mend them": "x,y\n1\n1,2,3\n4,5\n6,7\n",
+    r"line 2: 1 cells.*; line 3: 3 cells.*mend or delete them": "x,y\n1\n1,2,3\n4,5\n6,7\n",
     r"commas or semicolons: say sep": "a,b;c\nd,e;f\n",
+    r"JSON; ": '[{"x": 1}]',
     r"a web page": "<!DOCTYPE html>\n<table>",
 }
 

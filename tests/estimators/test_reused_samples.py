@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_estimators import TOLERANCE, blackbox, expected_estimate, problem, slow_truth
+from enumeration import TOLERANCE, blackbox, expected_estimate, problem, slow_truth
 
 import policygrad_metrics as pgm
 

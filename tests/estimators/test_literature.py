@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_estimators import TOLERANCE, all_label_sets, blackbox, chances, problem, slow_truth
+from enumeration import TOLERANCE, all_label_sets, blackbox, chances, problem, slow_truth
 
 import policygrad_metrics as pgm
 from policygrad_metrics.core.batch import canonical_batch
@@ -22,13 +22,17 @@ REWARDS = [
 ]
 
 
-def weighted_sum(weights, estimates):
-    """Sum over `(weight, Estimate)`, in float64."""
-    value = sum(w * float(e.value) for w, e in zip(weights, estimates, strict=True))
-    gradient = sum(
-        w * e.gradient.numpy().astype(np.float64) for w, e in zip(weights, estimates, strict=True)
-    )
-    return value, gradient
+def weighted_sum(weights, estimator, logits, reward, y_true, samples):
+    """The sum of weights times the estimates from `samples`, in float64."""
+
+    @tf.function(autograph=False)  # traced once: of pairs there are many
+    def estimate(labels):
+        found = estimator.from_samples(logits, reward, y_true, labels)
+        return found.value, found.gradient
+
+    found = [estimate(tf.constant(labels)) for labels in samples]
+    values, gradients = (np.array(part, np.float64) for part in zip(*found, strict=True))
+    return weights @ values, np.einsum("s,snk->nk", weights, gradients)
 
 
 def assert_is_the_truth(found, reward, logits, y_true):
@@ -53,11 +57,9 @@ def test_independent_samples_are_unbiased(name, samples, reward, K):
     labels = all_label_sets((2,), K)
     chance = chances(logits, labels)
     estimator = pgm.estimators.get_estimator(name, samples=samples)
-    tuples = list(itertools.product(range(len(labels)), repeat=samples))
-    found = weighted_sum(
-        [np.prod(chance[list(t)]) for t in tuples],
-        [estimator.from_samples(logits, reward, y_true, labels[list(t)]) for t in tuples],
-    )
+    tuples = np.array(list(itertools.product(range(len(labels)), repeat=samples)))
+    weights = chance[tuples].prod(axis=1)
+    found = weighted_sum(weights, estimator, logits, reward, y_true, labels[tuples])
     assert_is_the_truth(found, reward, logits, y_true)
 
 
@@ -76,23 +78,19 @@ def test_antithetic_pairs_are_unbiased(name, reward, K):
     probs = tf.nn.softmax(tf.cast(logits, tf.float64)).numpy()
     lengths, middles = zip(*(antithetic_cells(p) for p in probs), strict=True)
     uniform = np.array(list(itertools.product(*middles)), np.float32)[:, None, :, None]
-    weights = [np.prod(w) for w in itertools.product(*lengths)]
+    weights = np.array([np.prod(w) for w in itertools.product(*lengths)])
     policy = tf.nn.softmax(logits)[:, None, :]
     pairs = [antithetic_labels(policy, tf.constant(u)).numpy()[..., 0] for u in uniform]
     estimator = pgm.estimators.get_estimator(name, samples=2)
-    found = weighted_sum(
-        weights, [estimator.from_samples(logits, reward, y_true, pair) for pair in pairs]
-    )
+    found = weighted_sum(weights, estimator, logits, reward, y_true, pairs)
     assert_is_the_truth(found, reward, logits, y_true)
     # Two pairs: the baseline is the other pair's.
     if K == 2:
-        both = list(itertools.product(range(len(pairs)), repeat=2))
+        both = np.array(list(itertools.product(range(len(pairs)), repeat=2)))
         estimator = pgm.estimators.get_estimator(name, samples=4)
         sets = [np.stack([pairs[i][0], pairs[j][0], pairs[i][1], pairs[j][1]]) for i, j in both]
-        found = weighted_sum(
-            [weights[i] * weights[j] for i, j in both],
-            [estimator.from_samples(logits, reward, y_true, four) for four in sets],
-        )
+        chance = weights[both].prod(axis=1)
+        found = weighted_sum(chance, estimator, logits, reward, y_true, sets)
         assert_is_the_truth(found, reward, logits, y_true)
 
 
@@ -100,10 +98,8 @@ def relative_bias(name, reward, logits, y_true):
     """|E[gradient] - truth| / |truth|, by enumeration."""
     labels = all_label_sets(y_true.shape, logits.shape[-1])
     estimator = pgm.estimators.get_estimator(name, samples=1)
-    found = weighted_sum(
-        chances(logits, labels),
-        [estimator.from_samples(logits, reward, y_true, one[None]) for one in labels],
-    )
+    chance = chances(logits, labels)
+    found = weighted_sum(chance, estimator, logits, reward, y_true, labels[:, None])
     _, gradient = slow_truth(reward, logits, y_true)
     return np.linalg.norm(found[1] - gradient) / np.linalg.norm(gradient)
 
@@ -162,13 +158,10 @@ def test_unordered_set_is_unbiased(reward, K, samples):
     chance = chances(logits, labels)
     chance /= chance.sum()  # the float32 log-probabilities are off by 1e-7
     sets = list(itertools.combinations(range(len(labels)), samples))
-    weights = [without_replacement(chance, chosen) for chosen in sets]
-    assert sum(weights) == pytest.approx(1.0, abs=1e-12)
+    weights = np.array([without_replacement(chance, chosen) for chosen in sets])
+    assert weights.sum() == pytest.approx(1.0, abs=1e-12)
     estimator = pgm.estimators.get_estimator("unordered_set", samples=samples)
-    found = weighted_sum(
-        weights,
-        [estimator.from_samples(logits, reward, y_true, labels[list(chosen)]) for chosen in sets],
-    )
+    found = weighted_sum(weights, estimator, logits, reward, y_true, labels[np.array(sets)])
     assert_is_the_truth(found, reward, logits, y_true)
 
 

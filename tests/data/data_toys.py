@@ -11,7 +11,7 @@ from policygrad_metrics import data
 from policygrad_metrics.data import Dataset
 from policygrad_metrics.data.real import TITLES as FILE_SETS
 
-FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data"
+FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data"
 NAMES = [name for name in data.available() if name not in FILE_SETS]
 needs_files = pytest.mark.skipif(not FOLDER.is_dir(), reason="the data folder is not here")
 

@@ -68,7 +68,7 @@ def test_an_output_of_minus_one_means_zero_and_the_defaults_can_be_replaced():
         "korea", "pm10", noise="logistic", noise_scale=7.0, center=50.0, unit=30.0
     )
     assert (own.noise, own.scale, own.center, own.unit) == ("logistic", 7.0, 50.0, 30.0)
-    assert own.num_classes(tf.zeros([1, 1])) == 4
+    assert own.layout(tf.zeros([1, 1])).num_classes == 4
 
 
 def test_configs_round_trip():

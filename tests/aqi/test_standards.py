@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from policygrad_metrics import aqi
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 COLUMNS = [(key, name) for key in aqi.scales() for name in aqi.get_scale(key).pollutants]
 INDEXED = [(key, name) for key, name in COLUMNS if aqi.get_scale(key).index_edges is not None]
 LEVELS_ONLY = ["eaqi", "eaqi_2024", "uk_daqi", "who_2021"]

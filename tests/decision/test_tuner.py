@@ -72,7 +72,7 @@ def test_a_path_of_decisions_is_scored_as_each_decision_is():
 
 @pytest.mark.filterwarnings("ignore:A single label was found")
 @pytest.mark.parametrize("reward", TWINS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_threshold_is_the_best_of_all(reward, data):
     size = data.draw(st.integers(2, 30))
@@ -110,8 +110,8 @@ class Given(ClassifierMixin, BaseEstimator):
 @pytest.mark.parametrize("scoring", ["f1", "balanced_accuracy", "matthews_corrcoef"])
 def test_threshold_equals_scikit_learn(scoring):
     rng = np.random.default_rng(3)
-    p = rng.beta(1, 4, 400)
-    y = (rng.random(400) < p).astype(int)
+    p = rng.beta(1, 4, 200)
+    y = (rng.random(200) < p).astype(int)
     thresholds = np.unique(np.concatenate([p, [0.0, 1.0]]))
     twin = TunedThresholdClassifierCV(
         Given().fit(p[:, None], y), scoring=scoring, thresholds=thresholds, cv="prefit", refit=False
@@ -232,8 +232,8 @@ def test_expected_f_decides_by_the_set_at_hand():
 
 def test_a_black_box_is_tuned_and_not_called_too_often():
     rng = np.random.default_rng(1)
-    p = rng.beta(1, 4, 500)
-    y = (rng.random(500) < p).astype(int)
+    p = rng.beta(1, 4, 200)
+    y = (rng.random(200) < p).astype(int)
     calls = []
 
     def f1(y_true, y_pred):

@@ -1,4 +1,4 @@
-"""A call that ends its process, for test_study_cluster.py; imports nothing that takes long."""
+"""A call that ends its process, for test_cluster.py; imports nothing that takes long."""
 
 import os
 import signal

@@ -24,7 +24,7 @@ from study_cases import a_run
 
 from policygrad_metrics.cli import main as cli
 from policygrad_metrics.cli import options as cli_options
-from policygrad_metrics.data import load
+from policygrad_metrics.data import Reading, load
 from policygrad_metrics.study.progress import PlainLines
 from policygrad_metrics.study.records import StudyError
 from policygrad_metrics.study.runs import RUNS, SETTINGS, RunStore
@@ -323,6 +323,16 @@ NUMBERS = strategies.floats(-1e6, 1e6)
             drop=strategies.lists(NAMES, max_size=3).map(tuple),
             positive=strategies.none() | NAMES,
             horizon=strategies.none(),
+            reading=strategies.builds(
+                Reading,
+                missing=strategies.lists(NAMES | strategies.just("-200"), max_size=3).map(tuple),
+                text=strategies.lists(NAMES, max_size=2).map(tuple),
+                sep=strategies.none() | strategies.sampled_from([";", "tab", "-"]),
+                decimal=strategies.none() | strategies.sampled_from(".,"),
+                encoding=strategies.none() | strategies.just("latin-1"),
+                header=strategies.none() | strategies.booleans(),
+                skip_lines=strategies.none() | strategies.integers(0, 9),
+            ),
         ),
         data_dir=strategies.none() | NAMES,
         methods=strategies.sampled_from([("focal",), ("soft_f1", "majority")]),

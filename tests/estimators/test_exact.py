@@ -13,10 +13,10 @@ import pytest
 import tensorflow as tf
 
 import policygrad_metrics as pgm
-from policygrad_metrics.core import blocks
+from policygrad_metrics.core import sums
 from policygrad_metrics.core.batch import Batch
 from policygrad_metrics.core.sums import log_product
-from policygrad_metrics.estimators.expectation import has_exact_expectation
+from policygrad_metrics.estimators.exact import has_exact_expectation
 from policygrad_metrics.rewards import REWARDS
 from policygrad_metrics.rewards.bound import ChoiceRatio, IndicatorRatios, Linear
 
@@ -126,7 +126,7 @@ def test_gradient_error_at_65536_examples(name):
     assert relative_error(reward, y, z, oracle(reward, y, p)) < PROMISE
 
 
-@pytest.mark.parametrize("K", [100, 1000])
+@pytest.mark.parametrize("K", [100, pytest.param(1000, marks=pytest.mark.slow)])
 def test_many_classes(K):
     y, z, p = batch(50, K, 2.0, rarest=1 / K)
     for name in ("f1_macro", "cohen_kappa"):
@@ -200,16 +200,21 @@ def test_linear_rewards_need_no_nodes():
         assert isinstance(bound, Linear)
 
 
-@pytest.mark.parametrize(
-    "name", ["f1_macro", "precision_macro", "jaccard_micro", "cohen_kappa_quadratic"]
-)
-@pytest.mark.parametrize(("N", "jit"), [(192, False), (167, True)], ids=["full", "rest-xla"])
+def block_cases():
+    for name in ("f1_macro", "precision_macro", "jaccard_micro", "cohen_kappa_quadratic"):
+        yield pytest.param(name, 192, False, id=f"{name}-full")
+        yield pytest.param(name, 167, False, id=f"{name}-rest")
+        marks = () if name == "f1_macro" else pytest.mark.slow  # compiling takes seconds
+        yield pytest.param(name, 167, True, id=f"{name}-rest-xla", marks=marks)
+
+
+@pytest.mark.parametrize(("name", "N", "jit"), list(block_cases()))
 def test_blocks_equal_the_whole(name, N, jit, monkeypatch):
     y, z, _ = batch(N, 5, 2.0, rarest=0.1)
     reward, y, z = pgm.get_reward(name), y[:, 0], z[:, 0]
     whole = pgm.estimators.ExactExpectation()(z, reward, y)
-    monkeypatch.setattr(blocks, "WHOLE", 64)
-    monkeypatch.setattr(blocks, "BLOCK", 5 * 32)
+    monkeypatch.setattr(sums, "WHOLE", 64)
+    monkeypatch.setattr(sums, "BLOCK", 5 * 32)
 
     def blockwise(z):
         found = pgm.estimators.ExactExpectation()(z, reward, y)
@@ -224,13 +229,15 @@ def test_blocks_equal_the_whole(name, N, jit, monkeypatch):
     assert error < 1e-6 * np.linalg.norm(whole.gradient)
 
 
-@pytest.mark.parametrize("name", ["f1_macro", "jaccard_macro", "cohen_kappa_quadratic"])
+@pytest.mark.parametrize(
+    "name", ["f1_macro", pytest.param("cohen_kappa_quadratic", marks=pytest.mark.slow)]
+)
 def test_blocks_hold_no_table_of_all_sites_but_logits_and_gradient(name, monkeypatch):
     N, K = 4096, 4
     y, z, _ = batch(N, K, 2.0)
     y, z = y[:, 0], z[:, 0]
-    monkeypatch.setattr(blocks, "WHOLE", 64)
-    monkeypatch.setattr(blocks, "BLOCK", 64)
+    monkeypatch.setattr(sums, "WHOLE", 64)
+    monkeypatch.setattr(sums, "BLOCK", 64)
 
     @tf.function(jit_compile=True, autograph=False)
     def run(z, y):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_estimators import all_label_sets, blackbox, chances, problem, slow_truth
+from enumeration import all_label_sets, blackbox, chances, problem, slow_truth
 
 import policygrad_metrics as pgm
 from policygrad_metrics.cli import main as cli

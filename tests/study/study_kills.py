@@ -1,4 +1,4 @@
-"""A comparison that is killed at random moments, for test_study_kills.py: prints one line of JSON.
+"""A comparison that is killed at random moments, for test_kills.py: prints one line of JSON.
 
     python study_kills.py KILLS WORKERS FOLDER TABLE
 

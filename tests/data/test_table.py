@@ -161,7 +161,8 @@ def test_texts_among_numbers_are_refused_or_told(tmp_path):
     path = _write(tmp_path / "a.csv", "a,b,y", rows)
     message = (
         r"column 'a' holds numbers, but in 2 of 40 rows a text: 'NR' \(row 5 below the header\); "
-        r"column 'b' .*: '12%' \(row 5 .*--missing 'NR,12%'\).*--text 'a,b'\).*--drop 'a,b'"
+        r"column 'b' .* another way of writing .*: '12%' \(row 5 .*--missing 'NR'\)\. .*"
+        r"--text 'a,b'\).*--drop 'a,b'"
     )
     with pytest.raises(ValueError, match=message):
         read_table(path, "y")
