@@ -266,6 +266,7 @@ def _print_study(done: Any, *, as_json: bool) -> None:
             "settings": done.settings,
             "tables": [dataclasses.asdict(table) for table in done.tables],
             "overall": [dataclasses.asdict(column) for column in done.overall],
+            "answers": dict(done.answers),
         }
         print(json.dumps(finite(shown), indent=2, allow_nan=False))
         return
