@@ -110,7 +110,8 @@ def test_the_report_begins_with_the_answer(done):
     assert f"{sentence}{right:.1%} of" in text
     assert f"the last known level is right in {last.plain:.1%}" in text
     assert sentence in page
-    assert page.index(sentence) < page.index("<table>")
+    assert page.index(sentence) < page.index("2 runs of every method")
+    assert text.index(sentence) < text.index("2 runs of every method")
     assert re.search(rf"Test confusion of {best} and ", text)
     assert '<details class="notes"><summary>Features (' in page
     assert "- log PM2.5, last known" in text
