@@ -193,11 +193,8 @@ def _on_one_clock(title: str, moments: Sequence[_Moment], used: tuple[str, ...])
         raise ValueError(f"{title}: some rows have a time zone and some have not.")
     known = np.array([offset or 0 for _, offset in moments])
     standard = int(known.min())
-    notes = []
-    if len(offsets) > 1:
-        notes.append(
-            f"{title}: the times of all rows are shown on the clock of {zone_name(standard)}."
-        )
+    several = ", also of rows with another offset" if len(offsets) > 1 else ""
+    notes = [f"{title}: hours are those of the clock of {zone_name(standard)}{several}."]
     shifted = times - (60 * (known - standard)).astype("timedelta64[s]")
     return Moments(shifted, zone_name(standard), used, notes)
 

@@ -36,7 +36,8 @@ QUICK: dict[str, Any] = {
                 "policy_gradient", "concentration_policy_gradient_likelihood"),
 }  # fmt: skip
 _STATION: tuple[Row, ...] = (
-    ("--scale", str, "NAME", "air-quality scale (default: us_epa_2024)"),
+    ("--scale", str, "NAME", "air-quality scale, us_epa_2024 (default), eaqi_2024, "
+     "china_hj633_2026, taiwan_2025, india, korea, uk_daqi, who_2021, or older ones"),
     ("--horizon", int, "N", "hours ahead (default: 24), with --step day days (default: 1); 0 tells "
      "the level from the weather alone"),
     ("--pollutant", str, "NAME", "pm25 (default), pm10, o3, no2, so2, co, or overall: the index "

@@ -266,13 +266,14 @@ def _print_study(done: Any, *, as_json: bool) -> None:
             "settings": done.settings,
             "tables": [dataclasses.asdict(table) for table in done.tables],
             "overall": [dataclasses.asdict(column) for column in done.overall],
+            "answers": dict(done.answers),
         }
         print(json.dumps(finite(shown), indent=2, allow_nan=False))
         return
     console = Console()
     if not console.is_terminal:
         console = Console(width=110)
-    for answer in done.answers.values():
+    for answer in filter(None, done.answers.values()):
         console.print(printable(answer), markup=False, highlight=False)
     for grid in (*(score_grid(table, ["tuned"]) for table in done.tables), *done.more):
         console.print(rich_grid(grid))

@@ -97,7 +97,7 @@ def content(
         tables: What that gives.
         over: Each column over all data sets, if there are several.
         more: Data set -> what is shown below its scores.
-        answers: Data set -> the sentence that its part begins with.
+        answers: Data set -> a sentence that the report begins with.
     """
     fixed, chosen = settings["fixed"], settings["chosen_data"]
     sets = []

@@ -44,7 +44,7 @@ class Reports:
         markdown: Path of the Markdown report.
         tables: A table for each data set.
         overall: Each column over all data sets, if there are several.
-        answers: Data set -> the sentence that its part begins with, of data that have one.
+        answers: Data set -> a sentence that the report begins with, of data that have one.
     """
 
     html: Path

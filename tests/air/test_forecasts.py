@@ -110,7 +110,8 @@ def test_the_report_begins_with_the_answer(done):
     assert f"{sentence}{right:.1%} of" in text
     assert f"the last known level is right in {last.plain:.1%}" in text
     assert sentence in page
-    assert page.index(sentence) < page.index("<table>")
+    assert page.index(sentence) < page.index("2 runs of every method")
+    assert text.index(sentence) < text.index("2 runs of every method")
     assert re.search(rf"Test confusion of {best} and ", text)
     assert '<details class="notes"><summary>Features (' in page
     assert "- log PM2.5, last known" in text
@@ -155,6 +156,8 @@ def test_the_same_command_goes_on_from_what_is_there(done, file, monkeypatch, ca
     assert {run.key: run.plain for run in runs_in(done)} == {r.key: r.plain for r in before}
     shown = json.loads(capsys.readouterr().out)
     assert shown["tables"][0]["reward"] == "exact_bin"
+    (answer,) = shown["answers"].values()
+    assert answer.startswith("1 hour ahead, ")
 
 
 def test_refitting_changes_what_is_forecast_and_not_what_was_chosen(done, file, tmp_path):

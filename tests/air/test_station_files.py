@@ -120,6 +120,7 @@ def test_the_doubled_hour_of_autumn(tmp_path):
     offsets = [f"{time.isoformat()}+0{2 if n < 100 else 1}:00" for n, time in enumerate(doubled)]
     read = series(tmp_path, ["t"], [[text] for text in offsets], time="t")
     assert (len(read.hours), read.zone) == (N, "UTC+01:00")
+    assert "the clock of UTC+01:00, also of rows with another offset" in read.notes[0]
     np.testing.assert_array_equal(read.concentration, EXPECTED)
 
 
