@@ -251,6 +251,14 @@ def test_a_metric_bears_the_name_that_was_typed():
         pgm.get_reward("accuracy", absent="skip")
 
 
+def test_a_metric_first_met_inside_strategy_run_asks_for_the_classes(monkeypatch):
+    """With our loss beside it, TensorFlow's error was that a placeholder has no value."""
+    monkeypatch.setattr("policygrad_metrics.losses.metric.replicas", lambda: 2)
+    metric = pgm.RewardMetric("f1_macro")
+    with pytest.raises(ValueError, match=r"RewardMetric\(\.\.\., num_classes=K\)"):
+        tf.function(metric.update_state, autograph=False)([0, 1], tf.eye(2))
+
+
 def test_a_metric_of_label_columns_is_made_for_their_number():
     metric = pgm.RewardMetric("f1_macro", policy="sigmoid", num_classes=3)
     assert metric.variables[0].shape == (3, 2, 2)
