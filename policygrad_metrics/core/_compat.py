@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.trainers.compile_utils import CompileLoss, CompileMetrics
 from tensorflow.python.ops import control_flow_util
 from tensorflow.python.ops.control_flow_v2_func_graphs import CondBranchFuncGraph
 
@@ -52,6 +53,7 @@ def in_several_steps() -> bool:
 _PASS_ON = {
     *("Identity", "IdentityN", "Reshape", "Squeeze", "ExpandDims", "Cast", "Transpose"),
     *("StridedSlice", "GatherV2", "Pack", "ConcatV2", "AddV2", "AddN", "Mul", "RealDiv", "Mean"),
+    *("ClipByValue", "Minimum", "Maximum"),
 }
 #: How many operations are followed backwards.
 _FAR = 12
@@ -61,7 +63,7 @@ def ends_with_activation(outputs: Tensor) -> bool:
     """Whether a softmax or a sigmoid made these outputs, or outputs that they are made of.
 
     Keras leaves the logits on what its activations return. In a graph the operations are followed
-    backwards, through reshaping, slicing and averaging.
+    backwards, through reshaping, slicing, averaging and clipping.
     """
     if hasattr(outputs, "_keras_logits"):
         return True
@@ -86,6 +88,20 @@ def called_by_keras_2() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def places_in_compile(member: Any) -> int:
+    """How many places a loss or metric has in the compiled model that is calling; 0 without one."""
+    frame = sys._getframe()
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, CompileLoss):
+            return sum(place.loss is member for place in owner._flat_losses or ())
+        if isinstance(owner, CompileMetrics):
+            lists = (*owner._flat_metrics, *owner._flat_weighted_metrics)
+            return sum(x is member for each in lists if each for x in each.metrics)
+        frame = frame.f_back
+    return 0
 
 
 def is_keras_2(model: Any) -> bool:

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core._compat import under_xla
+from policygrad_metrics.core._compat import places_in_compile, under_xla
 from policygrad_metrics.core.batch import flatten_sites
-from policygrad_metrics.core.global_batch import first_of_process, gathered, over_replicas
+from policygrad_metrics.core.global_batch import first_of_process, gathered, over_replicas, replicas
 from policygrad_metrics.losses.base import Reader, nan_if_invalid
 from policygrad_metrics.losses.serialization import deserialize_reward, serialize_reward
 from policygrad_metrics.policies import Policy
@@ -37,7 +37,8 @@ class RewardMetric(Reader, keras.metrics.Metric):
             inside `strategy.run` needs.
 
     Raises:
-        ValueError: a Python reward inside XLA; outputs of another number of classes than before.
+        ValueError: a Python reward inside XLA; outputs of another number of classes than before;
+            a metric with two places in `compile`, or first met inside `strategy.run`.
             Under XLA, where no error can be raised, a label outside the classes gives NaN.
 
     >>> import policygrad_metrics as pgm
@@ -72,6 +73,11 @@ class RewardMetric(Reader, keras.metrics.Metric):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Add a batch."""
+        if places_in_compile(self) > 1:
+            raise ValueError(
+                f"metric {self.name!r} is given to two outputs, or to metrics= and "
+                "weighted_metrics=, whose counts would mix. Give each a RewardMetric of its own."
+            )
         batch = self.read(y_true, y_pred, sample_weight, decides=True)
         decisions = batch.policy.predict(batch.outputs)
         self._multilabel = batch.multilabel
@@ -114,6 +120,12 @@ class RewardMetric(Reader, keras.metrics.Metric):
 
     def _build(self, shape):
         if self._counts is None:
+            if replicas() > 1 and not tf.executing_eagerly():
+                raise ValueError(
+                    f"metric {self.name!r} cannot make its counts inside strategy.run: give it the "
+                    "number of classes, RewardMetric(..., num_classes=K), so that they are made "
+                    "with the metric, inside strategy.scope()."
+                )
             # float32 stops counting at 2^24.
             self._counts = self.add_variable(tuple(shape), "zeros", dtype="float64", name="counts")
         if list(self._counts.shape) != list(shape):

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from policygrad_metrics.core._compat import under_xla
+from policygrad_metrics.core._compat import places_in_compile, under_xla
 from policygrad_metrics.core.batch import Tensor, flatten_sites
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.draws import as_seed, fold_in
@@ -196,7 +196,7 @@ class PolicyGradientLoss(SiteLoss):
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The loss of a batch; weights enter the counts instead of scaling the result."""
         if self._window is not None:
-            refuse_second_output(self._met, y_pred)
+            refuse_second_output(self._met, y_pred, places_in_compile(self))
         return super().__call__(y_true, y_pred, sample_weight)
 
     @property

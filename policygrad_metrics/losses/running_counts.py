@@ -55,20 +55,22 @@ def empty_counts(num_classes: int, columns: int) -> np.ndarray:
     return np.zeros([columns, num_classes, num_classes], np.float32)
 
 
-def refuse_second_output(met: MutableMapping[Any, str], outputs: Any) -> None:
+def refuse_second_output(met: MutableMapping[Any, str], outputs: Any, places: int) -> None:
     """Raise if the counts of two outputs of one network would mix.
 
     Args:
         met: the outputs' name in each graph that the loss was traced in; this one is added.
         outputs: the network's outputs.
+        places: for how many outputs the loss was compiled; 0 if it was not.
 
     Raises:
-        ValueError: the graph has had other outputs (unknown in eager mode).
+        ValueError: the graph has had other outputs (unknown in a loop of one's own in eager mode).
     """
-    if tf.executing_eagerly():
-        return
-    tensor: Any = tf.convert_to_tensor(outputs)
-    if met.setdefault(tensor.graph, tensor.name) != tensor.name:
+    second = places > 1
+    if not tf.executing_eagerly():
+        tensor: Any = tf.convert_to_tensor(outputs)
+        second |= met.setdefault(tensor.graph, tensor.name) != tensor.name
+    if second:
         raise ValueError(
             "this loss keeps running counts and is used for two outputs, whose counts would mix. "
             "Give each output a PolicyGradientLoss of its own."

@@ -85,11 +85,13 @@ def read_batch(
         raise ValueError("y_true is None: the loss needs the truth. Give fit and evaluate y.")
     _check_dense("y_true", y_true)
     _check_dense("outputs", outputs)
+    _check_dense("sample_weight", sample_weight)
     mask = getattr(outputs, "_keras_mask", None)
     outputs, y_true = tf.convert_to_tensor(outputs), tf.convert_to_tensor(y_true)
-    one_hot = policy == "auto" and is_in_columns(y_true, outputs)
+    guessed = policy == "auto"
     policy = resolve_policy(policy, y_true, outputs)
-    if one_hot:
+    one_hot = isinstance(policy, Softmax) and is_in_columns(y_true, outputs)
+    if one_hot and guessed:
         _say_once(
             f"y_true has the shape of the outputs, {outputs.shape}: it is read as one-hot rows of "
             'classes. For label columns use policy="sigmoid".'
@@ -107,7 +109,7 @@ def read_batch(
     invalid = truth.invalid
     if soft and truth.rows is not None:
         invalid = truth.invalid_rows
-    elif one_hot:
+    elif one_hot and guessed:
         total = tf.reduce_sum(tf.cast(y_true, tf.float32), axis=-1)
         invalid |= tf.abs(total - 1.0) > _ROUNDING
     logits = policy.logits(safe)
@@ -269,12 +271,13 @@ def _rows(fine):
 
 
 def _check_dense(argument, value):
-    if isinstance(value, tf.RaggedTensor | tf.SparseTensor):
-        kind = "ragged" if isinstance(value, tf.RaggedTensor) else "sparse"
+    ragged, scipy = isinstance(value, tf.RaggedTensor), hasattr(value, "toarray")
+    if ragged or scipy or isinstance(value, tf.SparseTensor):
+        kind = "ragged tensor" if ragged else "sparse matrix" if scipy else "sparse tensor"
         raise ValueError(
-            f"{argument} is a {kind} tensor, which no loss or metric here reads. Make it dense, "
-            "y.to_tensor() or tf.sparse.to_dense(y), and give what was padded weight 0: "
-            "sample_weight=, in compile with weighted_metrics=."
+            f"{argument} is a {kind}, which no loss or metric here reads. Make it dense, "
+            "y.to_tensor(), tf.sparse.to_dense(y) or y.toarray(), and give what was padded weight "
+            "0: sample_weight=, in compile with weighted_metrics=."
         )
 
 

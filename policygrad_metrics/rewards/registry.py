@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any
@@ -116,7 +117,7 @@ def get_reward(reward: str | Reward | Callable[..., float], **arguments: Any) ->
 
     Raises:
         ValueError: the name is not known; the nearest known one is offered.
-        TypeError: it is no name, reward or function.
+        TypeError: it is no name, reward or function, or it has no such argument.
 
     >>> get_reward("f1_macro", zero_division=1.0).name
     'f1_macro'
@@ -153,11 +154,19 @@ def _by_name(name: str, arguments: dict[str, Any]) -> Reward:
         return _WITH_ARGUMENTS[name](**arguments)
     if name.startswith("fbeta_") and name.removeprefix("fbeta_") in AVERAGES:
         return FBeta(average=name.removeprefix("fbeta_"), **arguments)
-    if name in _OF_SCORES:
+    if name.lower() in _OF_SCORES:
         raise ValueError(
             f"reward={name!r} is a metric of scores, and a reward here is one of labels. Use "
             '"f1", "matthews_corrcoef" or "balanced_accuracy" to train, and watch the metric '
             "beside it with Keras's or scikit-learn's own."
         )
     choose("reward", name, [*REWARDS, *ALIASES, *_WITH_ARGUMENTS])
-    return REWARDS[name](**arguments)
+    kind = REWARDS[name]
+    known = inspect.signature(kind).parameters
+    for argument in arguments:
+        if argument not in known:
+            allowed = ", ".join(f"{x}=" for x in known) or "none"
+            raise TypeError(
+                f"reward {name!r} has no argument {argument}=; it has these: {allowed}."
+            )
+    return kind(**arguments)

@@ -27,8 +27,8 @@ def load_model(
 ) -> keras.Model:
     """Load a `.keras` file, with the loss, metrics, policies and decisions it was saved with.
 
-    `keras.saving.load_model` does the same where `import policygrad_metrics` came after
-    `import keras`; before it the package leaves Keras alone, and only `load_model` knows the file.
+    `keras.saving.load_model` knows this package's classes too, where the package was imported;
+    `load_model` also says what is wrong with a file.
 
     Args:
         path: a file that `model.save("name.keras")` wrote.

@@ -9,6 +9,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+import scipy.sparse
 import tensorflow as tf
 from sklearn.metrics import f1_score
 
@@ -98,8 +99,12 @@ def test_probabilities_are_scored_as_such_on_request():
             keras.layers.TimeDistributed(keras.layers.Dense(3, "softmax")),
             keras.layers.GlobalAveragePooling1D(),
         ],
+        lambda: [
+            keras.layers.Dense(1, "sigmoid"),
+            keras.layers.Lambda(lambda p: keras.ops.clip(p, 1e-6, 1 - 1e-6)),
+        ],
     ],
-    ids=["reshaped", "lambda", "function", "averaged over time"],
+    ids=["reshaped", "lambda", "function", "averaged over time", "clipped"],
 )
 def test_activations_behind_further_layers_are_noticed_in_a_graph(layers, jit):
     x, y, model = toy(*layers())
@@ -184,6 +189,8 @@ def test_soft_targets_enter_cross_entropy_and_rewards_refuse_them():
             pgm.PolicyGradientLoss("accuracy", policy=policy)(y, outputs)
         with pytest.raises(ValueError, match=r"SurrogateLoss\(\"cross_entropy\"\)"):
             pgm.SurrogateLoss("soft_f1", policy=policy)(y, outputs)
+    with pytest.raises(ValueError, match="some rows are not one-hot"):
+        pgm.PolicyGradientLoss("accuracy", policy="softmax")(soft, z)
 
 
 # Shapes and values.
@@ -211,6 +218,10 @@ def test_ragged_and_sparse_tensors_are_named():
         loss(tf.ragged.constant([[1], [1, 0]]), z)
     with pytest.raises(ValueError, match="y_true is a sparse tensor"):
         loss(tf.sparse.from_dense([[1, 0, 1], [0, 0, 1]]), z)
+    with pytest.raises(ValueError, match="y_true is a sparse matrix"):
+        loss(scipy.sparse.csr_array(np.eye(3)), z)
+    with pytest.raises(ValueError, match="sample_weight is a ragged tensor"):
+        loss(np.zeros((2, 3)), z, tf.ragged.constant([[1.0], [1.0, 0.0]]))
 
 
 def test_minus_infinity_as_a_logit_is_named():
@@ -235,7 +246,17 @@ def test_a_metric_bears_the_name_that_was_typed():
     assert pgm.RewardMetric(pgm.get_reward("mean_iou")).name == "jaccard_macro"
     assert pgm.get_reward("qwk").name == "cohen_kappa_quadratic"
     with pytest.raises(ValueError, match="metric of scores"):
-        pgm.get_reward("roc_auc")
+        pgm.get_reward("mAP")
+    with pytest.raises(TypeError, match="'accuracy' has no argument absent=; it has these: multi"):
+        pgm.get_reward("accuracy", absent="skip")
+
+
+def test_a_metric_first_met_inside_strategy_run_asks_for_the_classes(monkeypatch):
+    """With our loss beside it, TensorFlow's error was that a placeholder has no value."""
+    monkeypatch.setattr("policygrad_metrics.losses.metric.replicas", lambda: 2)
+    metric = pgm.RewardMetric("f1_macro")
+    with pytest.raises(ValueError, match=r"RewardMetric\(\.\.\., num_classes=K\)"):
+        tf.function(metric.update_state, autograph=False)([0, 1], tf.eye(2))
 
 
 def test_a_metric_of_label_columns_is_made_for_their_number():
@@ -253,6 +274,27 @@ def test_a_metric_refuses_another_number_of_classes():
 
 
 # Two outputs, and tf_keras.
+
+
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_what_counts_has_one_place_in_compile(eagerly):
+    x, y, _ = toy()
+    entry = keras.layers.Input((4,))
+    model = keras.Model(entry, {name: keras.layers.Dense(2, name=name)(entry) for name in "ab"})
+
+    def train(**compiled):
+        model.compile("sgd", run_eagerly=eagerly, **compiled)
+        model.fit(x, {"a": y, "b": y}, verbose=0)
+
+    losses = {name: pgm.PolicyGradientLoss("f1", cross_entropy=0) for name in "ab"}
+    metric, kept = pgm.RewardMetric("f1"), pgm.PolicyGradientLoss("f1", running_counts=True)
+    train(loss=losses, metrics={name: pgm.RewardMetric("f1") for name in "ab"})
+    with pytest.raises(ValueError, match="RewardMetric of its own"):
+        train(loss=losses, metrics={"a": metric, "b": metric})
+    with pytest.raises(ValueError, match="RewardMetric of its own"):
+        train(loss=losses, metrics={"a": metric}, weighted_metrics={"a": metric})
+    with pytest.raises(ValueError, match="PolicyGradientLoss of its own"):
+        train(loss={"a": kept, "b": kept})
 
 
 def test_running_counts_of_two_outputs_do_not_mix():
@@ -326,12 +368,20 @@ def test_a_file_of_the_former_keras_is_named(tmp_path):
         pgm.load_model(tmp_path / "old.keras")
 
 
-def test_keras_alone_loads_models_of_a_package_that_was_imported_after_it(tmp_path):
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import keras, policygrad_metrics",
+        "import policygrad_metrics, tensorflow as tf; keras = tf.keras",
+        "from policygrad_metrics import get_reward; get_reward('f1'); import keras",
+    ],
+)
+def test_keras_alone_loads_models_where_the_package_was_imported(tmp_path, imports):
     model = toy(keras.layers.Dense(1))[2]
     model.compile("sgd", pgm.PolicyGradientLoss("f1"), metrics=[pgm.RewardMetric("f1")])
     model.save(tmp_path / "model.keras")
     code = (
-        "import keras, policygrad_metrics; "
+        f"{imports}; "
         f"model = keras.models.load_model({str(tmp_path / 'model.keras')!r}); "
         "assert model.loss.reward.name == 'f1'"
     )
