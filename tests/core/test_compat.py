@@ -85,6 +85,24 @@ def test_an_optimizer_without_variables_takes_the_same_steps(name):
     assert type(pure).__name__ == name
 
 
+def test_the_places_of_a_metric_in_compile_are_counted():
+    found = []
+
+    class Watcher(keras.metrics.Metric):
+        def update_state(self, *batch, **weights):
+            found.append(_compat.places_in_compile(self))
+
+        def result(self):
+            return 0.0
+
+    metric = Watcher()
+    model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", loss="mse", metrics=[metric], weighted_metrics=[metric], run_eagerly=True)
+    model.fit(np.zeros((2, 1)), np.zeros((2, 1)), verbose=0)
+    metric.update_state()
+    assert (found[0], found[-1]) == (2, 0)
+
+
 def test_nothing_else_is_private():
     private = re.compile(
         r"tensorflow\.(python|compiler)|keras\.src|_keras_logits|_initial_epoch|__bases__"
