@@ -1,7 +1,9 @@
-"""The Python snippets of the README and of docs/keras.md run, each page in one session."""
+"""The Python snippets of the README and of two pages in docs run, each page in one session."""
 
 import re
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -28,6 +30,14 @@ def test_snippets_of_the_keras_page_run(capsys):
     assert 0.0 < float(session["metric"].result()) <= 1.0
     assert float(session["leave_out"]([0, 1], [0, 1], num_classes=3)) == 1.0
     assert "1.0" in capsys.readouterr().out
+
+
+def test_snippets_of_the_boosting_page_run(capsys):
+    pytest.importorskip("lightgbm")
+    session = run_snippets("docs/boosting.md")
+    assert float(capsys.readouterr().out) > 0.9
+    assert (session["labels"] == session["y_test"]).mean() > 0.9
+    assert session["booster"].best_score["valid_0"]["f1"] > 0.9
 
 
 def test_both_commands_are_there():
