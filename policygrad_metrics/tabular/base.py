@@ -12,7 +12,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from policygrad_metrics.core.checks import check_number, check_truth, check_whole
-from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY
 from policygrad_metrics.losses.running_counts import window_of
 from policygrad_metrics.policies import Policy
 from policygrad_metrics.tabular.arguments import check_hidden
@@ -34,7 +33,6 @@ class TabularEstimator(RewardEstimator):
     Members give `_learn_target`, `_policy_for`, `_balanced_by` and `_tuned`.
     """
 
-    cross_entropy: float = DEFAULT_CROSS_ENTROPY
     running_counts: bool | float | None = None
     hidden: tuple[int, ...] | Callable[[int, int], keras.Model] = (64, 64)
     epochs: int = 200

@@ -10,7 +10,6 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from policygrad_metrics.core.checks import check_number, check_whole
-from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY
 from policygrad_metrics.tabular.boosting import (
     lightgbm_metric,
     lightgbm_objective,
@@ -84,7 +83,6 @@ class PolicyGradientBoostingClassifier(RewardClassifier):
     reg_lambda: float = 0.0
     parameters: Mapping[str, Any] | None = None
     n_jobs: int | None = None
-    cross_entropy: float = DEFAULT_CROSS_ENTROPY
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -17,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from policygrad_metrics.core.checks import check_number, check_truth, check_whole
 from policygrad_metrics.estimators import Estimator, get_estimator
+from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY
 from policygrad_metrics.tabular.arguments import full_class_weight
 from policygrad_metrics.tabular.rows import Rows, as_rows
 
@@ -35,7 +36,7 @@ class RewardEstimator(BaseEstimator, abc.ABC):
 
     reward: Any = "auto"
     gradient_estimator: str | Estimator = "auto"
-    cross_entropy: float = 0.0
+    cross_entropy: float = DEFAULT_CROSS_ENTROPY
     early_stopping: bool = False
     validation_fraction: float = 0.1
     patience: int = 20
