@@ -56,10 +56,16 @@ from .rewards import get_reward as get_reward
 from .saving import export_decision as export_decision
 from .saving import load_model as load_model
 from .tabular import (
+    PolicyGradientBoostingClassifier as PolicyGradientBoostingClassifier,
+)
+from .tabular import (
     PolicyGradientClassifier as PolicyGradientClassifier,
 )
 from .tabular import (
     PolicyGradientLevelRegressor as PolicyGradientLevelRegressor,
+)
+from .tabular import (
+    boosting as boosting,
 )
 from .tabular import (
     reward_scorer as reward_scorer,

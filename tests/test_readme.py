@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
@@ -33,6 +35,14 @@ def test_snippets_of_the_keras_page_run(capsys):
 def test_snippets_of_the_air_quality_page_run():
     session = run_snippets("docs/air_quality.md", least=2)
     assert session["found"].index.tolist() == [67, 154]
+
+
+def test_snippets_of_the_boosting_page_run(capsys):
+    pytest.importorskip("lightgbm")
+    session = run_snippets("docs/boosting.md")
+    assert float(capsys.readouterr().out) > 0.9
+    assert (session["labels"] == session["y_test"]).mean() > 0.9
+    assert session["booster"].best_score["valid_0"]["f1"] > 0.9
 
 
 def test_both_commands_are_there():

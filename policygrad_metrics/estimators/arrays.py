@@ -14,7 +14,6 @@ import functools
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.special
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Batch
@@ -77,19 +76,33 @@ def expected_reward(
     scored = get_reward(reward)
     scored = scored.for_multilabel() if problem.multilabel else scored
     N, C, K = problem.logits.shape
-    estimator = get_estimator(gradient_estimator) if gradient_estimator != "auto" else None
-    if estimator is None:
-        sites = N * C if sample_weight is None else None
-        estimator = strongest_estimator(scored, K, multilabel_columns=C, unweighted_sites=sites)
+    if gradient_estimator == "auto":
+        estimator = _strongest(scored, K, C, N * C if sample_weight is None else None)
+    else:
+        estimator = get_estimator(gradient_estimator)
     # Rows of weight 0 fill the batch up, but where counts have a distribution of their own.
     size = N if isinstance(estimator, PoissonBinomial) else _size_class(N)
     weighted = sample_weight is not None
     program = _program(scored, estimator, problem.multilabel, weighted, size > N and not weighted)
-    arrays = (_filled(x, size) for x in (problem.y_true, problem.logits, problem.weight))
+    # In float64: a large logit would lose its digits to float32.
+    logits = problem.logits - _highest(problem.logits)
+    arrays = (_filled(x, size) for x in (problem.y_true, logits, problem.weight))
     value, gradient = program(*arrays, np.array([seed, 0], np.int32))
     gradient = gradient.numpy()[:N].astype(np.float64)
-    hessian = (1.0 - 2.0 * scipy.special.softmax(problem.logits, axis=-1)) * gradient
+    # From here on in place: at N = 100,000 every copy costs as much as a tenth of the program.
+    hessian = np.exp(logits, out=logits)
+    hessian *= -2.0 / (hessian @ np.ones(K))[..., None]
+    hessian += 1.0
+    hessian *= gradient
     return ExpectedReward(float(value), problem.shaped(gradient), problem.shaped(hessian))
+
+
+@functools.lru_cache(maxsize=64)
+def _strongest(reward: Reward, num_classes: int, columns: int, sites: int | None) -> Estimator:
+    # It probes the reward, which takes longer than a call of a compiled program.
+    return strongest_estimator(
+        reward, num_classes, multilabel_columns=columns, unweighted_sites=sites
+    )
 
 
 class _Problem(NamedTuple):
@@ -156,12 +169,19 @@ def _size_class(rows: int) -> int:
     return max(4, -(-rows // unit)) * unit
 
 
-def _filled(x, size):
-    if x.ndim == 3:
-        # In float64: a large logit would lose its digits to float32.
-        x = x - x.max(axis=-1, keepdims=True)
-    x = x.astype(np.int32 if x.dtype == np.int32 else np.float32)
-    return np.pad(x, [(0, size - len(x))] + [(0, 0)] * (x.ndim - 1))
+def _highest(logits: np.ndarray) -> np.ndarray:
+    """`logits.max(axis=-1, keepdims=True)`, column by column: K is small, NumPy's rows are slow."""
+    highest = logits[..., 0].copy()
+    for k in range(1, logits.shape[-1]):
+        np.maximum(highest, logits[..., k], out=highest)
+    return highest[..., None]
+
+
+def _filled(x: np.ndarray, size: int) -> np.ndarray:
+    """Rows of zeros up to `size`, as int32 or float32."""
+    filled = np.zeros((size, *x.shape[1:]), np.int32 if x.dtype == np.int32 else np.float32)
+    filled[: len(x)] = x
+    return filled
 
 
 @functools.lru_cache(maxsize=64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -67,7 +68,7 @@ _PROTOCOL = (
     "{splits}",
     "{trials}",
     "The weights kept are those of the epoch with the best validation reward, the last of equal "
-    "ones.",
+    "ones; so are the trees of the boosting_ methods, which grow alike but for their loss.",
     "Default decisions are the most probable class, or above one half (of methods that "
     f"train the expected level: its nearest level); {TUNED}",
     "The test part was read once, at the end.",
@@ -168,7 +169,7 @@ def plan(
             the reward cannot score one of them or needs an order that its classes have not, or its
             rows cannot be split so.
     """
-    names = menu.names(settings.methods)
+    names = _installed(menu, settings)
     jobs = []
     for dataset in datasets:
         cases = cases_of(dataset, settings)
@@ -186,6 +187,18 @@ def plan(
     named = () if settings.methods == menu.principal else settings.methods
     _check_used(settings, datasets, [name for name in named if name not in menu.groups], jobs)
     return jobs
+
+
+def _installed(menu: Menu, settings: StudySettings) -> list[str]:
+    """The methods that were asked for and can run here; one asked for by name must."""
+    names = menu.names(settings.methods)
+    lost = [name for name in names if not menu.methods[name].installed]
+    if lost:
+        extra = "they need LightGBM: pip install policygrad-metrics[boosting]"
+        if named := [name for name in lost if name in settings.methods]:
+            raise ValueError(f"methods must not be {', '.join(named)} here; {extra}.")
+        warnings.warn(f"methods {', '.join(lost)} are left out; {extra}.", stacklevel=3)
+    return [name for name in names if name not in lost]
 
 
 def _check_order(cases: Cases) -> None:

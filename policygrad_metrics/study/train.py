@@ -214,17 +214,18 @@ def _fit_predictor(job: Job, arrays: Prepared, seed: int) -> Run:
 def _fitted(job: Job, arrays: Prepared, trial: dict[str, float], seed: int) -> Outcome:
     info = _info(job, arrays)
 
-    def fit(x: np.ndarray, y: np.ndarray) -> Any:
-        return job.method.model(info, trial, seed).fit(x, y)
+    def fit(*parts: np.ndarray) -> Any:
+        return job.method.model(info, trial, seed).fit(*parts)
 
     def chances(model: Any, x: np.ndarray) -> np.ndarray:
         table = np.asarray(model.predict_proba(x))
         return table[:, 1] if info.task == "binary" else table
 
-    model = fit(arrays.x_train, arrays.y_train)
+    train, held_out = (arrays.x_train, arrays.y_train), (arrays.x_valid, arrays.y_valid)
+    model = fit(*train, *held_out) if job.method.validates else fit(*train)
     valid = chances(model, arrays.x_valid)
     if job.settings.refit:
-        both = (arrays.x_train, arrays.x_valid), (arrays.y_train, arrays.y_valid)
-        model = fit(*map(np.concatenate, both))
+        both = [np.concatenate(pair) for pair in zip(train, held_out, strict=True)]
+        model = model.refit(*both) if job.method.validates else fit(*both)
     values = model.predict(arrays.x_test) if job.method.predicts_values else None
     return Outcome(valid, chances(model, arrays.x_test), values)

@@ -1,14 +1,24 @@
-"""Networks for tables behind scikit-learn's interface.
+"""Networks and boosted trees for tables behind scikit-learn's interface.
 
-`classifier` and `level_regressor` are the estimators, `base` what they share. Under them:
+`classifier`, `boosting_classifier` and `level_regressor` are the estimators; they share
+`reward_estimator`, classifiers also `reward_classifier`, networks also `base`. Under them:
 `arguments` (what may be passed), `targets` and `level_target` (targets to label numbers and back),
 `rows` (merging of examples), `networks` (those of a user's function), `program` (the program of
 `training`, shared by fits of one shape), `fitting` (one network's state and its epochs), `scoring`
-(a reward as a scikit-learn scorer).
+(a reward as a scikit-learn scorer), `boosting` (objectives and metrics of LightGBM), `trees` (its
+boosters).
 """
 
+from policygrad_metrics.tabular import boosting
+from policygrad_metrics.tabular.boosting_classifier import PolicyGradientBoostingClassifier
 from policygrad_metrics.tabular.classifier import PolicyGradientClassifier
 from policygrad_metrics.tabular.level_regressor import PolicyGradientLevelRegressor
 from policygrad_metrics.tabular.scoring import reward_scorer
 
-__all__ = ["PolicyGradientClassifier", "PolicyGradientLevelRegressor", "reward_scorer"]
+__all__ = [
+    "PolicyGradientBoostingClassifier",
+    "PolicyGradientClassifier",
+    "PolicyGradientLevelRegressor",
+    "boosting",
+    "reward_scorer",
+]

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from sklearn.base import ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
 
 from policygrad_metrics.data.order import ordered_categories
-from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.policies import CumulativeLink, Policy, get_policy
-from policygrad_metrics.rewards import Reward, get_reward
-from policygrad_metrics.tabular.base import TabularEstimator, probabilities
+from policygrad_metrics.tabular.base import TabularEstimator
+from policygrad_metrics.tabular.reward_classifier import RewardClassifier
 from policygrad_metrics.tabular.rows import Rows
-from policygrad_metrics.tabular.scoring import reward_of_labels, serves
-from policygrad_metrics.tabular.targets import Target, choose_policy, classes_in_order
+from policygrad_metrics.tabular.targets import Target, choose_policy
 
 
 @dataclasses.dataclass(eq=False, repr=False)
-class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
+class PolicyGradientClassifier(RewardClassifier, TabularEstimator):
     """A network for tables, trained on the expected reward of its labels.
 
         loss = 1 - E[R(y, a)] + cross_entropy * CE,   labels a drawn from the network's policy
@@ -99,13 +94,8 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
     True
     """
 
-    _target_options: ClassVar[dict[str, Any]] = {"multi_output": True}
-
-    reward: str | Reward | Callable[..., float] = "auto"
     _: dataclasses.KW_ONLY
     policy: str | Policy = "auto"
-    pos_label: Any = None
-    classes: Any = None
 
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -136,80 +126,15 @@ class PolicyGradientClassifier(ClassifierMixin, TabularEstimator):
 
         return self._train_once(X, y, sample_weight, learn_target)
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Labels `[N]`, or 0/1 indicators `[N, L]`."""
-        logits = self._logits(X)
-        if self.tuner_ is None:
-            return self._target.decode(logits.argmax(axis=-1))
-        return self._target.decode(self.tuner_.predict(probabilities(logits)))
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities `[N, K]` in the order of `classes_`, or `[N, L]` of each label."""
-        return np.exp(self.predict_log_proba(X))
-
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithms of the probabilities."""
-        logits = self._logits(X)
-        return self._target.log_probabilities(logits)
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Log-odds of `classes_[1]` `[N]`, of each label `[N, L]`, or logits `[N, K]`."""
-        logits = self._logits(X)
-        return self._target.log_odds(logits)
-
-    def reward_score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The reward of the predictions; `score` is accuracy, as for all classifiers."""
-        labels = self.predict(X)
-        return reward_of_labels(self.reward_, self._target, y, labels, sample_weight)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = serves(self.reward, num_classes=3)
-        tags.classifier_tags.multi_label = serves(self.reward, label_columns=2)
-        return tags
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """The classes in the order of the columns; column numbers if multi-label."""
-        check_is_fitted(self)
-        return self._target.classes
-
-    def _learn_target(self, y: Any, known: Target | None, given: Any) -> Target:
-        if known is None:
-            return Target.of(y, self._in_order(y, given), self.pos_label)
-        if self.classes is not None and [*self.classes] != known.classes.tolist():
-            raise ValueError(
-                f"classes must stay {known.classes.tolist()} when fitting goes on; they are "
-                f"{[*self.classes]}. Fit a clone."
-            )
-        Target.of(y, known.classes, self.pos_label)
-        return known
-
-    def _in_order(self, y: Any, given: Any, seen: Any = None) -> np.ndarray | None:
-        user = None
-        if self.reward != "auto" and (reward := get_reward(self.reward)).uses_order:
-            user = f"reward {reward.name!r}"
-        elif self.policy != "auto" and isinstance(get_policy(self.policy), CumulativeLink):
-            user = "policy 'cumulative_link'"
-        return classes_in_order(y, self.classes, user, given=given, seen=seen)
+    def _other_use_of_order(self) -> str | None:
+        if self.policy != "auto" and isinstance(get_policy(self.policy), CumulativeLink):
+            return "policy 'cumulative_link'"
+        return None
 
     def _policy_for(self, target: Target, rows: Rows) -> Policy:
         return choose_policy(self.policy, target)
-
-    def _balanced_by(self, target: Target, y: Any) -> Any:
-        return y
 
     def _first_classes(self, y, classes):
         if classes is None and self.classes is None and np.ndim(y) == 1:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         return self.classes if classes is None else classes
-
-    def _tuned(self, rows: Rows) -> DecisionTuner:
-        tuner = DecisionTuner(
-            self.reward_,
-            multilabel=self._target.multilabel,
-            ordinal=isinstance(self.policy_, CumulativeLink),
-            one_standard_error=True,
-        )
-        logits = self._network.logits(rows.x)
-        return tuner.fit(probabilities(logits), rows.y.astype(np.int64), rows.weight)

@@ -15,8 +15,9 @@ from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY
 from policygrad_metrics.policies import BinnedRegression
 from policygrad_metrics.rewards import Reward
-from policygrad_metrics.tabular.base import TabularEstimator, probabilities
+from policygrad_metrics.tabular.base import TabularEstimator
 from policygrad_metrics.tabular.level_target import LevelTarget
+from policygrad_metrics.tabular.reward_estimator import probabilities
 from policygrad_metrics.tabular.rows import Rows
 
 
@@ -161,7 +162,7 @@ validation_fraction, patience: as for the classifier; each level has its share o
 
     def _tuned(self, rows: Rows) -> DecisionTuner:
         tuner = DecisionTuner(self.reward_, ordinal=True, one_standard_error=True)
-        probs = probabilities(self._network.logits(rows.x))
+        probs = probabilities(self._learner.logits(rows.x))
         return tuner.fit(probs, self._target.levels(rows.y), rows.weight)
 
     def _level_logits(self, X, scale):

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Self
 
 import numpy as np
@@ -172,7 +173,7 @@ class Method:
         name: for the command line and the tables.
         summary: one line.
         family: "cross-entropy", "surrogate", "policy gradient", "relaxation", "keras loss",
-            "level regression", "scikit-learn" or "trivial".
+            "level regression", "scikit-learn", "boosted trees" or "trivial".
         paper: where it is from.
         tasks: which of `TASKS` it suits.
         build: `(info, hyper) -> loss` for a network; hyper-parameters may be scalar tensors (one
@@ -191,6 +192,9 @@ class Method:
             features; for series only.
         predicts_values: whether the predictor's `predict(x)` gives the numbers that labels are cut
             from.
+        validates: whether the predictor's `fit(x, y, x_valid, y_valid)` chooses its length by the
+            validation part, and `refit(x, y)` keeps that length.
+        needs: a package that the extra `[boosting]` brings, without which the method is left out.
         table: The module whose `METHODS` holds it; by that it travels to other processes.
     """
 
@@ -209,6 +213,8 @@ class Method:
     tuning: str = "auto"
     reads: str = "features"
     predicts_values: bool = False
+    validates: bool = False
+    needs: str | None = None
     table: str = "policygrad_metrics.study.methods.registry"
 
     def __post_init__(self) -> None:
@@ -221,6 +227,11 @@ class Method:
         if getattr(import_module(self.table), "METHODS", {}).get(self.name) is self:
             return _of_table, (self.table, self.name)
         return super().__reduce_ex__(protocol)
+
+    @property
+    def installed(self) -> bool:
+        """Whether what it needs is installed."""
+        return self.needs is None or find_spec(self.needs) is not None
 
     @property
     def trains_network(self) -> bool:

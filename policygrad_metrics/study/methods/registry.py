@@ -8,6 +8,7 @@ import numpy as np
 
 from policygrad_metrics.core.checks import check_whole, choose
 from policygrad_metrics.study.methods import (
+    boosting_methods,
     gradient_methods,
     keras_methods,
     level_methods,
@@ -21,6 +22,7 @@ METHODS: dict[str, Method] = {
     row.name: row
     for file in (
         sklearn_methods,
+        boosting_methods,
         surrogate_methods,
         gradient_methods,
         relaxed_methods,

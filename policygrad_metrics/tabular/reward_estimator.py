@@ -1,0 +1,190 @@
+"""What the scikit-learn estimators share, whatever learns: validation, held-out rows, tuning.
+
+A learner (`fitting.Network`, `trees.Trees`) gives outputs for rows; everything else is here and in
+the members.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from policygrad_metrics.core.checks import check_number, check_truth, check_whole
+from policygrad_metrics.estimators import Estimator, get_estimator
+from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY
+from policygrad_metrics.tabular.arguments import full_class_weight
+from policygrad_metrics.tabular.rows import Rows, as_rows
+
+#: Fewer held-out rows than this say too little of when to stop, and are better trained on.
+LEAST_HELD_OUT = 50
+
+
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
+class RewardEstimator(BaseEstimator, abc.ABC):
+    """A learner for rows of numbers, trained on the reward of its labels.
+
+    The fields are the arguments that all members have; a dataclass stores them as they came, which
+    is scikit-learn's rule. Members give `_learn_target`, `_start`, `_train`, `_balanced_by` and
+    `_tuned`.
+    """
+
+    reward: Any = "auto"
+    gradient_estimator: str | Estimator = "auto"
+    cross_entropy: float = DEFAULT_CROSS_ENTROPY
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    patience: int = 20
+    tune_decision: bool = False
+    class_weight: Any = None
+    random_state: Any = None
+    verbose: int = 0
+
+    #: What scikit-learn's validation is told of `y`.
+    _target_options: ClassVar[dict[str, Any]]
+    #: What it is told of `X`.
+    _row_options: ClassVar[dict[str, Any]] = {"accept_sparse": "csr", "dtype": np.float32}
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on rows X and targets y.
+
+        Args:
+            X: numbers `[N, F]`: an array, a data frame or a sparse matrix.
+            y: targets `[N]`, or 0/1 indicators `[N, L]` where those can be predicted.
+            sample_weight: `[N]`, not negative, or None.
+        """
+        self._check_arguments()
+        again = self._goes_on()
+        given = y
+        X, y, weight = self._validated(X, y, sample_weight, reset=not again, least_rows=2)
+        if weight is not None:  # a class of rows that do not count is not there
+            X, y, weight = X[weight > 0.0], y[weight > 0.0], weight[weight > 0.0]
+        target = self._learn_target(y, self._target if again else None, given)
+        rows = self._rows(target, X, y, weight)
+        if not again:
+            self._start(target, rows)
+        held_out = None
+        if self.early_stopping or self.tune_decision:
+            chosen = self._learner.held_out(rows, self.validation_fraction)
+            if len(chosen) >= LEAST_HELD_OUT:
+                held_out = rows.take(chosen)
+                rows = rows.take(np.setdiff1d(np.arange(len(rows)), chosen))
+        stops = self.early_stopping and held_out is not None
+        self._train(rows, held_out, self.patience if stops else None)
+        if self.tune_decision:
+            self.tuner_ = self._tuned(rows if held_out is None else held_out)
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_learner" in vars(self)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    @abc.abstractmethod
+    def _learn_target(self, y: Any, known: Any, given: Any) -> Any:
+        """The kind of target that y is; one that is known already stays, if y fits it.
+
+        `given` is y before it became an array.
+        """
+
+    @abc.abstractmethod
+    def _start(self, target: Any, rows: Rows) -> None:
+        """Make a learner, and what is known before training."""
+
+    def _begin(self, learner: Any, target: Any, reward: Any, policy: Any) -> None:
+        """Keep what `_start` made; the learner has `outputs(x)` and `held_out(rows, share)`."""
+        self._learner: Any = learner
+        self._target: Any = target
+        self.policy_: Any = policy
+        self.reward_, self.tuner_ = reward, None
+
+    @abc.abstractmethod
+    def _train(self, rows: Rows, held_out: Rows | None, patience: int | None) -> None:
+        """Train the learner; with patience, stop by the held-out rows."""
+
+    @abc.abstractmethod
+    def _balanced_by(self, target: Any, y: Any) -> Any:
+        """The labels whose frequencies and names `class_weight` means."""
+
+    @abc.abstractmethod
+    def _tuned(self, rows: Rows) -> Any:
+        """A `DecisionTuner` fitted on these rows."""
+
+    def _check_arguments(self) -> None:
+        check_whole("patience", self.patience, 1)
+        for name in ("early_stopping", "tune_decision"):
+            check_truth(name, getattr(self, name))
+        if not isinstance(self.verbose, (bool, np.bool_)):
+            check_whole("verbose", self.verbose, 0)
+        check_number("cross_entropy", self.cross_entropy, zero=True)
+        check_number("validation_fraction", self.validation_fraction, most=0.5)
+        if self.gradient_estimator != "auto":
+            get_estimator(self.gradient_estimator)
+
+    def _goes_on(self) -> bool:
+        """Whether `fit` goes on from the last `fit`."""
+        return False
+
+    def _merges(self, count: int) -> bool:
+        """Whether equal rows of so many are made one."""
+        return False
+
+    def _validated(self, X, y, sample_weight, reset, least_rows=1):
+        X, y = self._numbers(
+            X, y, ensure_min_samples=least_rows, reset=reset, **self._target_options
+        )
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+        return X, y, weight
+
+    def _numbers(self, *data, **options):
+        try:
+            return validate_data(self, *data, **self._row_options, **options)
+        except ValueError as error:
+            if "inhomogeneous shape" in str(error):
+                raise ValueError(
+                    f"rows of X, and rows of y, must be of one length; {error} Sets of labels "
+                    "become columns by sklearn.preprocessing.MultiLabelBinarizer."
+                ) from error
+            if "could not convert string to float" not in str(error):
+                raise
+            values = "X and y" if self._target_options.get("y_numeric") else "X"
+            raise ValueError(
+                f"{values} must hold numbers; {error}. Encode text and categories before, for "
+                "example by OneHotEncoder in a ColumnTransformer."
+            ) from error
+
+    def _rows(self, target, X, y, weight):
+        encoded = target.encode(y)
+        if self.class_weight is not None:
+            classes = [0, 1] if target.multilabel else target.classes.tolist()
+            full = full_class_weight(self.class_weight, classes, target.label_columns)
+            balance = compute_sample_weight(full, self._balanced_by(target, y))
+            weight = balance if weight is None else weight * balance
+        return as_rows(X, encoded, weight, merge=self._merges(len(encoded)))
+
+    def _outputs(self, X):
+        check_is_fitted(self)
+        return self._learner.outputs(self._numbers(X, reset=False))
+
+    def _logits(self, X):
+        outputs = self._outputs(X)  # before anything that only a fitted estimator has
+        return np.asarray(self.policy_.logits(outputs))
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Of each class `[N, K]`, or of each label column `[N, L]`."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probs = shifted / shifted.sum(axis=-1, keepdims=True)
+    return probs[..., 1] if probs.ndim == 3 else probs
