@@ -261,9 +261,9 @@ def _check_negatives(column: str, values: np.ndarray, negative: str | None) -> N
         hint = f"{below.min():g} is not small: --missing={codes} if it means none; "
         raise ValueError(
             f"column {column!r} holds {len(below)} negative value{'s' * (len(below) > 1)}, "
-            f"the least {below.min():g}; {hint if len(large) else ''}write NA where nothing was measured, and where an "
-            "instrument reads just below zero choose negative='zero' or 'missing' (--negative "
-            "zero|missing)."
+            f"the least {below.min():g}; {hint if len(large) else ''}write NA where nothing was "
+            "measured, and where an instrument reads just below zero choose negative='zero' or "
+            "'missing' (--negative zero|missing)."
         )
 
 
