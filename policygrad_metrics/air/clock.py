@@ -38,16 +38,18 @@ def place_on_clock(
     order = np.argsort(steps, kind="stable")
     repeated = steps[order][1:] == steps[order][:-1]
     if repeated.any():
+        count = int(repeated.sum())
+        rows = f"{count} {'row repeats' if count == 1 else 'rows repeat'} the {step}"
         first = show(steps[order][1:][repeated][0])
         if duplicates is None:
             raise ValueError(
-                f"{int(repeated.sum())} rows repeat the {step} of another one, the first {first}; "
+                f"{rows} of another one, {'at' if count == 1 else 'the first'} {first}; "
                 f"keep one row for each {step}{f', with {apart}' if apart else ''} (several "
                 "stations: --station NAME; several pollutants: --where COLUMN=VALUE; local clocks "
                 "repeat an hour in autumn: --duplicates first, or mean)."
             )
         kept = "the first counts" if duplicates == "first" else "their mean counts"
-        notes.append(f"{int(repeated.sum())} rows repeat the {step} of another one: {kept}.")
+        notes.append(f"{rows} of another one: {kept}.")
     every = np.arange(steps.min(), steps.max() + 1)
     back = int((np.diff(steps) < np.timedelta64(0, _UNITS[step])).sum())
     if back:

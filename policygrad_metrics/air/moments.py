@@ -119,8 +119,8 @@ def _parsed(title: str, cells: Sequence[str], time_format: str | None) -> list[_
         )
     raise ValueError(
         f"{title} must hold dates and hours in ISO 8601 in every row, such as 2014-12-31 23:00; "
-        f"{len(wrong)} cells do not, the first {cell!r} in row {row} below the header. Say how "
-        f"they are written with time_format= (--time-format), {_formats(cells, cell)}."
+        f"{len(wrong)} of {len(cells)} do not, the first {cell!r} in row {row} below the header. "
+        f"Say how they are written with time_format= (--time-format), {_formats(cells, cell)}."
     )
 
 

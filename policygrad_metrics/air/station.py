@@ -23,6 +23,7 @@ from policygrad_metrics.aqi import check_units
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data.cells import to_number, to_numbers
 from policygrad_metrics.data.faults import Faults
+from policygrad_metrics.data.missing import refuse_likely_codes
 from policygrad_metrics.data.reading import Reading, read_cells
 from policygrad_metrics.data.written import check_numbers
 
@@ -106,7 +107,7 @@ def read_station(
     layout = layout or StationLayout()
     if time is not None:
         layout = dataclasses.replace(layout, time=time)
-    columns, notes = read_cells(path, reading)
+    columns, notes = read_cells(path, reading, drop)
     columns, rows = select_rows(columns, layout)
     columns, unfolded = unfold_hours(columns)
     notes += [*rows, *(["a column for each hour became a row for each."] * unfolded)]
@@ -119,6 +120,9 @@ def read_station(
     moments, clock = _times(columns, layout, unfolded, faults)
     asked = (pollutant, unit, pollutant_column)
     column, unit, values = _series(columns, asked, moments, layout, faults)
+    with faults.noted():  # negative numbers have a fault of their own
+        cells = [cell for cell, x in zip(columns.get(column, ()), values, strict=False) if x >= 0]
+        refuse_likely_codes({column: cells}, reading.missing if reading is not None else ())
     used = () if moments is None else moments.used
     others = {k: v for k, v in columns.items() if k not in (*used, column, *_ROW_NUMBERS)}
     with faults.noted():
@@ -160,16 +164,20 @@ def _series(
 ) -> tuple[str, str, np.ndarray]:
     """The column, unit and numbers of the pollutant; `asked` is its name, unit and column."""
     pollutant, unit, named = asked
+    column, values = "", None
     with faults.noted():
         column = find_pollutant(columns, pollutant, named)
         unit = _unit_of(column, unit, columns)
-        values = _numbers(column, columns[column], moments)
+        with faults.noted():
+            _check_cells(column, columns[column], moments)
+        cells = [cell if to_number(cell) is not None else "" for cell in columns[column]]
+        values = to_numbers(cells)
+        assert values is not None
         with faults.noted():
             _check_series(column, values[~(values < 0)], pollutant, unit)
         with faults.noted():
             _check_negatives(column, values, layout.negative)
-        return column, unit, values
-    return "", "", np.empty(0)
+    return column, unit or "", np.empty(0) if values is None else values
 
 
 def _on_clock(
@@ -223,15 +231,15 @@ def _unit_of(column: str, unit: str | None, columns: Mapping[str, Sequence[str]]
     return unit or named or "ug/m3"
 
 
-def _numbers(column: str, cells: Sequence[str], moments: Moments | None) -> np.ndarray:
-    values = to_numbers(cells)
-    if values is not None:
-        return values
+def _check_cells(column: str, cells: Sequence[str], moments: Moments | None) -> None:
     wrong = [row for row, cell in enumerate(cells) if cell and to_number(cell) is None]
-    where = _where(wrong[0], moments)
+    if not wrong:
+        return
+    codes = ",".join(sorted({cells[row] for row in wrong})[:5])
     raise ValueError(
-        f"column {column!r} must hold numbers or NA; {len(wrong)} cells are neither, the first "
-        f"{cells[wrong[0]]!r} {where}."
+        f"column {column!r} must hold numbers or NA; in {len(wrong)} of {len(cells)} rows it holds "
+        f"neither, first {cells[wrong[0]]!r} {_where(wrong[0], moments)}. If nothing was measured "
+        f"there, say --missing '{codes}'."
     )
 
 
@@ -252,10 +260,10 @@ def _check_negatives(column: str, values: np.ndarray, negative: str | None) -> N
         codes = ",".join(sorted({f"{value:g}" for value in large})[:3])
         hint = f"{below.min():g} is not small: --missing={codes} if it means none; "
         raise ValueError(
-            f"column {column!r} holds {len(below)} negative values, the least {below.min():g}; "
-            f"{hint if len(large) else ''}write NA where nothing was measured, and where an "
-            "instrument reads just below zero choose negative='zero' or 'missing' (--negative "
-            "zero|missing)."
+            f"column {column!r} holds {len(below)} negative value{'s' * (len(below) > 1)}, "
+            f"the least {below.min():g}; {hint if len(large) else ''}write NA where nothing was "
+            "measured, and where an instrument reads just below zero choose negative='zero' or "
+            "'missing' (--negative zero|missing)."
         )
 
 

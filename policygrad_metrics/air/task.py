@@ -155,8 +155,10 @@ def _rows(station: Station, last_known: np.ndarray, horizon: int) -> tuple[np.nd
         stale = known & np.isnan(last_known)
         known &= ~stale
         if stale.any():
+            one = f"1 {step} is left out: when it is forecast"
+            many = f"{int(stale.sum())} {step}s are left out: when they are forecast"
             notes.append(
-                f"{int(stale.sum())} {step}s are left out: when they are forecast, no value of the "
+                f"{one if stale.sum() == 1 else many}, no value of the "
                 f"{spans_of(station).most_age} {step}s before is known."
             )
     rows = np.flatnonzero(known)

@@ -34,6 +34,16 @@ def split_names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
+def _codes(text: str) -> tuple[str, ...]:
+    """Return the parts of a comma-separated list, empty ones too.
+
+    >>> _codes("-200,"), _codes("")
+    (('-200', ''), ('',))
+    """
+    parts = next(csv.reader([text], skipinitialspace=True), []) or [""]
+    return tuple(part.strip() for part in parts)
+
+
 def some_names(text: str) -> tuple[str, ...]:
     """Return the names of a comma-separated list; there must be one at least."""
     names = split_names(text)
@@ -88,8 +98,8 @@ _DATA: tuple[Row, ...] = (
 )  # fmt: skip
 #: How a file of one's own is read: the fields of `data.reading.Reading`.
 _READING: tuple[Row, ...] = (
-    ("--missing", split_names, "CODES", "what else stands for missing, -200,-999,NR; COLUMN=CODE "
-     "for one column alone"),
+    ("--missing", _codes, "CODES", "what else stands for missing, -200,-999,NR; COLUMN=CODE "
+     "for one column alone; '' if every number is a value"),
     ("--text", split_names, "COLUMNS", "columns of texts, even if these look like numbers"),
     ("--sep", str, "CHAR", "what separates the cells: a character, or tab, space (default: found "
      "out, as are the next ones)"),

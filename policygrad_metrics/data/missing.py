@@ -26,7 +26,7 @@ def without_missing(
     Args:
         columns: Name -> cells.
         codes: What else stands for missing. Numbers are compared as numbers, texts as texts;
-            "CO=-200" is for the column CO alone.
+            "CO=-200" is for the column CO alone, and "" says nothing new.
         text: Columns of texts, in which "None" or "-" is a value like others.
 
     >>> without_missing({"CO": ["1.5", "-200.0", "n/a"]}, ["-200"], [])
@@ -60,12 +60,38 @@ def occurs(code: str, found: Collection[str]) -> bool:
     return any(cell in ends or to_number(cell) in numbers for cell in found)
 
 
-def likely_codes(columns: Columns) -> list[str]:
+def refuse_likely_codes(columns: Columns, codes: Sequence[str]) -> None:
+    """Raise if a number in a column to predict is likely to be a code.
+
+    Args:
+        columns: Name -> cells.
+        codes: As in `without_missing`; "" among them says that no other number is one.
+
+    Raises:
+        ValueError: One is.
+
+    >>> refuse_likely_codes({"CO": ["1.5", "-200", "2", "-200", "3"]}, [""])
+    """
+    for told in likely_codes(columns, codes):
+        given = ", ".join(map(repr, [*codes, ""]))
+        raise ValueError(
+            f"{told[:-1]}; if it is a value to predict, say missing=[{given}] "
+            f"(--missing '{','.join([*codes, ''])}')."
+        )
+
+
+def likely_codes(columns: Columns, told: Sequence[str] = ()) -> list[str]:
     """Return a note if a number that repeats far outside all others is likely to be a code.
+
+    Args:
+        columns: Name -> cells.
+        told: The codes that are known; "" among them says that no other number is one.
 
     >>> likely_codes({"CO": ["1.5", "-200", "2", "-200", "3"]})[0][:57]
     "'CO' is -200 in 2 of 5 cells and 1.5 to 3 in the others: "
     """
+    if "" in told:
+        return []
     seen, codes = [], []
     for name, cells in columns.items():
         numbers = to_numbers(cells)
@@ -82,8 +108,8 @@ def likely_codes(columns: Columns) -> list[str]:
                 codes += [] if code in codes else [code]
     if not seen:
         return []
-    asked = ",".join(codes)
-    given = ", ".join(map(repr, codes))
+    codes = [*told, *codes]
+    asked, given = ",".join(codes), ", ".join(map(repr, codes))
     return [
         f"{'; '.join(seen)}: if that stands for a missing value, say missing=[{given}] "
         f"(--missing {asked})."

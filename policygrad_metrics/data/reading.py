@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from policygrad_metrics.core.checks import choose
@@ -19,7 +20,8 @@ class Reading:
 
     Args:
         missing: What else stands for missing, beside empty cells, NA, None, - and their like:
-            numbers such as "-200", texts such as "NR"; "CO=-200" is for the column CO alone.
+            numbers such as "-200", texts such as "NR"; "CO=-200" is for the column CO alone, and
+            "" says that no other number stands for it, however far it is from all others.
         text: Columns of texts, even if these look like numbers or like missing values.
         sep: What separates the cells: a character, or "tab", "space".
         decimal: The decimal mark, "." or ",".
@@ -49,7 +51,7 @@ class Reading:
 
 
 def read_cells(
-    path: str | os.PathLike[str], reading: Reading | None = None
+    path: str | os.PathLike[str], reading: Reading | None = None, unused: Sequence[str] = ()
 ) -> tuple[dict[str, list[str]], list[str]]:
     """Return the columns of a text file, name -> cells, and notes of what was found out.
 
@@ -59,6 +61,7 @@ def read_cells(
     Args:
         path: The file, compressed if its name ends in .gz.
         reading: How it is read.
+        unused: Columns that are not looked at; they come back as they are written.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -66,6 +69,7 @@ def read_cells(
         ValueError: It is no table of text; the message names the line and the way out.
     """
     path, how = Path(path), reading or Reading()
+    as_is = (*how.text, *unused)
     content = read_text(path, how.encoding)
     try:
         layout = read_layout(content, sep=how.sep, header=how.header, skip_lines=how.skip_lines)
@@ -73,12 +77,12 @@ def read_cells(
         columns = dict(zip(layout.names, map(list, cells), strict=True))
         for name in how.text:
             choose("text", name, columns)
-        columns, found = without_missing(columns, how.missing, how.text)
-        columns, notes = plain_numbers(columns, layout.sep, how.decimal, how.text)
+        columns, found = without_missing(columns, how.missing, as_is)
+        columns, notes = plain_numbers(columns, layout.sep, how.decimal, as_is)
     except ValueError as error:
         raise ValueError(f"path={str(path)!r}: {error}") from error
     if how.missing:  # codes that were written otherwise, such as -200,0
-        columns, more = without_missing(columns, how.missing, how.text)
+        columns, more = without_missing(columns, how.missing, as_is)
         found += more
     notes = [*layout.notes, *notes]
     if found:
@@ -86,9 +90,10 @@ def read_cells(
         words = [cell for cell in found if cell.casefold() == "none"]
         kept = f"; in columns of text= (--text) {words[0]!r} is a text" if words else ""
         notes.append(f"cells that count as missing: {counts}{kept}.")
-    lost = [code for code in how.missing if not occurs(code, found)]
+    lost = [code for code in how.missing if code and not occurs(code, found)]
     if lost:
         notes.append(
             f"no cell is {' or '.join(map(repr, lost))}, which missing= (--missing) names."
         )
-    return columns, notes + likely_codes({n: c for n, c in columns.items() if n not in how.text})
+    looked_at = {name: cells for name, cells in columns.items() if name not in as_is}
+    return columns, notes + likely_codes(looked_at, how.missing)

@@ -15,6 +15,7 @@ from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data.cells import to_numbers
 from policygrad_metrics.data.dataset import Dataset
 from policygrad_metrics.data.faults import Faults
+from policygrad_metrics.data.missing import refuse_likely_codes
 from policygrad_metrics.data.reading import Reading, read_cells
 from policygrad_metrics.data.series import Columns, Series, lagged, last_known
 from policygrad_metrics.data.target import (
@@ -83,15 +84,19 @@ def read_table(
         raise ValueError(
             "bins, positive and order go with one target column, not with a list of them."
         )
-    columns, notes = read_cells(path, reading)
+    reading = reading or Reading()
+    columns, notes = read_cells(path, reading, dropped)
     faults = Faults(f"path={str(path)!r}")
     time = series.column if series is not None else None
     _check_columns(faults, columns, targets, dropped, time)
     columns = {name: cells for name, cells in columns.items() if name not in dropped}
-    text = reading.text if reading is not None else ()
+    text = reading.text
     odd = odd_cells({n: cells for n, cells in columns.items() if n not in {*text, time}})
     with faults.noted():
         refuse_odd_cells(columns, odd)
+    with faults.noted():
+        asked = {name: columns[name] for name in targets if name not in text}
+        refuse_likely_codes(asked, reading.missing)
     if series is not None:
         with faults.noted():
             columns = series.sort(columns)
@@ -267,6 +272,6 @@ def _repeats(
     if not repeats:
         return []
     return [
-        f"{repeats} rows repeat the features of an earlier one: equal rows can come to lie in "
-        "training and test parts."
+        f"{repeats} {'row repeats' if repeats == 1 else 'rows repeat'} the features of an earlier "
+        "one: equal rows can come to lie in training and test parts."
     ]

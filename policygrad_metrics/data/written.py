@@ -176,10 +176,15 @@ def refuse_odd_cells(
 
 
 def _matches(cells: Collection[str]) -> dict[str, re.Match[str]]:
-    """Return the cells that are numbers in some way, if most are and all bear the same signs."""
+    """Return the cells that are numbers in some way, if most are and all bear the same signs.
+
+    A unit behind one value only, such as "1 Hr" in all rows, makes no numbers.
+    """
     matches = {cell: match for cell in cells if (match := _NUMBER.fullmatch(cell))}
     signs = {(match["before"], match["after"]) for match in matches.values()}
-    return matches if len(matches) > len(cells) / 2 and len(signs) == 1 else {}
+    if len(matches) <= len(cells) / 2 or len(signs) != 1:
+        return {}
+    return {} if len(cells) == 1 and any(match["unit"] for match in matches.values()) else matches
 
 
 def _sure_marks(matches: Iterable[re.Match[str]]) -> set[str]:

@@ -127,7 +127,8 @@ def content(
         "title": settings.get("title")
         or f"Comparison of {len(settings['methods'])} methods on "
         + (", ".join(chosen) if len(chosen) <= FEW_SETS else f"{len(chosen)} data sets"),
-        "lead": f"{fixed['seeds']} runs of every method. In each table the methods are sorted by "
+        "lead": f"{fixed['seeds']} {'run' if fixed['seeds'] == 1 else 'runs'} of every method. In "
+        "each table the methods are sorted by "
         f'the mean of "{COLUMNS["tuned"]}", the best of each column is bold, and ± gives half the '
         "95 % interval of the mean.",
         "warnings": _warnings(tables),

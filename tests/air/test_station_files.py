@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import datetime
+import re
 
 import numpy as np
 import pytest
@@ -108,7 +109,7 @@ def test_the_format_of_other_times_is_offered(cells, hint, tmp_path):
 def test_the_doubled_hour_of_autumn(tmp_path):
     doubled = [*HOURS[:100], HOURS[99], *HOURS[100:-1]]
     times = [[time] for time in doubled]
-    with pytest.raises(ValueError, match=r"1 rows repeat the hour .* --duplicates first, or mean"):
+    with pytest.raises(ValueError, match=r"1 row repeats the hour .* --duplicates first, or mean"):
         series(tmp_path, ["t"], times, time="t")
     first = series(tmp_path, ["t"], times, time="t", duplicates="first")
     mean = series(tmp_path, ["t"], times, time="t", duplicates="mean")
@@ -211,6 +212,25 @@ def test_small_negatives(tmp_path):
     read = read_station(path, layout=layout, reading=Reading(missing=("-999",)))
     assert np.isnan(read.concentration[20])
     assert read.concentration[10] == 0
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        (["NR", "-0.5"], [r"'PM2.5' must hold.*--missing 'NR'", "1 negative value, the"]),
+        (["9999", "9999"], [r"'PM2.5' is 9999 in 2 of .*--missing 9999.*--missing ''"]),
+    ],
+)
+def test_each_fault_of_the_series_is_told_once(tmp_path, cells, told):
+    rows = [[f"{t}", v] for t, v in zip(HOURS, np.abs(np.nan_to_num(EXPECTED)) + 1, strict=True)]
+    rows[7][1], rows[9][1] = cells
+    path = write(tmp_path / "a.csv", ("t", "PM2.5"), rows)
+    with pytest.raises(ValueError, match=r"'PM2[.]5'") as error:
+        read_station(path, time="t")
+    faults = [line for line in str(error.value).splitlines() if "PM2.5" in line]
+    assert len(faults) == len(told)
+    for fault, words in zip(faults, told, strict=True):
+        assert re.search(words, fault)
 
 
 def test_all_faults_at_once(tmp_path):

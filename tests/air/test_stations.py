@@ -72,16 +72,16 @@ def changed(place, value, column=1):
 
 
 BAD_FILES = {
-    "repeated": ([*rows_of(), next(iter(rows_of()))], "1 rows repeat the hour of another one"),
+    "repeated": ([*rows_of(), next(iter(rows_of()))], "1 row repeats the hour of another one"),
     "half past": (
         changed(7, "2013-01-01 07:30", 0),
         "not at a whole hour, the first 2013-01-01 07:30",
     ),
     "no time": (changed(7, "seven", 0), "must hold dates and hours in ISO 8601"),
-    "no number": (changed(9, "low"), "1 cells are neither, the first 'low' at"),
+    "no number": (changed(9, "low"), "neither, first 'low' at"),
     "negative": (
         changed(9, "-999"),
-        "1 negative values, the least -999; -999 is not small: --missing=-999",
+        "1 negative value, the least -999; -999 is not small: --missing=-999",
     ),
     "constant": ([(t, "35", *rest) for t, _, *rest in rows_of()], "a constant series"),
     "empty": ([(t, "", *rest) for t, _, *rest in rows_of()], "holds no number at all"),

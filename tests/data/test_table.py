@@ -194,6 +194,34 @@ def test_codes_of_missing_values_are_no_targets(tmp_path):
     assert any("90 of 120 rows were dropped" in note for note in dataset.notes)
 
 
+@pytest.mark.parametrize("bins", [None, [1]])
+def test_a_likely_code_is_no_target_without_a_word(tmp_path, bins):
+    rows = [f"{i % 7},{-200 if i % 9 == 0 else i % 3}" for i in range(45)]
+    path = _write(tmp_path / "a.csv", "x,CO", rows)
+    with pytest.raises(ValueError, match=r"--missing -200\).*value to predict.*--missing ''\)"):
+        read_table(path, "CO", bins=bins)
+    assert len(read_table(path, "CO", bins=bins, reading=Reading(missing=("-200",))).y) == 40
+    with pytest.raises(ValueError, match=r"--missing -999,-200\).*\(--missing '-999,'\)"):
+        read_table(path, "CO", bins=bins, reading=Reading(missing=("-999",)))
+    kept = read_table(path, "CO", bins=bins, reading=Reading(missing=("",)))
+    assert len(kept.y) == 45
+    assert not [note for note in kept.notes if "-200 in" in note or "no cell" in note]
+
+
+def test_notes_are_of_columns_that_are_used(tmp_path):
+    rows = [f"{i % 7},{i}%,1 Hr,{-200 if i % 9 else i},{'ab'[i % 2]}" for i in range(40)]
+    path = _write(tmp_path / "a.csv", "x,share,duration,CO,y", rows)
+    notes = " ".join(read_table(path, "y", drop=["share", "CO"]).notes)
+    assert not [word for word in ("sign", "unit", "-200") if word in notes]
+
+
+@pytest.mark.parametrize(("same", "told"), [(1, "1 row repeats the"), (2, "2 rows repeat the")])
+def test_rows_that_repeat_are_counted(tmp_path, same, told):
+    rows = [f"{max(i, same)},{'ab'[i % 2]}" for i in range(40)]
+    notes = read_table(_write(tmp_path / "a.csv", "x,y", rows), "y").notes
+    assert [note for note in notes if note.startswith(told)]
+
+
 def test_label_columns(tmp_path):
     path = _write(tmp_path / "a.csv", "x,a,b", [f"{i},{i % 2},{int(i < 9)}" for i in range(40)])
     dataset = read_table(path, ["b", "a"])
