@@ -9,7 +9,20 @@ from policygrad_metrics.decision.scorer import Scorer
 GROUPS = 20
 
 
-def error_of_gain(scorer: Scorer, before: np.ndarray, after: np.ndarray) -> float:
+def grouped(size: int, groups: int, *, series: bool = False) -> np.ndarray:
+    """Return the group of each row, `[N]`: dealt by one shuffle, or of a series blocks in time.
+
+    >>> grouped(5, 2, series=True).tolist()
+    [0, 0, 0, 1, 1]
+    """
+    if series:
+        return np.arange(size) * groups // size
+    return np.random.default_rng(0).permutation(size) % groups
+
+
+def error_of_gain(
+    scorer: Scorer, before: np.ndarray, after: np.ndarray, *, series: bool = False
+) -> float:
     """Standard error of `score(after) - score(before)`, by a jackknife that leaves out groups.
 
         se^2 = (G - 1) / G  sum_g (gain_g - mean gain)^2,      gain_g without the examples of g
@@ -18,11 +31,13 @@ def error_of_gain(scorer: Scorer, before: np.ndarray, after: np.ndarray) -> floa
     as many examples, independent of each other, whose classes are drawn as well: so groups are
     dealt at random, always by the same shuffle. (Groups with equal shares of every class would
     give the error for given classes, which is less: half of it where the truth decides a gain.)
+    Neighbours in a series depend on each other, so its groups are blocks in time (Kuensch 1989).
 
     Args:
         scorer: scores labels of N examples.
         before: labels `[N, C]`.
         after: other labels `[N, C]`.
+        series: whether the examples are in order of time.
 
     >>> from policygrad_metrics.rewards import get_reward
     >>> truth = np.repeat([0, 1], 50)[:, None]
@@ -35,7 +50,7 @@ def error_of_gain(scorer: Scorer, before: np.ndarray, after: np.ndarray) -> floa
     groups = min(GROUPS, N)
     if groups < 2:
         return 0.0
-    group = np.random.default_rng(0).permutation(N) % groups
+    group = grouped(N, groups, series=series)
 
     def scores(labels):
         if scorer.by_counts:

@@ -13,7 +13,7 @@ from policygrad_metrics.core.checks import choose
 from policygrad_metrics.decision.frank_wolfe import frank_wolfe
 from policygrad_metrics.decision.rules import ExpectedF, Rule, plain_rule
 from policygrad_metrics.decision.scorer import Scorer, adds_up_counts
-from policygrad_metrics.decision.standard_error import GROUPS, error_of_gain
+from policygrad_metrics.decision.standard_error import GROUPS, error_of_gain, grouped
 from policygrad_metrics.decision.sweeps import (
     TIE,
     best_cut_points,
@@ -64,6 +64,8 @@ class DecisionTuner(BaseEstimator):
             often a lucky one: of fewer than 200 rows, decisions tuned on four fifths must also gain
             on the fifth left out, and fewer than 20 rows change nothing. None: for "auto" only; a
             method that is named is taken as it is.
+        series: whether the rows are in order of time. What is left out in the comparisons of
+            `one_standard_error` are then blocks in time, as neighbours depend on each other.
         max_calls: most calls of a function of your own per number and pass. Its candidates are
             evenly spaced ranks if there are more.
 
@@ -90,6 +92,7 @@ class DecisionTuner(BaseEstimator):
         ordinal: bool = False,
         plain: str = "arg_max",
         one_standard_error: bool | None = None,
+        series: bool = False,
         max_calls: int = 100,
     ):
         self.reward = reward
@@ -98,6 +101,7 @@ class DecisionTuner(BaseEstimator):
         self.ordinal = ordinal
         self.plain = plain
         self.one_standard_error = one_standard_error
+        self.series = series
         self.max_calls = max_calls
 
     def fit(self, probabilities: Any, y_true: Any, sample_weight: Any = None) -> Self:
@@ -196,12 +200,12 @@ class DecisionTuner(BaseEstimator):
         """Whether the tuned decision gains more than luck would explain."""
         N = len(p)
         gain = self.score_ - self.plain_score_
-        if N < GROUPS or gain <= error_of_gain(scorer, before, after):
+        if N < GROUPS or gain <= error_of_gain(scorer, before, after, series=self.series):
             return False
         if N >= FEW_ROWS:
             return True
         # The best of many decisions on few rows: does it gain on rows that did not choose it?
-        labels, fold = before.copy(), np.random.default_rng(0).permutation(N) % FOLDS
+        labels, fold = before.copy(), grouped(N, FOLDS, series=self.series)
         for left_out in (fold == number for number in range(FOLDS)):
             _, rule = self._tune(reward, p[~left_out], scorer.of_rows(~left_out))
             labels[left_out] = rule.decide(p[left_out])

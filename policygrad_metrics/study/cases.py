@@ -42,7 +42,9 @@ class Cases(Mapping[int, Prepared]):
     @functools.cached_property
     def scorer(self) -> Scorer:
         """How the labels are scored."""
-        return Scorer.of(self.reward, self.dataset.task, len(self.dataset.class_names))
+        dataset = self.dataset
+        classes = len(dataset.class_names)
+        return Scorer.of(self.reward, dataset.task, classes, series=dataset.time_ordered)
 
     @property
     def epochs(self) -> int:

@@ -25,20 +25,21 @@ class Scorer:
         reward: The reward, ready for label columns if the task has them.
         task: "binary", "multiclass", "ordinal" or "multilabel".
         num_classes: K; 2 for label columns.
+        series: Whether the rows are in order of time.
     """
 
     reward: Reward
     task: str
     num_classes: int
+    series: bool = False
 
     @classmethod
-    def of(cls, reward: str, task: str, num_classes: int) -> Scorer:
+    def of(cls, reward: str, task: str, num_classes: int, *, series: bool = False) -> Scorer:
         """Return the scorer of a reward's name; the errors are those of `get_reward`."""
         found = get_reward(reward)
         multilabel = task == "multilabel"
-        return cls(
-            found.for_multilabel() if multilabel else found, task, 2 if multilabel else num_classes
-        )
+        found = found.for_multilabel() if multilabel else found
+        return cls(found, task, 2 if multilabel else num_classes, series)
 
     def score(self, y_true: np.ndarray, labels: np.ndarray) -> float:
         """Return the reward of labels shaped like the truth."""
@@ -139,6 +140,7 @@ def evaluate_trials(
             ordinal=scorer.task == "ordinal",
             plain=decision,
             one_standard_error=True,
+            series=scorer.series,
         ).fit(trial.valid, y_valid)
         for number, trial in known.items()
     }

@@ -426,6 +426,22 @@ def test_one_standard_error_keeps_the_plain_decision_unless_the_gain_is_sure():
     assert kept.rule_ == plain_rule()
 
 
+def test_a_gain_in_one_stretch_of_a_series_is_not_sure():
+    # The tuned threshold, .35, is right in the first 20 rows and wrong in row 200.
+    y, p = np.repeat([1, 0], [20, 380]), np.repeat([0.4, 0.3], [20, 380])
+    p[200] = 0.4
+    fitted = [
+        decision.DecisionTuner("accuracy", series=series).fit(p, y) for series in (False, True)
+    ]
+    assert [tuner.score_ for tuner in fitted] == pytest.approx([399 / 400, 380 / 400])
+    scorer = Scorer(get_reward("accuracy"), y[:, None], None, 2)
+    labels = (p > 0.35).astype(int)[:, None]
+    gains = np.array([1.0] + 9 * [0.0] + [-1 / 20] + 9 * [0.0])  # of each block
+    expected = np.std(gains, ddof=1) / np.sqrt(20)
+    found = error_of_gain(scorer, 0 * labels, labels, series=True)
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize("size", [8, 40, 100])
 def test_few_rows_do_not_wreck_a_good_decision(size):
     rng, lost, lost_by_greed = np.random.default_rng(0), [], []
