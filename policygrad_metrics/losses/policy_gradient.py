@@ -275,7 +275,8 @@ class PolicyGradientLoss(SiteLoss):
         """The loss and the next state, which goes to `assign` if a gradient is taken."""
         fixed = tf.stop_gradient(batch.logits)
         estimate, site_weights = self._scored(batch, fixed, state)
-        pairs = zip(estimate.state, state, strict=True)
+        # A loss that was made inside a graph has no variables for the estimator's state.
+        pairs = zip(estimate.state, state, strict=False)
         after = tuple(if_valid(batch.valid, new, old) for new, old in pairs)
         logits = on_gradient(batch.logits, assign, after) if assign and after else batch.logits
         # A plane through the value with the estimate's slope. TensorFlow never frees the graphs
