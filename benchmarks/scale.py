@@ -115,12 +115,12 @@ def own_peaks(batch: int, classes: int, reward: str) -> dict[str, int]:
     import tensorflow as tf
 
     import policygrad_metrics as pgm
-    from policygrad_metrics.core import blocks
+    from policygrad_metrics.core import sums
 
-    exact, limits = pgm.estimators.ExactExpectation(), (blocks.WHOLE, blocks.BLOCK)
-    blocks.WHOLE, blocks.BLOCK = 1, 64  # a small program of the same kind, with the same compiler
+    exact, limits = pgm.estimators.ExactExpectation(), (sums.WHOLE, sums.BLOCK)
+    sums.WHOLE, sums.BLOCK = 1, 64  # a small program of the same kind, with the same compiler
     gradient(exact, reward)(*problem(256, classes)).numpy()
-    blocks.WHOLE, blocks.BLOCK = limits
+    sums.WHOLE, sums.BLOCK = limits
     before = held_from_now()
     rng = np.random.default_rng(0)
     logits = tf.constant(rng.standard_normal([batch, classes], np.float32))
