@@ -281,8 +281,7 @@ class PolicyGradientLoss(SiteLoss):
         logits = on_gradient(batch.logits, assign, after) if assign and after else batch.logits
         # A plane through the value with the estimate's slope. TensorFlow never frees the graphs
         # that tf.custom_gradient was traced in, which a study of many programs would notice.
-        slope = tf.where(batch.valid, estimate.gradient, 0.0)
-        reward = estimate.value + tf.reduce_sum(slope * (logits - fixed))
+        reward = estimate.value + tf.reduce_sum(estimate.gradient * (logits - fixed))
         return self._combined(batch, reward, site_weights), after
 
     def _scored(self, batch, logits, state):
@@ -293,7 +292,8 @@ class PolicyGradientLoss(SiteLoss):
             here = dataclasses.replace(batch, logits=logits, y_true=y_true, weight=weight)
             estimate = self._estimate(here, estimator, state)
             slope = tf.where(batch.valid, estimate.gradient, 0.0)
-            return estimate, self._site_weights(here, estimator, slope)
+            weights = self._site_weights(here, estimator, slope)
+            return estimate._replace(gradient=slope), weights
 
         many = batch.num_classes >= MANY_CLASSES and not self.reward.calls_python
         if many and _in_plain_graph():  # of Keras's training step on a CPU
