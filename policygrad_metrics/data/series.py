@@ -33,44 +33,40 @@ class Series:
     def __post_init__(self) -> None:
         check_whole("horizon (--horizon)", self.horizon, 1, or_none=True)
 
-    def sort(self, columns: Columns) -> Columns:
-        """Return the columns with their rows in order of time; equal times keep their order.
+    def sort(self, columns: Columns) -> tuple[Columns, list[str]]:
+        """Return the columns with their rows in order of time, and what to know about the order.
+
+        Equal times keep their order.
 
         Raises:
             ValueError: There is no such column, or a row of it is no time; with a horizon, two rows
                 have one time.
 
-        >>> Series("day").sort({"day": ["2014-01-02", "2013-12-31"], "x": ["1", "2"]})["x"]
+        >>> Series("day").sort({"day": ["2014-01-02", "2013-12-31"], "x": ["1", "2"]})[0]["x"]
         ['2', '1']
         """
         if self.column is None:
-            return {name: list(cells) for name, cells in columns.items()}
+            kept = {name: list(cells) for name, cells in columns.items()}
+            return kept, ["rows were taken to be in order of time."]
         choose("time column (--time-split)", self.column, columns)
         times = _times(self.column, columns[self.column])
         order = np.argsort(times, kind="stable").tolist()
-        equal = np.flatnonzero(np.diff(times[order].astype(np.float64)) == 0)
+        steps = np.diff(times[order].astype(np.float64))
+        equal = np.flatnonzero(steps == 0)
         if self.horizon is not None and len(equal):
             raise ValueError(
                 f"time column {self.column!r}: {len(equal)} rows have the time of another one, the "
                 f"first {columns[self.column][order[equal[0]]]!r}; horizon={self.horizon} "
                 "(--horizon) counts the rows of one series. Keep one row for each time."
             )
-        return {name: [cells[row] for row in order] for name, cells in columns.items()}
-
-    def notes(self, columns: Mapping[str, Sequence[str]]) -> list[str]:
-        """Return what to know about the order of sorted rows."""
-        if self.column is None:
-            return ["rows were taken to be in order of time."]
         notes = [f"rows are in order of {self.column!r}, which is not a feature."]
-        steps = np.diff(_times(self.column, columns[self.column]).astype(np.float64))
-        usual = np.median(steps)
-        if self.horizon is not None and (odd := int((steps != usual).sum())):
+        if self.horizon is not None and (odd := int((steps != np.median(steps)).sum())):
             notes.append(
                 f"{odd} of {len(steps)} steps of {self.column!r} from row to row are longer or "
                 f"shorter than the others: {self.horizon} rows are not the same time everywhere. "
                 "`policygrad aqi` counts hours instead."
             )
-        return notes
+        return {name: [cells[row] for row in order] for name, cells in columns.items()}, notes
 
 
 def lagged(columns: Mapping[str, Sequence[str]], targets: Sequence[str], horizon: int) -> Columns:

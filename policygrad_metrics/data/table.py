@@ -99,8 +99,8 @@ def read_table(
         refuse_likely_codes(asked, reading.missing)
     if series is not None:
         with faults.noted():
-            columns = series.sort(columns)
-            notes += series.notes(columns)
+            columns, more = series.sort(columns)
+            notes += more
     known = np.array([all(cells) for cells in zip(*(columns[n] for n in targets), strict=True)])
     labels = None
     if not odd.keys() & set(targets):
