@@ -52,6 +52,8 @@ from .losses import (
 from .losses import (
     SurrogateLoss as SurrogateLoss,
 )
+from .rewards import at_least as at_least
+from .rewards import at_most as at_most
 from .rewards import get_reward as get_reward
 from .saving import export_decision as export_decision
 from .saving import load_model as load_model

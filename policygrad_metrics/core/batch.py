@@ -33,6 +33,7 @@ class Batch:
         logits: float32 `[N, C, K]`, or None where only label sets are scored.
         rows: float32 `[N, C, K]`, soft truths: what share of a site is of which class; None where
             they are not asked for.
+        group: int32 `[N]`, the group of each example, for constraints on groups; None without.
         valid: bool scalar; False if labels, logits or weights are unusable (only ever False under
             XLA: elsewhere an error has been raised).
         policy, targets, outputs: the policy that read the batch, the truth as it came and the
@@ -47,6 +48,7 @@ class Batch:
     multilabel: bool = False
     logits: Tensor = None
     rows: Tensor = None
+    group: Tensor = None
     valid: Tensor = True
     policy: Any = None
     targets: Tensor = None

@@ -12,10 +12,7 @@ D that are smaller by a factor of exp(10.56) = 4e4.
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import functools
-from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -28,26 +25,6 @@ COUNT_NODES, LOG_NODES, STACKED_NODES = 8, 24, 28
 MOST_CHUNKS = 5
 #: The range of x = log t that one chunk of nodes covers, and where the first one ends.
 _WIDTH, _END = 10.56, 7.25
-
-_STACKED: contextvars.ContextVar[bool] = contextvars.ContextVar("stacked", default=False)
-
-
-@contextlib.contextmanager
-def stacked() -> Iterator[None]:
-    """Take one chunk of nodes whatever the batch, for code inside `tf.vectorized_map`.
-
-    A loop whose length depends on values cannot be vectorised and compiled by XLA at once.
-    """
-    token = _STACKED.set(True)
-    try:
-        yield
-    finally:
-        _STACKED.reset(token)
-
-
-def is_stacked() -> bool:
-    """Whether this code is inside `stacked`."""
-    return _STACKED.get()
 
 
 @functools.lru_cache

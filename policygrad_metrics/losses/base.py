@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core._compat import called_by_keras_2, in_several_steps, under_xla
@@ -21,8 +23,15 @@ _MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 class Reader:
     """How a loss or a metric reads batches: by which policy, and what the outputs are."""
 
-    def reads(self, policy: Any, from_logits: bool) -> None:
-        """Set how batches are read; for constructors."""
+    def reads(self, policy: Any, from_logits: bool, groups: int | None = None) -> None:
+        """Set how batches are read; for constructors.
+
+        Args:
+            policy: a policy, its name, or "auto".
+            from_logits: as in Keras.
+            groups: the number of groups, if the last column of y_true is the group.
+        """
+        self.groups = groups
         self.policy: Any = policy if policy == "auto" else get_policy(policy)
         self.from_logits = bool(from_logits)
         self._has_read = False
@@ -39,7 +48,12 @@ class Reader:
         self._has_read = True
         # A graph is looked at when it is traced; values are looked at once.
         how |= {"from_logits": self.from_logits, "suspect": first or not tf.executing_eagerly()}
-        return read_batch(self.policy, y_true, y_pred, sample_weight, **how)
+        if self.groups is None:
+            return read_batch(self.policy, y_true, y_pred, sample_weight, **how)
+        labels, group = split_groups(y_true, self.groups)
+        batch = read_batch(self.policy, labels, y_pred, sample_weight, **how)
+        sites = tf.shape(batch.y_true)[0] // tf.shape(group)[0]
+        return dataclasses.replace(batch, group=tf.repeat(group, sites))
 
     def reading_config(self) -> dict[str, Any]:
         """The arguments of `reads` as plain values."""
@@ -53,9 +67,9 @@ class SiteLoss(Reader, keras.losses.Loss):
     #: Whether the truth may be soft.
     soft: bool = False
 
-    def __init__(self, policy, name, reduction, dtype=None, from_logits=True):
+    def __init__(self, policy, name, reduction, dtype=None, from_logits=True, groups=None):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.reads(policy, from_logits)
+        self.reads(policy, from_logits, groups)
         self._reduce = MeanOfValues(reduction=reduction, dtype=dtype)
 
     # AutoGraph would take seconds to find out that no tensor decides what Python does here.
@@ -81,6 +95,33 @@ class SiteLoss(Reader, keras.losses.Loss):
     def get_config(self):
         """The constructor's arguments."""
         return {**super().get_config(), **self.reading_config()}
+
+
+def split_groups(y_true: Any, groups: int) -> tuple[Tensor, Tensor]:
+    """The labels, and the groups that the last column of y_true holds, int32 `[B]`.
+
+    Raises:
+        ValueError: there is no such column, or it holds other numbers than 0 to groups - 1.
+
+    >>> labels, group = split_groups([[1, 0], [0, 1]], groups=2)
+    >>> labels.numpy().tolist(), group.numpy().tolist()
+    ([[1], [0]], [0, 1])
+    """
+    y_true = tf.convert_to_tensor(y_true)
+    if y_true.shape.rank != 2 or y_true.shape[-1] == 1:
+        raise ValueError(
+            "y_true must have the group of each example as its last column, since a constraint is "
+            f"on groups: np.column_stack([y, group]); it has shape {y_true.shape}."
+        )
+    group = tf.cast(y_true[:, -1], tf.int32)
+    if not under_xla():
+        inside = (group >= 0) & (group < groups) & (tf.cast(group, y_true.dtype) == y_true[:, -1])
+        message = f"the last column of y_true must hold groups 0 to {groups - 1} (groups={groups})"
+        if tf.executing_eagerly() and not bool(tf.reduce_all(inside)):
+            raise ValueError(f"{message}; it holds {np.unique(y_true[:, -1])[:8].tolist()}.")
+        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(inside), [message])]):
+            group = tf.identity(group)
+    return y_true[:, :-1], group
 
 
 class MeanOfValues(keras.losses.Loss):

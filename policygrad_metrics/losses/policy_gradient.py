@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core._compat import places_in_compile, under_xla
@@ -17,18 +18,20 @@ from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.draws import as_seed, fold_in
 from policygrad_metrics.core.global_batch import (
     check_strategy,
+    is_stacked,
     replica_seed,
     replicas,
     shared_gradient,
 )
 from policygrad_metrics.estimators import (
+    Estimate,
     Estimator,
     Reinforce,
     get_estimator,
     strongest_estimator,
 )
-from policygrad_metrics.estimators.quadrature import is_stacked
 from policygrad_metrics.losses.base import SiteLoss, check_replicas, nan_if_invalid
+from policygrad_metrics.losses.lagrangian import WINDOW, Lagrangian
 from policygrad_metrics.losses.reward_weights import reward_weights
 from policygrad_metrics.losses.running_counts import (
     empty_counts,
@@ -37,16 +40,19 @@ from policygrad_metrics.losses.running_counts import (
     window_of,
 )
 from policygrad_metrics.losses.serialization import (
+    deserialize_constraints,
     deserialize_estimator,
     deserialize_reward,
     plain_number,
+    serialize_constraint,
     serialize_estimator,
     serialize_reward,
 )
-from policygrad_metrics.losses.state import if_valid, on_gradient, state_variable
+from policygrad_metrics.losses.state import Memory, if_valid, on_gradient
 from policygrad_metrics.policies import BinnedRegression, Policy
 from policygrad_metrics.policies.reading import mean_over_sites
 from policygrad_metrics.rewards import Reward, get_reward
+from policygrad_metrics.rewards.constraints import Constraints
 
 #: Weight of cross-entropy in the default loss; measured, see docs/results.md.
 DEFAULT_CROSS_ENTROPY = 0.3
@@ -147,9 +153,15 @@ class PolicyGradientLoss(SiteLoss):
         running_counts: bool | float | None = None,
         cross_entropy_weights: str = "reward",
         from_logits: bool = True,
+        subject_to: Any = None,
     ):
         check_strategy()
-        super().__init__(policy, name, reduction, dtype, from_logits)
+        constraints = None
+        if subject_to is not None:
+            constraints = Constraints.of(deserialize_constraints(subject_to))
+        groups = constraints.groups if constraints and constraints.groups > 1 else None
+        super().__init__(policy, name, reduction, dtype, from_logits, groups)
+        self.subject_to = constraints and constraints.items
         self.reward = get_reward(deserialize_reward(reward))
         self.gradient_estimator: Any = gradient_estimator
         if gradient_estimator != "auto":
@@ -177,17 +189,16 @@ class PolicyGradientLoss(SiteLoss):
         self.seed = seed
         self.running_counts = running_counts
         self._window = window_of(running_counts)
+        self._lagrangian: Lagrangian | None = None
+        if constraints is not None:
+            self._lagrangian = Lagrangian(constraints, self._window or WINDOW)
         if running_counts is not None and self.reward.aggregation == "nothing":
             raise ValueError(
                 f"running_counts={running_counts!r} keeps confusion counts, but the reward "
                 f"{self.reward.name!r} is a Python function of examples: write it as a "
                 "CountReward, or leave running_counts=None."
             )
-        # A loss that is made inside a graph can keep nothing; `stateless_call` is for those.
-        self._keeps = tf.executing_eagerly()
-        initial = self._estimator_state() if self._keeps else ()
-        self._state = tuple(state_variable(x) for x in initial)
-        self._counts: Any = None
+        self._memory = Memory(self.initial_state)
         self._met: Any = weakref.WeakKeyDictionary()
         #: What "auto" means for batches of each shape.
         self._strongest: dict[tuple, Estimator] = {}
@@ -202,53 +213,26 @@ class PolicyGradientLoss(SiteLoss):
     @property
     def variables(self) -> list[Any]:
         """What the loss remembers from one training step to the next."""
-        return [*self._state, *([] if self._counts is None else [self._counts])]
+        return list(self._memory.variables)
 
     def restore(self, values: Sequence[Any]) -> None:
-        """Take back what `variables` held, running counts that are yet to be made included."""
-        for variable, value in zip(self._state, values, strict=False):
-            variable.assign(value)
-        counts = values[len(self._state) :]
-        if counts and self._counts is None:
-            self._counts = tf.Variable(counts[0], trainable=False, name="running_counts")
-        elif self._counts is not None:
-            self._counts.assign(counts[0] if counts else tf.zeros(self._counts.shape))
+        """Take back what `variables` held."""
+        self._memory.restore(values)
 
     def initial_state(self, num_classes: int | None = None, columns: int = 1) -> tuple[Any, ...]:
-        """What the estimator (a moving average, say) and running counts start from.
+        """What the estimator (a moving average, say), running counts and multipliers start from.
 
         Args:
-            num_classes: K, needed with `running_counts`.
+            num_classes: K; None for counts that take their size from the first batch.
             columns: label columns.
         """
-        if self._window is None:
-            return self._estimator_state()
-        if num_classes is None:
-            raise ValueError("num_classes must be given with running_counts=.")
-        return (*self._estimator_state(), empty_counts(num_classes, columns))
-
-    def _estimator_state(self):
-        return () if self.gradient_estimator == "auto" else self.gradient_estimator.initial_state()
-
-    def _remembered(self, batch):
-        """The variables, made where the number of classes is known for the first time."""
-        if self._window is None:
-            return self._state
-        if replicas() > 1:
-            raise ValueError(
-                "running_counts= is not available under a tf.distribute strategy: use larger "
-                "global batches instead."
-            )
-        shape = [batch.columns, batch.num_classes, batch.num_classes]
-        if self._counts is None and self._keeps:
-            with tf.init_scope():
-                self._counts = tf.Variable(tf.zeros(shape), trainable=False, name="running_counts")
-        if self._counts is not None and self._counts.shape != shape:
-            raise ValueError(
-                f"this loss keeps running counts of shape {self._counts.shape} and now meets "
-                f"outputs with counts of shape {shape}: use a loss of its own for each model."
-            )
-        return (*self._state, tf.zeros(shape) if self._counts is None else self._counts)
+        estimator = () if self.gradient_estimator == "auto" else self.gradient_estimator
+        state = estimator and estimator.initial_state()
+        if self._window is not None:
+            state = (*state, empty_counts(num_classes, columns))
+        if self._lagrangian is not None:
+            state = (*state, *self._lagrangian.initial_state(num_classes, columns))
+        return state
 
     def stateless_call(
         self, y_true, y_pred, state: tuple[Any, ...], sample_weight=None
@@ -267,16 +251,21 @@ class PolicyGradientLoss(SiteLoss):
 
     def batch_loss(self, batch):
         """`1 - E[R]` and the terms that are mixed in, of one batch: the one of all replicas."""
-        check_replicas(self.reduction, self.variables)
-        state = tuple(map(tf.convert_to_tensor, self._remembered(batch)))
-        return shared_gradient(self._loss(batch, state, self._assign)[0])
+        check_replicas(self.reduction, self._memory.variables)
+        if self._window is not None and replicas() > 1:
+            raise ValueError(
+                "running_counts= is not available under a tf.distribute strategy: use larger "
+                "global batches instead."
+            )
+        assign = self._memory.assign if self._memory.keeps else None
+        return shared_gradient(self._loss(batch, self._memory.read(batch), assign)[0])
 
     def _loss(self, batch, state, assign=None):
         """The loss and the next state, which goes to `assign` if a gradient is taken."""
+        state = state and self._memory.sized(state, batch)
         fixed = tf.stop_gradient(batch.logits)
         estimate, site_weights = self._scored(batch, fixed, state)
-        # A loss that was made inside a graph has no variables for the estimator's state.
-        pairs = zip(estimate.state, state, strict=False)
+        pairs = zip(estimate.state, state, strict=True)
         after = tuple(if_valid(batch.valid, new, old) for new, old in pairs)
         logits = on_gradient(batch.logits, assign, after) if assign and after else batch.logits
         # A plane through the value with the estimate's slope. TensorFlow never frees the graphs
@@ -290,19 +279,22 @@ class PolicyGradientLoss(SiteLoss):
 
         def score(logits, y_true, weight, state):
             here = dataclasses.replace(batch, logits=logits, y_true=y_true, weight=weight)
-            estimate = self._estimate(here, estimator, state)
-            slope = tf.where(batch.valid, estimate.gradient, 0.0)
+            own, multipliers = state, ()
+            if self._lagrangian is not None:
+                own, multipliers = state[:-2], state[-2:]
+            estimate = self._estimate(here, estimator, own)
+            slope = estimate.gradient
+            if self._lagrangian is not None:
+                constraint_slope, multipliers = self._lagrangian.step(here, multipliers)
+                slope += constraint_slope
+            slope = tf.where(batch.valid, slope, 0.0)
             weights = self._site_weights(here, estimator, slope)
-            return estimate._replace(gradient=slope), weights
+            return Estimate(estimate.value, slope, (*estimate.state, *multipliers)), weights
 
         many = batch.num_classes >= MANY_CLASSES and not self.reward.calls_python
         if many and _in_plain_graph():  # of Keras's training step on a CPU
             score = tf.function(score, autograph=False, jit_compile=True)
         return score(logits, batch.y_true, batch.weight, state)
-
-    def _assign(self, *state):
-        for variable, value in zip(self.variables, state, strict=False):
-            variable.assign(value)
 
     def _combined(self, batch, expected_reward, site_weights):
         loss = 1.0 - expected_reward
@@ -374,11 +366,11 @@ class PolicyGradientLoss(SiteLoss):
 
     def get_config(self):
         """The constructor's arguments; functions of your own must be registered with Keras."""
-        counts = {} if self._counts is None else {"counts": self._counts.numpy().tolist()}
         return {
             **super().get_config(),
-            **counts,
+            **self._memory.get_config(),
             "running_counts": self.running_counts,
+            "subject_to": self.subject_to and list(map(serialize_constraint, self.subject_to)),
             "reward": serialize_reward(self.reward),
             "gradient_estimator": serialize_estimator(self.gradient_estimator),
             "cross_entropy": plain_number(self.cross_entropy),
@@ -390,9 +382,9 @@ class PolicyGradientLoss(SiteLoss):
 
     @classmethod
     def from_config(cls, config):
-        """The inverse of `get_config`, running counts included."""
-        arguments = {key: value for key, value in config.items() if key != "counts"}
+        """The inverse of `get_config`, counts and multipliers included."""
+        arguments = {key: value for key, value in config.items() if key != "memory"}
         loss = cls(**arguments)
-        if "counts" in config:
-            loss._counts = tf.Variable(config["counts"], trainable=False)
+        if "memory" in config:
+            loss.restore([np.asarray(value, np.float32) for value in config["memory"]])
         return loss

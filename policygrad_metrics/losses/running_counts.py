@@ -50,9 +50,14 @@ def window_of(running_counts: Any) -> Any:
     return running_counts
 
 
-def empty_counts(num_classes: int, columns: int) -> np.ndarray:
-    """The counts before the first batch, `[C, K, K]`."""
-    return np.zeros([columns, num_classes, num_classes], np.float32)
+def empty_counts(num_classes: int | None, *lead: int) -> np.ndarray:
+    """The counts before the first batch, `[*lead, K, K]`; of size 0 where K is not known.
+
+    >>> empty_counts(3, 1).shape, empty_counts(None, 1).shape
+    ((1, 3, 3), (0, 0, 0))
+    """
+    shape = (*lead, num_classes, num_classes) if num_classes else (0,) * (len(lead) + 2)
+    return np.zeros(shape, np.float32)
 
 
 def refuse_second_output(met: MutableMapping[Any, str], outputs: Any, places: int) -> None:

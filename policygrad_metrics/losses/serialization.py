@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import keras
 from policygrad_metrics import rewards
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.estimators import Estimator, estimator_config
-from policygrad_metrics.rewards import Reward
+from policygrad_metrics.rewards import Constraint, Reward
 
 
 def serialize_reward(reward: Reward) -> dict[str, Any]:
@@ -45,6 +46,37 @@ def deserialize_reward(reward: Any) -> Any:
         for key, value in reward["config"].items()
     }
     return known[choose("reward", reward["class"], known)].from_config(config)
+
+
+def serialize_constraint(constraint: Constraint) -> dict[str, Any]:
+    """A constraint's fields.
+
+    >>> from policygrad_metrics.rewards import at_least
+    >>> serialize_constraint(at_least("accuracy", 0.9))["bound"]
+    0.9
+    """
+    plain = {
+        field.name: getattr(constraint, field.name) for field in dataclasses.fields(constraint)
+    }
+    return {**plain, "reward": serialize_reward(constraint.reward)}
+
+
+def deserialize_constraints(subject_to: Any) -> Any:
+    """The inverse of `serialize_constraint` for each of several; anything else as it is.
+
+    >>> from policygrad_metrics.rewards import at_least
+    >>> floor = at_least("accuracy", 0.9)
+    >>> deserialize_constraints([serialize_constraint(floor)]) == [floor]
+    True
+    """
+    if not isinstance(subject_to, list):
+        return subject_to
+    return [
+        Constraint(**{**one, "reward": deserialize_reward(one["reward"])})
+        if isinstance(one, dict)
+        else one
+        for one in subject_to
+    ]
 
 
 def serialize_estimator(estimator: str | Estimator) -> Any:

@@ -13,6 +13,21 @@ from .base import (
 from .black_box import (
     BlackBox as BlackBox,
 )
+from .constraints import (
+    Constraint as Constraint,
+)
+from .constraints import (
+    PredictedRate as PredictedRate,
+)
+from .constraints import (
+    at_least as at_least,
+)
+from .constraints import (
+    at_most as at_most,
+)
+from .constraints import (
+    get_constraint as get_constraint,
+)
 from .counts import (
     BalancedAccuracy as BalancedAccuracy,
 )

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.estimators.quadrature import stacked as stacked_quadrature
+from policygrad_metrics.core.global_batch import stacking
 from policygrad_metrics.losses.surrogate import SurrogateLoss
 from policygrad_metrics.policies import Policy
 from policygrad_metrics.rewards import Reward
@@ -149,7 +149,7 @@ class Stack:
         ]
         data, count = (examples.x_train, examples.y_train), tf.constant(batches)
         total = tf.zeros(self._settings["seed"].shape)
-        with stacked_quadrature():
+        with stacking():
             state, total = train(
                 self._settings, self._state, data, self._packed(orders), count, total
             )

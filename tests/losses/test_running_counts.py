@@ -214,8 +214,6 @@ def test_what_is_refused():
         pgm.PolicyGradientLoss("f1", running_counts=0)
     with pytest.raises(ValueError, match="write it as a CountReward"):
         pgm.PolicyGradientLoss(lambda y_true, y_pred: 0.0, running_counts=True)
-    with pytest.raises(ValueError, match="num_classes must be given"):
-        pgm.PolicyGradientLoss("f1", running_counts=True).initial_state()
     loss = pgm.PolicyGradientLoss("accuracy", running_counts=True)
     loss([0, 1], np.zeros((2, 2), np.float32))
     with pytest.raises(ValueError, match="a loss of its own for each model"):

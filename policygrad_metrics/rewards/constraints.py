@@ -1,0 +1,387 @@
+"""Constraints: floors and ceilings on rewards, and how far confusion counts are from them.
+
+    at_least("precision", 0.9)                  precision >= 0.9
+    at_most("false_positive_rate", 0.01)        false positive rate <= 0.01
+    at_least("recall", 0.8, pos_label=2)        recall of class 2 >= 0.8
+    at_most("equal_opportunity_gap", 0.05, groups=2)
+
+A gap is the largest difference of a rate between two groups of examples (Hardt, Price, Srebro
+2016). So every constraint is one or more inequalities between rates of confusion counts, each of
+the form `sum_t a_t rate_t <= b`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import numbers
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from policygrad_metrics.core.batch import Tensor
+from policygrad_metrics.core.checks import check_whole
+from policygrad_metrics.rewards.base import Reward
+from policygrad_metrics.rewards.levels import MeanGain
+from policygrad_metrics.rewards.ratios import AveragedReward
+from policygrad_metrics.rewards.registry import get_reward
+
+SENSES = (">=", "<=")
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictedRate(MeanGain):
+    """The share of examples that are labelled as one class: coverage, the selection rate.
+
+    Args:
+        label: the class.
+
+    >>> float(PredictedRate()([0, 1, 1, 1], [0, 1, 0, 0]))
+    0.25
+    """
+
+    label: int = 1
+
+    @property
+    def name(self):
+        return "predicted_positive_rate"
+
+    @property
+    def uses_order(self):
+        return True
+
+    def refuse_multilabel(self):
+        """Of label columns it is the share of all labels that are 1."""
+
+    def gain_table(self, num_classes):
+        return tf.tile(tf.one_hot([self.label], num_classes), [num_classes, 1])
+
+
+#: Rates that nobody maximises, by the names of confusion matrices and fairness.
+RATES: dict[str, Callable[[], Reward]] = {"predicted_positive_rate": PredictedRate}
+#: Other names of rates.
+RATE_ALIASES = {
+    "coverage": "predicted_positive_rate",
+    "selection_rate": "predicted_positive_rate",
+    "false_alarm_ratio": "false_discovery_rate",
+    "miss_rate": "false_negative_rate",
+    "equal_opportunity_gap": "recall_gap",
+    "demographic_parity_gap": "predicted_positive_rate_gap",
+    "predictive_parity_gap": "precision_gap",
+}
+#: Rates that are 1 minus a reward.
+COMPLEMENTS = {
+    "false_positive_rate": "specificity",
+    "false_negative_rate": "recall",
+    "false_discovery_rate": "precision",
+    "error_rate": "accuracy",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Constraint:
+    """A floor or a ceiling of a reward; made by `at_least`, `at_most` or of a text.
+
+    Args:
+        reward: one of confusion counts.
+        sense: ">=" or "<=".
+        bound: a finite number.
+        complement: whether 1 minus the reward is bounded, as for a false positive rate.
+        pos_label: the class whose rate is meant; None for that of the reward's name.
+        groups: the number of groups, if the largest difference between two of them is meant.
+        name: of the rate as it was written, for messages and tables.
+    """
+
+    reward: Reward
+    sense: str
+    bound: float
+    complement: bool = False
+    pos_label: Any = None
+    groups: int | None = None
+    name: str = ""
+
+    def __str__(self) -> str:
+        of_class = "" if self.pos_label is None else f"[{self.pos_label}]"
+        return f"{self.name or self.reward.name}{of_class} {self.sense} {self.bound:g}"
+
+    def of_class(self, index: Callable[[Any], int]) -> Constraint:
+        """The constraint with its class as a number.
+
+        Args:
+            index: gives the number of a class.
+        """
+        if self.pos_label is None:
+            return self
+        if isinstance(self.reward, AveragedReward):
+            chosen = {"average": "macro", "labels": (index(self.pos_label),)}
+        elif isinstance(self.reward, PredictedRate):
+            chosen = {"label": index(self.pos_label)}
+        else:
+            raise ValueError(
+                f"pos_label={self.pos_label!r} of the constraint {str(self)!r} needs a rate of one "
+                'class, such as "recall", "precision", "f1", "false_positive_rate" or "coverage".'
+            )
+        return dataclasses.replace(self, reward=dataclasses.replace(self.reward, **chosen))
+
+
+def at_least(
+    reward: str | Reward, bound: float, *, pos_label: Any = None, groups: int | None = None
+) -> Constraint:
+    """A floor: the reward must be at least `bound`.
+
+    Args:
+        reward: a name or a `Reward`; also "false_positive_rate", "false_negative_rate",
+            "false_discovery_rate", "error_rate", "predicted_positive_rate" ("coverage"), and
+            any of them with "_gap" behind it, the largest difference between two groups
+            ("equal_opportunity_gap" is that of recall, "demographic_parity_gap" that of the
+            predicted positive rate).
+        bound: a finite number.
+        pos_label: the class that is meant, for rates of one class.
+        groups: the number of groups of a gap.
+
+    Raises:
+        ValueError: the name is not known; the bound is beyond what any decision reaches; a gap
+            without groups, or groups without a gap; the reward is no function of confusion counts.
+
+    >>> str(at_least("precision", 0.9))
+    'precision >= 0.9'
+    >>> at_least("precision", 1.5)
+    Traceback (most recent call last):
+    ValueError: the constraint 'precision >= 1.5' cannot be kept: precision is at most 1...
+    """
+    return _constraint(reward, ">=", bound, pos_label, groups)
+
+
+def at_most(
+    reward: str | Reward, bound: float, *, pos_label: Any = None, groups: int | None = None
+) -> Constraint:
+    """A ceiling: the rate must be at most `bound`; arguments as for `at_least`.
+
+    >>> str(at_most("false_positive_rate", 0.01))
+    'false_positive_rate <= 0.01'
+    """
+    return _constraint(reward, "<=", bound, pos_label, groups)
+
+
+def get_constraint(constraint: str | Constraint) -> Constraint:
+    """A constraint of a text such as "precision >= 0.9" or "recall[2] >= 0.8" (of class 2).
+
+    Raises:
+        ValueError: the text is none.
+        TypeError: it is neither a text nor a `Constraint`.
+
+    >>> get_constraint("precision>=0.9") == at_least("precision", 0.9)
+    True
+    """
+    if isinstance(constraint, Constraint):
+        return constraint
+    if not isinstance(constraint, str):
+        raise TypeError(
+            "subject_to must hold constraints, at_least(reward, bound) or at_most(reward, bound), "
+            f"or texts such as 'precision >= 0.9'; it holds {constraint!r}."
+        )
+    pattern = r"\s*([\w.]+)\s*(?:\[(.+)\])?\s*(>=|<=)\s*([-+.\deE]+)\s*"
+    found = re.fullmatch(pattern, constraint)
+    try:
+        name, label, sense, bound = found.groups() if found else (None,) * 4
+        value = float(bound)  # type: ignore[arg-type]  # None raises
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"subject_to={constraint!r} is no constraint. Write REWARD>=NUMBER or REWARD<=NUMBER, "
+            "such as precision>=0.9, and the class in brackets: recall[malignant]>=0.8."
+        ) from None
+    if label is not None and re.fullmatch(r"-?\d+", label):
+        label = int(label)
+    return _constraint(name, sense, value, label)
+
+
+def _constraint(reward, sense, bound, pos_label=None, groups=None):
+    typed = reward if isinstance(reward, str) else getattr(reward, "name", repr(reward))
+    if not isinstance(bound, numbers.Real) or not math.isfinite(bound):
+        raise ValueError(f"bound of the constraint on {typed} must be a number; it is {bound!r}.")
+    name = RATE_ALIASES.get(reward, reward) if isinstance(reward, str) else reward
+    gap = isinstance(name, str) and name.endswith("_gap")
+    found, complement = _rate(name.removesuffix("_gap") if gap else name)
+    constraint = Constraint(found, sense, float(bound), complement, pos_label, groups, typed)
+    if gap != (groups is not None):
+        raise ValueError(
+            f"the constraint '{constraint}' "
+            + ("needs groups=, the number of groups." if gap else "has groups= but is no gap.")
+            + ' The largest difference between two of G groups is at_most("recall_gap", 0.05, '
+            "groups=G)."
+        )
+    if found.aggregation != "counts" or found.calls_python:
+        raise ValueError(
+            f"the constraint '{constraint}' is on a reward that is no function of confusion counts "
+            "in TensorFlow, so its rate cannot be kept. Write it as a CountReward."
+        )
+    if gap:
+        check_whole("groups", groups, 2)
+        if sense == ">=" or bound < 0.0:
+            raise ValueError(f"the constraint '{constraint}' must be at_most a number, 0 or more.")
+    else:
+        _check_reach(constraint)
+    return constraint
+
+
+def _rate(name) -> tuple[Reward, bool]:
+    """The reward of a name, and whether what is meant is 1 minus it."""
+    if not isinstance(name, str):
+        return get_reward(name), False
+    name = RATE_ALIASES.get(name, name)
+    if name in RATES:
+        return RATES[name](), False
+    for rate, reward in COMPLEMENTS.items():
+        if name == rate or name.startswith(f"{rate}_"):
+            return get_reward(reward + name.removeprefix(rate)), True
+    return get_reward(name), False
+
+
+#: All right, all wrong, and one label for all: `[3, 1, 2, 2]`.
+_EXTREMES = (
+    (((1.0, 0.0), (0.0, 1.0)),),
+    (((0.0, 1.0), (1.0, 0.0)),),
+    (((0.0, 1.0), (0.0, 1.0)),),
+)
+
+
+def _check_reach(constraint):
+    """Raise if no labels of two classes reach the bound."""
+    reward = constraint.reward
+    of_class = isinstance(reward, AveragedReward | PredictedRate)
+    if reward.uses_order and not of_class:
+        return  # what can be reached depends on the number of classes
+    if getattr(reward, "labels", None) is not None:
+        reward = dataclasses.replace(reward, labels=None)
+    values = reward.score_columns(tf.constant(_EXTREMES, tf.float64)).numpy()
+    values = 1.0 - values if constraint.complement else values
+    floor = constraint.sense == ">="
+    best = float(values.max() if floor else values.min())
+    if (constraint.bound > best) if floor else (constraint.bound < best):
+        raise ValueError(
+            f"the constraint '{constraint}' cannot be kept: {constraint.name} is at "
+            f"{'most' if floor else 'least'} {best:g}. Move the bound."
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Constraints:
+    """Several constraints as inequalities `sum_t a[m, t] rate_t <= b[m]`.
+
+    Args:
+        items: the constraints, each with its class as a number.
+        terms: the rates, a reward and a group (None: all examples).
+        slopes: a, `M` rows of `T` numbers.
+        bounds: b, `[M]`.
+        groups: G; 1 if none is of groups.
+    """
+
+    items: tuple[Constraint, ...]
+    terms: tuple[tuple[Reward, int | None], ...]
+    slopes: tuple[tuple[float, ...], ...]
+    bounds: tuple[float, ...]
+    groups: int
+
+    @classmethod
+    def of(cls, subject_to: Any, index: Callable[[Any], int] | None = None) -> Constraints:
+        """Read what a person gives.
+
+        Args:
+            subject_to: a constraint or a text, or several of them.
+            index: gives the number of a class; None where classes are numbers.
+
+        Raises:
+            ValueError: none is given, two contradict each other, numbers of groups differ, or
+                a class is not known.
+        """
+        given = subject_to
+        if isinstance(given, str | Constraint) or not isinstance(given, Iterable):
+            given = [given]
+        items = tuple(get_constraint(one).of_class(index or _class_number) for one in given)
+        if not items:
+            raise ValueError("subject_to holds no constraint; leave it out, or give at_least(...).")
+        _refuse_contradictions(items)
+        groups = {one.groups for one in items if one.groups is not None}
+        if len(groups) > 1:
+            raise ValueError(
+                f"the constraints have different numbers of groups, {sorted(groups)}; there is one "
+                "column of groups: give all the same groups=."
+            )
+        terms: list[tuple[Reward, int | None]] = []
+        rows: list[tuple[dict[int, float], float]] = []
+
+        def place(reward, group):
+            term = (reward, group)
+            if term not in terms:
+                terms.append(term)
+            return terms.index(term)
+
+        for one in items:
+            sign = 1.0 if one.sense == "<=" else -1.0
+            if one.groups is not None:
+                for pair in itertools.permutations(range(one.groups), 2):
+                    more, less = (place(one.reward, group) for group in pair)
+                    rows.append(({more: 1.0, less: -1.0}, one.bound))
+            elif one.complement:  # sign (1 - rate) <= sign bound
+                rows.append(({place(one.reward, None): -sign}, sign * (one.bound - 1.0)))
+            else:
+                rows.append(({place(one.reward, None): sign}, sign * one.bound))
+        slopes = tuple(tuple(row.get(t, 0.0) for t in range(len(terms))) for row, _ in rows)
+        return cls(items, tuple(terms), slopes, tuple(b for _, b in rows), max({1, *groups}))
+
+    def for_multilabel(self) -> Constraints:
+        """The same constraints on label columns."""
+        terms = tuple((reward.for_multilabel(), group) for reward, group in self.terms)
+        return dataclasses.replace(self, terms=terms)
+
+    def rates(self, confusion: Tensor) -> Tensor:
+        """The rates `[..., T]` of confusion counts `[..., G, C, K, K]`."""
+        whole = tf.reduce_sum(confusion, axis=-4)
+        return tf.stack(
+            [
+                reward.score_columns(whole if group is None else confusion[..., group, :, :, :])
+                for reward, group in self.terms
+            ],
+            axis=-1,
+        )
+
+    def excess(self, confusion: Tensor) -> Tensor:
+        """By how much each inequality is violated, `[..., M]`: negative where it is kept."""
+        rates = self.rates(confusion)
+        slopes = tf.constant(self.slopes, rates.dtype)
+        return tf.einsum("...t,mt->...m", rates, slopes) - tf.constant(self.bounds, rates.dtype)
+
+    def worst_excess(self, confusion: np.ndarray) -> dict[str, float]:
+        """By how much each constraint is violated by counts `[G, C, K, K]`; negative if kept."""
+        excess = self.excess(tf.constant(confusion, tf.float64)).numpy().tolist()
+        worst = {}
+        for one in self.items:
+            rows = 1 if one.groups is None else one.groups * (one.groups - 1)
+            worst[str(one)] = max(excess[:rows])
+            excess = excess[rows:]
+        return worst
+
+
+def _class_number(label):
+    if isinstance(label, numbers.Integral) and not isinstance(label, bool) and label >= 0:
+        return int(label)
+    raise ValueError(
+        f"pos_label={label!r} of a constraint must be the number of a class here, 0 to K - 1: the "
+        "loss sees no names. The classifiers take names."
+    )
+
+
+def _refuse_contradictions(items: Sequence[Constraint]) -> None:
+    """Raise if a floor lies above a ceiling of the same rate."""
+    for one, other in itertools.permutations(items, 2):
+        same = one.reward == other.reward and one.complement == other.complement
+        plain = one.groups is None and other.groups is None
+        if same and plain and (one.sense, other.sense) == SENSES and one.bound > other.bound:
+            raise ValueError(
+                f"the constraints '{one}' and '{other}' contradict each other: no decision keeps "
+                "both. Move one of the bounds."
+            )
