@@ -53,8 +53,9 @@ def score_stops(
             stops = np.union1d(_spaced(ends, scorer.max_calls - 1), kept)
         return stops, scorer.along(*path, stops)
     C, K = labels.shape[1], scorer.num_classes
-    most = PASS_BUDGET // (C * (K - 1) * C * K**2)
-    few = int(np.clip(SWEEP_BUDGET // (C * K**2), _FEWEST, _MOST))
+    table = C * scorer.table_rows * K
+    most = PASS_BUDGET // (C * (K - 1) * table)
+    few = int(np.clip(SWEEP_BUDGET // table, _FEWEST, _MOST))
     if len(ends) <= max(most, 2 * few):
         return ends, scorer.along(*path, ends)
     grid = np.union1d(_dense_at_the_ends(ends, few), kept)
@@ -93,9 +94,9 @@ def _with_slopes(scorer, tables):
 def _interpolated(scorer, path, grid, scores, slopes) -> np.ndarray:
     """The approximate reward after 0, 1, ... all changes."""
     labels, column, order, after = path
-    K = scorer.num_classes
+    K, rows = scorer.num_classes, scorer.table_rows
     segment = np.repeat(np.arange(len(grid) - 1), np.diff(grid))  # of each change
-    row = (segment * K + scorer.truth[order, column]) * K
+    row = (segment * rows + scorer.row[order, column]) * K
     slopes, weight = slopes.ravel(), scorer.weight[order, column]
     cell, change = row + labels[order, column], row + after
 
@@ -104,7 +105,7 @@ def _interpolated(scorer, path, grid, scores, slopes) -> np.ndarray:
         worth = weight * (slopes[change + shift] - slopes[cell + shift])
         return np.concatenate([[0.0], np.cumsum(worth)])
 
-    from_left, from_right = totals(0), totals(K * K)
+    from_left, from_right = totals(0), totals(rows * K)
     stop = np.arange(len(order) + 1)
     s = np.append(segment, segment[-1])
     left = scores[s] + from_left - from_left[grid[s]]

@@ -26,6 +26,7 @@ class Scorer:
         weight: float `[N, C]`, or None.
         num_classes: K.
         max_calls: most calls of a black box in one sweep.
+        group: int `[N]`, whose tables stand below each other: `[C, G K, K]`; None for one group.
 
     Raises:
         ValueError: the reward does not fit the data.
@@ -38,9 +39,15 @@ class Scorer:
         weight: np.ndarray | None,
         num_classes: int,
         max_calls: int = 100,
+        group: np.ndarray | None = None,
     ):
         self.reward = reward
         self.truth = truth
+        self.group = group
+        groups = 1 if group is None else reward.constraints.groups
+        #: Rows of a confusion table, and that of each example.
+        self.table_rows = groups * num_classes
+        self.row = truth if group is None else truth + num_classes * group[:, None]
         self.weighted = weight is not None
         self.weight = np.ones(truth.shape) if weight is None else weight
         self.num_classes = num_classes
@@ -61,7 +68,9 @@ class Scorer:
     def of_rows(self, kept: np.ndarray) -> Scorer:
         """Return the same scorer of those examples whose place in `kept [N]` is True."""
         weight = self.weight[kept] if self.weighted else None
-        return Scorer(self.reward, self.truth[kept], weight, self.num_classes, self.max_calls)
+        group = None if self.group is None else self.group[kept]
+        truth = self.truth[kept]
+        return Scorer(self.reward, truth, weight, self.num_classes, self.max_calls, group)
 
     def score(self, labels: np.ndarray) -> float:
         """Return the reward of labels `[N, C]`."""
@@ -75,14 +84,14 @@ class Scorer:
 
     def group_tables(self, labels: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
         """Return the confusion tables `[groups, C, K, K]` of examples of each `group [N]`."""
-        C, K = self.truth.shape[1], self.num_classes
-        cell = ((group[:, None] * C + np.arange(C)) * K + self.truth) * K + labels
-        counts = np.bincount(cell.ravel(), self.weight.ravel(), groups * C * K * K)
-        return counts.reshape(groups, C, K, K)
+        C, K, rows = self.truth.shape[1], self.num_classes, self.table_rows
+        cell = ((group[:, None] * C + np.arange(C)) * rows + self.row) * K + labels
+        counts = np.bincount(cell.ravel(), self.weight.ravel(), groups * C * rows * K)
+        return counts.reshape(groups, C, rows, K)
 
     def of_tables(self, tables: np.ndarray) -> np.ndarray:
         """Return the rewards `[M]` of confusion tables `[M, C, K, K]`."""
-        scores = _table_scores(self.reward, *tables.shape[1:3])
+        scores = _table_scores(self.reward, *tables.shape[1:])
         return scores(tf.constant(tables, tf.float64)).numpy()
 
     def with_slopes(self, tables: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +106,7 @@ class Scorer:
                 f"method='frank_wolfe' needs a reward of confusion counts; {self.reward.name!r} "
                 "is none. Use method='threshold' or 'offsets'."
             )
-        function = _table_slopes(self.reward, *tables.shape[1:3])
+        function = _table_slopes(self.reward, *tables.shape[1:])
         scores, slopes = function(tf.constant(tables, tf.float64))
         return scores.numpy(), np.nan_to_num(slopes.numpy(), posinf=0.0, neginf=0.0)
 
@@ -136,14 +145,14 @@ class Scorer:
         self, labels: np.ndarray, column: int, order: np.ndarray, after: Any, stops: np.ndarray
     ) -> np.ndarray:
         """Return the confusion tables `[len(stops), C, K, K]`; arguments as for `along`."""
-        K, M = self.num_classes, len(stops)
+        K, rows, M = self.num_classes, self.table_rows, len(stops)
         after = np.broadcast_to(after, order.shape)
-        row = np.searchsorted(stops, np.arange(len(order)), side="right")  # M: never changed
-        truth, weight = self.truth[order, column], self.weight[order, column]
+        change = np.searchsorted(stops, np.arange(len(order)), side="right")  # M: never changed
+        row, weight = self.row[order, column], self.weight[order, column]
 
         def added(label):
-            cell = (row * K + truth) * K + label
-            return np.bincount(cell, weight, (M + 1) * K * K).reshape(M + 1, K * K)
+            cell = (change * rows + row) * K + label
+            return np.bincount(cell, weight, (M + 1) * rows * K).reshape(M + 1, rows * K)
 
         # Sums of what has come and of what is still there: nothing is taken out of a sum, which
         # would leave rounding where zero is meant.
@@ -152,9 +161,9 @@ class Scorer:
         if len(order) < len(labels):
             never = np.ones(len(labels), bool)
             never[order] = False
-            cell = self.truth[never, column] * K + labels[never, column]
-            path += np.bincount(cell, self.weight[never, column], K * K)
-        path = path.reshape(M, 1, K, K)
+            cell = self.row[never, column] * K + labels[never, column]
+            path += np.bincount(cell, self.weight[never, column], rows * K)
+        path = path.reshape(M, 1, rows, K)
         if labels.shape[1] == 1:
             return path
         tables = np.repeat(self.tables(labels)[None], M, axis=0)
@@ -169,9 +178,9 @@ def adds_up_counts(reward: Reward) -> bool:
 
 
 @functools.lru_cache(maxsize=128)
-def _table_scores(reward, columns, num_classes):
+def _table_scores(reward, *table):
     @tf.function(
-        input_signature=[tf.TensorSpec([None, columns, num_classes, num_classes], tf.float64)],
+        input_signature=[tf.TensorSpec([None, *table], tf.float64)],
         autograph=False,
     )
     def scores(tables):
@@ -181,9 +190,9 @@ def _table_scores(reward, columns, num_classes):
 
 
 @functools.lru_cache(maxsize=128)
-def _table_slopes(reward, columns, num_classes):
+def _table_slopes(reward, *table):
     @tf.function(
-        input_signature=[tf.TensorSpec([None, columns, num_classes, num_classes], tf.float64)],
+        input_signature=[tf.TensorSpec([None, *table], tf.float64)],
         autograph=False,
     )
     def slopes(tables):

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
+import tensorflow as tf
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from policygrad_metrics.core.checks import choose
+from policygrad_metrics.decision.curve import ThresholdCurve
+from policygrad_metrics.decision.floors import PENALTY, Floored
 from policygrad_metrics.decision.frank_wolfe import frank_wolfe
+from policygrad_metrics.decision.reading import (
+    number_groups,
+    read_probabilities,
+    read_truth,
+    read_weight,
+)
 from policygrad_metrics.decision.rules import ExpectedF, Rule, plain_rule
 from policygrad_metrics.decision.scorer import Scorer, adds_up_counts
 from policygrad_metrics.decision.standard_error import GROUPS, error_of_gain, grouped
@@ -21,6 +31,7 @@ from policygrad_metrics.decision.sweeps import (
     best_thresholds,
 )
 from policygrad_metrics.rewards import Reward, get_reward
+from policygrad_metrics.rewards.constraints import Constraints
 
 #: Of fewer rows than this a tuned decision must gain on rows that did not choose it as well.
 FEW_ROWS = 200
@@ -68,8 +79,16 @@ class DecisionTuner(BaseEstimator):
             `one_standard_error` are then blocks in time, as neighbours depend on each other.
         max_calls: most calls of a function of your own per number and pass. Its candidates are
             evenly spaced ranks if there are more.
+        subject_to: constraints that the decision must keep, such as `at_least("precision", 0.9)`
+            or "precision >= 0.9", or several of them. The best of all decisions that keep them is
+            taken; if none does, the nearest, with a warning. For rewards of confusion counts and
+            the methods "threshold", "offsets" and "cut_points".
+        margin: "standard_error" asks each constraint to be kept by one standard error of its rate,
+            so that it holds on other data more often than not; None by nothing.
 
     Attributes:
+        excess_: by how much each constraint is broken on the fitting data, by its text; negative
+            where it is kept. feasible_: whether all are kept, the margin included.
         rule_: the decision; `rule_.describe()` says it in words.
         method_: the method that "auto" chose.
         score_: the reward on the fitting data; plain_score_: that of the default decision.
@@ -94,6 +113,8 @@ class DecisionTuner(BaseEstimator):
         one_standard_error: bool | None = None,
         series: bool = False,
         max_calls: int = 100,
+        subject_to: Any = None,
+        margin: str | None = None,
     ):
         self.reward = reward
         self.method = method
@@ -103,8 +124,12 @@ class DecisionTuner(BaseEstimator):
         self.one_standard_error = one_standard_error
         self.series = series
         self.max_calls = max_calls
+        self.subject_to = subject_to
+        self.margin = margin
 
-    def fit(self, probabilities: Any, y_true: Any, sample_weight: Any = None) -> Self:
+    def fit(
+        self, probabilities: Any, y_true: Any, sample_weight: Any = None, groups: Any = None
+    ) -> Self:
         """Tune the decision.
 
         Args:
@@ -112,13 +137,18 @@ class DecisionTuner(BaseEstimator):
                 class 1) or `[N, K]`; with `multilabel=True` `[N, L]`.
             y_true: labels 0 ... K-1, `[N]`; with `multilabel=True` 0 or 1, `[N, L]`.
             sample_weight: `[N]`, not negative.
+            groups: the group of each example, `[N]`, for constraints on groups.
 
         Returns:
             The tuner itself.
 
+        Warns:
+            UserWarning: no decision keeps the constraints.
+
         Raises:
             ValueError: the method is unknown or does not fit the data, a probability is outside
-                [0, 1], a label outside the classes, or shapes do not belong together.
+                [0, 1], a label outside the classes, or shapes do not belong together; constraints
+                contradict each other or do not fit the reward or the method.
         """
         choose("method", self.method, METHODS)
         if isinstance(self.max_calls, bool) or not self.max_calls >= 2:
@@ -126,28 +156,78 @@ class DecisionTuner(BaseEstimator):
         reward = get_reward(self.reward)
         if self.multilabel:
             reward = reward.for_multilabel()
-        p = self._probabilities(probabilities)
-        truth, weight = self._truth(y_true, p), self._weight(sample_weight, len(p))
+        p = read_probabilities(probabilities, self.multilabel)
+        truth = read_truth(y_true, p, self.multilabel)
+        weight = read_weight(sample_weight, len(p))
         self._check_method(reward, p.shape[-1])
         if weight is not None:
             kept = weight[:, 0] > 0.0
             if not kept.any():
                 raise ValueError("sample_weight must not be zero throughout.")
             p, truth, weight = p[kept], truth[kept], np.repeat(weight[kept], p.shape[1], axis=1)
-        scorer = Scorer(reward, truth, weight, p.shape[-1], self.max_calls)
-        plain = plain_rule(self.plain, p.shape[-1])
-        before = plain.decide(p)
-        self.plain_score_ = scorer.score(before)
+            groups = None if groups is None else np.asarray(groups)[kept]
         self.n_columns_, self.n_classes_ = p.shape[1:]
+        scorer = bare = Scorer(reward, truth, weight, self.n_classes_, self.max_calls)
+        if self.subject_to is not None:
+            floored, group = self._floored(reward, groups, len(p))
+            scorer = Scorer(floored, truth, weight, self.n_classes_, group=group)
+        elif groups is not None:
+            raise ValueError("groups= is for constraints on groups; there is no subject_to=.")
+        plain = plain_rule(self.plain, self.n_classes_)
+        before = plain.decide(p)
         self.method_, self.rule_ = self._tune(reward, p, scorer)
         after = self.rule_.decide(p)
-        self.score_ = scorer.score(after)
         careful = self.one_standard_error
         if careful is None:
             careful = self.method == "auto"
-        if careful and not self._is_sure(reward, p, scorer, before, after):
-            self.rule_, self.score_ = plain, self.plain_score_
+        if careful and not self._is_sure(reward, p, (scorer, bare), before, after):
+            self.rule_, after = plain, before
+        self.plain_score_, self.score_ = bare.score(before), bare.score(after)
+        self._scored = scorer.reward
+        self._curve = None
+        if p.shape[1:] == (1, 2) and scorer.by_counts:
+            columns = (p[:, 0, 1], scorer.row[:, 0], scorer.weight[:, 0])
+            self._curve = ThresholdCurve.of(*columns, scorer.table_rows)
+        if self.subject_to is not None:
+            self._say_what_is_kept(scorer, after)
         return self
+
+    def _floored(self, reward: Reward, groups: Any, size: int) -> tuple[Floored, np.ndarray | None]:
+        """The reward under the constraints, and the group of each example."""
+        constraints = Constraints.of(self.subject_to)
+        choose("margin", str(self.margin), ("None", "standard_error"))
+        if not adds_up_counts(reward):
+            raise ValueError(
+                f"subject_to= needs a reward of confusion counts; {reward.name!r} is none. Write "
+                "it as a CountReward."
+            )
+        if self.method in ("frank_wolfe", "expected_f"):
+            raise ValueError(
+                f"method={self.method!r} knows no constraints; use method='auto' with subject_to=."
+            )
+        group = None
+        if constraints.groups > 1:
+            group = number_groups(groups, size, constraints.groups)
+        if self.multilabel:
+            constraints = constraints.for_multilabel()
+        return Floored(reward, constraints, float(self.margin is not None)), group
+
+    def _say_what_is_kept(self, scorer: Scorer, labels: np.ndarray) -> None:
+        floored: Any = scorer.reward
+        table = floored.by_group(tf.constant(scorer.tables(labels)))
+        worst = floored.constraints.worst_of_each(table)
+        self.excess_ = {str(constraint): float(excess) for constraint, excess in worst}
+        self.feasible_ = scorer.score(labels) > -PENALTY
+        if not self.feasible_:
+            broken = [f"'{text}' (off by {x:.3g})" for text, x in self.excess_.items() if x > 0.0]
+            margin = "" if self.margin is None else " with a margin of one standard error"
+            warnings.warn(
+                f"no decision of method {self.method_!r} keeps the constraints on these "
+                f"{len(labels)} examples{margin}. The nearest, {self.rule_.describe()}, "
+                + (f"breaks {', '.join(broken)}" if broken else "keeps them without the margin")
+                + ". Move the bound, give more examples, or train a better model.",
+                stacklevel=3,
+            )
 
     def predict(self, probabilities: Any) -> np.ndarray:
         """Return labels, int64 `[N]` (with `multilabel=True` `[N, L]`).
@@ -159,7 +239,7 @@ class DecisionTuner(BaseEstimator):
             ValueError: they have another number of classes or columns than at `fit`.
         """
         check_is_fitted(self, "rule_")
-        p = self._probabilities(probabilities)
+        p = read_probabilities(probabilities, self.multilabel)
         if p.shape[1:] != (self.n_columns_, self.n_classes_):
             raise ValueError(
                 f"probabilities must have the {self.n_columns_} label columns and "
@@ -171,15 +251,39 @@ class DecisionTuner(BaseEstimator):
     def score(self, probabilities: Any, y_true: Any, sample_weight: Any = None) -> float:
         """Return the reward of the decisions; arguments as for `fit`."""
         labels = self.predict(probabilities)
-        p = self._probabilities(probabilities)
+        p = read_probabilities(probabilities, self.multilabel)
         reward = get_reward(self.reward)
         if self.multilabel:
             reward = reward.for_multilabel()
-        weight = self._weight(sample_weight, len(p))
+        weight = read_weight(sample_weight, len(p))
         if weight is not None:
             weight = np.repeat(weight, p.shape[1], axis=1)
-        scorer = Scorer(reward, self._truth(y_true, p), weight, self.n_classes_)
+        scorer = Scorer(reward, read_truth(y_true, p, self.multilabel), weight, self.n_classes_)
         return scorer.score(labels.reshape(p.shape[:2]))
+
+    def plot(self, ax: Any = None, *, n_bootstrap: int = 200, seed: int = 0) -> Any:
+        """Draw the reward and the constrained rates against the threshold.
+
+        Args:
+            ax: matplotlib's axes; None for a new figure.
+            n_bootstrap: samples of the bands, which reach from the 5th to the 95th percentile.
+            seed: of these.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ValueError: there is not one threshold, or the reward is no function of counts.
+        """
+        check_is_fitted(self, "rule_")
+        threshold = getattr(self.rule_, "thresholds", (0.5,))[0]
+        if self._curve is None:
+            raise ValueError(
+                "plot() shows decisions between two classes, by a reward of confusion counts; "
+                f"there are {self.n_classes_} classes in {self.n_columns_} label columns and the "
+                f"reward is {self._scored.name!r}."
+            )
+        return self._curve.plot(self._scored, threshold, ax, n_bootstrap, seed)
 
     def _check_method(self, reward: Reward, num_classes: int) -> None:
         if self.method == "threshold" and num_classes != 2:
@@ -195,12 +299,27 @@ class DecisionTuner(BaseEstimator):
             _expected_f(reward, num_classes)
 
     def _is_sure(
-        self, reward: Reward, p: np.ndarray, scorer: Scorer, before: np.ndarray, after: np.ndarray
+        self,
+        reward: Reward,
+        p: np.ndarray,
+        scorers: tuple[Scorer, Scorer],
+        before: np.ndarray,
+        after: np.ndarray,
     ) -> bool:
-        """Whether the tuned decision gains more than luck would explain."""
+        """Whether the tuned decision gains more than luck would explain.
+
+        Args:
+            reward, p: the reward and the probabilities.
+            scorers: with the constraints and without.
+            before, after: labels by default and tuned.
+        """
         N = len(p)
-        gain = self.score_ - self.plain_score_
-        if N < GROUPS or gain <= error_of_gain(scorer, before, after, series=self.series):
+        scorer, bare = scorers
+        plain_score = scorer.score(before)
+        if plain_score <= -PENALTY:
+            return True  # the default decision breaks a constraint
+        gain = bare.score(after) - bare.score(before)
+        if N < GROUPS or gain <= error_of_gain(bare, before, after, series=self.series):
             return False
         if N >= FEW_ROWS:
             return True
@@ -209,7 +328,7 @@ class DecisionTuner(BaseEstimator):
         for left_out in (fold == number for number in range(FOLDS)):
             _, rule = self._tune(reward, p[~left_out], scorer.of_rows(~left_out))
             labels[left_out] = rule.decide(p[left_out])
-        return scorer.score(labels) > self.plain_score_ + TIE
+        return scorer.score(labels) > plain_score + TIE
 
     def _tune(self, reward: Reward, p: np.ndarray, scorer: Scorer) -> tuple[str, Rule]:
         K = p.shape[-1]
@@ -228,49 +347,6 @@ class DecisionTuner(BaseEstimator):
             if gain > TIE:
                 return "cut_points", cuts
         return "offsets", offsets
-
-    def _probabilities(self, probabilities: Any) -> np.ndarray:
-        """`[N, C, K]`, float64."""
-        p = np.asarray(probabilities, np.float64)
-        if p.ndim not in (1, 2) or not len(p) or (p.ndim == 1 and self.multilabel):
-            shape = "[N, L]" if self.multilabel else "[N] or [N, K]"
-            raise ValueError(f"probabilities must have shape {shape}; they have {p.shape}.")
-        if not ((p >= 0.0) & (p <= 1.0 + 1e-6)).all():
-            raise ValueError(
-                "probabilities must lie in [0, 1]; some do not, or are NaN. Give the outputs "
-                "behind the sigmoid or softmax, not the logits."
-            )
-        if self.multilabel:
-            return np.stack([1.0 - p, p], axis=-1)
-        p = p.reshape(len(p), -1)
-        return (np.hstack([1.0 - p, p]) if p.shape[1] == 1 else p)[:, None, :]
-
-    def _truth(self, y_true: Any, p: np.ndarray) -> np.ndarray:
-        y = np.asarray(y_true)
-        expected = p.shape[:2] if self.multilabel else p.shape[:1]
-        if y.shape != expected and y.shape != p.shape[:2]:
-            way_out = (
-                "" if self.multilabel or y.ndim < 2 else " For label columns: multilabel=True."
-            )
-            raise ValueError(f"y_true must have shape {expected}; it has {y.shape}.{way_out}")
-        if y.dtype.kind not in "iufb" or not np.isin(y, np.arange(p.shape[2])).all():
-            raise ValueError(
-                f"y_true must hold labels 0 to {p.shape[2] - 1}, as many classes as there are "
-                f"probabilities; it holds {np.unique(y)[:8].tolist()}. Number the classes in the "
-                "order of the columns of the probabilities."
-            )
-        return y.astype(np.int64).reshape(p.shape[:2])
-
-    def _weight(self, sample_weight: Any, size: int) -> np.ndarray | None:
-        if sample_weight is None:
-            return None
-        weight = np.asarray(sample_weight, np.float64)
-        if weight.shape != (size,) or not (np.isfinite(weight) & (weight >= 0.0)).all():
-            raise ValueError(
-                f"sample_weight must be {size} finite numbers, 0 or more; it has shape "
-                f"{weight.shape}."
-            )
-        return weight[:, None]
 
 
 def can_tune(method: str, reward: Reward, num_classes: int) -> bool:

@@ -20,7 +20,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
@@ -241,11 +240,12 @@ def _rate(name) -> tuple[Reward, bool]:
     return get_reward(name), False
 
 
-#: All right, all wrong, and one label for all: `[3, 1, 2, 2]`.
+#: All right, all wrong, and one label for all: `[4, 1, 2, 2]`.
 _EXTREMES = (
     (((1.0, 0.0), (0.0, 1.0)),),
     (((0.0, 1.0), (1.0, 0.0)),),
     (((0.0, 1.0), (0.0, 1.0)),),
+    (((1.0, 0.0), (1.0, 0.0)),),
 )
 
 
@@ -355,15 +355,12 @@ class Constraints:
         slopes = tf.constant(self.slopes, rates.dtype)
         return tf.einsum("...t,mt->...m", rates, slopes) - tf.constant(self.bounds, rates.dtype)
 
-    def worst_excess(self, confusion: np.ndarray) -> dict[str, float]:
-        """By how much each constraint is violated by counts `[G, C, K, K]`; negative if kept."""
-        excess = self.excess(tf.constant(confusion, tf.float64)).numpy().tolist()
-        worst = {}
-        for one in self.items:
-            rows = 1 if one.groups is None else one.groups * (one.groups - 1)
-            worst[str(one)] = max(excess[:rows])
-            excess = excess[rows:]
-        return worst
+    def worst_of_each(self, confusion: Tensor) -> list[tuple[Constraint, Tensor]]:
+        """Each constraint, and by how much it is violated by counts `[..., G, C, K, K]`."""
+        rows = [1 if one.groups is None else one.groups * (one.groups - 1) for one in self.items]
+        parts = tf.split(self.excess(confusion), rows, axis=-1)
+        worst = [tf.reduce_max(part, axis=-1) for part in parts]
+        return list(zip(self.items, worst, strict=True))
 
 
 def _class_number(label):

@@ -1,0 +1,73 @@
+"""Decisions under constraints: a reward that puts whatever breaks a constraint below all else."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow as tf
+
+from policygrad_metrics.rewards import Reward
+from policygrad_metrics.rewards.base import ConfusionReward
+from policygrad_metrics.rewards.constraints import Constraints
+
+#: What breaks a constraint scores less than minus this; rewards are of the order of one.
+PENALTY = 1e3
+#: Of rates at a bound float64 may round so far.
+_ROUNDING = 1e-12
+
+
+@dataclasses.dataclass(frozen=True)
+class Floored(ConfusionReward):
+    """The reward where all constraints are kept, else less the more the worst one is broken.
+
+    The margin is the standard error of a rate over other data of as many examples, by the delta
+    method: of counts n with slopes s the variance is sum n s^2 (Efron 1982: the infinitesimal
+    jackknife). It is taken at n + 1/2 (Haldane 1956), since three hits of three prove little.
+
+    Args:
+        reward: what is to be high.
+        constraints: what must be kept.
+        errors: the margin, in standard errors.
+    """
+
+    reward: Reward
+    constraints: Constraints
+    errors: float = 0.0
+
+    @property
+    def name(self):
+        return f"{self.reward.name} subject to {', '.join(map(str, self.constraints.items))}"
+
+    def bind(self, batch):
+        raise TypeError("decisions under constraints are scored by confusion counts alone.")
+
+    def score_columns(self, confusion):
+        return self.of_counts(confusion)
+
+    def of_counts(self, confusion):
+        """Score counts `[..., C, G K, K]`: the rows of group 0 first, then those of group 1."""
+        split = self.by_group(confusion)
+        worst = tf.reduce_max(self.excess(split), axis=-1)
+        scores = self.reward.score_columns(tf.reduce_sum(split, axis=-4))
+        return tf.where(worst <= _ROUNDING, scores, -PENALTY * (1.0 + worst))
+
+    def by_group(self, confusion):
+        """Counts `[..., G, C, K, K]` of `[..., C, G K, K]`."""
+        K, G = confusion.shape[-1], self.constraints.groups
+        shape = tf.concat([tf.shape(confusion)[:-2], [G, K, K]], axis=0)
+        split = tf.reshape(confusion, shape)
+        return tf.stack(tf.unstack(split, num=G, axis=-3), axis=-4)
+
+    def excess(self, counts):
+        """By how much each inequality is broken, the margin included, `[..., M]`."""
+        excess = self.constraints.excess(counts)
+        if not self.errors:
+            return excess
+        smooth, errors = counts + 0.5, []
+        for m in range(len(self.constraints.bounds)):
+            with tf.GradientTape() as tape:
+                tape.watch(smooth)
+                rate = self.constraints.excess(smooth)[..., m]
+            slope = tape.gradient(rate, smooth)
+            errors.append(tf.sqrt(tf.reduce_sum(smooth * slope**2, axis=[-4, -3, -2, -1])))
+        return excess + self.errors * tf.stack(errors, axis=-1)
