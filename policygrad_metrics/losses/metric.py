@@ -35,6 +35,8 @@ class RewardMetric(Reader, keras.metrics.Metric):
         num_classes: K, or with policy="sigmoid" and more than two the number of label columns.
             With it the counts are made at once instead of at the first batch, which a custom loop
             inside `strategy.run` needs.
+        groups: the number of groups, if the last column of y_true holds the group of each example
+            for a loss with constraints on groups; the metric leaves it out.
 
     Raises:
         ValueError: a Python reward inside XLA; outputs of another number of classes than before;
@@ -56,11 +58,12 @@ class RewardMetric(Reader, keras.metrics.Metric):
         dtype: Any = None,
         from_logits: bool = True,
         num_classes: int | None = None,
+        groups: int | None = None,
     ):
         self.reward = get_reward(deserialize_reward(reward))
         typed = reward if isinstance(reward, str) else self.reward.name
         super().__init__(name=name or typed, dtype=dtype)
-        self.reads(policy, from_logits)
+        self.reads(policy, from_logits, groups)
         self._direction = "up"
         self._multilabel = False
         self._counts: Any = None
@@ -176,4 +179,5 @@ class RewardMetric(Reader, keras.metrics.Metric):
             **self.reading_config(),
             "reward": serialize_reward(self.reward),
             "num_classes": self.num_classes,
+            "groups": self.groups,
         }

@@ -109,6 +109,12 @@ class PolicyGradientLoss(SiteLoss):
             is the window, in examples (True: 512). The reported value stays the batch's own.
             The counts are part of the loss's `variables` and of its config, so a saved model
             brings them along. Rewards that are means over examples need and use none.
+        subject_to: constraints, such as `at_least("precision", 0.9)` or "precision >= 0.9", or
+            several of them. Their expected rates are kept by a Lagrangian (`lagrangian.py`) on
+            running counts, whose window is that of `running_counts` or else 4096 examples. Its
+            multipliers are part of `variables`. The reported value is that without constraints.
+            What a rate is of the *decisions* is for `DecisionTuner(subject_to=)` to keep. For
+            constraints on groups the last column of y_true is the group of each example.
         log_likelihood: weight of NLL, the mean of `-log_density` of the target values: with
             `BinnedRegression` it keeps the predicted concentration itself good.
         seed: of the sampling estimators. Draws are keyed by the seed and the outputs
@@ -123,7 +129,8 @@ class PolicyGradientLoss(SiteLoss):
     Raises:
         ValueError: unknown names; a weight below 0, or of the log-likelihood for a policy without
             values; a running_counts for a Python reward or under tf.distribute; labels outside the
-            classes; outputs that are NaN or do not fit the policy; a Python reward inside XLA.
+            classes; outputs that are NaN or do not fit the policy; a Python reward inside XLA;
+            constraints that no labels keep, that contradict each other or are on a black box.
             Under XLA (Keras's default where there is a GPU) values cannot be checked by an error:
             a label outside the classes gives a NaN loss and a zero gradient. NaN inputs give a NaN
             loss too, but also spoil the weights, as the gradient of a kernel contains its inputs.
