@@ -266,15 +266,18 @@ def _print_study(done: Any, *, as_json: bool) -> None:
             "settings": done.settings,
             "tables": [dataclasses.asdict(table) for table in done.tables],
             "overall": [dataclasses.asdict(column) for column in done.overall],
-            "answers": dict(done.answers),
+            "conclusion": done.conclusion,
+            "verdicts": [dataclasses.asdict(one) for one in done.verdicts],
         }
         print(json.dumps(finite(shown), indent=2, allow_nan=False))
         return
     console = Console()
     if not console.is_terminal:
         console = Console(width=110)
-    for answer in filter(None, done.answers.values()):
-        console.print(printable(answer), markup=False, highlight=False)
+    for number, line in enumerate(done.conclusion):
+        style, text = ("", f"- {line}") if number else ("bold", line)
+        console.print(printable(text), markup=False, highlight=False, style=style)
+    console.print()
     for grid in (*(score_grid(table, ["tuned"]) for table in done.tables), *done.more):
         console.print(rich_grid(grid))
 

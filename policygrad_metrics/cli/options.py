@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from policygrad_metrics.study.settings import StudySettings
 
+#: What a comparison takes that names no data, unless the option is given: few methods, and enough
+#: seeds for the exact test of a series to tell something.
+WITHOUT_DATA: dict[str, Any] = {"seeds": 10, "methods": ("quick",)}
 #: What `--quick` changes, unless the option is given as well.
 QUICK: dict[str, Any] = {"seeds": 3, "methods": ("quick",)}
 #: What `--quick` changes with a suite, which has many data sets.
@@ -81,7 +84,7 @@ def _processes(text: str) -> int:
 Row = tuple[str, Any, str, str]
 _DATA: tuple[Row, ...] = (
     ("--data", some_names, "NAMES", "data sets, see policygrad datasets; name:reward for another "
-     "reward than the set's own (default: digits_rare and the synthetic series pm25)"),
+     "reward than the set's own (default: four that differ in kind, quick methods, 10 seeds)"),
     ("--suite", str, "NAME", "standard: 11 data sets, 24 with the files of --data-dir, each with "
      "the reward it is made for; published: three sets, linear, 10 folds, published figures beside "
      "ours"),
@@ -225,7 +228,9 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
     from policygrad_metrics.study.settings import StudySettings, TableFile
     from policygrad_metrics.study.suites import SUITE_SETTINGS
 
-    chosen: dict[str, Any] = dict(QUICK) if options.quick else {}
+    named = options.suite, options.data, options.path
+    chosen: dict[str, Any] = dict(WITHOUT_DATA) if named == (None, None, None) else {}
+    chosen |= QUICK if options.quick else {}
     if options.suite is not None:
         chosen |= SUITE_SETTINGS.get(options.suite, {}) | {"data": ()}
         chosen |= QUICK_SUITE if options.quick else {}
