@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from policygrad_metrics.cli import aqi as cli_aqi
 from policygrad_metrics.cli.errors import BadInputError, bad_input
-from policygrad_metrics.cli.options import add_options, read_settings
+from policygrad_metrics.cli.options import add_options, read_datasets, read_settings
 from policygrad_metrics.cli.variance import add_variance
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.study.quiet import quiet_start, start_tensorflow
@@ -29,6 +29,8 @@ from policygrad_metrics.study.quiet import quiet_start, start_tensorflow
 _EPILOG = """examples:
   policygrad compare --quick
   policygrad compare --csv air.csv.gz --target pm2.5 --bins 35,75,115,150,250 --time-split date
+  policygrad compare --csv a.csv,b.csv --target label --reward f1_macro
+  policygrad compare --tables study.toml
   policygrad compare --data wine,digits --methods cross_entropy,policy_gradient --seeds 10
 """
 _OUT = "runs"
@@ -157,7 +159,7 @@ def _refuse(unknown: Sequence[str], parser: argparse.ArgumentParser) -> NoReturn
 def _compare(options: argparse.Namespace) -> int:
     with bad_input():
         settings = read_settings(options)
-        datasets = settings.datasets()
+        datasets = read_datasets(options, settings)
 
     def prepare() -> tuple[Any, Any]:
         from policygrad_metrics.study.comparison import compare, plan

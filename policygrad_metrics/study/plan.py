@@ -113,7 +113,7 @@ def protocol(settings: StudySettings) -> list[str]:
         "(first seed, method, number); for each column the one with the best validation reward "
         "counts, and no other is scored on the test part."
     )
-    chosen = [WHY_DEFAULT] if settings.words == DEFAULT_DATA and settings.table is None else []
+    chosen = [WHY_DEFAULT] if settings.words == DEFAULT_DATA and not settings.has_tables else []
     words = {
         "splits": f"{splits}; a series is split by time, the same split for every seed.",
         "trials": trials,

@@ -57,7 +57,7 @@ def test_every_option_of_compare_is_explained(capsys):
         cli.main(["compare", "--help"])
     text = capsys.readouterr().out
     for field in dataclasses.fields(StudySettings):
-        if field.name != "table":
+        if field.name != "files":
             assert f"--{field.name.replace('_', '-')}" in text
     for option in ("csv", "target", "positive", "bins", "time-split", "drop", "out", "resume"):
         assert f"--{option}" in text
