@@ -90,7 +90,7 @@ _DATA: tuple[Row, ...] = (
      "the reward it is made for; published: three sets, linear, 10 folds, published figures beside "
      "ours"),
     ("--data-dir", str, "FOLDER", "where the data sets are that are read from files"),
-    ("--tables", str, "FILE", "a TOML file that names tables: a [[table]] each with csv, target, and "
+    ("--tables", str, "FILE", "a TOML file that names tables: a [[table]] each, csv, target and "
      "what else it needs of name, reward and the options of reading"),
     ("--target", some_names, "COLUMN", "its column to predict; several, a,b, for 0/1 labels"),
     ("--bins", _bins, "ENDS", "cut a numeric target into levels at these upper ends, 35,75,115, or "

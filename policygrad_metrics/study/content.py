@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from policygrad_metrics.study.grid import Grid, Text, interval_text, p_text, p_words
 from policygrad_metrics.study.overall import Overall
+from policygrad_metrics.study.pairs import PairMatrix
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.table import (
     COLUMNS,
@@ -148,7 +149,14 @@ def content(
         "sets": sets,
         "folded": len(sets) > FEW_SETS,
         "overview": overview_grid(tables, [one["anchor"] for one in sets]) if over else None,
-        "overall": tuple((overall_grid(found), ranks_name(found)) for found in over),
+        "overall": tuple(
+            one
+            for found in over
+            for one in (
+                (overall_grid(found), ranks_name(found)),
+                *([(pairs_grid(found), pairs_name(found))] if found.pairs else []),
+            )
+        ),
         "overall_words": overall_words(over) if over else "",
         "method": settings["protocol"],
         "settings": [(name, _plain(name, value)) for name, value in flat],
@@ -309,6 +317,22 @@ def overall_grid(found: Overall) -> Grid:
             f"{found.critical:.2f}."
         )
     return Grid(f"All data sets: {COLUMNS[found.column]}", tuple(header), tuple(rows), below)
+
+
+def pairs_grid(found: Overall) -> Grid:
+    """Return the matrix of every two methods of one column over all data sets."""
+    matrix = PairMatrix.of(found)
+    rows = tuple(
+        (Text(name), *(Text(", ".join(cell.lines), cell.bold) for cell in cells))
+        for name, cells in zip(matrix.methods, matrix.cells, strict=True)
+    )
+    title = f"Every two methods: {COLUMNS[found.column]}"
+    return Grid(title, ("method", *matrix.methods), rows, matrix.words)
+
+
+def pairs_name(found: Overall) -> str:
+    """Return the name of the picture of every two methods."""
+    return f"pairs_{found.column}"
 
 
 def ranks_name(found: Overall) -> str:

@@ -23,12 +23,14 @@ from policygrad_metrics.study.content import (
     Extras,
     chosen_data,
     content,
+    pairs_name,
     ranks_name,
     summaries,
     verdicts,
 )
 from policygrad_metrics.study.grid import Grid
 from policygrad_metrics.study.overall import Overall, all_overall
+from policygrad_metrics.study.pairs import draw_pairs
 from policygrad_metrics.study.plots import Picture, draw_all, picture
 from policygrad_metrics.study.rank_plot import draw_ranks
 from policygrad_metrics.study.records import Run
@@ -102,11 +104,7 @@ def write_reports(
         if extras:
             answers[name] = extras.answer(summary, runs)
             concluded = tuple(filter(None, answers.values()))
-    pictures[OVERALL] = [
-        picture(ranks_name(found), _rank_words(found), draw_ranks(found))
-        for found in over
-        if found.critical is not None
-    ]
+    pictures[OVERALL] = [drawn for found in over for drawn in _overall_pictures(found)]
     pictures = _with_files(pictures)
     shown = content(settings, tables, over, more, answers, concluded)
     make_directory(directory / PLOTS, running=True)
@@ -119,6 +117,16 @@ def write_reports(
         write_atomically(path, template.render(**shown, pictures=pictures), running=True)
     _remove_pictures_but(directory, {one.file for one in itertools.chain(*pictures.values())})
     return Reports(*paths, tuple(tables), tuple(over), tuple(found), concluded)
+
+
+def _overall_pictures(found: Overall) -> list[Picture]:
+    if found.critical is None:
+        return []
+    words = f"Every two methods over {found.data_sets} data sets, {COLUMNS[found.column]}: "
+    words += "the numbers are those of the table."
+    matrix = picture(pairs_name(found), words, draw_pairs(found))
+    ranks = picture(ranks_name(found), _rank_words(found), draw_ranks(found))
+    return [ranks, dataclasses.replace(matrix, wide=True)]
 
 
 def _rank_words(found: Overall) -> str:
