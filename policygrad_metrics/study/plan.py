@@ -86,7 +86,7 @@ _PROTOCOL = (
     "Over data sets, each counted once: mean ranks with Friedman's test (by permutation) and "
     "Nemenyi's critical difference; Wilcoxon's exact signed-rank test against the reference, with "
     "Holm's correction over the methods; probability of improvement and interquartile mean with "
-    "stratified bootstrap intervals.",
+    "stratified bootstrap intervals. The matrix of every two methods has no correction.",
     "A method of which any run diverged is ranked last.",
     "The tests were fixed before any data was seen.",
 )
