@@ -177,4 +177,4 @@ def forecast_settings(station: StationFile, **study: Any) -> StudySettings:
     'policygrad aqi air.csv --scale us_epa_2024 --horizon 24 --reward exact_b'
     """
     defaults = {"reward": "exact_bin", "methods": PRINCIPAL, "dropout": 0.3}
-    return StudySettings(**{**defaults, **study}, data=(), table=station)
+    return StudySettings(**{**defaults, **study}, data=(), files=(station,))

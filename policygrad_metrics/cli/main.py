@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from policygrad_metrics.cli import aqi as cli_aqi
 from policygrad_metrics.cli.errors import BadInputError, bad_input
-from policygrad_metrics.cli.options import add_options, read_settings
+from policygrad_metrics.cli.options import add_options, read_datasets, read_settings
 from policygrad_metrics.cli.variance import add_variance
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.study.quiet import quiet_start, start_tensorflow
@@ -29,6 +29,8 @@ from policygrad_metrics.study.quiet import quiet_start, start_tensorflow
 _EPILOG = """examples:
   policygrad compare --quick
   policygrad compare --csv air.csv.gz --target pm2.5 --bins 35,75,115,150,250 --time-split date
+  policygrad compare --csv a.csv,b.csv --target label --reward f1_macro
+  policygrad compare --tables study.toml
   policygrad compare --data wine,digits --methods cross_entropy,policy_gradient --seeds 10
 """
 _OUT = "runs"
@@ -157,7 +159,7 @@ def _refuse(unknown: Sequence[str], parser: argparse.ArgumentParser) -> NoReturn
 def _compare(options: argparse.Namespace) -> int:
     with bad_input():
         settings = read_settings(options)
-        datasets = settings.datasets()
+        datasets = read_datasets(options, settings)
 
     def prepare() -> tuple[Any, Any]:
         from policygrad_metrics.study.comparison import compare, plan
@@ -266,15 +268,18 @@ def _print_study(done: Any, *, as_json: bool) -> None:
             "settings": done.settings,
             "tables": [dataclasses.asdict(table) for table in done.tables],
             "overall": [dataclasses.asdict(column) for column in done.overall],
-            "answers": dict(done.answers),
+            "conclusion": done.conclusion,
+            "verdicts": [dataclasses.asdict(one) for one in done.verdicts],
         }
         print(json.dumps(finite(shown), indent=2, allow_nan=False))
         return
     console = Console()
     if not console.is_terminal:
         console = Console(width=110)
-    for answer in filter(None, done.answers.values()):
-        console.print(printable(answer), markup=False, highlight=False)
+    for number, line in enumerate(done.conclusion):
+        style, text = ("", f"- {line}") if number else ("bold", line)
+        console.print(printable(text), markup=False, highlight=False, style=style)
+    console.print()
     for grid in (*(score_grid(table, ["tuned"]) for table in done.tables), *done.more):
         console.print(rich_grid(grid))
 

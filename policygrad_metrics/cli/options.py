@@ -13,8 +13,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from policygrad_metrics.data import Dataset
     from policygrad_metrics.study.settings import StudySettings
 
+#: What a comparison takes that names no data, unless the option is given: few methods, and enough
+#: seeds for the exact test of a series to tell something.
+WITHOUT_DATA: dict[str, Any] = {"seeds": 10, "methods": ("quick",)}
 #: What `--quick` changes, unless the option is given as well.
 QUICK: dict[str, Any] = {"seeds": 3, "methods": ("quick",)}
 #: What `--quick` changes with a suite, which has many data sets.
@@ -81,11 +85,13 @@ def _processes(text: str) -> int:
 Row = tuple[str, Any, str, str]
 _DATA: tuple[Row, ...] = (
     ("--data", some_names, "NAMES", "data sets, see policygrad datasets; name:reward for another "
-     "reward than the set's own (default: digits_rare and the synthetic series pm25)"),
+     "reward than the set's own (default: four that differ in kind, quick methods, 10 seeds)"),
     ("--suite", str, "NAME", "standard: 11 data sets, 24 with the files of --data-dir, each with "
      "the reward it is made for; published: three sets, linear, 10 folds, published figures beside "
      "ours"),
     ("--data-dir", str, "FOLDER", "where the data sets are that are read from files"),
+    ("--tables", str, "FILE", "a TOML file that names tables: a [[table]] each, csv, target and "
+     "what else it needs of name, reward and the options of reading"),
     ("--target", some_names, "COLUMN", "its column to predict; several, a,b, for 0/1 labels"),
     ("--bins", _bins, "ENDS", "cut a numeric target into levels at these upper ends, 35,75,115, or "
      "into N quantiles with quantiles:N"),
@@ -131,7 +137,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     add_rows(data, _DATA[:3])
     data.add_argument(
-        "--csv", dest="path", metavar="FILE", help="a table of your own, .csv or .csv.gz"
+        "--csv",
+        dest="path",
+        type=some_names,
+        metavar="FILES",
+        help="tables of your own, a.csv,b.csv.gz; the options of reading go for all of them",
     )
     add_rows(data, _DATA[3:])
     data.add_argument(
@@ -222,10 +232,13 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
         ValueError: An option is out of range, or does not go with another.
     """
     from policygrad_metrics.data.reading import Reading
-    from policygrad_metrics.study.settings import StudySettings, TableFile
+    from policygrad_metrics.study.settings import StudySettings
     from policygrad_metrics.study.suites import SUITE_SETTINGS
+    from policygrad_metrics.study.table_file import TableFile
 
-    chosen: dict[str, Any] = dict(QUICK) if options.quick else {}
+    named = [options.suite, options.data, options.path, options.tables]
+    chosen: dict[str, Any] = {} if any(named) else dict(WITHOUT_DATA)
+    chosen |= QUICK if options.quick else {}
     if options.suite is not None:
         chosen |= SUITE_SETTINGS.get(options.suite, {}) | {"data": ()}
         chosen |= QUICK_SUITE if options.quick else {}
@@ -233,14 +246,34 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
     if options.folds is not None and options.seeds is None:
         chosen["seeds"] = options.folds
     table, reading = given(options, TableFile), given(options, Reading)
+    for other in ("path", "reward"):  # the files, and the reward of all data sets
+        table.pop(other, None)
+    if options.path or options.tables:
+        chosen["data"] = options.data or ()
     if options.path is not None:
         if options.target is None:
             raise ValueError("--csv FILE needs --target COLUMN, the column to predict.")
-        chosen |= {
-            "table": TableFile(**table, reading=Reading(**reading)),
-            "data": options.data or (),
-        }
+        how = Reading(**reading)
+        chosen["files"] = tuple(TableFile(path, **table, reading=how) for path in options.path)
     elif table or reading:
         name = next(iter(table | reading)).replace("_", "-")
-        raise ValueError(f"--{name} goes with --csv FILE; give the file, or leave it out.")
+        way_out = "write it into that of --tables" if options.tables else "leave it out"
+        raise ValueError(f"--{name} goes with --csv FILE; give the file, or {way_out}.")
     return StudySettings(**chosen)
+
+
+def read_datasets(options: argparse.Namespace, settings: StudySettings) -> list[Dataset]:
+    """Read all data sets; an error says how an option is given for one of several files.
+
+    Raises:
+        ValueError, OSError: As `settings.datasets` says.
+    """
+    try:
+        return settings.datasets()
+    except ValueError as error:
+        if len(options.path or ()) < 2:
+            raise
+        raise ValueError(
+            f"{error} (The options go for every file of --csv; what fits one table only stands "
+            "beside its csv in a TOML file, see --tables.)"
+        ) from error

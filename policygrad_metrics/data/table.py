@@ -117,7 +117,7 @@ def read_table(
     numeric, categorical, told = _features(columns, text)
     notes += [*more, *labels.notes, *told]
     _check_enough(path, targets, len(labels.y), len(numeric) + len(categorical), notes)
-    name = Path(path).name.removesuffix(".gz").removesuffix(".csv")
+    name = table_name(path)
     return Dataset(
         name=name,
         title=f"{name}, target {', '.join(targets)}",
@@ -131,6 +131,15 @@ def read_table(
         last=last,
         notes=(*notes, *_repeats(numeric, categorical, len(labels.y))),
     )
+
+
+def table_name(path: str | os.PathLike[str]) -> str:
+    """Return the name of the data set that a file holds.
+
+    >>> table_name("data/air.csv.gz")
+    'air'
+    """
+    return Path(path).name.removesuffix(".gz").removesuffix(".csv")
 
 
 def _check_enough(

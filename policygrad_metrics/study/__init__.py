@@ -2,8 +2,8 @@
 
 Reading order: `settings.py` (what is asked), `plan.py` (what is trained), `train.py` and
 `evaluate.py` (a run), `runs.py` (runs on disk), `table.py` and `overall.py` (summed up, on a data
-set and over them), `content.py` with `report.py` and `plots.py` (reported),
-`comparison.py` with `workers.py` and `processes.py` (all of it in order).
+set and over them), `verdict.py` (in words), `content.py` with `report.py` and `plots.py`
+(reported), `comparison.py` with `workers.py` and `processes.py` (all of it in order).
 
 Names are imported when first used: settings and reports must be had without TensorFlow.
 """

@@ -15,5 +15,7 @@ from .methods import (
     trial_hyperparameters as trial_hyperparameters,
 )
 from .settings import StudySettings as StudySettings
+from .table_file import TableFile as TableFile
+from .tables_toml import read_tables as read_tables
 
 __all__: list[str]

@@ -26,6 +26,7 @@ from policygrad_metrics.study.runs import RunStore
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table import Summary
 from policygrad_metrics.study.train import train_job
+from policygrad_metrics.study.verdict import Verdict
 from policygrad_metrics.study.workers import (
     Todo,
     processes_for,
@@ -49,7 +50,8 @@ class Study:
         markdown: Path of the Markdown report.
         overall: Each column over all data sets, if there are several.
         more: What else is shown as tables: published figures, and over all data sets.
-        answers: Data set -> a sentence that says what came out, of data that have one.
+        verdicts: What was found on each data set: whether training on the metric paid, what to use.
+        conclusion: The same in words, as the report begins.
     """
 
     directory: Path
@@ -60,7 +62,8 @@ class Study:
     markdown: Path
     overall: tuple[Overall, ...] = ()
     more: tuple[Grid, ...] = ()
-    answers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+    conclusion: tuple[str, ...] = ()
 
 
 def compare(
@@ -114,8 +117,9 @@ def compare(
         runs = tuple(run for run in store.runs.values() if run.key[:2] in keys)
         made = write_reports(directory, record, runs, extras)
     more = (*published_grids(record, made.tables), *map(overall_grid, made.overall))
+    words = made.verdicts, made.conclusion
     paths = made.html, made.markdown
-    return Study(directory, made.tables, runs, record, *paths, made.overall, more, made.answers)
+    return Study(directory, made.tables, runs, record, *paths, made.overall, more, *words)
 
 
 def _todo(job: Job, settings: StudySettings, store: RunStore, share: float) -> Todo:

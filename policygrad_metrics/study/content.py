@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from policygrad_metrics.study.grid import Grid, Text, interval_text, p_text, p_words
 from policygrad_metrics.study.overall import Overall
+from policygrad_metrics.study.pairs import PairMatrix
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.table import (
     COLUMNS,
@@ -18,12 +19,10 @@ from policygrad_metrics.study.table import (
     score_text,
     summarise,
 )
+from policygrad_metrics.study.verdict import FEW_SETS, Verdict, judge
 
 if TYPE_CHECKING:
     from policygrad_metrics.study.plots import Picture
-
-#: A title names this many data sets; it counts more of them.
-FEW_SETS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Extras:
         tables: `(summary, runs) -> grids` of a data set, below its scores.
         pictures: `(summary, runs) -> pictures`, before the usual ones.
         colours: "#RRGGBB" of each class.
-        answer: `(summary, runs) -> sentence` that the report begins with.
+        answer: `(summary, runs) -> sentence` that the report begins with, instead of a verdict.
         shown: `(summary, runs) -> methods` of which confusions are shown.
         features: What the features are made of, and their names.
     """
@@ -78,6 +77,17 @@ def summaries(settings: Mapping[str, Any], runs: Iterable[Run]) -> list[Summary]
     ]
 
 
+def verdicts(settings: Mapping[str, Any], tables: Sequence[Summary]) -> list[Verdict]:
+    """Return the verdict on every data set.
+
+    Args:
+        settings: As for `summaries`.
+        tables: What that gives.
+    """
+    families = {name: settings["families"][name] for name in settings["methods"]}
+    return [judge(summary, families) for summary in tables]
+
+
 def chosen_data(settings: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """Return the name and the description of every data set that was asked for."""
     return [(name, settings["data"][name]) for name in settings["chosen_data"]]
@@ -89,6 +99,7 @@ def content(
     over: Sequence[Overall] = (),
     more: Mapping[str, Sequence[Grid]] = MappingProxyType({}),
     answers: Mapping[str, str] = MappingProxyType({}),
+    concluded: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return everything that the reports say but the pictures, as plain texts and `Grid`s.
 
@@ -97,7 +108,8 @@ def content(
         tables: What that gives.
         over: Each column over all data sets, if there are several.
         more: Data set -> what is shown below its scores.
-        answers: Data set -> a sentence that the report begins with.
+        answers: Data set -> what came out, in words.
+        concluded: The lines that the report begins with.
     """
     fixed, chosen = settings["fixed"], settings["chosen_data"]
     sets = []
@@ -127,6 +139,7 @@ def content(
         "title": settings.get("title")
         or f"Comparison of {len(settings['methods'])} methods on "
         + (", ".join(chosen) if len(chosen) <= FEW_SETS else f"{len(chosen)} data sets"),
+        "conclusion": concluded,
         "lead": f"{fixed['seeds']} {'run' if fixed['seeds'] == 1 else 'runs'} of every method. In "
         "each table the methods are sorted by "
         f'the mean of "{COLUMNS["tuned"]}", the best of each column is bold, and ± gives half the '
@@ -136,7 +149,14 @@ def content(
         "sets": sets,
         "folded": len(sets) > FEW_SETS,
         "overview": overview_grid(tables, [one["anchor"] for one in sets]) if over else None,
-        "overall": tuple((overall_grid(found), ranks_name(found)) for found in over),
+        "overall": tuple(
+            one
+            for found in over
+            for one in (
+                (overall_grid(found), ranks_name(found)),
+                *([(pairs_grid(found), pairs_name(found))] if found.pairs else []),
+            )
+        ),
         "overall_words": overall_words(over) if over else "",
         "method": settings["protocol"],
         "settings": [(name, _plain(name, value)) for name, value in flat],
@@ -297,6 +317,22 @@ def overall_grid(found: Overall) -> Grid:
             f"{found.critical:.2f}."
         )
     return Grid(f"All data sets: {COLUMNS[found.column]}", tuple(header), tuple(rows), below)
+
+
+def pairs_grid(found: Overall) -> Grid:
+    """Return the matrix of every two methods of one column over all data sets."""
+    matrix = PairMatrix.of(found)
+    rows = tuple(
+        (Text(name), *(Text(", ".join(cell.lines), cell.bold) for cell in cells))
+        for name, cells in zip(matrix.methods, matrix.cells, strict=True)
+    )
+    title = f"Every two methods: {COLUMNS[found.column]}"
+    return Grid(title, ("method", *matrix.methods), rows, matrix.words)
+
+
+def pairs_name(found: Overall) -> str:
+    """Return the name of the picture of every two methods."""
+    return f"pairs_{found.column}"
 
 
 def ranks_name(found: Overall) -> str:

@@ -8,6 +8,9 @@ What is computed is fixed before any data is seen, for each column:
     difference    to the reference method, the mean over data sets; data sets won, tied and lost
     p             of the differences: Wilcoxon's exact signed-rank test over data sets, two-sided;
                   Holm's correction over the methods
+    pairs         the same difference, data sets and p of every two methods, without a correction,
+                  so that no pair's numbers depend on which other methods ran (the multi-comparison
+                  matrix of Ismail-Fawaz et al. 2023)
     improvement   the chance that a run beats a run of the reference, averaged over data sets
                   (Agarwal et al. 2021), with its stratified bootstrap interval
     middle        the interquartile mean over data sets and seeds, likewise
@@ -16,6 +19,7 @@ What is computed is fixed before any data is seen, for each column:
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -68,6 +72,29 @@ class Standing:
 
 
 @dataclasses.dataclass(frozen=True)
+class Pair:
+    """Two methods in one column, over all data sets.
+
+    Args:
+        method: The one.
+        other: The other, of no better mean rank.
+        won: Data sets on which the one has a higher mean.
+        tied: On which both have the same.
+        lost: On which it has a lower one, or diverged.
+        difference: Mean over data sets of the one's means less the other's; None if any diverged.
+        p_value: Wilcoxon's, of the differences, not corrected; None likewise.
+    """
+
+    method: str
+    other: str
+    won: int
+    tied: int
+    lost: int
+    difference: float | None = None
+    p_value: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Overall:
     """One column over all data sets, the best mean rank first.
 
@@ -79,6 +106,7 @@ class Overall:
         friedman_p: Of all methods being alike; None with a single method.
         critical: Mean ranks that differ by so much differ significantly; None likewise.
         cliques: Places in `standings` that cannot be told apart, each from the first to the last.
+        pairs: Every two methods, in the order of `standings`.
     """
 
     column: str
@@ -88,6 +116,7 @@ class Overall:
     friedman_p: float | None
     critical: float | None
     cliques: tuple[tuple[int, int], ...]
+    pairs: tuple[Pair, ...] = ()
 
 
 def overall(tables: Sequence[Summary], runs: Sequence[Run], column: str) -> Overall:
@@ -132,6 +161,10 @@ def overall(tables: Sequence[Summary], runs: Sequence[Run], column: str) -> Over
         friedman_permutation(ranks(scores), seed=0),
         critical,
         tuple((min(group), max(group)) for group in groups),
+        tuple(
+            Pair(one.method, other.method, **_duel(by_method[one.method], by_method[other.method]))
+            for one, other in itertools.combinations(found, 2)
+        ),
     )
 
 
@@ -161,16 +194,8 @@ def _by_method(
     return found
 
 
-def _against(
-    method: str,
-    reference: str | None,
-    scores: Mapping[str, np.ndarray],
-    seeds: Mapping[str, np.ndarray],
-) -> dict[str, Any]:
-    """The fields of a `Standing` that compare a method with the reference."""
-    if reference is None or method == reference:
-        return {}
-    ours, theirs = scores[method], scores[reference]
+def _duel(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
+    """The fields of a `Pair` and of a `Standing` that two methods' means have."""
     # What diverged is worse than anything; two that did are equal.
     a, b = (np.nan_to_num(means, nan=-np.inf) for means in (ours, theirs))
     fields: dict[str, Any] = {
@@ -181,6 +206,19 @@ def _against(
     if np.isfinite([ours, theirs]).all():
         fields["difference"] = float(np.mean(ours - theirs))
         fields["p_value"] = wilcoxon(ours, theirs).p_value
+    return fields
+
+
+def _against(
+    method: str,
+    reference: str | None,
+    scores: Mapping[str, np.ndarray],
+    seeds: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
+    """The fields of a `Standing` that compare a method with the reference."""
+    if reference is None or method == reference:
+        return {}
+    fields = _duel(scores[method], scores[reference])
     if method in seeds and reference in seeds:
         improvement = probability_of_improvement(seeds[method], seeds[reference], seed=0)
         fields["improvement"] = improvement

@@ -13,7 +13,13 @@ from policygrad_metrics.data.order import known_order, no_order
 from policygrad_metrics.decision import can_tune
 from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.methods import METHODS, Method
-from policygrad_metrics.study.settings import PRINCIPAL, QUICK, StudySettings
+from policygrad_metrics.study.settings import (
+    DEFAULT_DATA,
+    PRINCIPAL,
+    QUICK,
+    WHY_DEFAULT,
+    StudySettings,
+)
 from policygrad_metrics.study.suites import PUBLISHED
 
 
@@ -80,7 +86,7 @@ _PROTOCOL = (
     "Over data sets, each counted once: mean ranks with Friedman's test (by permutation) and "
     "Nemenyi's critical difference; Wilcoxon's exact signed-rank test against the reference, with "
     "Holm's correction over the methods; probability of improvement and interquartile mean with "
-    "stratified bootstrap intervals.",
+    "stratified bootstrap intervals. The matrix of every two methods has no correction.",
     "A method of which any run diverged is ranked last.",
     "The tests were fixed before any data was seen.",
 )
@@ -89,7 +95,7 @@ _PROTOCOL = (
 def protocol(settings: StudySettings) -> list[str]:
     """Return how a comparison with these settings is done, a sentence or two each.
 
-    >>> protocol(StudySettings(seeds=10, folds=5))[1][:36]
+    >>> protocol(StudySettings(data=("iris",), seeds=10, folds=5))[1][:36]
     'Rows are split by stratified 5-fold '
     """
     splits = (
@@ -107,11 +113,12 @@ def protocol(settings: StudySettings) -> list[str]:
         "(first seed, method, number); for each column the one with the best validation reward "
         "counts, and no other is scored on the test part."
     )
+    chosen = [WHY_DEFAULT] if settings.words == DEFAULT_DATA and not settings.has_tables else []
     words = {
         "splits": f"{splits}; a series is split by time, the same split for every seed.",
         "trials": trials,
     }
-    return [line.format(**words) for line in _PROTOCOL]
+    return [*chosen, *(line.format(**words) for line in _PROTOCOL)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -244,6 +251,7 @@ def settings_record(settings: StudySettings, jobs: Sequence[Job]) -> dict[str, A
         "command": settings.command(),
         "chosen_data": [*datasets],
         "methods": list(dict.fromkeys(job.method.name for job in jobs)),
+        "families": {job.method.name: job.method.family for job in jobs},
         "protocol": protocol(settings),
         "fixed": settings.fixed(),
         "data": {name: _describe(job, jobs, settings) for name, job in datasets.items()},

@@ -46,12 +46,14 @@ class Picture:
         alt: A sentence that says what it shows.
         svg: Its content.
         file: Its path relative to the reports, once that is known.
+        wide: Whether it is wider than a page and scrolls.
     """
 
     name: str
     alt: str
     svg: str
     file: str = ""
+    wide: bool = False
 
 
 def picture(name: str, alt: str, figure: Figure) -> Picture:

@@ -19,14 +19,24 @@ from urllib.parse import quote
 
 import jinja2
 
-from policygrad_metrics.study.content import Extras, chosen_data, content, ranks_name, summaries
+from policygrad_metrics.study.content import (
+    Extras,
+    chosen_data,
+    content,
+    pairs_name,
+    ranks_name,
+    summaries,
+    verdicts,
+)
 from policygrad_metrics.study.grid import Grid
 from policygrad_metrics.study.overall import Overall, all_overall
+from policygrad_metrics.study.pairs import draw_pairs
 from policygrad_metrics.study.plots import Picture, draw_all, picture
 from policygrad_metrics.study.rank_plot import draw_ranks
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.runs import make_directory, write_atomically
 from policygrad_metrics.study.table import COLUMNS, Summary
+from policygrad_metrics.study.verdict import Verdict, conclusion
 
 PLOTS = "plots"
 #: The key of the pictures of all data sets together; no data set has this name.
@@ -44,14 +54,16 @@ class Reports:
         markdown: Path of the Markdown report.
         tables: A table for each data set.
         overall: Each column over all data sets, if there are several.
-        answers: Data set -> a sentence that the report begins with, of data that have one.
+        verdicts: One per data set.
+        conclusion: The lines that the report begins with.
     """
 
     html: Path
     markdown: Path
     tables: tuple[Summary, ...]
     overall: tuple[Overall, ...]
-    answers: Mapping[str, str]
+    verdicts: tuple[Verdict, ...]
+    conclusion: tuple[str, ...]
 
 
 def write_reports(
@@ -75,7 +87,9 @@ def write_reports(
     over = all_overall(tables, runs)
     pictures: dict[str, list[Picture]] = {}
     more: dict[str, Sequence[Grid]] = {}
-    answers: dict[str, str] = {}
+    found = verdicts(settings, tables)
+    answers = {one.data: one.text for one in found}
+    concluded = conclusion(found, over)
     for summary, (name, about) in zip(tables, chosen_data(settings), strict=True):
         drawn = draw_all(
             summary,
@@ -89,13 +103,10 @@ def write_reports(
         more[name] = extras.tables(summary, runs) if extras else ()
         if extras:
             answers[name] = extras.answer(summary, runs)
-    pictures[OVERALL] = [
-        picture(ranks_name(found), _rank_words(found), draw_ranks(found))
-        for found in over
-        if found.critical is not None
-    ]
+            concluded = tuple(filter(None, answers.values()))
+    pictures[OVERALL] = [drawn for found in over for drawn in _overall_pictures(found)]
     pictures = _with_files(pictures)
-    shown = content(settings, tables, over, more, answers)
+    shown = content(settings, tables, over, more, answers, concluded)
     make_directory(directory / PLOTS, running=True)
     for one in itertools.chain(*pictures.values()):
         write_atomically(directory / one.file, one.svg, running=True)
@@ -105,7 +116,17 @@ def write_reports(
         template = environment.get_template(f"{path.name}.jinja")
         write_atomically(path, template.render(**shown, pictures=pictures), running=True)
     _remove_pictures_but(directory, {one.file for one in itertools.chain(*pictures.values())})
-    return Reports(*paths, tuple(tables), tuple(over), answers)
+    return Reports(*paths, tuple(tables), tuple(over), tuple(found), concluded)
+
+
+def _overall_pictures(found: Overall) -> list[Picture]:
+    if found.critical is None:
+        return []
+    words = f"Every two methods over {found.data_sets} data sets, {COLUMNS[found.column]}: "
+    words += "the numbers are those of the table."
+    matrix = picture(pairs_name(found), words, draw_pairs(found))
+    ranks = picture(ranks_name(found), _rank_words(found), draw_ranks(found))
+    return [ranks, dataclasses.replace(matrix, wide=True)]
 
 
 def _rank_words(found: Overall) -> str:

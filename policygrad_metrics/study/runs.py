@@ -22,7 +22,7 @@ from policygrad_metrics.study.records import Run, StudyError, finite
 
 SETTINGS, RUNS, LOCK = "settings.json", "runs.jsonl", "lock"
 #: The fields of a data set that must not change when a study is resumed.
-_SAME = {"fingerprint": "data", "horizon": "horizon of"}
+_SAME = {"fingerprint": "data", "horizon": "horizon of", "reward": "reward of"}
 
 
 class RunStore:
@@ -54,7 +54,7 @@ class RunStore:
         Args:
             directory: Made if it does not exist.
             settings: Plain JSON values. All under "fixed" must be as in the earlier sitting; under
-                "data" the "fingerprint" and "horizon" of each data set that both name.
+                "data" the "fingerprint", "horizon" and "reward" of each data set that both name.
             resume: Keep the earlier runs; else they are moved aside (`runs.1.jsonl`), not deleted.
             predictions: Runs have their predictions: one that lacks them is not done.
 

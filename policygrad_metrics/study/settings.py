@@ -11,19 +11,27 @@ import re
 import shlex
 from collections.abc import Sequence
 from importlib import metadata
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import numpy as np
 
 import policygrad_metrics
-from policygrad_metrics.data import Dataset, Reading, Series, read_table
+from policygrad_metrics.data import Dataset
 from policygrad_metrics.data.splits import check_folds
 from policygrad_metrics.study.suites import check_word, load_word, thinned, words_of
 from policygrad_metrics.study.table import part_shares
-from policygrad_metrics.study.words import option, options, reading_words
+from policygrad_metrics.study.table_file import Source, command_words
+from policygrad_metrics.study.tables_toml import read_tables
+from policygrad_metrics.study.words import options
 
-#: scikit-learn's set with the scarcest positives, and a synthetic series.
-DEFAULT_DATA = ("digits_rare", "pm25")
+#: One data set of each kind.
+DEFAULT_DATA = ("digits_rare", "imbalanced5", "diabetes_levels", "pm25:exact_bin")
+WHY_DEFAULT = (
+    "The data sets were chosen for their kinds, before this comparison was run: of the standard "
+    "suite one for each kind that needs no file, with the reward that it has there. F1 of a rare "
+    "class (digits_rare), macro-F1 of uneven classes (imbalanced5), quadratic kappa of ordered "
+    "levels (diabetes_levels), hours of a series at the right AQI level (pm25:exact_bin)."
+)
 #: The methods of `--methods principal`: the usual first choices, and what this package adds.
 PRINCIPAL = (
     "majority",
@@ -41,99 +49,20 @@ PRINCIPAL = (
     "policy_gradient_pure",
     "policy_gradient_warm",
 )
-#: The methods of `--methods quick`.
+#: The methods of `--methods quick`: those that a decision needs.
 QUICK = (
     "majority",
     "persistence",
     "logistic_regression",
+    "gradient_boosting",
     "cross_entropy",
     "weighted_cross_entropy",
+    "soft_f1_mixed",
     "policy_gradient",
 )
 #: The least default number of epochs, and the least number of optimizer steps in them.
 MIN_EPOCHS, MIN_STEPS = 40, 600
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "tensorflow", "keras", "tensorflow-probability")
-
-
-class Source(Protocol):
-    """A file of the user's own to compare on."""
-
-    keeps_predictions: ClassVar[bool]
-
-    def read(self) -> Dataset:
-        """Return the data set."""
-        ...
-
-    def words(self) -> list[str]:
-        """Return how the command that reads it begins."""
-        ...
-
-    def fixed(self) -> dict[str, Any]:
-        """Return what all runs of one directory must share, beside the study's settings."""
-        ...
-
-
-@dataclasses.dataclass(frozen=True)
-class TableFile:
-    """A CSV file to compare on; the fields are arguments of `data.read_table`.
-
-    Args:
-        path: The file, as the person wrote it.
-        target: The target column, or several 0/1 columns.
-        bins: Upper ends of levels, a number of quantile levels, or None.
-        time_split: False; True for rows that are in order of time; or the column to sort by.
-        drop: Columns to leave out.
-        positive: The positive one of two classes.
-        order: All classes in their order, lowest first; empty if it is well known or there is none.
-        horizon: Of a series: how many rows before a row it is predicted, see `data.Series`.
-        reading: How the file is read.
-
-    Raises:
-        ValueError: A horizon is given without a time split.
-    """
-
-    path: str
-    target: tuple[str, ...]
-    bins: tuple[float, ...] | int | None = None
-    time_split: str | bool = False
-    drop: tuple[str, ...] = ()
-    positive: str | None = None
-    order: tuple[str, ...] = ()
-    horizon: int | None = None
-    reading: Reading = dataclasses.field(default_factory=Reading)
-    keeps_predictions: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        if self.horizon is not None and not self.time_split:
-            raise ValueError(
-                "horizon is for a series; give time_split (--time-split) as well, or leave it out."
-            )
-
-    def read(self) -> Dataset:
-        """Return the data set; the errors are those of `read_table`."""
-        column = self.time_split if isinstance(self.time_split, str) else None
-        return read_table(
-            self.path,
-            self.target[0] if len(self.target) == 1 else self.target,
-            bins=self.bins,
-            series=Series(column, self.horizon) if self.time_split else None,
-            drop=self.drop,
-            positive=self.positive,
-            reading=self.reading,
-            order=self.order,
-        )
-
-    def words(self) -> list[str]:
-        words = ["policygrad", "compare", *option("--csv", self.path), *options(self, "target")]
-        if isinstance(self.bins, int):
-            words += ["--bins", f"quantiles:{self.bins}"]
-        else:
-            words += options(self, "bins")
-        words += options(self, "time_split", "horizon", "drop", "positive", "order")
-        return words + reading_words(self.reading)
-
-    def fixed(self) -> dict[str, Any]:
-        return {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,9 +71,10 @@ class StudySettings:
 
     Args:
         data: Names of data sets, see `policygrad_metrics.data.available`, or "name:reward" for
-            another reward than the set's own; may be empty with a `table` or a `suite`.
+            another reward than the set's own; may be empty with `files`, `tables` or a `suite`.
         suite: A list of data sets, a key of `study.suites.SUITES`, before those of `data`.
-        table: A CSV file, or another `Source`.
+        files: CSV files, each a `TableFile`, or other `Source`s.
+        tables: A TOML file that names more of them, see `study.tables_toml`.
         data_dir: Folder of the data sets that are read from files.
         methods: Names of methods.
         reward: Name of the reward for all data sets; None for each set's own.
@@ -176,7 +106,8 @@ class StudySettings:
 
     data: tuple[str, ...] = DEFAULT_DATA
     suite: str | None = None
-    table: Source | None = None
+    files: tuple[Source, ...] = ()
+    tables: str | None = None
     data_dir: str | None = None
     methods: tuple[str, ...] = PRINCIPAL
     reward: str | None = None
@@ -230,7 +161,7 @@ class StudySettings:
             check_word(word)
         _check_different("data", self.data)
         _check_different("methods", self.methods)
-        if not self.words and self.table is None:
+        if not self.words and not self.has_tables:
             raise ValueError("data must name at least one data set, or a table must be given.")
 
     @property
@@ -240,9 +171,14 @@ class StudySettings:
         return tuple(dict.fromkeys((*suite, *self.data)))
 
     @property
+    def has_tables(self) -> bool:
+        """Whether there are files of the user's own."""
+        return bool(self.files) or self.tables is not None
+
+    @property
     def keeps_predictions(self) -> bool:
         """Whether predictions are kept: asked for, or needed for the report."""
-        return self.predictions or (self.table is not None and self.table.keeps_predictions)
+        return self.predictions or any(file.keeps_predictions for file in self.files)
 
     @property
     def run_seeds(self) -> tuple[int, ...]:
@@ -273,9 +209,10 @@ class StudySettings:
         sets = [load_word(word, self.data_dir) for word in self.words]
         if self.suite:
             sets = [thinned(dataset) for dataset in sets]
-        if self.table is not None:
-            sets.append(self.table.read())
-        _check_different("data", [dataset.name for dataset in sets])
+        named = () if self.tables is None else read_tables(self.tables)
+        sets += [file.read() for file in (*self.files, *named)]
+        way_out = "; a TOML file (--tables) can give a table another name" * self.has_tables
+        _check_different("data", [dataset.name for dataset in sets], way_out)
         for dataset in sets:
             if self.folds is not None and not dataset.time_ordered:
                 check_folds(dataset, self.folds)
@@ -284,19 +221,27 @@ class StudySettings:
     def fixed(self) -> dict[str, Any]:
         """What all runs of one directory must share, as plain values."""
         fields = dataclasses.asdict(self)
-        for free in ("data", "suite", "table", "data_dir", "methods", "predictions"):
+        for free in ("data", "suite", "files", "tables", "data_dir", "methods", "predictions"):
             del fields[free]
-        own = self.table.fixed() if self.table is not None else {}
+        own: dict[str, Any] = {}
+        for file in self.files:
+            own |= file.fixed()
         return {**own, **json.loads(json.dumps(fields)), "versions": versions()}
 
     def command(self) -> str:
         """Return the shell command that runs this comparison.
 
+        Files that no options can name together are told by the settings, as Python.
+
         >>> StudySettings(data=("iris",), methods=("focal",), seeds=2).command()[:61]
         'policygrad compare --data iris --methods focal --seeds 2 --se'
         """
-        words = ["policygrad", "compare"] if self.table is None else self.table.words()
-        words += options(self, "suite", "data", "data_dir", "reward", "methods", "seeds", "seed")
+        words = command_words(self.files)
+        if words is None:
+            return repr(self)
+        words += options(
+            self, "tables", "suite", "data", "data_dir", "reward", "methods", "seeds", "seed"
+        )
         words += options(self, "folds", "trials", "epochs", "batch_size")
         words += options(self, "hidden") or ["--hidden", "none"]
         if self.optimizer != "adam":
@@ -330,7 +275,7 @@ def fingerprint(dataset: Dataset) -> str:
 
 def directory_name(settings: StudySettings, datasets: Sequence[Dataset]) -> str:
     """Return a name that belongs to these settings and data: other ones get another."""
-    prints = [(dataset.name, fingerprint(dataset), dataset.horizon) for dataset in datasets]
+    prints = [(one.name, fingerprint(one), one.horizon, one.reward) for one in datasets]
     text = json.dumps([settings.fixed(), settings.methods, prints], sort_keys=True)
     sets = "-".join(re.sub(r"[^A-Za-z0-9_]+", "_", dataset.name) for dataset in datasets)
     return f"{sets[:60]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
@@ -350,7 +295,8 @@ def _check_whole(name: str, value: Any, least: int, most: int) -> None:
         raise ValueError(f"{name} must be a whole number from {least} to {most}, got {value!r}.")
 
 
-def _check_different(name: str, values: Sequence[str]) -> None:
+def _check_different(name: str, values: Sequence[str], way_out: str = "") -> None:
     repeated = sorted({value for value in values if list(values).count(value) > 1})
     if repeated:
-        raise ValueError(f"{name} must differ from each other; repeated: {', '.join(repeated)}.")
+        listed = ", ".join(repeated)
+        raise ValueError(f"{name} must differ from each other; repeated: {listed}{way_out}.")

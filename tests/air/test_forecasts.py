@@ -156,7 +156,7 @@ def test_the_same_command_goes_on_from_what_is_there(done, file, monkeypatch, ca
     assert {run.key: run.plain for run in runs_in(done)} == {r.key: r.plain for r in before}
     shown = json.loads(capsys.readouterr().out)
     assert shown["tables"][0]["reward"] == "exact_bin"
-    (answer,) = shown["answers"].values()
+    (answer,) = shown["conclusion"]
     assert answer.startswith("1 hour ahead, ")
 
 

@@ -10,7 +10,17 @@ import pytest
 from study_cases import refusal, write_series
 
 from policygrad_metrics.cli import main as cli
-from policygrad_metrics.study.settings import StudySettings
+from policygrad_metrics.cli.options import read_settings
+from policygrad_metrics.study.methods import METHODS
+from policygrad_metrics.study.plan import protocol
+from policygrad_metrics.study.settings import (
+    DEFAULT_DATA,
+    PRINCIPAL,
+    QUICK,
+    WHY_DEFAULT,
+    StudySettings,
+)
+from policygrad_metrics.study.suites import STANDARD, load_word
 
 HEAVY = ("numpy", "scipy", "sklearn", "tensorflow", "keras", "matplotlib", "rich", "jinja2")
 
@@ -47,12 +57,29 @@ def test_every_option_of_compare_is_explained(capsys):
         cli.main(["compare", "--help"])
     text = capsys.readouterr().out
     for field in dataclasses.fields(StudySettings):
-        if field.name != "table":
+        if field.name != "files":
             assert f"--{field.name.replace('_', '-')}" in text
     for option in ("csv", "target", "positive", "bins", "time-split", "drop", "out", "resume"):
         assert f"--{option}" in text
     assert "--no-resume" in text
     assert "--quick" in text
+
+
+def test_without_data_four_kinds_of_them_are_compared_by_few_methods_and_many_seeds():
+    def asked(*words):
+        return read_settings(cli.build_parser().parse_args(["compare", *words]))
+
+    found = asked()
+    assert (found.data, found.seeds, found.methods) == (DEFAULT_DATA, 10, ("quick",))
+    rewards = {load_word(word, None).reward for word in found.data}
+    assert rewards == {"f1", "f1_macro", "cohen_kappa_quadratic", "exact_bin"}
+    assert set(found.data) <= set(STANDARD)
+    assert WHY_DEFAULT in protocol(found)
+    assert WHY_DEFAULT not in protocol(asked("--data", "iris"))
+    assert (asked("--quick").seeds, asked("--seeds", "4").seeds) == (3, 4)
+    assert asked("--data", "iris").seeds == asked("--suite", "standard").seeds == 5
+    assert asked("--data", "iris").methods == PRINCIPAL
+    assert all(METHODS[name].needs is None for name in QUICK)  # the same in every environment
 
 
 # --- lists ------------------------------------------------------------------------------------

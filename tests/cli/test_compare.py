@@ -13,7 +13,8 @@ import pytest
 from study_cases import run_command, write_series
 
 from policygrad_metrics.cli import main as cli
-from policygrad_metrics.study.settings import StudySettings, TableFile
+from policygrad_metrics.study.settings import StudySettings
+from policygrad_metrics.study.table_file import TableFile
 
 
 @pytest.fixture(scope="module")
@@ -285,7 +286,7 @@ def test_the_labels_of_the_test_part_choose_nothing(series):
     from policygrad_metrics.study.progress import Progress
 
     asked = StudySettings(
-        data=(), table=TableFile(str(series), ("pm",), (40.0, 80.0), "hour"), seeds=1, epochs=2,
+        data=(), files=(TableFile(str(series), ("pm",), (40.0, 80.0), "hour"),), seeds=1, epochs=2,
         methods=("cross_entropy", "logistic_regression"), hidden=(8,),
     )  # fmt: skip
     found = []

@@ -18,9 +18,10 @@ from policygrad_metrics.study.comparison import compare
 from policygrad_metrics.study.evaluate import Outcome, Scorer, evaluate_trials
 from policygrad_metrics.study.methods import METHODS
 from policygrad_metrics.study.plan import plan
-from policygrad_metrics.study.settings import QUICK, StudySettings, TableFile
+from policygrad_metrics.study.settings import QUICK, StudySettings
 from policygrad_metrics.study.suites import MOST_NUMBERS, load_word, thinned, words_of
 from policygrad_metrics.study.table import part_shares
+from policygrad_metrics.study.table_file import TableFile
 from policygrad_metrics.study.workers import Todo, longest_first
 
 
@@ -78,7 +79,7 @@ def test_too_few_rows_for_the_folds_are_told_when_the_data_are_read(tmp_path):
     path = tmp_path / "a.csv"
     rows = [f"{i},{'rare' if i == 7 else 'ab'[i % 2]}" for i in range(60)]
     path.write_text("\n".join(["x,y", *rows]), encoding="utf-8")
-    asked = StudySettings(data=(), table=TableFile(str(path), ("y",)), seeds=5, folds=5)
+    asked = StudySettings(data=(), files=(TableFile(str(path), ("y",)),), seeds=5, folds=5)
     with pytest.raises(ValueError, match=r"'a', but 'rare' has 1"):
         asked.datasets()
 

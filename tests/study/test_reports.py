@@ -198,6 +198,7 @@ def a_study(methods=("cross_entropy", "focal", "majority"), seeds=3, name=EVIL, 
         "command": asked.command(),
         "chosen_data": [*data],
         "methods": [*methods],
+        "families": dict.fromkeys(methods, "trivial"),
         "protocol": ["fair"],
         "fixed": asked.fixed(),
         "data": data,
@@ -232,7 +233,7 @@ def test_the_html_report_needs_no_other_file_and_escapes_everything(tmp_path):
     path = write_reports(tmp_path, record, runs).html
     page = Page(path.read_text(encoding="utf-8"))
     assert "script" not in page.tags
-    assert page.tags.count("img") == 3 * len(TASKS) + 2  # with the ranks of both columns
+    assert page.tags.count("img") == 3 * len(TASKS) + 4  # with ranks and pairs of both columns
     assert all(one.startswith(("data:image/svg+xml,", "#set-")) for one in page.addresses)
     text = " ".join(page.texts)
     for wanted in (EVIL, record["command"], *record["fixed"]["versions"].values(), "fair"):
@@ -248,13 +249,13 @@ def test_the_markdown_report_has_whole_tables_whatever_names_hold(tmp_path):
     assert "<script>" not in text.replace(record["command"], "")
     assert record["command"] in text
     blocks = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
-    assert len(blocks) == 3 * len(TASKS) + 4  # with the ranks, the data sets and the settings
+    assert len(blocks) == 3 * len(TASKS) + 6  # with ranks, pairs, the data sets and the settings
     for block in blocks:
         bars = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
         assert len(bars) == 1
     for picture in re.findall(r"\]\((plots/.*?)\)", text):
         assert (tmp_path / picture).read_text().startswith("<?xml")
-    assert text.count("](plots/") == 3 * len(TASKS) + 2
+    assert text.count("](plots/") == 3 * len(TASKS) + 4
 
 
 def test_every_picture_is_whole_xml_whatever_names_hold():

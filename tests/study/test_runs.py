@@ -30,10 +30,10 @@ from policygrad_metrics.study.records import StudyError
 from policygrad_metrics.study.runs import RUNS, SETTINGS, RunStore
 from policygrad_metrics.study.settings import (
     StudySettings,
-    TableFile,
     directory_name,
     fingerprint,
 )
+from policygrad_metrics.study.table_file import TableFile
 
 SETTINGS_RECORD = {
     "fixed": {"epochs": 5, "hidden": [64, 64]},
@@ -305,16 +305,22 @@ NAMES = strategies.text(
 NUMBERS = strategies.floats(-1e6, 1e6)
 
 
+@strategies.composite
+def files_read_alike(draw, **fields):
+    """No file, one or several, of which only the paths differ."""
+    first = draw(strategies.builds(TableFile, **fields))
+    paths = draw(strategies.lists(NAMES, max_size=3))
+    return tuple(dataclasses.replace(first, path=path) for path in paths)
+
+
 @settings(deadline=None, max_examples=200)
 @given(
     strategies.builds(
         StudySettings,
         data=strategies.sampled_from([("iris",), ("pima", "car:accuracy")]),
         suite=strategies.none() | strategies.just("standard"),
-        table=strategies.none()
-        | strategies.builds(
-            TableFile,
-            path=NAMES,
+        files=files_read_alike(
+            path=strategies.just("a.csv"),
             target=strategies.lists(NAMES, min_size=1, max_size=3).map(tuple),
             bins=strategies.none()
             | strategies.integers(2, 9)
@@ -334,6 +340,7 @@ NUMBERS = strategies.floats(-1e6, 1e6)
                 skip_lines=strategies.none() | strategies.integers(0, 9),
             ),
         ),
+        tables=strategies.none() | NAMES,
         data_dir=strategies.none() | NAMES,
         methods=strategies.sampled_from([("focal",), ("soft_f1", "majority")]),
         reward=strategies.none() | NAMES,
@@ -363,7 +370,7 @@ def test_the_optimizer_is_part_of_what_makes_runs_the_same():
 
 def test_the_printed_command_keeps_the_horizon():
     table = TableFile("air.csv", ("pm",), (35.0,), "date", horizon=24)
-    asked = StudySettings(data=(), table=table)
+    asked = StudySettings(data=(), files=(table,))
     assert parsed(asked.command()) == asked
     with pytest.raises(ValueError, match="horizon is for a series"):
         TableFile("air.csv", ("pm",), horizon=24)
