@@ -300,6 +300,18 @@ def test_own_network_is_reproducible_and_pickles(cancer):
     np.testing.assert_allclose(outputs, first.decision_function(X), atol=1e-5)
 
 
+def test_own_network_may_begin_with_dropout(cancer):
+    def own(n_features, n_outputs):
+        layers = [keras.layers.Dropout(0.3), keras.layers.Dense(n_outputs)]
+        return keras.Sequential([keras.Input((n_features,)), *layers])
+
+    X, y = cancer
+    model = quick("accuracy", hidden=own, epochs=3).fit(X, y)
+    outputs = np.asarray(model.network_(X, training=False))[:, 0]
+    assert outputs.std() > 0.1
+    np.testing.assert_allclose(outputs, model.decision_function(X), atol=1e-5)
+
+
 def test_penalties_of_layers_count(cancer):
     def penalised(n_features, n_outputs):
         layer = keras.layers.Dense(n_outputs, kernel_regularizer=keras.regularizers.L2(10.0))
