@@ -340,6 +340,7 @@ NUMBERS = strategies.floats(-1e6, 1e6)
         seeds=strategies.just(12),
         folds=strategies.none() | strategies.sampled_from([2, 3, 12]),
         trials=strategies.integers(1, 99),
+        members=strategies.integers(1, 9),
         seed=strategies.integers(0, 1000),
         epochs=strategies.none() | strategies.integers(1, 1000),
         batch_size=strategies.integers(1, 1000),
