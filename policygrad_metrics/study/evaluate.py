@@ -106,8 +106,9 @@ class Outcome:
     def mean(cls, members: Sequence[Outcome]) -> Outcome:
         """Return the mean of what several networks say.
 
-        >>> float(Outcome.mean([Outcome(np.ones(1), np.zeros(1)), Outcome(*np.eye(2))]).valid[0])
-        1.0
+        >>> sure, torn = Outcome(np.ones(1), np.zeros(1)), Outcome(np.full(1, 0.5), np.zeros(1))
+        >>> Outcome.mean([sure, torn]).valid.tolist()
+        [0.75]
         """
         each = zip(*((one.valid, one.test, one.values) for one in members), strict=True)
         return cls(*(None if parts[0] is None else np.mean(parts, axis=0) for parts in each))

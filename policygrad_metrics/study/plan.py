@@ -66,7 +66,7 @@ TUNED = (
 _PROTOCOL = (
     "Every method trains the same network (cumulative links: the same hidden layers, thresholds as "
     "outputs), with the same first weights and the same order of the data for a seed, for the "
-    "same number of epochs with Adam.{members}",
+    "same number of epochs with Adam.",
     "{splits}",
     "{trials}",
     "The weights kept are those of the epoch with the best validation reward, the last of equal "
@@ -109,20 +109,23 @@ def protocol(settings: StudySettings) -> list[str]:
         "(first seed, method, number); for each column the one with the best validation reward "
         "counts, and no other is scored on the test part."
     )
-    members = (
-        ""
-        if settings.members == 1
-        else f" Each run of a method that trains a network is the mean of {settings.members} "
-        "networks: of their probabilities, and of the values they predict. Each of them has first "
-        "weights and an order of the data of its own, the same for every method, and keeps the "
-        "weights of its own best epoch; learning curves are the first one's."
-    )
     words = {
-        "members": members,
         "splits": f"{splits}; a series is split by time, the same split for every seed.",
         "trials": trials,
     }
-    return [line.format(**words) for line in _PROTOCOL]
+    return [*(line.format(**words) for line in _PROTOCOL), *about_members(settings.members)]
+
+
+def about_members(members: int) -> list[str]:
+    """Return what the report says of runs of several networks; nothing of a single one."""
+    if members == 1:
+        return []
+    return [
+        f"Each run of a method that trains a network is the mean of {members} networks: of their "
+        "probabilities, and of the values they predict. Each of them has first weights and an "
+        "order of the data of its own, the same for every method, and keeps the weights of its own "
+        "best epoch; learning curves are the first one's."
+    ]
 
 
 @dataclasses.dataclass(frozen=True)

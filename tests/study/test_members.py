@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from policygrad_metrics.air.content import protocol as forecast_protocol
 from policygrad_metrics.cli import main as cli
 from policygrad_metrics.data import load
 from policygrad_metrics.study import train
@@ -96,7 +97,8 @@ def test_the_command_line_asks_for_members(capsys):
     one, many = StudySettings(data=("iris",)), StudySettings(data=("iris",), members=4)
     assert "--members" not in one.command()
     assert directory_name(one, [load("iris")]) != directory_name(many, [load("iris")])
-    assert protocol(one) == protocol(StudySettings())
+    assert protocol(one) == protocol(many)[:-1] == protocol(StudySettings())
+    assert forecast_protocol(refit=False, members=4)[-1] == protocol(many)[-1]
     for words in (["compare", "--data", "iris"], ["aqi", "none.csv"]):
         assert cli.main([*words, "--members", "0"]) == 2
         assert "members must be a whole number from 1 to 1000, got 0" in capsys.readouterr().err
