@@ -111,7 +111,8 @@ class Outcome:
         [0.75]
         """
         each = zip(*((one.valid, one.test, one.values) for one in members), strict=True)
-        return cls(*(None if parts[0] is None else np.mean(parts, axis=0) for parts in each))
+        mean: Any = [None if parts[0] is None else np.mean(parts, axis=0) for parts in each]
+        return cls(*mean)
 
 
 def evaluate_trials(
