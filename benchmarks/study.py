@@ -1,6 +1,6 @@
-"""Many seeds at once against one Keras `fit` each, and what a replica costs in memory.
+"""Many seeds at once against one Keras `fit` each, what a replica costs in memory, and a member.
 
-    python benchmarks/study.py [--json] [--quick]
+    python benchmarks/study.py [--json] [--quick] [--members]
 
 Everything that is compared is measured in the same run, one after the other, on the same made data:
 10 seeds of the 64-64 network on 5,000 training rows, 20 features, 10 % positives, batches of 250,
@@ -13,11 +13,18 @@ Three ways to train them:
 
 Times include building and compiling. The ratio of the steady state leaves them out: seconds of the
 epochs after the first only. A quick run times 2 of Keras's 10 fits and counts them fivefold.
+
+Members are those of `PolicyGradientClassifier(members=8)` with its defaults (200 epochs) on these
+5,000 rows, against one: the first fit of a shape traces and compiles, the next one does not. Wall
+and processor seconds, and those of the shortest epoch, which a busy machine disturbs least;
+`--members` measures nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -32,6 +39,7 @@ from policygrad_metrics.study.settings import MIN_EPOCHS as EPOCHS
 
 SEEDS, ROWS, FEATURES, BATCH = 10, 5000, 20, 250
 TARGET = 12.0
+MEMBERS, MEMBERS_TARGET = 8, 2.0
 
 
 def make_parts():
@@ -170,10 +178,35 @@ def measure_memory():
     }
 
 
+def measure_members():
+    """Wall and processor seconds of fits of one network and of several, and their ratios."""
+    import policygrad_metrics as pgm
+
+    parts, result = make_parts(), {}
+    for fit in ("first fit", "next fit"):
+        row = {}
+        for members in (1, MEMBERS):
+            model = pgm.PolicyGradientClassifier("f1", members=members, random_state=0, verbose=1)
+            wall, processor, ends = time.perf_counter(), time.process_time(), []
+            clock = types.SimpleNamespace(
+                write=lambda text, ends=ends: ends.append(time.perf_counter()), flush=int
+            )
+            with contextlib.redirect_stdout(clock):
+                model.fit(parts.x_train, parts.y_train)
+            row[f"{members}: seconds"] = time.perf_counter() - wall
+            row[f"{members}: processor seconds"] = time.process_time() - processor
+            row[f"{members}: shortest epoch"] = min(b - a for a, b in itertools.pairwise(ends[::2]))
+        for what in ("seconds", "processor seconds", "shortest epoch"):
+            row[f"ratio of {what}"] = row[f"{MEMBERS}: {what}"] / row[f"1: {what}"]
+        result[fit] = row
+    return {**result, "target": MEMBERS_TARGET}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quick", action="store_true", help="time 2 fits of 10, and one loss less")
+    parser.add_argument("--members", action="store_true", help="measure members only")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
@@ -181,23 +214,36 @@ def main():
         lines = Path("/proc/self/status").read_text().splitlines()
         print(int(next(x for x in lines if x.startswith("VmHWM")).split()[1]) / 1024)
         return
+    if options.members:
+        show({"members": measure_members()}, options.json)
+        return
     names = ["cross-entropy", "policy gradient, exact", "policy gradient, local expectation"]
     # The first program of a process also pays for importing and starting TensorFlow.
     time_stacked(names[0], make_parts(), 2)
     seeds = 2 if options.quick else SEEDS
     speed = [measure_speed(name, seeds) for name in names[: 2 if options.quick else 3]]
     result = {"speed": speed, "target": TARGET, "fits timed": seeds, "memory": measure_memory()}
-    if options.json:
+    show({**result, "members": measure_members()}, options.json)
+
+
+def show(result, as_json):
+    """Print everything as one JSON object, or in columns."""
+    if as_json:
         print(json.dumps(result))
         return
-    for row in speed:
+    for row in result.get("speed", ()):
         print(row["loss"])
         for key, value in row.items():
             if key != "loss":
                 print(f"    {key:32} {value:8.3f}")
-    print("memory")
-    for key, value in result["memory"].items():
-        print(f"    {key:36} {value}")
+    if "memory" in result:
+        print("memory")
+        for key, value in result["memory"].items():
+            print(f"    {key:36} {value}")
+    print("members")
+    for fit in ("first fit", "next fit"):
+        for key, value in result["members"][fit].items():
+            print(f"    {fit:10} {key:28} {value:9.4f}")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def forecast(settings: StudySettings, jobs: Sequence[Job], directory: Path, **ho
         how["progress"].say(note)
     extras = Extras(
         title=f"Forecasts of {task.dataset.title}, {task.dataset.name}",
-        protocol=protocol(refit=settings.refit),
+        protocol=protocol(refit=settings.refit, members=settings.members),
         tables=lambda summary, runs: forecast_grids(task, summary, runs),
         pictures=lambda summary, runs: draw_forecasts(task, chosen_methods(runs), runs),
         colours=aqi.colours(task.scale, task.pollutant),

@@ -15,7 +15,7 @@ from policygrad_metrics.air.scores import (
     mean_absolute_error,
 )
 from policygrad_metrics.study.grid import Grid, Text
-from policygrad_metrics.study.plan import TUNED
+from policygrad_metrics.study.plan import TUNED, about_members
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.statistics import Interval, mean_interval
 from policygrad_metrics.study.table import (
@@ -48,13 +48,13 @@ _REFIT = (
 )
 
 
-def protocol(*, refit: bool) -> list[str]:
+def protocol(*, refit: bool, members: int = 1) -> list[str]:
     """Return how the report describes the comparison, a sentence or two a line.
 
     >>> len(protocol(refit=True)) - len(protocol(refit=False))
     1
     """
-    return [*_PROTOCOL, *([_REFIT] * refit)]
+    return [*_PROTOCOL, *([_REFIT] * refit), *about_members(members)]
 
 
 def forecast_grids(task: ForecastTask, summary: Summary, runs: Sequence[Run]) -> list[Grid]:

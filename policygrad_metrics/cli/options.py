@@ -119,6 +119,8 @@ _TRAINING: tuple[Row, ...] = (
     ("--seed", int, "S", "the first seed (default: 0)"),
     ("--trials", int, "N", "hyper-parameter settings that each method tries, its defaults first; "
      "the validation part chooses (default: 1)"),
+    ("--members", int, "M", "networks that each run of a method trains, with first weights and an "
+     "order of the rows of their own; their mean decides (default: 1)"),
     ("--epochs", int, "N", "epochs of every network (default: at least 40, and enough for 600 "
      "steps)"),
     ("--batch-size", int, "B", "rows per step (default: 256)"),

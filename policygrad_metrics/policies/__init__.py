@@ -7,6 +7,7 @@
 from policygrad_metrics.policies.base import Policy
 from policygrad_metrics.policies.binned_regression import BinnedRegression
 from policygrad_metrics.policies.cumulative_link import CumulativeLink
+from policygrad_metrics.policies.mixture import Mixture, member_policy
 from policygrad_metrics.policies.registry import POLICIES, get_policy
 from policygrad_metrics.policies.sigmoid import Sigmoid
 from policygrad_metrics.policies.softmax import Softmax
@@ -15,8 +16,10 @@ __all__ = [
     "POLICIES",
     "BinnedRegression",
     "CumulativeLink",
+    "Mixture",
     "Policy",
     "Sigmoid",
     "Softmax",
     "get_policy",
+    "member_policy",
 ]

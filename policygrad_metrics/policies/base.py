@@ -138,6 +138,7 @@ class Policy(abc.ABC):
         config: dict[str, Any] = {"name": self.name}
         for field in dataclasses.fields(self):  # pyright: ignore[reportArgumentType]
             value = getattr(self, field.name)
+            value = value.get_config() if isinstance(value, Policy) else value
             config[field.name] = list(value) if isinstance(value, tuple) else value
         return config
 

@@ -14,7 +14,7 @@ from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.decision import DecisionTuner, Rule, rules
 from policygrad_metrics.losses.heads import model_policy, squashing_layer
-from policygrad_metrics.policies import BinnedRegression, Policy, get_policy
+from policygrad_metrics.policies import BinnedRegression, Policy, get_policy, member_policy
 from policygrad_metrics.policies.reading import logits_of_probabilities
 from policygrad_metrics.saving.graph import decide_in_graph
 
@@ -67,8 +67,9 @@ class DecisionLayer(keras.layers.Layer):
     def call(self, outputs):
         """Labels and probabilities of a batch of outputs."""
         location = {}
-        if isinstance(self.policy, BinnedRegression):
-            location = {"location": self.policy.location(outputs)}
+        if isinstance(member_policy(self.policy), BinnedRegression):
+            reads: Any = self.policy
+            location = {"location": reads.location(outputs)}
         if not self.from_logits:
             outputs = logits_of_probabilities(self.policy, outputs)
         probabilities: Tensor = tf.nn.softmax(self.policy.logits(outputs))

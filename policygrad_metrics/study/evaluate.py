@@ -102,6 +102,18 @@ class Outcome:
     test: np.ndarray
     values: np.ndarray | None = None
 
+    @classmethod
+    def mean(cls, members: Sequence[Outcome]) -> Outcome:
+        """Return the mean of what several networks say.
+
+        >>> sure, torn = Outcome(np.ones(1), np.zeros(1)), Outcome(np.full(1, 0.5), np.zeros(1))
+        >>> Outcome.mean([sure, torn]).valid.tolist()
+        [0.75]
+        """
+        each = zip(*((one.valid, one.test, one.values) for one in members), strict=True)
+        mean: Any = [None if parts[0] is None else np.mean(parts, axis=0) for parts in each]
+        return cls(*mean)
+
 
 def evaluate_trials(
     scorer: Scorer,

@@ -51,7 +51,9 @@ class Job:
         settings, rows = self.settings, len(self.dataset)
         if not self.method.trains_network:
             return 100 + rows / 20
-        return 2000 + self.cases.epochs * (1 + rows / settings.batch_size) * settings.trials
+        return 2000 + self.cases.epochs * (1 + rows / settings.batch_size) * (
+            settings.trials * settings.members
+        )
 
     @property
     def label(self) -> str:
@@ -118,7 +120,20 @@ def protocol(settings: StudySettings) -> list[str]:
         "splits": f"{splits}; a series is split by time, the same split for every seed.",
         "trials": trials,
     }
-    return [*chosen, *(line.format(**words) for line in _PROTOCOL)]
+    lines = (line.format(**words) for line in _PROTOCOL)
+    return [*chosen, *lines, *about_members(settings.members)]
+
+
+def about_members(members: int) -> list[str]:
+    """Return what the report says of runs of several networks; nothing of a single one."""
+    if members == 1:
+        return []
+    return [
+        f"Each run of a method that trains a network is the mean of {members} networks: of their "
+        "probabilities, and of the values they predict. Each of them has first weights and an "
+        "order of the data of its own, the same for every method, and keeps the weights of its own "
+        "best epoch; learning curves are the first one's."
+    ]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -44,9 +44,10 @@ class Run:
         decision: What tuning chose, in words.
         trial_plain: Number of the trial that `plain` is of, the best on the validation part.
         trial_tuned: The same for `tuned`.
-        best_epoch: Epoch whose weights were kept, from 1; 0 for a method without epochs.
+        best_epoch: Epoch whose weights were kept, from 1; 0 for a method without epochs. Of several
+            members, that of the first; so is the history.
         history: Name -> one number per epoch, None where it was not finite.
-        steps: Optimizer steps of all trials.
+        steps: Optimizer steps of all trials and members.
         seconds: Its share of the wall-clock time.
         reward_evaluations: Label sets that were scored while training.
         predictions: Of the test rows; not in its line but in a file of its own, if they are kept.

@@ -85,6 +85,9 @@ class StudySettings:
             A series is split by time in any case.
         trials: How many settings of its hyper-parameters each method tries for each seed, its
             defaults first; the best on the validation part counts.
+        members: How many networks each method that trains one trains for each run, alike but for
+            their first weights and the order of the data; the mean of their probabilities (and of
+            the values they predict) is what is decided by.
         epochs: Passes over the training part, the same for every network; None for at least 40
             and at least 600 steps, which is 40 above some 6,000 rows.
         batch_size: Rows per optimizer step.
@@ -115,6 +118,7 @@ class StudySettings:
     seed: int = 0
     folds: int | None = None
     trials: int = 1
+    members: int = 1
     epochs: int | None = None
     batch_size: int = 256
     hidden: tuple[int, ...] = (64, 64)
@@ -130,6 +134,7 @@ class StudySettings:
             ("seed", 0, 2**31 - 1001),
             ("folds", 2, 1000),
             ("trials", 1, 10_000),
+            ("members", 1, 1000),
             ("epochs", 1, 100_000),
             ("batch_size", 1, 1_000_000),
         ):
@@ -244,6 +249,8 @@ class StudySettings:
         )
         words += options(self, "folds", "trials", "epochs", "batch_size")
         words += options(self, "hidden") or ["--hidden", "none"]
+        if self.members != 1:
+            words += options(self, "members")
         if self.optimizer != "adam":
             words += options(self, "optimizer")
         words += options(self, "learning_rate", "dropout", "refit", "predictions")

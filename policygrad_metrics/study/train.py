@@ -125,7 +125,7 @@ def _train_networks(job: Job, parts: Mapping[int, Prepared], progress: Progress)
 
     replicas = [
         Replica(
-            seed,
+            member_seed(seed, member),
             job.settings.learning_rate * trial[LEARNING_RATE],
             {
                 **{name: value for name, value in trial.items() if name != LEARNING_RATE},
@@ -134,11 +134,13 @@ def _train_networks(job: Job, parts: Mapping[int, Prepared], progress: Progress)
         )
         for seed in parts
         for trial in trials
+        for member in range(job.settings.members)
     ]
+    each = len(trials) * job.settings.members
     trained = _train(
         job,
         progress,
-        [learned[id(parts[replica.seed])] for replica in replicas],
+        [learned[id(arrays)] for arrays in parts.values() for _ in range(each)],
         network=head.network,
         build_loss=build_loss,
         replicas=replicas,
@@ -146,9 +148,20 @@ def _train_networks(job: Job, parts: Mapping[int, Prepared], progress: Progress)
         policy=head.policy,
     )
     return [
-        _run(job, seed, arrays, head, [one for one in trained if one.seed == seed])
-        for seed, arrays in parts.items()
+        _run(job, seed, arrays, head, trained[place * each : (place + 1) * each])
+        for place, (seed, arrays) in enumerate(parts.items())
     ]
+
+
+def member_seed(seed: int, member: int) -> int:
+    """Return the seed of a member of a run: the run's own for the first, drawn from it for others.
+
+    >>> [member_seed(seed, 0) for seed in range(3)], member_seed(0, 1)
+    ([0, 1, 2], 1982462498)
+    """
+    if member == 0:
+        return seed
+    return int(np.random.SeedSequence([seed, member]).generate_state(1)[0] >> 1)
 
 
 def _train(job: Job, progress: Progress, data: Sequence[Parts], **how: Any) -> list[Trained]:
@@ -185,10 +198,18 @@ def _scores(job: Job, outcomes: Sequence[Outcome | None], arrays: Prepared) -> d
 
 
 def _run(job: Job, seed: int, arrays: Prepared, head: Head, trained: Sequence[Trained]) -> Run:
-    """The run of one seed: the best of its trials, and the cost of them all."""
-    outcomes = [None if one.diverged else head.read(one) for one in trained]
+    """The run of one seed: the best of its trials, and the cost of all its networks.
+
+    Of several members one that diverged makes the whole diverge.
+    """
+    M = job.settings.members
+    groups = [trained[start : start + M] for start in range(0, len(trained), M)]
+    outcomes = [
+        None if any(one.diverged for one in group) else Outcome.mean([*map(head.read, group)])
+        for group in groups
+    ]
     scores = _scores(job, outcomes, arrays)
-    shown = trained[scores.get("trial_plain", 0)]
+    shown = groups[scores.get("trial_plain", 0)][0]
     return Run(
         data=job.dataset.name,
         method=job.method.name,

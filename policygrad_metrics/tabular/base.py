@@ -13,9 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from policygrad_metrics.core.checks import check_number, check_truth, check_whole
 from policygrad_metrics.losses.running_counts import window_of
-from policygrad_metrics.policies import Policy
+from policygrad_metrics.policies import Mixture, Policy
 from policygrad_metrics.tabular.arguments import check_hidden
-from policygrad_metrics.tabular.fitting import Network
+from policygrad_metrics.tabular.ensemble import Ensemble
 from policygrad_metrics.tabular.networks import OwnNetwork
 from policygrad_metrics.tabular.program import Recipe
 from policygrad_metrics.tabular.reward_estimator import RewardEstimator
@@ -40,6 +40,7 @@ class TabularEstimator(RewardEstimator):
     optimizer: str | keras.optimizers.Optimizer = "adam"
     learning_rate: float | Schedule | None = None
     warm_start: bool = False
+    members: int = 1
 
     def _train_once(self, X, y, sample_weight, learn_target):
         """`partial_fit`: train on these rows once, going on from where training is."""
@@ -56,6 +57,7 @@ class TabularEstimator(RewardEstimator):
         if first:
             self._start(target, rows)
             self.history_, self.n_iter_ = {"loss": []}, 0
+        self._check_members()
         self._learner.set_optimizer(self._optimizer()[1], anew=False)
         history = self._learner.train(rows, None, 1, self.batch_size, None, self.verbose)
         self.history_["loss"] += history["loss"]
@@ -64,7 +66,10 @@ class TabularEstimator(RewardEstimator):
 
     @property
     def network_(self) -> keras.Model:
-        """The fitted network as a Keras model of its own, from features to the policy's outputs."""
+        """The fitted network as a Keras model of its own, from features to the policy's outputs.
+
+        Of several members it holds all, their outputs side by side, as `policy_` reads them.
+        """
         check_is_fitted(self)
         return self._learner.keras_network()
 
@@ -78,12 +83,25 @@ class TabularEstimator(RewardEstimator):
         check_whole("epochs", self.epochs, 1)
         check_whole("batch_size", self.batch_size, 1, or_none=True)
         check_truth("warm_start", self.warm_start)
+        check_whole("members", self.members, 1)
         self._optimizer()
         check_number("log_likelihood", self._likelihood(), zero=True)
         window_of(self.running_counts)
 
     def _goes_on(self) -> bool:
-        return self.warm_start and self.__sklearn_is_fitted__()
+        again = self.warm_start and self.__sklearn_is_fitted__()
+        if again:
+            self._check_members()
+        return again
+
+    def _check_members(self) -> None:
+        """Raise if fitting goes on with another number of networks."""
+        known = len(self._learner.networks)
+        if self.members != known:
+            raise ValueError(
+                f"members must stay {known} when fitting goes on; it is {self.members}. Fit a "
+                "clone."
+            )
 
     def _merges(self, count: int) -> bool:
         return self.batch_size is None or count <= self.batch_size
@@ -122,5 +140,8 @@ class TabularEstimator(RewardEstimator):
             log_likelihood=self._likelihood(),
             running_counts=self.running_counts,
         )
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
-        self._begin(Network(recipe, seed, learning_rate), target, reward, policy)
+        draw = check_random_state(self.random_state)
+        # As as many fits in a row with this generator would draw them.
+        seeds = [draw.randint(2**31 - 1) for _ in range(self.members)]
+        together = policy if self.members == 1 else Mixture(policy, self.members)
+        self._begin(Ensemble(recipe, seeds, learning_rate), target, reward, together)

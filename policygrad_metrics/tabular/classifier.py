@@ -63,6 +63,10 @@ class PolicyGradientClassifier(RewardClassifier, TabularEstimator):
         class_weight: None, "balanced", or weights by class (multi-label: a list of such), as
             elsewhere in scikit-learn; multiplied with `sample_weight`.
         warm_start: whether `fit` goes on from the network of the last `fit`.
+        members: how many networks to train, each with first weights and an order of the rows of its
+            own: those that as many fits in a row with one `RandomState` would have. Probabilities
+            are the mean of theirs, and decisions follow from that mean. The rows that are held out
+            are the same for all; with `early_stopping` each returns to its own best epoch.
         random_state: None, an int or a `RandomState`. The same int gives the same bits.
         verbose: 1 prints a line each epoch.
 
@@ -77,10 +81,12 @@ class PolicyGradientClassifier(RewardClassifier, TabularEstimator):
             to be so, need `probabilities[:, np.argsort(classes_)]`.
         n_features_in_, feature_names_in_: of `X`.
         n_iter_: epochs trained.
-        history_: "loss", and with held-out rows "val_<reward>" and "val_cross_entropy", per epoch.
+        history_: "loss", and with held-out rows "val_<reward>" and "val_cross_entropy", per epoch;
+            of several members the mean over those that trained in it.
         reward_: the reward, with "auto" resolved.
-        policy_: the policy, with "auto" resolved.
-        network_: the network as a Keras model (a copy).
+        policy_: the policy, with "auto" resolved; of several members a `policies.Mixture` of it.
+        network_: the network as a Keras model (a copy), of several members with their outputs side
+            by side: what `policy_` reads, and `pgm.export_decision` takes.
         tuner_: the fitted `DecisionTuner`, or None.
 
     Raises:

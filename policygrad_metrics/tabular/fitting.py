@@ -1,9 +1,8 @@
-"""Epochs, early stopping and prediction on top of a program."""
+"""One network's epochs and predictions, on top of a program."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +18,6 @@ from policygrad_metrics.tabular.program import Recipe, TabularProgram, get_progr
 from policygrad_metrics.tabular.rows import BLOCK, Rows, as_dense
 from policygrad_metrics.training.order import hold_out, stratified_batches
 from policygrad_metrics.training.step import State
-from policygrad_metrics.training.stopping import EarlyStopping
 
 #: Planned steps from which compiling with XLA pays: 1 to 2 s for .1 to .8 ms a step (measured).
 STEPS_FOR_XLA = 10_000
@@ -39,11 +37,18 @@ class Network:
         recipe: what to build.
         seed: of the weights, the held-out rows, the batches and the sampling estimators.
         learning_rate: None for a schedule.
+        program: of the recipe; None to ask for it.
     """
 
-    def __init__(self, recipe: Recipe, seed: int, learning_rate: float | None = None):
+    def __init__(
+        self,
+        recipe: Recipe,
+        seed: int,
+        learning_rate: float | None = None,
+        program: TabularProgram | None = None,
+    ):
         self.recipe = recipe
-        self.program: TabularProgram = get_program(recipe)
+        self.program = program or get_program(recipe)
         self._seed = seed
         self._epochs = 0
         self.state: State = self.program.initial_state(seed, learning_rate)
@@ -82,22 +87,30 @@ class Network:
         ]
         return np.concatenate([np.asarray(block) for block in blocks])
 
-    def logits(self, x: Any) -> np.ndarray:
-        """The policy's logits of dense or sparse rows, `[N, K]` or `[N, L, 2]`."""
-        return np.asarray(self.recipe.policy.logits(self.outputs(x)))
-
     def strata(self, rows: Rows) -> np.ndarray:
         """What every batch and held-out part should hold in its share: the labels."""
         return np.asarray(self.recipe.labels(rows.y))
 
     def epoch(self, rows: Rows, batch_size: int | None, use_xla: bool = False) -> float:
-        """Train on all rows once; the mean loss, which is NaN if the outputs are not finite."""
+        """Train on all rows once; the mean loss, which is NaN if the outputs are not finite.
+
+        Raises:
+            ValueError: a function of the user's raised it.
+            RuntimeError: the same.
+        """
         batches = stratified_batches(self.strata(rows), batch_size, self._seed, self._epochs)
         total: Any = 0.0
-        for block, some in _blocks(rows, batches):
-            self.state, total = self.program.train(
-                self.state, block, some, self._seed, total, use_xla=use_xla
-            )
+        try:
+            for block, some in _blocks(rows, batches):
+                self.state, total = self.program.train(
+                    self.state, block, some, self._seed, total, use_xla=use_xla
+                )
+        except tf.errors.OpError as error:  # what Python functions raise in a graph
+            own = _OF_A_FUNCTION.search(str(error))
+            if own is None:
+                raise
+            kind = RuntimeError if own["kind"] == "RuntimeError" else ValueError
+            raise kind(own["message"].strip()) from error
         self._epochs += 1
         return float(total) / len(batches)
 
@@ -106,85 +119,9 @@ class Network:
         reward, cross_entropy = self.program.judge(self.outputs(rows.x), rows)
         return float(reward), float(cross_entropy)
 
-    def train(
-        self,
-        rows: Rows,
-        held_out: Rows | None,
-        epochs: int,
-        batch_size: int | None,
-        patience: int | None,
-        verbose: int,
-    ) -> dict[str, list[float]]:
-        """Train for some epochs; with patience, return to the best epoch and stop after it.
 
-        The rule is that of `EarlyStopping`, with the reward of the decisions on the held-out part
-        and, for patience, the cross-entropy: on a small held-out part the reward moves in jumps,
-        between which only the cross-entropy shows that the network still learns.
-
-        Args:
-            rows: to train on.
-            held_out: to judge on, or None.
-            epochs: at most.
-            batch_size: None for all rows at once.
-            patience: epochs without a new best before training stops, which needs a held-out part;
-                None to train all epochs and stay at the last.
-            verbose: 1 prints a line each epoch.
-
-        Returns:
-            "loss", and with a held-out part "val_<reward>" and "val_cross_entropy": a number for
-            each epoch.
-
-        Raises:
-            ValueError: training has diverged.
-        """
-        use_xla = _pays_to_compile(self.recipe, len(rows), epochs, batch_size)
-        history: dict[str, list[float]] = {"loss": []}
-        if held_out is not None:
-            history |= {f"val_{self.recipe.reward.name}": [], "val_cross_entropy": []}
-        best = self.state
-
-        def one(epoch):
-            values = [self._finite_epoch(rows, batch_size, use_xla, epoch)]
-            score, cross_entropy = 0.0, 0.0
-            if held_out is not None:
-                score, cross_entropy = self.judge(held_out)
-                values += [score, cross_entropy]
-            for column, value in zip(history.values(), values, strict=True):
-                column.append(value)
-            if verbose:
-                told = (f"{name} {value:.4f}" for name, value in zip(history, values, strict=True))
-                print(" - ".join([f"epoch {epoch + 1}/{epochs}", *told]))
-            return [score], True, [cross_entropy]
-
-        def keep(_):
-            nonlocal best
-            best = self.state
-
-        # Without patience there is nothing to choose: the last epoch is kept.
-        stopping = EarlyStopping(patience=patience, lengths=None if patience else [epochs])
-        stopping.run(epochs, one, keep)
-        self.state = tf.nest.map_structure(np.asarray, best)
-        return history
-
-    def _finite_epoch(self, rows, batch_size, use_xla, epoch):
-        """The mean loss of an epoch, or an error that a person understands."""
-        try:
-            loss = self.epoch(rows, batch_size, use_xla)
-        except tf.errors.OpError as error:  # what Python functions raise in a graph
-            own = _OF_A_FUNCTION.search(str(error))
-            if own is None:
-                raise
-            kind = RuntimeError if own["kind"] == "RuntimeError" else ValueError
-            raise kind(own["message"].strip()) from error
-        if not math.isfinite(loss):
-            raise ValueError(
-                f"training diverged in epoch {epoch + 1}: outputs are NaN or infinite. Scale X "
-                "(for example with StandardScaler), or give a smaller learning_rate."
-            )
-        return loss
-
-
-def _pays_to_compile(recipe, rows, epochs, batch_size):
+def pays_to_compile(recipe: Recipe, rows: int, epochs: int, batch_size: int | None) -> bool:
+    """Whether so many epochs of so many rows are long enough for XLA, which takes its time."""
     steps = 1 if batch_size is None else -(-rows // batch_size)
     own = isinstance(recipe.reward, BlackBox) or isinstance(recipe.network, OwnNetwork)
     return epochs * steps >= STEPS_FOR_XLA and not own

@@ -50,12 +50,15 @@ validation_fraction, patience: as for the classifier; each level has its share o
         tune_decision: choose cut-points for `predict_level` by the reward on the held-out rows, if
             they gain more than one standard error there (see `DecisionTuner`).
         class_weight: None, "balanced", or weights by level.
+        members: as for the classifier; level probabilities are the mean of the members', and
+            `predict` is the mean of their values.
         warm_start, random_state, verbose: as for the classifier.
 
     Attributes:
         n_features_in_, feature_names_in_, n_iter_, history_, reward_, network_, tuner_: as for
             the classifier.
-        policy_: the `BinnedRegression`, placed at the mean and the spread of the training targets.
+        policy_: the `BinnedRegression`, placed at the mean and the spread of the training targets;
+            of several members a `policies.Mixture` of it.
 
     Raises:
         ValueError: (in `fit`) an argument is not allowed, edges and scale are both given or both
@@ -96,7 +99,7 @@ validation_fraction, patience: as for the classifier; each level has its share o
         return self._train_once(X, y, sample_weight, learn_target)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Values `[N]`, in the target's units."""
+        """Values `[N]`, in the target's units: of several members the mean of their values."""
         outputs = self._outputs(X)
         values = np.asarray(self.policy_.location(outputs))
         return values if self._target.lowest is None else np.maximum(values, self._target.lowest)
@@ -162,7 +165,7 @@ validation_fraction, patience: as for the classifier; each level has its share o
 
     def _tuned(self, rows: Rows) -> DecisionTuner:
         tuner = DecisionTuner(self.reward_, ordinal=True, one_standard_error=True)
-        probs = probabilities(self._learner.logits(rows.x))
+        probs = probabilities(np.asarray(self.policy_.logits(self._learner.outputs(rows.x))))
         return tuner.fit(probs, self._target.levels(rows.y), rows.weight)
 
     def _level_logits(self, X, scale):

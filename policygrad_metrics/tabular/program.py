@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import threading
 from typing import Any
 
 import keras
@@ -106,6 +107,7 @@ class TabularProgram:
         ]
         self._memory = recipe.loss().initial_state(recipe.num_classes, recipe.label_columns or 1)
         self._functions: dict[tuple[str, int, bool], Any] = {}
+        self._made_by_one = threading.Lock()
 
     def initial_state(self, seed: int, learning_rate: float | None) -> State:
         """A freshly initialised network and optimizer.
@@ -165,9 +167,10 @@ class TabularProgram:
             use_xla: whether XLA compiles it.
         """
         key = (name, len(tf.nest.flatten(arrays)), use_xla)
-        if key not in self._functions:
-            signature = [_specs(array, axes) for array, axes in zip(arrays, free, strict=False)]
-            self._functions[key] = self._programs[use_xla].function(body, signature)
+        with self._made_by_one:  # members of an ensemble call it from several threads
+            if key not in self._functions:
+                signature = [_specs(array, axes) for array, axes in zip(arrays, free, strict=False)]
+                self._functions[key] = self._programs[use_xla].function(body, signature)
         return self._functions[key](*arrays)
 
     def _judge(self, outputs, y, row_weight=None):

@@ -11,7 +11,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from policygrad_metrics.decision import DecisionTuner
-from policygrad_metrics.policies import CumulativeLink
+from policygrad_metrics.policies import CumulativeLink, member_policy
 from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.tabular.reward_estimator import RewardEstimator, probabilities
 from policygrad_metrics.tabular.rows import Rows
@@ -97,7 +97,7 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
         tuner = DecisionTuner(
             self.reward_,
             multilabel=self._target.multilabel,
-            ordinal=isinstance(self.policy_, CumulativeLink),
+            ordinal=isinstance(member_policy(self.policy_), CumulativeLink),
             one_standard_error=True,
         )
         logits = np.asarray(self.policy_.logits(self._learner.outputs(rows.x)))

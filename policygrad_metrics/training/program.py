@@ -45,7 +45,8 @@ class Program:
         self.stacked = stacked
         self.compiled = compiled
         self._predictor: Any = predictor or model
-        self._predicts_in = self._predictor.variables[0].dtype
+        # Of all variables the first may be the state of a dropout, whole numbers.
+        self._predicts_in = self._predictor.trainable_variables[0].dtype
         self._layout = Layout(model)
         self._step = Step(model, update, compiled=compiled)
 

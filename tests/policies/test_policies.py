@@ -15,6 +15,7 @@ from policygrad_metrics.policies import (
     POLICIES,
     BinnedRegression,
     CumulativeLink,
+    Mixture,
     Policy,
     Sigmoid,
     Softmax,
@@ -44,6 +45,7 @@ ALL_POLICIES = [
         False,
         id="binned-logistic-fixed",
     ),
+    pytest.param(Mixture(Softmax(), 3), 6, 2, False, id="mixture-softmax"),
 ]
 every_policy = pytest.mark.parametrize(("policy", "size", "K", "multilabel"), ALL_POLICIES)
 
@@ -400,3 +402,23 @@ def test_tfp_is_imported_late_and_without_warnings():
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
+
+
+def test_a_mixture_is_the_mean_of_its_members_probabilities():
+    outputs = outputs_for(8, 6)
+    halves = [tf.nn.sigmoid(outputs[:, :4]).numpy(), tf.nn.sigmoid(outputs[:, 4:]).numpy()]
+    found = tf.nn.softmax(Mixture(Sigmoid(), 2).logits(outputs)).numpy()
+    np.testing.assert_allclose(found[..., 1], np.mean(halves, axis=0), rtol=1e-5)
+    values = BinnedRegression(EDGES, scale=1.0, logarithm=True, center=3.0)
+    mixture = Mixture(values, 2)
+    np.testing.assert_allclose(
+        mixture.location(outputs[:, :2]), np.expm1(3.0 + outputs[:, :2]).mean(axis=1), rtol=1e-5
+    )
+    assert mixture.on_scale("korea").layout(outputs[:, :2]).num_classes == 4
+
+
+def test_what_a_mixture_refuses():
+    with pytest.raises(ValueError, match="members must be a whole number, 1 or more; it is 0"):
+        Mixture(Softmax(), 0)
+    with pytest.raises(ValueError, match=r"each of its 2 members, got shape \(4, 5\)"):
+        Mixture(Softmax(), 2).logits(np.zeros((4, 5)))

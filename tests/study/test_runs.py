@@ -347,6 +347,7 @@ def files_read_alike(draw, **fields):
         seeds=strategies.just(12),
         folds=strategies.none() | strategies.sampled_from([2, 3, 12]),
         trials=strategies.integers(1, 99),
+        members=strategies.integers(1, 9),
         seed=strategies.integers(0, 1000),
         epochs=strategies.none() | strategies.integers(1, 1000),
         batch_size=strategies.integers(1, 1000),

@@ -152,7 +152,7 @@ def test_what_the_loss_remembers_goes_on_after_pickling(cancer, arguments, shape
         straight.partial_fit(X[part], y[part], classes=["ill", "well"])
         stored.partial_fit(X[part], y[part], classes=["ill", "well"])
         stored = pickle.loads(pickle.dumps(stored))
-    memory = stored._learner.state.memory
+    memory = stored._learner.networks[0].state.memory
     assert [np.shape(value) for value in memory] == shapes
     assert all(np.any(value) for value in memory)
     np.testing.assert_array_equal(straight.predict_proba(X), stored.predict_proba(X))
@@ -197,9 +197,9 @@ def test_verbose_prints_a_line_each_epoch(cancer, capsys):
 def test_fits_of_one_shape_trace_once(cancer):
     X, y = cancer
     models = [quick("f1", epochs=2, random_state=s).fit(X[s:], y[s:]) for s in range(3)]
-    programs = {id(model._learner.program) for model in models}
+    programs = {id(model._learner.networks[0].program) for model in models}
     assert len(programs) == 1
-    traced = models[0]._learner.program._functions
+    traced = models[0]._learner.networks[0].program._functions
     assert all(f.experimental_get_tracing_count() == 1 for f in traced.values())
 
 
@@ -208,14 +208,14 @@ def test_xla_takes_the_same_steps(cancer, monkeypatch):
     plain = quick("f1", epochs=3, batch_size=64).fit(X, y)
     monkeypatch.setattr(fitting, "STEPS_FOR_XLA", 1)
     compiled = quick("f1", epochs=3, batch_size=64).fit(X, y)
-    assert any(use_xla for _, _, use_xla in compiled._learner.program._functions)
+    assert any(use_xla for _, _, use_xla in compiled._learner.networks[0].program._functions)
     np.testing.assert_allclose(plain.predict_proba(X), compiled.predict_proba(X), atol=1e-4)
 
 
 def test_a_step_is_a_step_of_keras_adam(cancer):
     X, y = cancer
     model = quick("f1", batch_size=None, epochs=7, learning_rate=0.01)
-    trained = model.fit(X, y)._learner
+    trained = model.fit(X, y)._learner.networks[0]
     fresh = fitting.Network(trained.recipe, np.random.RandomState(0).randint(2**31 - 1))
     network = fresh.keras_network()
     network.compile(
@@ -249,7 +249,7 @@ def test_a_step_is_a_step_of_any_keras_optimizer(cancer, name):
     X, y = cancer
     optimizer, learning_rate, keras_one = OPTIMIZERS[name]
     model = quick("f1", batch_size=None, epochs=7, optimizer=optimizer, learning_rate=learning_rate)
-    trained = model.fit(X, y)._learner
+    trained = model.fit(X, y)._learner.networks[0]
     network = fitting.Network(trained.recipe, trained._seed).keras_network()
     network.compile(keras_one(), pgm.PolicyGradientLoss("f1", "sigmoid"), jit_compile=False)
     merged = rows_module.as_rows(X, (y == "well"), None, merge=True)
@@ -259,13 +259,13 @@ def test_a_step_is_a_step_of_any_keras_optimizer(cancer, name):
         np.testing.assert_allclose(one, other, atol=2e-5)
     again = pickle.loads(pickle.dumps(sklearn.base.clone(model))).fit(X, y)
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
-    assert again._learner.program is trained.program
+    assert again._learner.networks[0].program is trained.program
 
 
 def test_learning_rates_share_a_program_and_schedules_stay(cancer):
     X, y = cancer
     one, two = (quick("f1", epochs=2, learning_rate=rate).fit(X, y) for rate in (0.001, 0.01))
-    assert one._learner.program is two._learner.program
+    assert one._learner.networks[0].program is two._learner.networks[0].program
     assert abs(one.predict_proba(X) - two.predict_proba(X)).max() > 1e-4
     own = quick("f1", epochs=2).fit(X, y)  # Adam's own rate is .001
     np.testing.assert_array_equal(own.predict_proba(X), one.predict_proba(X))
@@ -298,6 +298,18 @@ def test_own_network_is_reproducible_and_pickles(cancer):
     np.testing.assert_array_equal(first.predict_proba(X), loaded.predict_proba(X))
     outputs = np.asarray(first.network_(X, training=False))[:, 0]
     np.testing.assert_allclose(outputs, first.decision_function(X), atol=1e-5)
+
+
+def test_own_network_may_begin_with_dropout(cancer):
+    def own(n_features, n_outputs):
+        layers = [keras.layers.Dropout(0.3), keras.layers.Dense(n_outputs)]
+        return keras.Sequential([keras.Input((n_features,)), *layers])
+
+    X, y = cancer
+    model = quick("accuracy", hidden=own, epochs=3).fit(X, y)
+    outputs = np.asarray(model.network_(X, training=False))[:, 0]
+    assert outputs.std() > 0.1
+    np.testing.assert_allclose(outputs, model.decision_function(X), atol=1e-5)
 
 
 def test_penalties_of_layers_count(cancer):

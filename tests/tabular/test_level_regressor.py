@@ -155,8 +155,8 @@ def test_frames_sparse_rows_pipelines_and_grid_search(rows):
     ).fit(X, y)
     assert search.best_params_ == {"policygradientlevelregressor__epochs": 30}
     # Both folds and the refit have nearly the same targets, and share one compiled program.
-    program = search.best_estimator_[-1]._learner.program
-    assert program is clone(model).fit(X, y)._learner.program
+    program = search.best_estimator_[-1]._learner.networks[0].program
+    assert program is clone(model).fit(X, y)._learner.networks[0].program
 
 
 @pytest.mark.slow
