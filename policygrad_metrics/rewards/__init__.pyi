@@ -14,13 +14,13 @@ from .black_box import (
     BlackBox as BlackBox,
 )
 from .counts import (
-    BalancedAccuracy as BalancedAccuracy,
-)
-from .counts import (
     GeometricMean as GeometricMean,
 )
 from .counts import (
     MatthewsCorrelation as MatthewsCorrelation,
+)
+from .counts import (
+    NegMMAE as NegMMAE,
 )
 from .counts import (
     WorstClassRecall as WorstClassRecall,
@@ -72,6 +72,12 @@ from .registry import (
 )
 from .specificity import (
     Specificity as Specificity,
+)
+from .true_counts import (
+    BalancedAccuracy as BalancedAccuracy,
+)
+from .true_counts import (
+    NegAMAE as NegAMAE,
 )
 
 __all__: list[str]

@@ -13,9 +13,9 @@ from policygrad_metrics.core.checks import choose
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.black_box import BlackBox
 from policygrad_metrics.rewards.counts import (
-    BalancedAccuracy,
     GeometricMean,
     MatthewsCorrelation,
+    NegMMAE,
     WorstClassRecall,
 )
 from policygrad_metrics.rewards.levels import (
@@ -35,6 +35,7 @@ from policygrad_metrics.rewards.ratios import (
     Recall,
 )
 from policygrad_metrics.rewards.specificity import Specificity
+from policygrad_metrics.rewards.true_counts import BalancedAccuracy, NegAMAE
 
 
 def _averaged(stem: str, reward: Callable[..., Reward]) -> dict[str, Callable[..., Reward]]:
@@ -59,6 +60,8 @@ REWARDS: dict[str, Callable[..., Reward]] = {
     "within_1": functools.partial(WithinBins, bins=1),
     "within_2": functools.partial(WithinBins, bins=2),
     "neg_mean_level_error": NegMeanLevelError,
+    "neg_amae": NegAMAE,
+    "neg_mmae": NegMMAE,
     "cohen_kappa": CohenKappa,
     "cohen_kappa_linear": functools.partial(CohenKappa, weights="linear"),
     "cohen_kappa_quadratic": functools.partial(CohenKappa, weights="quadratic"),
@@ -80,6 +83,8 @@ ALIASES: dict[str, str] = {
     "hamming_accuracy": "hamming",
     "within_1_bin": "within_1",
     "mean_level_error": "neg_mean_level_error",
+    "amae": "neg_amae",
+    "mmae": "neg_mmae",
     "kappa": "cohen_kappa",
     "linear_kappa": "cohen_kappa_linear",
     "quadratic_kappa": "cohen_kappa_quadratic",

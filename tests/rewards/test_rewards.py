@@ -69,6 +69,17 @@ def worst_recall(y, a, w, K, multilabel):
     return min(sk.recall_score(y, a, labels=present, average=None, sample_weight=w))
 
 
+def level_errors(over_classes):
+    """Minus the mean absolute level errors of the classes that occur, put together."""
+
+    def score(y, a, w, K, multilabel):
+        classes = np.unique(y[w > 0])
+        errors = [np.average(np.abs(a[y == k] - k), weights=w[y == k]) for k in classes]
+        return -over_classes(errors)
+
+    return score
+
+
 def kappa(weights):
     def score(y, a, w, K, multilabel):
         # 0/0 (one class throughout) is 0 here and NaN in scikit-learn.
@@ -97,6 +108,8 @@ TWINS = {
     "within_1": within(1),
     "within_2": within(2),
     "neg_mean_level_error": lambda y, a, w, K, m: -sk.mean_absolute_error(y, a, sample_weight=w),
+    "neg_amae": level_errors(np.mean),
+    "neg_mmae": level_errors(np.max),
     "cohen_kappa": kappa(None),
     "cohen_kappa_linear": kappa("linear"),
     "cohen_kappa_quadratic": kappa("quadratic"),
