@@ -19,7 +19,15 @@ import tensorflow as tf
 from policygrad_metrics.core._compat import ends_with_activation, under_xla
 from policygrad_metrics.core.batch import Batch, Tensor, canonical_weight, flatten_sites
 from policygrad_metrics.core.global_batch import over_replicas, replicas
-from policygrad_metrics.policies import BinnedRegression, Policy, Sigmoid, Softmax, get_policy
+from policygrad_metrics.policies import (
+    BinnedRegression,
+    ContinuationRatio,
+    CumulativeLink,
+    Policy,
+    Sigmoid,
+    Softmax,
+    get_policy,
+)
 
 #: Keeps the logarithm of a probability that has been rounded to zero finite.
 _SMALLEST = 1e-30
@@ -162,10 +170,10 @@ def logits_of_probabilities(policy: Policy, outputs: Any) -> Any:
     >>> float(logits_of_probabilities(Sigmoid(), tf.constant([[0.5]]))[0, 0])
     0.0
     """
-    if isinstance(policy, BinnedRegression) or policy.name == "cumulative_link":
+    if isinstance(policy, BinnedRegression | CumulativeLink | ContinuationRatio):
         raise ValueError(
-            f"the policy {policy.name!r} reads locations, not probabilities: end the network "
-            "without an activation."
+            f"the policy {policy.name!r} does not read the probabilities of classes: end the "
+            "network without an activation."
         )
     p = tf.cast(outputs, tf.float32)
     log_odds = tf.math.log(tf.maximum(p, _SMALLEST))
