@@ -84,7 +84,8 @@ _DATA: tuple[Row, ...] = (
      "reward than the set's own (default: digits_rare and the synthetic series pm25)"),
     ("--suite", str, "NAME", "standard: 11 data sets, 24 with the files of --data-dir, each with "
      "the reward it is made for; published: three sets, linear, 10 folds, published figures beside "
-     "ours"),
+     "ours; ordinal: eight sets of the files of --data-dir, 30 splits, on amae or --reward "
+     "quadratic_kappa"),
     ("--data-dir", str, "FOLDER", "where the data sets are that are read from files"),
     ("--target", some_names, "COLUMN", "its column to predict; several, a,b, for 0/1 labels"),
     ("--bins", _bins, "ENDS", "cut a numeric target into levels at these upper ends, 35,75,115, or "
@@ -151,6 +152,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("--reward", str, "NAME", "reward for all data sets (default: each set's own)"),
         ("--folds", int, "K", "cross-validate: a run for each fold, --seeds a multiple of K "
          "(default: a random split for each seed)"),
+        ("--test-share", float, "SHARE", "of the rows, that test; a fifth of the others validates "
+         "(default: 60, 20 and 20 %% that train, validate and test)"),
     ])  # fmt: skip
     training.add_argument(
         "--quick", action="store_true", help="a first look: fewer seeds and methods"
@@ -221,13 +224,15 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
     Raises:
         ValueError: An option is out of range, or does not go with another.
     """
+    from policygrad_metrics.core.checks import choose
     from policygrad_metrics.data.reading import Reading
     from policygrad_metrics.study.settings import StudySettings, TableFile
-    from policygrad_metrics.study.suites import SUITE_SETTINGS
+    from policygrad_metrics.study.suites import SUITES
 
     chosen: dict[str, Any] = dict(QUICK) if options.quick else {}
     if options.suite is not None:
-        chosen |= SUITE_SETTINGS.get(options.suite, {}) | {"data": ()}
+        suite = SUITES[choose("suite", options.suite, SUITES)]
+        chosen |= {**suite.settings, "data": ()}
         chosen |= QUICK_SUITE if options.quick else {}
     chosen |= given(options, StudySettings)
     if options.folds is not None and options.seeds is None:
