@@ -99,6 +99,7 @@ def test_rewards_say_whether_they_use_the_order():
         "neg_mean_level_error",
         "neg_amae",
         "neg_mmae",
+        "gerrity",
         "cohen_kappa_linear",
         "cohen_kappa_quadratic",
     }

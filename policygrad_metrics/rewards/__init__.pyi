@@ -1,3 +1,9 @@
+from .at_or_above import (
+    AtOrAbove as AtOrAbove,
+)
+from .at_or_above import (
+    at_or_above as at_or_above,
+)
 from .base import (
     ClassCountReward as ClassCountReward,
 )
@@ -17,6 +23,9 @@ from .counts import (
     GeometricMean as GeometricMean,
 )
 from .counts import (
+    HarmonicMean as HarmonicMean,
+)
+from .counts import (
     MatthewsCorrelation as MatthewsCorrelation,
 )
 from .counts import (
@@ -24,6 +33,12 @@ from .counts import (
 )
 from .counts import (
     WorstClassRecall as WorstClassRecall,
+)
+from .forecasts import (
+    SEDI as SEDI,
+)
+from .forecasts import (
+    EquitableThreatScore as EquitableThreatScore,
 )
 from .levels import (
     Accuracy as Accuracy,
@@ -77,7 +92,13 @@ from .true_counts import (
     BalancedAccuracy as BalancedAccuracy,
 )
 from .true_counts import (
+    Gerrity as Gerrity,
+)
+from .true_counts import (
     NegAMAE as NegAMAE,
+)
+from .true_counts import (
+    PeirceSkillScore as PeirceSkillScore,
 )
 
 __all__: list[str]

@@ -108,6 +108,46 @@ def _exponential_mean(sums):
 
 
 @dataclasses.dataclass(frozen=True)
+class HarmonicMean(ConfusionReward):
+    """The harmonic mean of the recalls of the classes that occur; 0 where one is 0.
+
+    Kennedy et al. 2009, "Learning without default"; of two classes it is that of sensitivity and
+    specificity.
+
+    >>> import policygrad_metrics as pgm
+    >>> round(float(pgm.rewards.HarmonicMean()([0, 0, 1, 1], [0, 1, 1, 1])), 4)
+    0.6667
+    """
+
+    is_class_separable = True
+
+    @property
+    def name(self):
+        return "h_mean"
+
+    def bind(self, batch):
+        self.refuse_multilabel()
+        return ClassCounts(_inverse_recalls, _inverse_mean, batch)
+
+    def of_counts(self, confusion):
+        self.refuse_multilabel()
+        return score_class_terms(_inverse_recalls, _inverse_mean, confusion)
+
+
+def _inverse_recalls(hits, predicted, true):
+    present = true > 0.0
+    found = present & (hits > 0.0)
+    inverse = tf.where(found, true, 0.0) / tf.where(found, hits, 1.0)
+    missed = tf.cast(present & ~found, true.dtype)
+    return tf.stack([inverse, missed, tf.cast(present, true.dtype)], axis=-1)
+
+
+def _inverse_mean(sums):
+    inverse, missed, present = tf.unstack(sums, axis=-1)
+    return tf.where(missed < 0.5, ratio(present, inverse), 0.0)
+
+
+@dataclasses.dataclass(frozen=True)
 class WorstClassRecall(ConfusionReward):
     """The smallest recall of the classes that occur.
 

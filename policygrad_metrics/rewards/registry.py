@@ -14,10 +14,12 @@ from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.black_box import BlackBox
 from policygrad_metrics.rewards.counts import (
     GeometricMean,
+    HarmonicMean,
     MatthewsCorrelation,
     NegMMAE,
     WorstClassRecall,
 )
+from policygrad_metrics.rewards.forecasts import SEDI, EquitableThreatScore
 from policygrad_metrics.rewards.levels import (
     Accuracy,
     CohenKappa,
@@ -35,7 +37,12 @@ from policygrad_metrics.rewards.ratios import (
     Recall,
 )
 from policygrad_metrics.rewards.specificity import Specificity
-from policygrad_metrics.rewards.true_counts import BalancedAccuracy, NegAMAE
+from policygrad_metrics.rewards.true_counts import (
+    BalancedAccuracy,
+    Gerrity,
+    NegAMAE,
+    PeirceSkillScore,
+)
 
 
 def _averaged(stem: str, reward: Callable[..., Reward]) -> dict[str, Callable[..., Reward]]:
@@ -68,7 +75,12 @@ REWARDS: dict[str, Callable[..., Reward]] = {
     "balanced_accuracy": BalancedAccuracy,
     "matthews_corrcoef": MatthewsCorrelation,
     "g_mean": GeometricMean,
+    "h_mean": HarmonicMean,
     "worst_class_recall": WorstClassRecall,
+    "peirce_skill_score": PeirceSkillScore,
+    "gerrity": Gerrity,
+    "equitable_threat_score": EquitableThreatScore,
+    "sedi": SEDI,
 }
 
 #: Other names in use for the same thing.
@@ -92,6 +104,12 @@ ALIASES: dict[str, str] = {
     "qwk": "cohen_kappa_quadratic",
     "mcc": "matthews_corrcoef",
     "geometric_mean": "g_mean",
+    "probability_of_detection": "recall",
+    "false_alarm_ratio": "precision",
+    "critical_success_index": "jaccard",
+    "heidke_skill_score": "cohen_kappa",
+    "true_skill_statistic": "peirce_skill_score",
+    "gilbert_skill_score": "equitable_threat_score",
 }
 
 #: Rewards that need arguments and so have no plain name: their classes, for configurations.

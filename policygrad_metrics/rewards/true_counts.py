@@ -94,3 +94,64 @@ class NegAMAE(TrueCountGain):
 
     def gain_table(self, true):
         return -mean_of_classes(true) * level_distance(true.shape[-1], true.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class PeirceSkillScore(TrueCountGain):
+    """Peirce's skill score, the true skill statistic: accuracy beyond chance.
+
+        PSS = (sum_k C[k, k] - sum_k o_k p_k) / (1 - sum_k o_k^2)
+
+    with shares C of all examples, o of the truths and p of the labels; hit rate less false alarm
+    rate of two classes, 2 balanced accuracy - 1 (Peirce 1884; Hanssen, Kuipers 1965). It is 0
+    where the truth has one class only.
+
+    >>> import policygrad_metrics as pgm
+    >>> float(pgm.rewards.PeirceSkillScore()([0, 0, 1, 1], [0, 1, 1, 1]))
+    0.5
+    """
+
+    is_class_separable = True
+
+    @property
+    def name(self):
+        return "peirce_skill_score"
+
+    def gain_table(self, true):
+        total = tf.reduce_sum(true, axis=-1, keepdims=True)
+        share = ratio(true, tf.broadcast_to(total, tf.shape(true)))
+        by_chance = tf.reduce_sum(true * (1.0 - share), axis=-1)[..., None, None]
+        gains = tf.eye(true.shape[-1], dtype=true.dtype) - share[..., None, :]
+        return ratio(gains, tf.broadcast_to(by_chance, tf.shape(gains)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Gerrity(TrueCountGain):
+    """Gerrity's score of ordered classes (1992): the mean Peirce skill score of all levels.
+
+    Each level above the lowest makes an event, "this level or above"; levels that no truth, or
+    every truth, reaches do not count. It is 0 where the truth has one class only.
+
+    >>> import policygrad_metrics as pgm
+    >>> float(pgm.rewards.Gerrity()([0, 1, 2, 2], [0, 1, 2, 1]))  # 1 and 1/2
+    0.75
+    """
+
+    @property
+    def name(self):
+        return "gerrity"
+
+    @property
+    def uses_order(self):
+        return True
+
+    def gain_table(self, true):
+        K = true.shape[-1]
+        # Above or below each of K - 1 edges; sums of parts, so that a light class is not lost.
+        above = tf.cast(tf.range(K)[:, None] > tf.range(K - 1), true.dtype)  # [K, K-1]
+        reached, other = (tf.linalg.matmul(true[..., None, :], x) for x in (above, 1.0 - above))
+        counts = tf.cast((reached > 0.0) & (other > 0.0), true.dtype)
+        edges = tf.reduce_sum(counts, axis=-1, keepdims=True)
+        each = ratio(counts, tf.broadcast_to(edges, tf.shape(counts)))  # [..., 1, K-1]
+        worth = above * ratio(each, reached) - (1.0 - above) * ratio(each, other)
+        return tf.linalg.matmul(worth, above, transpose_b=True)

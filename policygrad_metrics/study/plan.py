@@ -62,9 +62,9 @@ TUNED = (
 )
 #: How the reports describe the comparison; see `protocol`.
 _PROTOCOL = (
-    "Every method trains the same network (cumulative links, clm and corn: the same hidden layers, "
-    "but fewer outputs), with the same first weights and the same order of the data for a seed, for the "
-    "same number of epochs with Adam.",
+    "Every method trains the same network (cumulative links, clm, corn: the same hidden layers, "
+    "but fewer outputs), with the same first weights and the same order of the data for a seed, "
+    "for the same number of epochs with Adam.",
     "{splits}",
     "{trials}",
     "The weights kept are those of the epoch with the best validation reward, the last of equal "

@@ -153,8 +153,8 @@ class StudySettings:
         folds: None for a random split of its own for each seed; k for k-fold cross-validation:
             the first k seeds test on the folds of one shuffle, the next k on those of another.
             A series is split by time in any case.
-        test_share: Share of the rows that test; a fifth of the others validates. None for 60, 20 and
-            20 % that train, validate and test.
+        test_share: Share of the rows that test; a fifth of the others validates. None for 60, 20
+            and 20 % that train, validate and test.
         trials: How many settings of its hyper-parameters each method tries for each seed, its
             defaults first; the best on the validation part counts.
         epochs: Passes over the training part, the same for every network; None for at least 40
@@ -231,8 +231,8 @@ class StudySettings:
             )
         if self.test_share is not None and self.folds is not None:
             raise ValueError(
-                f"test_share={self.test_share} (--test-share) and folds={self.folds} (--folds) both "
-                "say how many rows test: give one of the two."
+                f"test_share={self.test_share} (--test-share) and folds={self.folds} (--folds) "
+                "both say how many rows test: give one of the two."
             )
         if self.folds is not None and self.seeds % self.folds:
             raise ValueError(

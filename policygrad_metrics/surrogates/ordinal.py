@@ -119,11 +119,11 @@ def slace(logits: Any, y_true: Any, weight: Any, *, alpha: Any = 1.0) -> tf.Tens
 
 
 def corn(logits: Any, y_true: Any, weight: Any) -> tf.Tensor:
-    """CORN: binary tasks "is it above level k, if it is at least k", each on the examples it is for.
+    """CORN: binary tasks "is it above level k, if it is at least k".
 
     `sum_i w_i sum_{k <= y_i, k < K - 1} BCE(P_i(y > k | y >= k), [y_i > k])` over the weight of all
-    pairs of a task and an example (Shi, Cao, Raschka 2021, "Deep neural networks for rank-consistent
-    ordinal regression based on conditional probabilities").
+    pairs of a task and an example it is for (Shi, Cao, Raschka 2021, "Deep neural networks for
+    rank-consistent ordinal regression based on conditional probabilities").
 
     By the chain rule the tasks of an example add up to `-log p_i[y_i]`: beside cross-entropy it
     is the network that differs, an output for each task. Read these by the policy

@@ -117,7 +117,7 @@ BAD = {
     "compare --data ,": "--data: must be one or more names",
     "compare --data iris --methods focl": "did you mean 'focal'",
     "compare --data iris --reward f1_marco": "did you mean 'f1_macro'",
-    "compare --suite ordinal": "no folder was given; give data_dir=, on the command line --data-dir",
+    "compare --suite ordinal": "no folder was given; give data_dir=",
     "compare --suite ordinl": "did you mean 'ordinal'",
     "compare --data iris --test-share 1": "test_share must be a share above 0 and below 1",
     "compare --data iris --test-share 0.3 --folds 5 --seeds 5": "give one of the two",

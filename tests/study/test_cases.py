@@ -189,7 +189,9 @@ def test_a_suite_of_files_alone_asks_for_their_folder():
     with pytest.raises(ValueError, match=r"suite='ordinal' reads all .*--data-dir FOLDER"):
         StudySettings(data=(), suite="ordinal")
     asked = read_settings(
-        build_parser().parse_args("compare --suite ordinal --data-dir x --seeds 2".split())
+        build_parser().parse_args(
+            ["compare", "--suite", "ordinal", "--data-dir", "x", "--seeds", "2"]
+        )
     )
     assert (asked.reward, asked.seeds, asked.test_share) == ("amae", 2, 0.3)
     assert len(asked.words) == 8
