@@ -91,12 +91,14 @@ class AtOrAbove(ConfusionReward):
         if not isinstance(two, ChoiceRatio):
             return Counts(self.of_counts, batch, self.name)
 
-        def of_classes(*tables):
-            return tuple(tf.gather(table, event, axis=-1) for table in tables)
+        def of_classes(n, d):
+            return tf.gather(n, event, axis=-1), tf.gather(d, event, axis=-1)
+
+        def rows(start, size):
+            return of_classes(*two.block(start, size))
 
         n, d = of_classes(two.n, two.d)
-        rows = two.rows and (lambda start, size: of_classes(*two.rows(start, size)))
-        return dataclasses.replace(two, n=n, d=d, rows=rows)
+        return dataclasses.replace(two, n=n, d=d, rows=two.rows and rows)
 
 
 def at_or_above(reward: str | Reward, level: int) -> AtOrAbove:
@@ -112,8 +114,8 @@ def _as_choices(bound: IndicatorRatios) -> ChoiceRatio:
     """One ratio that sees whether a label is 1, as one of the choice between 0 and 1."""
 
     def choices(n, d, mask):
-        tables = (x if mask is None else x * mask for x in (n, d))
-        return tuple(tf.pad(x, [[0, 0], [1, 0]]) for x in tables)
+        n, d = (tf.pad(x if mask is None else x * mask, [[0, 0], [1, 0]]) for x in (n, d))
+        return n, d
 
     def rows(start, size):
         mask = None if bound.mask is None else slice_rows(bound.mask, start, size)

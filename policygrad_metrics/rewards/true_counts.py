@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
 
@@ -120,8 +121,9 @@ class PeirceSkillScore(TrueCountGain):
     def gain_table(self, true):
         total = tf.reduce_sum(true, axis=-1, keepdims=True)
         share = ratio(true, tf.broadcast_to(total, tf.shape(true)))
-        by_chance = tf.reduce_sum(true * (1.0 - share), axis=-1)[..., None, None]
+        by_chance: Any = tf.reduce_sum(true * (1.0 - share), axis=-1)
         gains = tf.eye(true.shape[-1], dtype=true.dtype) - share[..., None, :]
+        by_chance = by_chance[..., None, None]
         return ratio(gains, tf.broadcast_to(by_chance, tf.shape(gains)))
 
 
