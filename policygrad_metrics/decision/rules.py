@@ -164,6 +164,8 @@ def plain_rule(decision: str = "arg_max", num_classes: int = 2) -> Rule:
 
     >>> plain_rule("rounded_level", 3)
     CutPoints(cuts=(0.5, 1.5))
+    >>> plain_rule("median_level", 3).decide(np.array([[[0.45, 0.1, 0.45]]])).tolist()
+    [[1]]
     """
     choose("decision", decision, ("arg_max", "rounded_level", "median_level"))
     if decision == "arg_max":
