@@ -19,7 +19,6 @@ class Suite:
     """A list of data sets to compare on; no rows are in two data sets of one metric.
 
     Args:
-        title: What it is, for the help.
         bundled: Words of the sets that need no download. A reward after a colon is another one
             than the data set's own.
         files: Words of those that are read from a folder.
@@ -28,7 +27,6 @@ class Suite:
             from.
     """
 
-    title: str
     bundled: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -37,10 +35,9 @@ class Suite:
 
 _ANYLOSS = "AnyLoss (Han et al. 2024)"
 
-#: name -> suite. To add one, add its record here.
+#: name -> suite. To add one, add its record here and a word to the help of `--suite`.
 SUITES = {
     "standard": Suite(
-        "11 data sets, 24 with the files of --data-dir, each with the reward it is made for",
         bundled=(
             "breast_cancer",
             "breast_cancer_36",
@@ -73,7 +70,6 @@ SUITES = {
     # The folds are those of StratifiedKFold(10, shuffle=True, random_state=2); a linear model, one
     # step an epoch over all rows. The figures are F1 at the threshold 1/2.
     "published": Suite(
-        "three sets, linear, 10 folds, published figures beside ours",
         bundled=("random", "breast_cancer", "breast_cancer_36"),
         settings={
             "folds": 10,
@@ -109,10 +105,9 @@ SUITES = {
             ],
         },
     ),
-    # The shares of TOC-UCO (2026), whose splits are not published.
+    # The splits are as large as those of TOC-UCO (2026), which are not published. The other reward
+    # is asked for by --reward quadratic_kappa.
     "ordinal": Suite(
-        "eight sets of ordered classes in the files of --data-dir, 30 splits of 70/30, on amae; "
-        "--reward quadratic_kappa is the other reward",
         files=(
             "swd",
             "eucalyptus",
