@@ -97,6 +97,9 @@ def test_rewards_say_whether_they_use_the_order():
         "within_1",
         "within_2",
         "neg_mean_level_error",
+        "neg_amae",
+        "neg_mmae",
+        "gerrity",
         "cohen_kappa_linear",
         "cohen_kappa_quadratic",
     }

@@ -88,7 +88,8 @@ _DATA: tuple[Row, ...] = (
      "reward than the set's own (default: four that differ in kind, quick methods, 10 seeds)"),
     ("--suite", str, "NAME", "standard: 11 data sets, 24 with the files of --data-dir, each with "
      "the reward it is made for; published: three sets, linear, 10 folds, published figures beside "
-     "ours"),
+     "ours; ordinal: eight sets of the files of --data-dir, 30 splits, on amae or --reward "
+     "quadratic_kappa"),
     ("--data-dir", str, "FOLDER", "where the data sets are that are read from files"),
     ("--tables", str, "FILE", "a TOML file that names tables: a [[table]] each, csv, target and "
      "what else it needs of name, reward and the options of reading"),
@@ -163,6 +164,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("--reward", str, "NAME", "reward for all data sets (default: each set's own)"),
         ("--folds", int, "K", "cross-validate: a run for each fold, --seeds a multiple of K "
          "(default: a random split for each seed)"),
+        ("--test-share", float, "SHARE", "of the rows, that test; a fifth of the others validates "
+         "(default: 60, 20 and 20 %% that train, validate and test)"),
     ])  # fmt: skip
     training.add_argument(
         "--quick", action="store_true", help="a first look: fewer seeds and methods"
@@ -233,16 +236,18 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
     Raises:
         ValueError: An option is out of range, or does not go with another.
     """
+    from policygrad_metrics.core.checks import choose
     from policygrad_metrics.data.reading import Reading
     from policygrad_metrics.study.settings import StudySettings
-    from policygrad_metrics.study.suites import SUITE_SETTINGS
+    from policygrad_metrics.study.suites import SUITES
     from policygrad_metrics.study.table_file import TableFile
 
     named = [options.suite, options.data, options.path, options.tables]
     chosen: dict[str, Any] = {} if any(named) else dict(WITHOUT_DATA)
     chosen |= QUICK if options.quick else {}
     if options.suite is not None:
-        chosen |= SUITE_SETTINGS.get(options.suite, {}) | {"data": ()}
+        suite = SUITES[choose("suite", options.suite, SUITES)]
+        chosen |= {**suite.settings, "data": ()}
         chosen |= QUICK_SUITE if options.quick else {}
     chosen |= given(options, StudySettings)
     if options.folds is not None and options.seeds is None:

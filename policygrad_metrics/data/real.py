@@ -1,4 +1,4 @@
-"""Thirteen public data sets, read from files that a person has in a folder."""
+"""Public data sets, read from files that a person has in a folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from policygrad_metrics import aqi
 from policygrad_metrics.data.cells import to_numbers
 from policygrad_metrics.data.dataset import Dataset, numeric_dataset
-from policygrad_metrics.data.reading import read_cells
+from policygrad_metrics.data.reading import Reading, read_cells
 from policygrad_metrics.data.table import read_table
 from policygrad_metrics.data.target import cut
 
@@ -102,7 +102,7 @@ TITLES = {
 
 
 def load(name: str, folder: str | os.PathLike[str] | None, seed: int = 0) -> Dataset:
-    """Return one of the thirteen sets ("car_levels" is a second reading of the car file).
+    """Return one of the sets ("car_levels" is a second reading of the car file).
 
     Args:
         name: A key of `TITLES`.
@@ -126,6 +126,7 @@ def _table(name: str, path: Path, entry: dict[str, Any]) -> Dataset:
         bins=entry.get("bins"),
         positive=entry.get("positive"),
         order=entry.get("order", ()),
+        reading=Reading(text=tuple(entry.get("text", ()))),
     )
     changed = {field: entry[field] for field in ("title", "task", "reward") if field in entry}
     notes = (*read.notes, *entry.get("notes", ()))

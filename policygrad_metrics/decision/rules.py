@@ -155,7 +155,8 @@ def plain_rule(decision: str = "arg_max", num_classes: int = 2) -> Rule:
     """Return the default decision, the one before any tuning.
 
     Args:
-        decision: "arg_max", or "rounded_level" (the expected level, rounded).
+        decision: "arg_max", "rounded_level" (the expected level, rounded) or "median_level" (the
+            lowest level that half of the probability does not exceed: of least expected error).
         num_classes: K.
 
     Raises:
@@ -163,10 +164,16 @@ def plain_rule(decision: str = "arg_max", num_classes: int = 2) -> Rule:
 
     >>> plain_rule("rounded_level", 3)
     CutPoints(cuts=(0.5, 1.5))
+    >>> plain_rule("median_level", 3).decide(np.array([[[0.45, 0.1, 0.45]]])).tolist()
+    [[1]]
     """
-    choose("decision", decision, ("arg_max", "rounded_level"))
+    choose("decision", decision, ("arg_max", "rounded_level", "median_level"))
     if decision == "arg_max":
         return ArgMax()
+    if decision == "median_level":
+        levels = np.arange(num_classes, dtype=float)
+        errors = np.abs(levels[:, None] - levels)
+        return PluginGain((tuple(map(tuple, (-errors).tolist())),))
     return CutPoints(tuple(k + 0.5 for k in range(num_classes - 1)))
 
 

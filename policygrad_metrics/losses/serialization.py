@@ -24,10 +24,13 @@ def serialize_reward(reward: Reward) -> dict[str, Any]:
     >>> serialize_reward(get_reward("accuracy"))
     {'class': 'Accuracy', 'config': {'multilabel': False}}
     """
-    config = {
-        key: keras.saving.serialize_keras_object(value) if callable(value) else value
-        for key, value in reward.get_config().items()
-    }
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Reward):
+            return serialize_reward(value)
+        return keras.saving.serialize_keras_object(value) if callable(value) else value
+
+    config = {key: plain(value) for key, value in reward.get_config().items()}
     return {"class": type(reward).__name__, "config": config}
 
 
@@ -42,7 +45,9 @@ def deserialize_reward(reward: Any) -> Any:
         return reward
     known = {name: getattr(rewards, name) for name in rewards.__all__}
     config = {
-        key: keras.saving.deserialize_keras_object(value) if isinstance(value, dict) else value
+        key: keras.saving.deserialize_keras_object(value)
+        if isinstance(value, dict) and "class_name" in value
+        else deserialize_reward(value)
         for key, value in reward["config"].items()
     }
     return known[choose("reward", reward["class"], known)].from_config(config)

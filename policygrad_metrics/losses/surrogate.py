@@ -17,7 +17,8 @@ class SurrogateLoss(SiteLoss):
 
     Args:
         surrogate: "cross_entropy", "weighted_cross_entropy", "focal", "soft_f1",
-            "double_soft_f1", ...; see `policygrad_metrics.surrogates`.
+            "double_soft_f1", of ordered classes "sord", "oll", "cdw", "slace", "corn", ...; see
+            `policygrad_metrics.surrogates`.
         policy: as for `PolicyGradientLoss`.
         reduction, name: as in Keras.
         from_logits: as for `PolicyGradientLoss`.

@@ -6,6 +6,7 @@
 
 from policygrad_metrics.policies.base import Policy
 from policygrad_metrics.policies.binned_regression import BinnedRegression
+from policygrad_metrics.policies.continuation_ratio import ContinuationRatio
 from policygrad_metrics.policies.cumulative_link import CumulativeLink
 from policygrad_metrics.policies.mixture import Mixture, member_policy
 from policygrad_metrics.policies.registry import POLICIES, get_policy
@@ -15,6 +16,7 @@ from policygrad_metrics.policies.softmax import Softmax
 __all__ = [
     "POLICIES",
     "BinnedRegression",
+    "ContinuationRatio",
     "CumulativeLink",
     "Mixture",
     "Policy",

@@ -21,6 +21,8 @@ from policygrad_metrics.core.batch import Batch, Tensor, canonical_weight, flatt
 from policygrad_metrics.core.global_batch import over_replicas, replicas
 from policygrad_metrics.policies import (
     BinnedRegression,
+    ContinuationRatio,
+    CumulativeLink,
     Policy,
     Sigmoid,
     Softmax,
@@ -170,10 +172,10 @@ def logits_of_probabilities(policy: Policy, outputs: Any) -> Any:
     0.0
     """
     policy = member_policy(policy)
-    if isinstance(policy, BinnedRegression) or policy.name == "cumulative_link":
+    if isinstance(policy, BinnedRegression | CumulativeLink | ContinuationRatio):
         raise ValueError(
-            f"the policy {policy.name!r} reads locations, not probabilities: end the network "
-            "without an activation."
+            f"the policy {policy.name!r} does not read the probabilities of classes: end the "
+            "network without an activation."
         )
     p = tf.cast(outputs, tf.float32)
     log_odds = tf.math.log(tf.maximum(p, _SMALLEST))

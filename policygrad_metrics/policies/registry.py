@@ -8,12 +8,14 @@ from typing import Any
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.policies.base import Policy
 from policygrad_metrics.policies.binned_regression import BinnedRegression
+from policygrad_metrics.policies.continuation_ratio import ContinuationRatio
 from policygrad_metrics.policies.cumulative_link import CumulativeLink
 from policygrad_metrics.policies.sigmoid import Sigmoid
 from policygrad_metrics.policies.softmax import Softmax
 
 POLICIES: dict[str, type[Policy]] = {
-    policy.name: policy for policy in (Softmax, Sigmoid, CumulativeLink, BinnedRegression)
+    policy.name: policy
+    for policy in (Softmax, Sigmoid, CumulativeLink, ContinuationRatio, BinnedRegression)
 }
 
 

@@ -1,3 +1,9 @@
+from .at_or_above import (
+    AtOrAbove as AtOrAbove,
+)
+from .at_or_above import (
+    at_or_above as at_or_above,
+)
 from .base import (
     ClassCountReward as ClassCountReward,
 )
@@ -29,16 +35,25 @@ from .constraints import (
     get_constraint as get_constraint,
 )
 from .counts import (
-    BalancedAccuracy as BalancedAccuracy,
+    GeometricMean as GeometricMean,
 )
 from .counts import (
-    GeometricMean as GeometricMean,
+    HarmonicMean as HarmonicMean,
 )
 from .counts import (
     MatthewsCorrelation as MatthewsCorrelation,
 )
 from .counts import (
+    NegMMAE as NegMMAE,
+)
+from .counts import (
     WorstClassRecall as WorstClassRecall,
+)
+from .forecasts import (
+    SEDI as SEDI,
+)
+from .forecasts import (
+    EquitableThreatScore as EquitableThreatScore,
 )
 from .levels import (
     Accuracy as Accuracy,
@@ -87,6 +102,18 @@ from .registry import (
 )
 from .specificity import (
     Specificity as Specificity,
+)
+from .true_counts import (
+    BalancedAccuracy as BalancedAccuracy,
+)
+from .true_counts import (
+    Gerrity as Gerrity,
+)
+from .true_counts import (
+    NegAMAE as NegAMAE,
+)
+from .true_counts import (
+    PeirceSkillScore as PeirceSkillScore,
 )
 
 __all__: list[str]

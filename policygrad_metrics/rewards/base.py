@@ -114,7 +114,7 @@ class Reward(abc.ABC):
             flatten_sites(weight, self.multilabel),
             num_classes,
             sample_weight is not None,
-            self.multilabel,
+            multilabel=self.multilabel,
         )
         samples = flatten_sites(tf.cast(y_pred, tf.int32), self.multilabel, lead=1)
         scores = self.score_samples(batch, samples)

@@ -1,4 +1,4 @@
-"""Rewards of the recalls of all classes, and Matthews' correlation.
+"""Functions of all classes' counts: means and extremes of recalls, Matthews' correlation.
 
 Recall of class k is hits_k / true_k. Classes absent from the truth do not count, as in
 scikit-learn's `balanced_accuracy_score`.
@@ -12,45 +12,13 @@ from typing import Any
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
-from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.rewards.base import ConfusionReward
-from policygrad_metrics.rewards.bound import Linear
 from policygrad_metrics.rewards.bound_counts import ClassCounts, Counts, score_class_terms
 from policygrad_metrics.rewards.confusion import class_sums, ratio
+from policygrad_metrics.rewards.levels import level_distance
 
 #: Sums of shares in float64 differ from 1 by less than this where they mean 1.
 ROUNDING = 1e-14
-
-
-@dataclasses.dataclass(frozen=True)
-class BalancedAccuracy(ConfusionReward):
-    """The mean recall of the classes that occur.
-
-    >>> import policygrad_metrics as pgm
-    >>> float(pgm.rewards.BalancedAccuracy()([0, 0, 0, 1], [0, 0, 0, 0]))
-    0.5
-    """
-
-    is_class_separable = True
-
-    @property
-    def name(self):
-        return "balanced_accuracy"
-
-    def bind(self, batch):
-        self.refuse_multilabel()
-        truth = batch.weight * tf.one_hot(batch.y_true[:, 0], batch.num_classes)
-        total = over_replicas(tf.reduce_sum(truth, axis=0))
-        present = tf.reduce_sum(tf.cast(total > 0.0, tf.float32))
-        return Linear(
-            tf.math.divide_no_nan(tf.math.divide_no_nan(truth, total), present)[:, None, :]
-        )
-
-    def of_counts(self, confusion):
-        self.refuse_multilabel()
-        hits, _, true = class_sums(confusion)
-        present = tf.reduce_sum(tf.cast(true > 0.0, true.dtype), axis=-1)
-        return ratio(tf.reduce_sum(ratio(hits, true), axis=-1), present)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,6 +108,46 @@ def _exponential_mean(sums):
 
 
 @dataclasses.dataclass(frozen=True)
+class HarmonicMean(ConfusionReward):
+    """The harmonic mean of the recalls of the classes that occur; 0 where one is 0.
+
+    Kennedy et al. 2009, "Learning without default"; of two classes it is that of sensitivity and
+    specificity.
+
+    >>> import policygrad_metrics as pgm
+    >>> round(float(pgm.rewards.HarmonicMean()([0, 0, 1, 1], [0, 1, 1, 1])), 4)
+    0.6667
+    """
+
+    is_class_separable = True
+
+    @property
+    def name(self):
+        return "h_mean"
+
+    def bind(self, batch):
+        self.refuse_multilabel()
+        return ClassCounts(_inverse_recalls, _inverse_mean, batch)
+
+    def of_counts(self, confusion):
+        self.refuse_multilabel()
+        return score_class_terms(_inverse_recalls, _inverse_mean, confusion)
+
+
+def _inverse_recalls(hits, predicted, true):
+    present = true > 0.0
+    found = present & (hits > 0.0)
+    inverse = tf.where(found, true, 0.0) / tf.where(found, hits, 1.0)
+    missed = tf.cast(present & ~found, true.dtype)
+    return tf.stack([inverse, missed, tf.cast(present, true.dtype)], axis=-1)
+
+
+def _inverse_mean(sums):
+    inverse, missed, present = tf.unstack(sums, axis=-1)
+    return tf.where(missed < 0.5, ratio(present, inverse), 0.0)
+
+
+@dataclasses.dataclass(frozen=True)
 class WorstClassRecall(ConfusionReward):
     """The smallest recall of the classes that occur.
 
@@ -166,3 +174,42 @@ class WorstClassRecall(ConfusionReward):
 def _smallest_recall(confusion):
     hits, _, true = class_sums(confusion)
     return tf.reduce_min(ratio(hits, true, 1.0), axis=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class NegMMAE(ConfusionReward):
+    """Minus the mean absolute level error of the worst class (Cruz-Ramirez et al. 2014).
+
+        MMAE = max over the classes k that occur of  mean over {i: y_i = k} of |a_i - k|
+
+    The errors of the classes are independent, but the expectation of their maximum is not the
+    maximum of their expectations: it would take the distribution of every class's sum of errors.
+    The gradient is a local expectation, without bias: sampled label sets, each label of which is
+    changed in turn. With two classes and no weights it is exact ("poisson_binomial").
+
+    >>> import policygrad_metrics as pgm
+    >>> float(pgm.rewards.NegMMAE()([0, 0, 0, 2], [0, 0, 1, 1]))
+    -1.0
+    """
+
+    @property
+    def name(self):
+        return "neg_mmae"
+
+    @property
+    def uses_order(self):
+        return True
+
+    def bind(self, batch):
+        self.refuse_multilabel()
+        return Counts(_minus_largest_error, batch, self.name)
+
+    def of_counts(self, confusion):
+        self.refuse_multilabel()
+        return _minus_largest_error(confusion)
+
+
+def _minus_largest_error(confusion):
+    distance = level_distance(confusion.shape[-1], confusion.dtype)
+    errors = tf.reduce_sum(confusion * distance, axis=-1)
+    return -tf.reduce_max(ratio(errors, tf.reduce_sum(confusion, axis=-1)), axis=-1)

@@ -13,11 +13,13 @@ from policygrad_metrics.core.checks import choose
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.black_box import BlackBox
 from policygrad_metrics.rewards.counts import (
-    BalancedAccuracy,
     GeometricMean,
+    HarmonicMean,
     MatthewsCorrelation,
+    NegMMAE,
     WorstClassRecall,
 )
+from policygrad_metrics.rewards.forecasts import SEDI, EquitableThreatScore
 from policygrad_metrics.rewards.levels import (
     Accuracy,
     CohenKappa,
@@ -35,6 +37,12 @@ from policygrad_metrics.rewards.ratios import (
     Recall,
 )
 from policygrad_metrics.rewards.specificity import Specificity
+from policygrad_metrics.rewards.true_counts import (
+    BalancedAccuracy,
+    Gerrity,
+    NegAMAE,
+    PeirceSkillScore,
+)
 
 
 def _averaged(stem: str, reward: Callable[..., Reward]) -> dict[str, Callable[..., Reward]]:
@@ -59,13 +67,20 @@ REWARDS: dict[str, Callable[..., Reward]] = {
     "within_1": functools.partial(WithinBins, bins=1),
     "within_2": functools.partial(WithinBins, bins=2),
     "neg_mean_level_error": NegMeanLevelError,
+    "neg_amae": NegAMAE,
+    "neg_mmae": NegMMAE,
     "cohen_kappa": CohenKappa,
     "cohen_kappa_linear": functools.partial(CohenKappa, weights="linear"),
     "cohen_kappa_quadratic": functools.partial(CohenKappa, weights="quadratic"),
     "balanced_accuracy": BalancedAccuracy,
     "matthews_corrcoef": MatthewsCorrelation,
     "g_mean": GeometricMean,
+    "h_mean": HarmonicMean,
     "worst_class_recall": WorstClassRecall,
+    "peirce_skill_score": PeirceSkillScore,
+    "gerrity": Gerrity,
+    "equitable_threat_score": EquitableThreatScore,
+    "sedi": SEDI,
 }
 
 #: Other names in use for the same thing.
@@ -80,6 +95,8 @@ ALIASES: dict[str, str] = {
     "hamming_accuracy": "hamming",
     "within_1_bin": "within_1",
     "mean_level_error": "neg_mean_level_error",
+    "amae": "neg_amae",
+    "mmae": "neg_mmae",
     "kappa": "cohen_kappa",
     "linear_kappa": "cohen_kappa_linear",
     "quadratic_kappa": "cohen_kappa_quadratic",
@@ -87,6 +104,12 @@ ALIASES: dict[str, str] = {
     "qwk": "cohen_kappa_quadratic",
     "mcc": "matthews_corrcoef",
     "geometric_mean": "g_mean",
+    "probability_of_detection": "recall",
+    "false_alarm_ratio": "precision",
+    "critical_success_index": "jaccard",
+    "heidke_skill_score": "cohen_kappa",
+    "true_skill_statistic": "peirce_skill_score",
+    "gilbert_skill_score": "equitable_threat_score",
 }
 
 #: Rewards that need arguments and so have no plain name: their classes, for configurations.

@@ -65,7 +65,7 @@ class Cases(Mapping[int, Prepared]):
         """
         k, first = self.settings.folds, self.settings.seed
         if self.dataset.time_ordered or k is None:
-            return split(self.dataset, seed)
+            return split(self.dataset, seed, fractions=self.settings.fractions)
         repetition, fold = divmod(seed - first, k)
         return folds(self.dataset, k, first + repetition)[fold]
 
@@ -87,7 +87,14 @@ class Cases(Mapping[int, Prepared]):
     def key(self) -> tuple[Any, ...]:
         """Equal where the parts of all seeds are equal."""
         asked = self.settings
-        return self.dataset.name, self.fingerprint, asked.seed, asked.seeds, asked.folds
+        return (
+            self.dataset.name,
+            self.fingerprint,
+            asked.seed,
+            asked.seeds,
+            asked.folds,
+            asked.test_share,
+        )
 
     def forget(self) -> None:
         """Let go of the prepared parts, which are made again when they are asked for."""

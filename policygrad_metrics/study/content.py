@@ -72,6 +72,7 @@ def summaries(settings: Mapping[str, Any], runs: Iterable[Run]) -> list[Summary]
             settings["methods"],
             own_splits=not about["time_ordered"],
             folds=settings["fixed"].get("folds"),
+            test_share=settings["fixed"].get("test_share"),
         )
         for name, about in chosen_data(settings)
     ]
@@ -167,7 +168,7 @@ def _plain(name: str, value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     if value is None:
-        return "none" if name == "folds" else f"each data set's own {name}"
+        return "none" if name in ("folds", "test_share") else f"each data set's own {name}"
     return str(value)
 
 

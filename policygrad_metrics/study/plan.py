@@ -20,7 +20,7 @@ from policygrad_metrics.study.settings import (
     WHY_DEFAULT,
     StudySettings,
 )
-from policygrad_metrics.study.suites import PUBLISHED
+from policygrad_metrics.study.suites import SUITES
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -70,9 +70,9 @@ TUNED = (
 )
 #: How the reports describe the comparison; see `protocol`.
 _PROTOCOL = (
-    "Every method trains the same network (cumulative links: the same hidden layers, thresholds as "
-    "outputs), with the same first weights and the same order of the data for a seed, for the "
-    "same number of epochs with Adam.",
+    "Every method trains the same network (cumulative links, clm, corn: the same hidden layers, "
+    "but fewer outputs), with the same first weights and the same order of the data for a seed, "
+    "for the same number of epochs with Adam.",
     "{splits}",
     "{trials}",
     "The weights kept are those of the epoch with the best validation reward, the last of equal "
@@ -100,8 +100,9 @@ def protocol(settings: StudySettings) -> list[str]:
     >>> protocol(StudySettings(data=("iris",), seeds=10, folds=5))[1][:36]
     'Rows are split by stratified 5-fold '
     """
+    parts = "/".join(f"{100 * share:.4g}" for share in settings.fractions)
     splits = (
-        "Rows are split 60/20/20 into training, validation and test part: at random and "
+        f"Rows are split {parts} into training, validation and test part: at random and "
         "stratified, a new split for every seed"
         if settings.folds is None
         else f"Rows are split by stratified {settings.folds}-fold cross-validation, a fold for "
@@ -270,7 +271,7 @@ def settings_record(settings: StudySettings, jobs: Sequence[Job]) -> dict[str, A
         "protocol": protocol(settings),
         "fixed": settings.fixed(),
         "data": {name: _describe(job, jobs, settings) for name, job in datasets.items()},
-        "published": PUBLISHED if settings.suite == "published" else {},
+        "published": SUITES[settings.suite].published if settings.suite else {},
     }
 
 

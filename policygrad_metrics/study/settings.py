@@ -83,6 +83,8 @@ class StudySettings:
         folds: None for a random split of its own for each seed; k for k-fold cross-validation:
             the first k seeds test on the folds of one shuffle, the next k on those of another.
             A series is split by time in any case.
+        test_share: Share of the rows that test; a fifth of the others validates. None for 60, 20
+            and 20 % that train, validate and test.
         trials: How many settings of its hyper-parameters each method tries for each seed, its
             defaults first; the best on the validation part counts.
         members: How many networks each method that trains one trains for each run, alike but for
@@ -117,6 +119,7 @@ class StudySettings:
     seeds: int = 5
     seed: int = 0
     folds: int | None = None
+    test_share: float | None = None
     trials: int = 1
     members: int = 1
     epochs: int | None = None
@@ -157,6 +160,16 @@ class StudySettings:
             )
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout must be a share from 0 to below 1, got {self.dropout!r}.")
+        if self.test_share is not None and not 0.0 < self.test_share < 1.0:
+            raise ValueError(
+                f"test_share must be a share above 0 and below 1, such as 0.3, got "
+                f"{self.test_share!r}."
+            )
+        if self.test_share is not None and self.folds is not None:
+            raise ValueError(
+                f"test_share={self.test_share} (--test-share) and folds={self.folds} (--folds) "
+                "both say how many rows test: give one of the two."
+            )
         if self.folds is not None and self.seeds % self.folds:
             raise ValueError(
                 f"seeds must be a multiple of folds, one run for each fold; got {self.seeds} seeds "
@@ -190,6 +203,16 @@ class StudySettings:
         """The seeds of the runs."""
         return tuple(range(self.seed, self.seed + self.seeds))
 
+    @property
+    def fractions(self) -> tuple[float, float, float]:
+        """Shares of the training, validation and test part where there are no folds.
+
+        >>> StudySettings(test_share=0.5).fractions
+        (0.4, 0.1, 0.5)
+        """
+        train, test = part_shares(None, self.test_share)
+        return train, round(1 - train - test, 12), test
+
     def epochs_for(self, dataset: Dataset) -> int:
         """Return the number of epochs that every network trains on a data set.
 
@@ -199,7 +222,7 @@ class StudySettings:
         """
         if self.epochs is not None:
             return self.epochs
-        train, _ = part_shares(None if dataset.time_ordered else self.folds)
+        train, _ = part_shares(None if dataset.time_ordered else self.folds, self.test_share)
         steps = math.ceil(train * len(dataset) / self.batch_size)
         return max(MIN_EPOCHS, math.ceil(MIN_STEPS / steps))
 
@@ -247,7 +270,7 @@ class StudySettings:
         words += options(
             self, "tables", "suite", "data", "data_dir", "reward", "methods", "seeds", "seed"
         )
-        words += options(self, "folds", "trials", "epochs", "batch_size")
+        words += options(self, "folds", "test_share", "trials", "epochs", "batch_size")
         words += options(self, "hidden") or ["--hidden", "none"]
         if self.members != 1:
             words += options(self, "members")

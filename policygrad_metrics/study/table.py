@@ -32,19 +32,22 @@ REFERENCE = "cross_entropy"
 COLUMNS = {"plain": "default decision", "tuned": "tuned decision"}
 
 
-def part_shares(folds: int | None) -> tuple[float, float]:
+def part_shares(folds: int | None, test_share: float | None = None) -> tuple[float, float]:
     """Return the shares of the rows that train and test.
 
     Args:
-        folds: None for shuffled splits, or the number of folds of a cross-validation, of which a
-            fifth of the rows outside the test fold validates.
+        folds: None for shuffled splits, or the number of folds of a cross-validation.
+        test_share: Of shuffled splits; None for a fifth. Where either is given, a fifth of the
+            other rows validates.
 
-    >>> part_shares(None), part_shares(2)
-    ((0.6, 0.2), (0.4, 0.5))
+    >>> part_shares(None), part_shares(2), part_shares(None, 0.5)
+    ((0.6, 0.2), (0.4, 0.5), (0.4, 0.5))
     """
-    if folds is None:
+    if folds is None and test_share is None:
         return 0.6, 0.2
-    return 0.8 * (1 - 1 / folds), 1 / folds
+    test = test_share if folds is None else 1 / folds
+    assert test is not None
+    return 0.8 * (1 - test), test
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +102,7 @@ def summarise(
     *,
     own_splits: bool,
     folds: int | None = None,
+    test_share: float | None = None,
 ) -> Summary:
     """Return the table of one data set.
 
@@ -109,6 +113,7 @@ def summarise(
         methods: Which methods, in the order that breaks ties.
         own_splits: Whether each seed has a random split of its own (False: one split by time).
         folds: Of how many folds these splits are; None for random ones.
+        test_share: Of random ones; None for the usual one.
 
     >>> runs = [Run("toy", m, s, plain=p + s / 9, tuned=p + s / 9, valid_plain=0, valid_tuned=0)
     ...         for s in (0, 1, 2) for m, p in (("cross_entropy", 0.5), ("focal", 0.25))]
@@ -124,7 +129,7 @@ def summarise(
             by_method[run.method].append(run)
     by_method = {method: found for method, found in by_method.items() if found}
     reference = by_method.get(REFERENCE, [])
-    shares = part_shares(folds) if own_splits else None
+    shares = part_shares(folds, test_share) if own_splits else None
     cells = {column: _cells(column, by_method, reference, shares) for column in COLUMNS}
     rows = [
         Row(

@@ -107,7 +107,7 @@ def _head(job: Job) -> Head:
             probabilities(one.valid_outputs, task), probabilities(one.test_outputs, task)
         )
 
-    network = Network(asked.hidden, dropout=asked.dropout, cumulative=method.cumulative)
+    network = Network(asked.hidden, dropout=asked.dropout, levels=method.levels)
     return Head(network, method.loss, read)
 
 

@@ -23,6 +23,14 @@ from policygrad_metrics.surrogates.cross_entropy import (
     weighted_cross_entropy,
 )
 from policygrad_metrics.surrogates.lovasz import lovasz_hinge, lovasz_softmax
+from policygrad_metrics.surrogates.ordinal import (
+    cdw,
+    corn,
+    oll,
+    ranked_probability_score,
+    slace,
+    sord,
+)
 from policygrad_metrics.surrogates.registry import (
     SOFT_TARGETS,
     SURROGATES,
@@ -45,6 +53,8 @@ __all__ = [
     "SigmoidStaircase",
     "Surrogate",
     "anyloss",
+    "cdw",
+    "corn",
     "cross_entropy",
     "default_hyperparameters",
     "double_soft_f1",
@@ -52,11 +62,15 @@ __all__ = [
     "get_surrogate",
     "lovasz_hinge",
     "lovasz_softmax",
+    "oll",
+    "ranked_probability_score",
     "sigmoid_f1",
+    "slace",
     "soft_f1",
     "soft_fbeta",
     "soft_jaccard",
     "soft_kappa",
     "sol",
+    "sord",
     "weighted_cross_entropy",
 ]

@@ -13,6 +13,14 @@ from policygrad_metrics.surrogates.cross_entropy import (
     weighted_cross_entropy,
 )
 from policygrad_metrics.surrogates.lovasz import lovasz_hinge, lovasz_softmax
+from policygrad_metrics.surrogates.ordinal import (
+    cdw,
+    corn,
+    oll,
+    ranked_probability_score,
+    slace,
+    sord,
+)
 from policygrad_metrics.surrogates.soft_counts import (
     double_soft_f1,
     soft_f1,
@@ -38,6 +46,12 @@ SURROGATES: dict[str, Surrogate] = {
     "sigmoid_f1": sigmoid_f1,
     "lovasz_softmax": lovasz_softmax,
     "lovasz_hinge": lovasz_hinge,
+    "sord": sord,
+    "oll": oll,
+    "cdw": cdw,
+    "slace": slace,
+    "corn": corn,
+    "ranked_probability_score": ranked_probability_score,
 }
 
 

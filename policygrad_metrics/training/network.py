@@ -9,7 +9,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from policygrad_metrics.training.cumulative import LevelLogProbabilities
+from policygrad_metrics.core.checks import choose
+from policygrad_metrics.training.cumulative import (
+    LEVELS,
+    LevelLogProbabilities,
+    SharedThresholds,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,15 +26,16 @@ class Network:
         activation: any name that Keras knows.
         dropout: share of the units dropped after each hidden layer, in [0, 1).
         batch_norm: whether to normalise before each activation.
-        cumulative: whether the last dense layer gives the thresholds of a cumulative link, one
-            fewer than the outputs, which are the levels' log probabilities then.
+        levels: None for a last dense layer with a column for each output. Else the outputs are log
+            probabilities of levels: "cumulative_link" and "continuation_ratio" read them off one
+            column fewer, "shared_thresholds" off one, which the same thresholds cut for all rows.
 
     Raises:
-        ValueError: a width below 1, or a dropout outside [0, 1).
+        ValueError: a width below 1, a dropout outside [0, 1), or levels that are not known.
 
     >>> Network((32, 16), dropout=0.1).build(features=4, outputs=3, seed=0).count_params()
     739
-    >>> Network((8,), cumulative=True).build(features=3, outputs=6, seed=0).output_shape
+    >>> Network((8,), levels="cumulative_link").build(features=3, outputs=6, seed=0).output_shape
     (None, 6)
     >>> Network(dropout=1.0)
     Traceback (most recent call last):
@@ -40,7 +46,7 @@ class Network:
     activation: str = "relu"
     dropout: float = 0.0
     batch_norm: bool = False
-    cumulative: bool = False
+    levels: str | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "hidden", tuple(int(width) for width in self.hidden))
@@ -48,6 +54,8 @@ class Network:
             raise ValueError(f"hidden must be widths of 1 or more; they are {self.hidden}.")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout must lie in [0, 1); it is {self.dropout!r}.")
+        if self.levels is not None:
+            choose("levels", self.levels, LEVELS)
 
     def build(self, features: int, outputs: int, seed: int, dtype: str = "float32") -> keras.Model:
         """Build the model; equal seeds give equal weights and equal dropout.
@@ -69,9 +77,11 @@ class Network:
             if self.dropout:
                 dropout = keras.layers.Dropout(self.dropout, seed=seeds[2 * layer + 1], dtype=dtype)
                 values = dropout(values)
-        values = _dense(outputs - self.cumulative, seeds[-1], dtype)(values)
-        if self.cumulative:
-            values = LevelLogProbabilities()(values)
+        values = _dense(self._columns(outputs), seeds[-1], dtype)(values)
+        if self.levels is not None:
+            policy, shared = LEVELS[self.levels]
+            values = SharedThresholds(outputs)(values) if shared else values
+            values = LevelLogProbabilities(policy)(values)
         return keras.Model(inputs, values)
 
     def kernels(self, features: int, outputs: int, seed: int) -> list[np.ndarray]:
@@ -79,11 +89,17 @@ class Network:
 
         Without building a model, of which Keras never frees a quarter of a megabyte.
         """
-        widths = (features, *self.hidden, outputs - self.cumulative)
+        widths = (features, *self.hidden, self._columns(outputs))
         return [
             np.asarray(keras.ops.convert_to_numpy(_initializer(own)(shape)))
             for own, shape in zip(self._seeds(seed)[::2], itertools.pairwise(widths), strict=True)
         ]
+
+    def _columns(self, outputs):
+        """Of the last dense layer."""
+        if self.levels is None:
+            return outputs
+        return 1 if LEVELS[self.levels][1] else outputs - 1
 
     def _seeds(self, seed):
         """Of each hidden layer's kernel and dropout, then of the output layer's kernel."""

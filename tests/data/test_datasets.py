@@ -38,6 +38,10 @@ COUNTS = {
     "winequality_red": (10, 53, 681, 638, 199, 18),
     "esl": (2, 12, 38, 100, 116, 135, 62, 19, 4),
     "lev": (93, 280, 403, 197, 27),
+    "swd": (32, 352, 399, 217),
+    "eucalyptus": (180, 107, 130, 214, 105),
+    "tae": (49, 50, 52),
+    "new_thyroid": (30, 150, 35),
     "machine_cpu": (45, 41, 39, 43, 41),
     "emotions": (173, 166, 264, 148, 168, 189),
     "beijing_pm25": (12120, 9391, 7122, 4133, 5938, 3053),
@@ -53,6 +57,10 @@ FEATURES = {  # columns without the target; Beijing: 6 weather, 4 of time, 1 win
     "winequality_red": (11, 0),
     "esl": (4, 0),
     "lev": (4, 0),
+    "swd": (10, 0),
+    "eucalyptus": (14, 5),
+    "tae": (1, 4),
+    "new_thyroid": (5, 0),
     "machine_cpu": (6, 0),
     "emotions": (72, 0),
     "beijing_pm25": (10, 1),
@@ -64,7 +72,7 @@ TASKS = {
     "binary": "breast_cancer breast_cancer_36 digits_rare random mammography pima german_credit",
     "multiclass": "wine digits iris imbalanced5 ecoli page_blocks mnist",
     "ordinal": "diabetes_levels pm25 car car_levels winequality_red esl lev machine_cpu "
-    "beijing_pm25",
+    "swd eucalyptus tae new_thyroid beijing_pm25",
     "multilabel": "multilabel emotions",
 }
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from policygrad_metrics.policies import (
     POLICIES,
     BinnedRegression,
+    ContinuationRatio,
     CumulativeLink,
     Mixture,
     Policy,
@@ -34,6 +35,8 @@ ALL_POLICIES = [
     pytest.param(CumulativeLink(), 1, 2, False, id="cumulative-logistic-2"),
     pytest.param(CumulativeLink("logistic"), 5, 6, False, id="cumulative-logistic-6"),
     pytest.param(CumulativeLink("normal"), 5, 6, False, id="cumulative-normal-6"),
+    pytest.param(ContinuationRatio(), 1, 2, False, id="continuation-2"),
+    pytest.param(ContinuationRatio(), 4, 5, False, id="continuation-5"),
     pytest.param(BinnedRegression([0.0], scale=1.0), 1, 2, False, id="binned-one-edge"),
     pytest.param(
         BinnedRegression(EDGES, center=80.0, unit=60.0), 2, 6, False, id="binned-normal-learned"

@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -69,6 +70,62 @@ def worst_recall(y, a, w, K, multilabel):
     return min(sk.recall_score(y, a, labels=present, average=None, sample_weight=w))
 
 
+def level_errors(over_classes):
+    """Minus the mean absolute level errors of the classes that occur, put together."""
+
+    def score(y, a, w, K, multilabel):
+        classes = np.unique(y[w > 0])
+        errors = [np.average(np.abs(a[y == k] - k), weights=w[y == k]) for k in classes]
+        return -over_classes(errors)
+
+    return score
+
+
+def harmonic_mean(y, a, w, K, multilabel):
+    present = np.unique(y[w > 0])
+    recalls = sk.recall_score(y, a, labels=present, average=None, sample_weight=w)
+    return scipy.stats.hmean(recalls)
+
+
+def peirce(y, a, w, K, multilabel):
+    C = sk.confusion_matrix(y, a, labels=range(K), sample_weight=w) / w.sum()
+    true, predicted = C.sum(1), C.sum(0)
+    if (true > 0).sum() < 2:
+        return 0.0
+    return (np.trace(C) - true @ predicted) / (1 - true @ true)
+
+
+def gerrity(y, a, w, K, multilabel):
+    edges = [k for k in range(1, K) if 0 < w[y >= k].sum() < w.sum()]
+    return np.mean([peirce((y >= k) * 1, (a >= k) * 1, w, 2, False) for k in edges] or [0.0])
+
+
+def two_by_two(score):
+    def twin(y, a, w, K, multilabel):
+        (r, f), (m, h) = sk.confusion_matrix(y, a, labels=[0, 1], sample_weight=w)
+        return score(h, m, f, r)
+
+    return twin
+
+
+def threat(h, m, f, r):
+    chance = (h + m) * (h + f) / (h + m + f + r)
+    return (h - chance) / (h + m + f - chance) if m + f > 0 or h * r > 0 else 0.0
+
+
+def sedi(h, m, f, r):
+    if h + m == 0 or f + r == 0:
+        return 0.0
+    signs = {"f": 1, "m": 1, "h": -1, "r": -1}
+    ends = [signs[name] for name, count in zip("hmfr", (h, m, f, r), strict=True) if count == 0]
+    if ends:
+        return np.mean(ends)
+    H, F = h / (h + m), f / (f + r)
+    return (np.log(F) - np.log(H) - np.log(1 - F) + np.log(1 - H)) / (
+        np.log(F) + np.log(H) + np.log(1 - F) + np.log(1 - H)
+    )
+
+
 def kappa(weights):
     def score(y, a, w, K, multilabel):
         # 0/0 (one class throughout) is 0 here and NaN in scikit-learn.
@@ -97,6 +154,8 @@ TWINS = {
     "within_1": within(1),
     "within_2": within(2),
     "neg_mean_level_error": lambda y, a, w, K, m: -sk.mean_absolute_error(y, a, sample_weight=w),
+    "neg_amae": level_errors(np.mean),
+    "neg_mmae": level_errors(np.max),
     "cohen_kappa": kappa(None),
     "cohen_kappa_linear": kappa("linear"),
     "cohen_kappa_quadratic": kappa("quadratic"),
@@ -104,6 +163,11 @@ TWINS = {
     "matthews_corrcoef": lambda y, a, w, K, m: sk.matthews_corrcoef(y, a, sample_weight=w),
     "g_mean": geometric_mean,
     "worst_class_recall": worst_recall,
+    "h_mean": harmonic_mean,
+    "peirce_skill_score": peirce,
+    "gerrity": gerrity,
+    "equitable_threat_score": two_by_two(threat),
+    "sedi": two_by_two(sedi),
 }
 
 

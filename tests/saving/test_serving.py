@@ -251,5 +251,5 @@ def test_decisions_that_do_not_fit(tmp_path):
     two = keras.Model(inputs, [keras.layers.Dense(2)(inputs), keras.layers.Dense(1)(inputs)])
     with pytest.raises(ValueError, match="must have one output"):
         pgm.export_decision(two, tmp_path)
-    with pytest.raises(ValueError, match="reads locations"):
+    with pytest.raises(ValueError, match="does not read the probabilities"):
         pgm.export_decision(network(2, "softmax"), tmp_path, policy="cumulative_link")

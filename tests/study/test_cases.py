@@ -10,6 +10,8 @@ from sklearn.model_selection import StratifiedKFold
 from study_cases import run_command
 
 from policygrad_metrics.air.forecasters import METHODS as FORECASTERS
+from policygrad_metrics.cli.main import build_parser
+from policygrad_metrics.cli.options import read_settings
 from policygrad_metrics.data import load
 from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.study import predictions
@@ -17,9 +19,16 @@ from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.comparison import compare
 from policygrad_metrics.study.evaluate import Outcome, Scorer, evaluate_trials
 from policygrad_metrics.study.methods import METHODS
-from policygrad_metrics.study.plan import plan
+from policygrad_metrics.study.plan import plan, protocol
 from policygrad_metrics.study.settings import QUICK, StudySettings
-from policygrad_metrics.study.suites import MOST_NUMBERS, load_word, thinned, words_of
+from policygrad_metrics.study.suites import (
+    MOST_NUMBERS,
+    SUITES,
+    check_word,
+    load_word,
+    thinned,
+    words_of,
+)
 from policygrad_metrics.study.table import part_shares
 from policygrad_metrics.study.table_file import TableFile
 from policygrad_metrics.study.workers import Todo, longest_first
@@ -40,6 +49,16 @@ def test_folds_are_those_of_scikit_learn_and_test_every_row_once():
     assert (train * 150, test * 150) == pytest.approx(
         (len(cases.split(2).train), len(cases.split(2).test))
     )
+
+
+def test_a_share_of_the_rows_tests_and_a_fifth_of_the_others_validates():
+    settings = StudySettings(data=("iris",), seeds=2, test_share=0.3)
+    parts = Cases(load("iris"), settings).split(0)
+    assert [len(rows) for rows in (parts.train, parts.valid, parts.test)] == [84, 21, 45]
+    assert settings.epochs_for(load("iris")) == 600
+    assert "--test-share 0.3" in settings.command()
+    assert "Rows are split 56/14/30 into" in protocol(settings)[1]
+    assert part_shares(None, 0.3) == pytest.approx((0.56, 0.3))
 
 
 def test_seeds_of_a_shape_share_a_stack_and_a_series_has_one_case():
@@ -155,6 +174,28 @@ def test_every_word_of_the_bundled_suites_is_a_data_set_and_large_ones_are_thinn
     assert "rows were kept" in thin.notes[-1]
     with pytest.raises(ValueError, match="did you mean 'standard'"):
         words_of("standart", None)
+
+
+def test_every_suite_is_made_of_known_words_and_fields():
+    for name, suite in SUITES.items():
+        for word in words_of(name, "folder"):
+            check_word(word)
+        fields = {field.name for field in dataclasses.fields(StudySettings)}
+        assert set(suite.settings) <= fields, name
+        assert set(suite.settings.get("methods", ())) <= set(METHODS)
+        assert set(suite.published) <= set(suite.bundled + suite.files)
+
+
+def test_a_suite_of_files_alone_asks_for_their_folder():
+    with pytest.raises(ValueError, match=r"suite='ordinal' reads all .*--data-dir FOLDER"):
+        StudySettings(data=(), suite="ordinal")
+    asked = read_settings(
+        build_parser().parse_args(
+            ["compare", "--suite", "ordinal", "--data-dir", "x", "--seeds", "2"]
+        )
+    )
+    assert (asked.reward, asked.seeds, asked.test_share) == ("amae", 2, 0.3)
+    assert len(asked.words) == 8
 
 
 def test_what_takes_long_is_begun_first_and_each_data_set_in_one_piece():

@@ -76,6 +76,7 @@ def test_the_table_has_every_baseline():
     keras_huber keras_binary_crossentropy keras_categorical_crossentropy keras_hinge
     keras_kl_divergence keras_cosine_similarity logistic_regression gradient_boosting
     logistic_regression_balanced gradient_boosting_balanced cross_entropy_frank_wolfe
+    sord oll cdw slace ranked_probability_score corn clm clm_policy_gradient
     cross_entropy_expected_f boosting_cross_entropy boosting_weighted boosting_policy_gradient"""
     assert set(asked.split()) <= set(METHODS)
 

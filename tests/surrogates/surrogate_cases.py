@@ -17,6 +17,8 @@ MORE_SETTINGS = {
     "sol": [{"delta": 0.5, "score": "balanced_accuracy"}],
     "anyloss": [{"L": 5.0, "score": "accuracy"}],
     "sigmoid_f1": [{"beta": 3.0, "eta": -0.5}],
+    "oll": [{"alpha": 1.0}],
+    "slace": [{"alpha": 2.5}],
 }
 
 

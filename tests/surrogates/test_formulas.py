@@ -13,6 +13,7 @@ from sklearn import metrics
 from sklearn.utils.class_weight import compute_sample_weight
 from surrogate_cases import TASKS, random_batch, value_and_gradient
 
+import policygrad_metrics as pgm
 from policygrad_metrics import surrogates
 from policygrad_metrics.surrogates import SURROGATES
 
@@ -383,3 +384,57 @@ def test_lovasz_keeps_its_digits_in_largerandom_batches():
     # Rounding of p swaps a few neighbours in the order. Differences of neighbouring Jaccard losses
     # would be off by 6e-8 / (1 / 50_000) = 3e-3.
     assert error < 1e-4
+
+
+# ---------------------------------------------------------------- ordered classes
+
+
+def by_hand(name, p, y, alpha):
+    """The loss of one example, from its formula."""
+    K = len(p)
+    distance = np.abs(np.arange(K) - y)
+    soft = np.exp(-alpha * distance) / np.exp(-alpha * distance).sum()
+    if name == "sord":
+        return -(soft * np.log(p)).sum()
+    if name == "slace":
+        within = [p[distance <= distance[k]].sum() for k in range(K)]
+        return -(soft * np.log(within)).sum()
+    if name == "ranked_probability_score":
+        return sum((p[: k + 1].sum() - (y <= k)) ** 2 for k in range(K - 1))
+    wrong = distance > 0
+    return -(distance[wrong] ** alpha * np.log(1 - p[wrong])).sum()
+
+
+@pytest.mark.parametrize("name", ["sord", "oll", "cdw", "slace", "ranked_probability_score"])
+@pytest.mark.parametrize("alpha", [None, 2.5])
+def test_losses_of_ordered_classes_are_their_formulas(name, alpha):
+    if alpha is None or name == "ranked_probability_score":
+        given = {}
+        alpha = {"sord": 1.0, "oll": 1.5, "cdw": 5.0, "slace": 1.0}.get(name, 1.0)
+    else:
+        given = {"alpha": alpha}
+    logits, y_true, weight = random_batch("multi_class", 23)
+    p = scipy.special.softmax(logits[:, 0], axis=-1)
+    each = [by_hand(name, *pair, alpha) for pair in zip(p, y_true[:, 0], strict=True)]
+    value = SURROGATES[name](logits, y_true, weight, **given)
+    assert float(value) == pytest.approx(np.average(each, weights=weight[:, 0]), rel=1e-12)
+
+
+def test_corn_is_binary_cross_entropy_of_each_task_on_the_examples_it_is_for():
+    outputs, y_true, weight = random_batch("multi_class", 24)
+    outputs = np.float32(outputs[:, 0, :3])  # K = 4 levels, 3 tasks
+    losses, weights = [], []
+    for i, k in np.ndindex(outputs.shape):
+        if y_true[i, 0] >= k:
+            sign = 1 if y_true[i, 0] > k else -1
+            losses.append(np.log1p(np.exp(-sign * float(outputs[i, k]))))
+            weights.append(weight[i, 0])
+    loss = pgm.SurrogateLoss("corn", policy="continuation_ratio")
+    value = loss(y_true[:, 0], outputs, sample_weight=weight[:, 0])
+    assert float(value) == pytest.approx(np.average(losses, weights=weights), rel=1e-6)
+
+
+def test_losses_of_ordered_classes_serve_keras_users():
+    outputs = np.float32(np.log([[0.2, 0.3, 0.5]]))
+    value = float(pgm.SurrogateLoss("oll", alpha=2.0)([0], outputs))
+    assert value == pytest.approx(-np.log(0.7) - 4 * np.log(0.5), rel=1e-5)

@@ -12,7 +12,7 @@ from policygrad_metrics.study.comparison import compare, plan
 from policygrad_metrics.study.methods import METHODS, TaskInfo
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.training import Network, Replica, train_replicas
-from policygrad_metrics.training.cumulative import LevelLogProbabilities
+from policygrad_metrics.training.cumulative import LEVELS, LevelLogProbabilities
 
 K = 4
 DIRECT = {
@@ -31,7 +31,7 @@ def levels(N=150):
 
 def loss_of(name):
     y = levels()[1]
-    assert METHODS[name].cumulative
+    assert METHODS[name].levels == "cumulative_link"
     return METHODS[name].loss(TaskInfo.of("ordinal", "exact_bin", y, K))
 
 
@@ -63,7 +63,7 @@ def test_it_learns_ordered_levels(name):
     )
     loss = loss_of(name)
     (run,) = train_replicas(
-        Network((8,), cumulative=True),
+        Network((8,), levels="cumulative_link"),
         lambda hyper: loss,
         "exact_bin",
         "ordinal",
@@ -90,12 +90,13 @@ def test_the_comparison_gives_it_a_network_of_thresholds(name, tmp_path, monkeyp
     asked = StudySettings(data=("diabetes_levels",), methods=(name,), hidden=(8,))
     with pytest.raises(SeenError) as seen:
         compare(asked, plan(asked, asked.datasets()), tmp_path)
-    assert seen.value.args == (Network((8,), cumulative=name in DIRECT),)
+    assert seen.value.args == (Network((8,), levels="cumulative_link" if name in DIRECT else None),)
 
 
-@pytest.mark.parametrize("cumulative", [False, True])
-def test_kernels_are_those_that_the_network_starts_with(cumulative):
-    network = Network((8, 5), cumulative=cumulative)
+@pytest.mark.parametrize("levels", [None, *LEVELS])
+def test_kernels_are_those_that_the_network_starts_with(levels):
+    network = Network((8, 5), levels=levels)
     built = [v.numpy() for v in network.build(3, K, seed=4).trainable_variables]
-    for kept, made in zip(network.kernels(3, K, seed=4), built[::2], strict=True):
+    kernels = [value for value in built if value.ndim == 2]
+    for kept, made in zip(network.kernels(3, K, seed=4), kernels, strict=True):
         np.testing.assert_array_equal(kept, made)

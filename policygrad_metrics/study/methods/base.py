@@ -184,8 +184,8 @@ class Method:
             the task's labels, which has no other hyper-parameter than the learning rate.
         hyperparameters: name -> default and range.
         warm_start: share of the epochs that is first spent on plain cross-entropy.
-        cumulative: whether the network ends in the K - 1 thresholds of a `CumulativeLink`; the
-            loss then reads log probabilities of the levels.
+        levels: how the network ends, see `training.Network`; where it is given, the loss reads log
+            probabilities of the levels.
         decision: the default decision, a name of `decision.plain_rule`.
         tuning: how it is tuned, a method of `DecisionTuner`.
         reads: "features", or "last_label": the label last known at each row, `[N, 1]`, instead of
@@ -208,7 +208,7 @@ class Method:
     head: Callable[[Any], Any] | None = None
     hyperparameters: Mapping[str, Choice] = dataclasses.field(default_factory=dict)
     warm_start: float = 0.0
-    cumulative: bool = False
+    levels: str | None = None
     decision: str = "arg_max"
     tuning: str = "auto"
     reads: str = "features"

@@ -1,13 +1,14 @@
-"""Ordinal tasks: a regression on the level, then binned; and a cumulative link.
+"""Ordinal tasks: losses that know the order, regression on the level, and levels cut on a scale.
 
 The predicted value is the expected level `sum_k k p_k` of the network's softmax, so that the
 regressions train the very same network as all others; the default decision is that value,
-rounded. The cumulative link's network has the same hidden layers and an output fewer: thresholds.
+rounded. Cumulative links, clm and corn have the same hidden layers and fewer outputs.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,7 +20,15 @@ from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.study.methods.base import Choice, Method
 from policygrad_metrics.study.methods.gradient_methods import RECOMMENDED
 from policygrad_metrics.study.methods.variants import CanonicalLoss
-from policygrad_metrics.surrogates import cross_entropy
+from policygrad_metrics.surrogates import (
+    cdw,
+    corn,
+    cross_entropy,
+    oll,
+    ranked_probability_score,
+    slace,
+    sord,
+)
 from policygrad_metrics.surrogates.steps import staircase_steps, tanh_steps
 
 #: `(y_true [N], value [N], weight [N], number of classes, hyper) -> scalar`, in levels.
@@ -27,6 +36,7 @@ LevelFunction = Callable[[Tensor, Tensor, Tensor, int, Mapping[str, Any]], Tenso
 
 _ORDINAL = frozenset(("ordinal",))
 _CUMULATIVE_PAPER = "McCullagh 1980, Regression models for ordinal data"
+_SHARED_PAPER = "Vargas, Gutierrez, Hervas-Martinez 2020, Cumulative link models"
 
 
 def on_expected_level(function: LevelFunction, hyper: Mapping[str, Any]) -> Callable[..., Tensor]:
@@ -75,7 +85,58 @@ def _row(
     )
 
 
+def _ordered(
+    function: Any, summary: str, paper: str, levels: str | None = None, **alpha: Choice
+) -> Method:
+    return Method(
+        function.__name__,
+        summary,
+        "surrogate",
+        paper,
+        _ORDINAL,
+        build=lambda info, hyper: CanonicalLoss(info, functools.partial(function, **hyper)),
+        hyperparameters=alpha,
+        levels=levels,
+        decision="median_level" if levels else "arg_max",
+    )
+
+
 ROWS: list[Method] = [
+    _ordered(
+        sord,
+        "cross-entropy to soft labels that fall off with the distance",
+        "Diaz, Marathe 2019, Soft labels for ordinal regression",
+        alpha=Choice(1.0, 0.5, 5.0, log=True),
+    ),
+    _ordered(
+        oll,
+        "wrong classes pushed down by a power of their distance",
+        "Castagnos, Mihelich, Dognin 2022, A simple log-based loss function",
+        alpha=Choice(1.5, 1.0, 2.0),
+    ),
+    _ordered(
+        cdw,
+        "the same with large powers",
+        "Polat et al. 2022, Class distance weighted cross-entropy loss",
+        alpha=Choice(5.0, 3.0, 7.0),
+    ),
+    _ordered(
+        slace,
+        "cross-entropy of soft labels and probabilities accumulated around the truth",
+        "Nachmani et al. 2025, SLACE",
+        alpha=Choice(1.0, 0.5, 5.0, log=True),
+    ),
+    _ordered(
+        ranked_probability_score,
+        "squared error of the cumulative probabilities",
+        "Epstein 1969, A scoring system for probability forecasts of ranked categories",
+    ),
+    _ordered(
+        corn,
+        "conditional binary tasks, an output for each level but the last",
+        "Shi, Cao, Raschka 2021, Rank-consistent ordinal regression",
+        levels="continuation_ratio",
+    ),
     _row(
         "level_mse",
         "squared error of the expected level",
@@ -122,7 +183,24 @@ ROWS: list[Method] = [
         _CUMULATIVE_PAPER,
         _ORDINAL,
         build=lambda info, hyper: CanonicalLoss(info, cross_entropy),
-        cumulative=True,
+        levels="cumulative_link",
+    ),
+    Method(
+        "clm",
+        "cross-entropy of levels that the same thresholds cut for all rows",
+        "cross-entropy",
+        _SHARED_PAPER,
+        _ORDINAL,
+        build=lambda info, hyper: CanonicalLoss(info, cross_entropy),
+        levels="shared_thresholds",
+    ),
+    dataclasses.replace(
+        RECOMMENDED,
+        name="clm_policy_gradient",
+        summary="the same as policy_gradient, of levels that the same thresholds cut for all rows",
+        paper=f"{RECOMMENDED.paper}; {_SHARED_PAPER}",
+        tasks=_ORDINAL,
+        levels="shared_thresholds",
     ),
     dataclasses.replace(
         RECOMMENDED,
@@ -130,6 +208,6 @@ ROWS: list[Method] = [
         summary="the same as policy_gradient, of levels that are cut on one hidden scale",
         paper=f"{RECOMMENDED.paper}; {_CUMULATIVE_PAPER}",
         tasks=_ORDINAL,
-        cumulative=True,
+        levels="cumulative_link",
     ),
 ]
