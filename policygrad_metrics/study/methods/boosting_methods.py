@@ -13,11 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from policygrad_metrics.rewards import get_reward
 from policygrad_metrics.study.methods.base import ANY_TASK, Choice, Method, TaskInfo
 from policygrad_metrics.study.methods.variants import CROSS_ENTROPY
-from policygrad_metrics.tabular.boosting import (
-    cross_entropy_derivatives,
-    lightgbm_metric,
-    lightgbm_objective,
-)
+from policygrad_metrics.tabular.boosting import lightgbm_metric, lightgbm_objective
+from policygrad_metrics.tabular.boosting_loss import cross_entropy_derivatives
 from policygrad_metrics.tabular.rows import Rows
 from policygrad_metrics.tabular.trees import Trees, TreeSettings
 
