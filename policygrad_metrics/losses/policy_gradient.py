@@ -189,7 +189,7 @@ class PolicyGradientLoss(SiteLoss):
         self._state = tuple(state_variable(x) for x in initial)
         self._counts: Any = None
         self._met: Any = weakref.WeakKeyDictionary()
-        #: What "auto" means for batches of each shape.
+        #: What "auto" means for batches of each shape: shorter than asking the estimators' cache.
         self._strongest: dict[tuple, Estimator] = {}
 
     @tf.autograph.experimental.do_not_convert
