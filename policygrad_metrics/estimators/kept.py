@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
-P, R = ParamSpec("P"), TypeVar("R")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class _Itself:
@@ -22,7 +22,7 @@ class _Itself:
         return isinstance(other, _Itself) and other.thing is self.thing
 
 
-def kept(function: Callable[P, R]) -> Callable[P, R]:
+def kept(function: Function) -> Function:
     """Remember the last 64 results by the arguments; one that has no hash counts by its identity.
 
     >>> twice = kept(lambda numbers: [2 * number for number in numbers])
@@ -36,10 +36,10 @@ def kept(function: Callable[P, R]) -> Callable[P, R]:
         return function(*(key.thing if isinstance(key, _Itself) else key for key in keys))
 
     @functools.wraps(function)
-    def call(*arguments: P.args, **none: P.kwargs) -> R:
+    def call(*arguments):
         return cached(*map(_hashable, arguments))
 
-    return call
+    return cast(Function, call)
 
 
 def _hashable(argument):

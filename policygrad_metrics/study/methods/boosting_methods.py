@@ -1,4 +1,7 @@
-"""Boosted trees of LightGBM: the same trees for cross-entropy, weighted and on the reward."""
+"""Boosted trees of LightGBM: the same trees for cross-entropy, weighted and on the reward.
+
+`policy_gradient_best` is the better of these trees and the network, by the validation part.
+"""
 
 from __future__ import annotations
 
@@ -127,5 +130,14 @@ ROWS: list[Method] = [
         "the same trees on the expected reward of the whole training part",
         f"Williams 1992; {_PAPER}",
         cross_entropy=CROSS_ENTROPY,
+    ),
+    Method(
+        "policy_gradient_best",
+        "policy_gradient or boosting_policy_gradient, whichever validates better",
+        "policy gradient",
+        f"Williams 1992; {_PAPER}",
+        ANY_TASK,
+        best_of=("policy_gradient", "boosting_policy_gradient"),
+        needs="lightgbm",
     ),
 ]
