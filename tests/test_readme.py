@@ -37,12 +37,14 @@ def test_snippets_of_the_air_quality_page_run():
     assert session["found"].index.tolist() == [67, 154]
 
 
+@pytest.mark.filterwarnings("ignore:Failed to import numba")
 def test_snippets_of_the_boosting_page_run(capsys):
-    pytest.importorskip("lightgbm")
-    session = run_snippets("docs/boosting.md")
+    for library in ("lightgbm", "xgboost", "catboost"):
+        pytest.importorskip(library)
+    session = run_snippets("docs/boosting.md", least=6)
     assert float(capsys.readouterr().out) > 0.9
     assert (session["labels"] == session["y_test"]).mean() > 0.9
-    assert session["booster"].best_score["valid_0"]["f1"] > 0.9
+    assert session["booster"].best_score > 0.9
 
 
 def test_both_commands_are_there():

@@ -10,7 +10,6 @@ and for softmax logits exactly
 
 from __future__ import annotations
 
-import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +17,13 @@ import tensorflow as tf
 
 from policygrad_metrics.core.batch import Batch
 from policygrad_metrics.estimators.base import Estimator
+from policygrad_metrics.estimators.kept import kept
 from policygrad_metrics.estimators.poisson_binomial import PoissonBinomial
-from policygrad_metrics.estimators.registry import get_estimator, strongest_estimator
+from policygrad_metrics.estimators.registry import (
+    get_estimator,
+    reward_of_sites,
+    strongest_estimator,
+)
 from policygrad_metrics.rewards import Reward, get_reward
 
 
@@ -49,14 +53,14 @@ def expected_reward(
     """E[R] of labels drawn from the logits, its gradient and the diagonal of its Hessian.
 
     The reward is scored on all N examples together. Programs are compiled for sizes N in steps of
-    a fifth, so another N of about the same size costs no compilation.
+    a fifth (above 16,384 of a twentieth), so another N of about the same size costs no compilation.
 
     Args:
         reward: As for `PolicyGradientLoss`.
         y_true: Whole numbers `[N]` from 0 to K - 1, or 0/1 columns `[N, L]` (multi-label).
         logits: Log-odds of the positive class `[N]`, log-odds of K classes `[N, K]`, or of each
             of L label columns `[N, L]` where `y_true` has columns too.
-        sample_weight: `[N]`, not negative; weight 2 is the example twice.
+        sample_weight: `[N]`, not negative; an example of weight 2 counts twice, with one label.
         gradient_estimator: As for `PolicyGradientLoss`.
         seed: Of estimators that draw label sets.
 
@@ -73,11 +77,11 @@ def expected_reward(
     (0.3096, [0.125, -0.0525])
     """
     problem = _Problem.read(y_true, logits, sample_weight)
-    scored = get_reward(reward)
-    scored = scored.for_multilabel() if problem.multilabel else scored
+    scored = reward_of_sites(get_reward(reward), problem.multilabel)
     N, C, K = problem.logits.shape
     if gradient_estimator == "auto":
-        estimator = _strongest(scored, K, C, N * C if sample_weight is None else None)
+        sites = N * C if sample_weight is None else None
+        estimator = strongest_estimator(scored, K, multilabel_columns=C, unweighted_sites=sites)
     else:
         estimator = get_estimator(gradient_estimator)
     # Rows of weight 0 fill the batch up, but where counts have a distribution of their own.
@@ -87,22 +91,9 @@ def expected_reward(
     # In float64: a large logit would lose its digits to float32.
     logits = problem.logits - _highest(problem.logits)
     arrays = (_filled(x, size) for x in (problem.y_true, logits, problem.weight))
-    value, gradient = program(*arrays, np.array([seed, 0], np.int32))
-    gradient = gradient.numpy()[:N].astype(np.float64)
-    # From here on in place: at N = 100,000 every copy costs as much as a tenth of the program.
-    hessian = np.exp(logits, out=logits)
-    hessian *= -2.0 / (hessian @ np.ones(K))[..., None]
-    hessian += 1.0
-    hessian *= gradient
+    value, *derivatives = program(*arrays, np.array([seed, 0], np.int32))
+    gradient, hessian = (x.numpy()[:N].astype(np.float64) for x in derivatives)
     return ExpectedReward(float(value), problem.shaped(gradient), problem.shaped(hessian))
-
-
-@functools.lru_cache(maxsize=64)
-def _strongest(reward: Reward, num_classes: int, columns: int, sites: int | None) -> Estimator:
-    # It probes the reward, which takes longer than a call of a compiled program.
-    return strongest_estimator(
-        reward, num_classes, multilabel_columns=columns, unweighted_sites=sites
-    )
 
 
 class _Problem(NamedTuple):
@@ -159,13 +150,13 @@ class _Problem(NamedTuple):
 
 
 def _size_class(rows: int) -> int:
-    """The least of 4, 5, 6 or 7 times a power of two that is not below `rows`.
+    """The least multiple, not below `rows`, of a quarter to an eighth of it; if many, of a 32nd.
 
-    >>> [_size_class(rows) for rows in (2, 8, 9, 100_000)]
-    [4, 8, 10, 114688]
+    >>> [_size_class(rows) for rows in (2, 8, 9, 1000, 100_000)]
+    [4, 8, 10, 1024, 102400]
     """
-    power = max(rows - 1, 1).bit_length() - 3
-    unit = 2 ** max(power, 0)
+    steps = 3 if rows <= 2**14 else 5
+    unit = 2 ** max(max(rows - 1, 1).bit_length() - steps, 0)
     return max(4, -(-rows // unit)) * unit
 
 
@@ -184,7 +175,7 @@ def _filled(x: np.ndarray, size: int) -> np.ndarray:
     return filled
 
 
-@functools.lru_cache(maxsize=64)
+@kept
 def _program(
     reward: Reward, estimator: Estimator, multilabel: bool, weighted: bool, filled: bool
 ) -> Any:
@@ -197,6 +188,7 @@ def _program(
         state = tuple(map(tf.convert_to_tensor, estimator.initial_state()))
         seed = seed if estimator.stochastic else None
         estimate = estimator.of_batch(batch, reward, seed=seed, state=state)
-        return estimate.value, estimate.gradient
+        hessian = (1.0 - 2.0 * tf.nn.softmax(logits)) * estimate.gradient
+        return estimate.value, estimate.gradient, hessian
 
     return program

@@ -15,6 +15,7 @@ from policygrad_metrics.estimators.control_variate import ControlVariate
 from policygrad_metrics.estimators.delta_method import DeltaMethod
 from policygrad_metrics.estimators.enumeration import Enumerate
 from policygrad_metrics.estimators.exact import ExactExpectation, has_exact_expectation
+from policygrad_metrics.estimators.kept import kept
 from policygrad_metrics.estimators.literature import LITERATURE
 from policygrad_metrics.estimators.local_expectation import LocalExpectation
 from policygrad_metrics.estimators.poisson_binomial import PoissonBinomial
@@ -97,12 +98,24 @@ def strongest_estimator(
     >>> type(strongest_estimator(pgm.get_reward("matthews_corrcoef"), 3)).__name__
     'LocalExpectation'
     """
-    truth = tf.zeros([1, multilabel_columns], tf.int32)
+    few = unweighted_sites is not None and unweighted_sites <= MOST_SITES
+    return _strongest(reward, num_classes, multilabel_columns, few)
+
+
+@kept
+def reward_of_sites(reward: Reward, multilabel: bool) -> Reward:
+    """The reward, ready for label columns if there are any; the same object each time."""
+    return reward.for_multilabel() if multilabel else reward
+
+
+@kept
+def _strongest(reward: Reward, num_classes: int, columns: int, few: bool) -> Estimator:
+    # It probes the reward, which takes longer than a compiled step.
+    truth = tf.zeros([1, columns], tf.int32)
     with on_this_replica():
         bound = reward.bind(Batch(truth, tf.ones_like(truth, tf.float32), num_classes))
     if has_exact_expectation(bound):
         return ExactExpectation()
-    few = unweighted_sites is not None and unweighted_sites <= MOST_SITES
     if few and num_classes == 2 and bound.has_count_distribution:
         return PoissonBinomial()
     return LocalExpectation() if bound.has_marginal_rewards else Reinforce()

@@ -207,7 +207,7 @@ class PolicyGradientLoss(SiteLoss):
             )
         self._memory = Memory(self.initial_state)
         self._met: Any = weakref.WeakKeyDictionary()
-        #: What "auto" means for batches of each shape.
+        #: What "auto" means for batches of each shape: shorter than asking the estimators' cache.
         self._strongest: dict[tuple, Estimator] = {}
 
     @tf.autograph.experimental.do_not_convert

@@ -14,6 +14,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
+from policygrad_metrics.study.best import best_runs, with_parts
 from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.content import Extras, overall_grid, published_grids
 from policygrad_metrics.study.grid import Grid
@@ -107,11 +108,14 @@ def compare(
     with RunStore.open(directory, record, resume=resume, predictions=keeps) as store:
         if store.repaired:
             progress.say(f"a torn last line of {store.repaired} bytes was removed from the runs.")
-        whole = sum(job.work for job in jobs)
-        todos = [_todo(job, settings, store, job.work / whole) for job in jobs]
+        trained = with_parts(jobs)
+        whole = sum(job.work for job in trained)
+        todos = [_todo(job, settings, store, job.work / whole) for job in trained]
         progress.advance(1 - sum(todo.share for todo in todos))
         todos = [todo for todo in todos if todo.missing]
         for run in _train(todos, progress, workers, executor):
+            store.append(run)
+        for run in list(best_runs(jobs, settings.run_seeds, store.runs)):
             store.append(run)
         keys = {(job.dataset.name, job.method.name) for job in jobs}
         runs = tuple(run for run in store.runs.values() if run.key[:2] in keys)

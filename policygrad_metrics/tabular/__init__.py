@@ -5,8 +5,8 @@
 `arguments` (what may be passed), `targets` and `level_target` (targets to label numbers and back),
 `rows` (merging of examples), `networks` (those of a user's function), `program` (the program of
 `training`, shared by fits of one shape), `fitting` (one network's state and its epochs), `scoring`
-(a reward as a scikit-learn scorer), `boosting` (objectives and metrics of LightGBM), `trees` (its
-boosters).
+(a reward as a scikit-learn scorer), `boosting` (objectives and metrics of LightGBM, XGBoost and
+CatBoost, the last from `boosting_catboost`), `boosting_loss` (their loss), `trees` (LightGBM's).
 """
 
 from policygrad_metrics.tabular import boosting

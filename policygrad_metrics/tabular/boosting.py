@@ -1,33 +1,37 @@
-"""The expected reward as an objective of boosted trees, in LightGBM's own conventions.
+"""The expected reward as objective and metric of boosted trees, in each library's conventions.
 
-    loss = W (1 - E[R]) + c CE,   W the sum of the weights, CE summed over the examples
-
-on the whole training set at once. Its gradient is exact where that of `expected_reward` is. A tree
-needs a positive curvature, and that of E[R] has either sign: .5 |gradient| stands in for it (see
-docs/mathematics.md), plus the cross-entropy's own, c p (1 - p).
+All have the loss and the curvature of `boosting_loss`; only the way to call them differs. None
+needs its library to be installed.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import zlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.special
-import tensorflow as tf
 
-from policygrad_metrics.core.checks import check_number
-from policygrad_metrics.estimators import Estimator, expected_reward, get_estimator
+from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY
 from policygrad_metrics.rewards import Reward, get_reward
+from policygrad_metrics.tabular.boosting_catboost import catboost_metric, catboost_objective
+from policygrad_metrics.tabular.boosting_loss import RewardLoss, reward_of_decisions, whole_labels
 
-#: `(y_true, raw_score, weight) -> ...` of scikit-learn's side, `(raw_score, dataset) -> ...` of
-#: `lgb.train`.
+__all__ = [
+    "catboost_metric",
+    "catboost_objective",
+    "lightgbm_metric",
+    "lightgbm_objective",
+    "prior_logits",
+    "xgboost_metric",
+    "xgboost_objective",
+]
+
+#: `(y_true, raw_score, sample_weight) -> ...` of scikit-learn's side, `(raw_score, dataset) -> ...`
+#: of the libraries' own `train`.
 Objective = Callable[..., tuple[np.ndarray, np.ndarray]]
-Metric = Callable[..., tuple[str, float, bool]]
+Metric = Callable[..., Any]
 
 
 def lightgbm_objective(
@@ -54,7 +58,7 @@ def lightgbm_objective(
         seed: Of estimators that draw label sets.
 
     Returns:
-        `objective(y_true, raw_score, weight=None) -> (gradient, hessian)`, both shaped like
+        `objective(y_true, raw_score, sample_weight=None) -> (gradient, hessian)`, both shaped like
         `raw_score`; also called as `objective(raw_score, dataset)`.
 
     >>> objective = lightgbm_objective("accuracy", cross_entropy=0.0)
@@ -62,16 +66,13 @@ def lightgbm_objective(
     >>> gradient.round(4).tolist(), hessian.round(4).tolist()
     ([-0.25, 0.105], [0.125, 0.0525])
     """
-    check_number("cross_entropy", cross_entropy, zero=True)
-    if gradient_estimator != "auto":
-        gradient_estimator = get_estimator(gradient_estimator)
-    found = get_reward(reward)
-    return _Objective(found, _columns(y_true), cross_entropy, gradient_estimator, seed)
+    loss = RewardLoss.of(reward, cross_entropy, gradient_estimator, seed)
+    return _Objective(loss, _columns(y_true))
 
 
 def lightgbm_metric(
     reward: str | Reward | Callable[..., float], *, from_logits: bool = True, y_true: Any = None
-) -> Metric:
+) -> Callable[..., tuple[str, float, bool]]:
     """The reward of the likeliest labels as `eval_metric` or `feval`, for early stopping.
 
     Args:
@@ -81,13 +82,67 @@ def lightgbm_metric(
         y_true: Label columns `[N, L]` of the validation set (multi-label).
 
     Returns:
-        `metric(y_true, raw_score, weight=None) -> (name, value, True)`; also called as
+        `metric(y_true, raw_score, sample_weight=None) -> (name, value, True)`; also called as
         `metric(raw_score, dataset)`.
 
     >>> lightgbm_metric("accuracy")(np.array([1.0, 0.0]), np.array([0.3, 2.0]))
     ('accuracy', 0.5, True)
     """
-    return _Metric(get_reward(reward), _columns(y_true), from_logits)
+    return _LightGBMMetric(get_reward(reward), from_logits, _columns(y_true))
+
+
+def xgboost_objective(
+    reward: str | Reward | Callable[..., float],
+    *,
+    cross_entropy: float = DEFAULT_CROSS_ENTROPY,
+    gradient_estimator: str | Estimator = "auto",
+    seed: int = 0,
+) -> Objective:
+    """The expected reward as `objective` of `XGBClassifier` or as `obj` of `xgb.train`.
+
+    Labels are whole numbers from 0, or 0/1 columns `[N, L]`. Margins are log-odds `[N]` of two
+    classes, logits `[N, K]`, or log-odds `[N, L]`. Start at the class priors with `base_score`: for
+    `xgb.train` it is `prior_logits(...).tolist()`, for two classes of `XGBClassifier` the share of
+    class 1; or with a `base_margin` of your own.
+
+    Args:
+        reward: As for `PolicyGradientLoss`.
+        cross_entropy: As for `lightgbm_objective`.
+        gradient_estimator: As for `PolicyGradientLoss`.
+        seed: Of estimators that draw label sets.
+
+    Returns:
+        `objective(y_true, y_pred, sample_weight=None) -> (gradient, hessian)`, both shaped like
+        `y_pred`; also called as `objective(y_pred, matrix)`.
+
+    >>> objective = xgboost_objective("accuracy", cross_entropy=0.0)
+    >>> objective(np.array([1.0, 0.0]), np.array([0.0, 2.0]))[0].round(4).tolist()
+    [-0.25, 0.105]
+    """
+    return _Objective(RewardLoss.of(reward, cross_entropy, gradient_estimator, seed))
+
+
+def xgboost_metric(
+    reward: str | Reward | Callable[..., float], *, from_logits: bool = True
+) -> Callable[..., float | tuple[str, float]]:
+    """The reward of the likeliest labels as `eval_metric` or `custom_metric`.
+
+    XGBoost takes smaller values for better ones: stop early with
+    `xgboost.callback.EarlyStopping(rounds, maximize=True)`.
+
+    Args:
+        reward: As for `PolicyGradientLoss`.
+        from_logits: Whether XGBoost gives margins, as it does for `xgboost_objective`; False for
+            its own objectives, of which it gives probabilities.
+
+    Returns:
+        `metric(y_true, y_pred, sample_weight=None) -> value`, with `__name__`; called as
+        `metric(y_pred, matrix)` it returns `(name, value)`.
+
+    >>> xgboost_metric("accuracy")(np.array([1.0, 0.0]), np.array([0.3, 2.0]))
+    0.5
+    """
+    return _XGBoostMetric(get_reward(reward), from_logits)
 
 
 def prior_logits(y_true: Any, sample_weight: Any = None, *, num_classes: int = 2) -> np.ndarray:
@@ -115,82 +170,39 @@ def prior_logits(y_true: Any, sample_weight: Any = None, *, num_classes: int = 2
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Objective:
-    reward: Reward
-    columns: np.ndarray | None
-    cross_entropy: float
-    gradient_estimator: str | Estimator
-    seed: int
+    loss: RewardLoss
+    columns: np.ndarray | None = None
 
-    def __call__(self, y_true, raw_score, weight=None):
-        y, logits, weight = _read(y_true, raw_score, weight, self.columns)
-        # Estimators that draw do so anew for each tree.
-        seed = (self.seed + zlib.crc32(np.ascontiguousarray(logits).data)) % 2**31
-        _, reward_gradient, _ = expected_reward(
-            self.reward, y, logits, weight, gradient_estimator=self.gradient_estimator, seed=seed
-        )
-        total = len(y) if weight is None else weight.sum()
-        climb = reward_gradient * total
-        slope, curvature = cross_entropy_derivatives(y, logits, weight)
-        c = self.cross_entropy
-        return c * slope - climb, c * curvature + 0.5 * np.abs(climb)
+    # Both libraries count or read the names of these parameters.
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        return self.loss.derivatives(*_read(y_true, y_pred, sample_weight, self.columns))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Metric:
     reward: Reward
-    columns: np.ndarray | None
     from_logits: bool
+    columns: np.ndarray | None = None
 
-    def __call__(self, y_true, raw_score, weight=None):
-        y, scores, weight = _read(y_true, raw_score, weight, self.columns)
-        if y.ndim == scores.ndim:
-            labels, num_classes = (scores > (0.0 if self.from_logits else 0.5)).astype(int), 2
-        else:
-            labels, num_classes = scores.argmax(axis=1), scores.shape[1]
-        reward = self.reward.for_multilabel() if y.ndim == 2 else self.reward
-        weights = () if weight is None else (weight.astype(np.float32),)
-        score = _scorer(reward, num_classes, y.shape[1:], len(weights))
-        return (
-            reward.name,
-            float(score(y.astype(np.int32), labels.astype(np.int32), *weights)),
-            True,
-        )
+    @property
+    def __name__(self):
+        return self.reward.name
+
+    def value(self, y_true, y_pred, weight):
+        cut = 0.0 if self.from_logits else 0.5
+        read = _read(y_true, y_pred, weight, self.columns)
+        return reward_of_decisions(self.reward, *read, cut=cut)
 
 
-@functools.lru_cache(maxsize=64)
-def _scorer(reward: Reward, num_classes: int, columns: tuple[int, ...], weights: int) -> Any:
-    """A reward of labels, compiled once for all sizes: early stopping asks for it at each tree."""
-    labels, weight = tf.TensorSpec([None, *columns], tf.int32), tf.TensorSpec([None], tf.float32)
-
-    @tf.function(autograph=False, input_signature=[labels, labels, *[weight] * weights])
-    def score(y_true, y_pred, *weight):
-        return reward(y_true, y_pred, *weight, num_classes=num_classes)
-
-    return score
+class _LightGBMMetric(_Metric):
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        return self.reward.name, self.value(y_true, y_pred, sample_weight), True
 
 
-def cross_entropy_derivatives(
-    y: np.ndarray, logits: np.ndarray, weight: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Gradient and Hessian diagonal of the summed cross-entropy, shaped like the logits.
-
-    Args:
-        y: Labels `[N]`, or label columns `[N, L]`.
-        logits: `[N]`, `[N, K]` or `[N, L]`.
-        weight: `[N]`, of label columns also `[N, L]`, or None.
-    """
-    if y.ndim == logits.ndim:
-        p = scipy.special.expit(logits)
-        slope = p - y
-    else:
-        p = scipy.special.softmax(logits, axis=1)
-        slope = p.copy()
-        slope[np.arange(len(y)), y] -= 1.0
-    curvature = p * (1.0 - p)
-    if weight is None:
-        return slope, curvature
-    weight = weight[:, None] if weight.ndim < logits.ndim else weight
-    return slope * weight, curvature * weight
+class _XGBoostMetric(_Metric):
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        value = self.value(y_true, y_pred, sample_weight)
+        return (self.reward.name, value) if _is_dataset(y_pred) else value
 
 
 def _columns(y_true):
@@ -205,19 +217,16 @@ def _columns(y_true):
     return y.astype(np.int64)
 
 
-def _read(y_true, raw_score, weight, columns):
+def _is_dataset(x):
+    return hasattr(x, "get_label")
+
+
+def _read(y_true, y_pred, weight, columns):
     """Labels, scores and weights of a call of either kind."""
-    if hasattr(raw_score, "get_label"):
-        dataset, raw_score = raw_score, y_true
+    if _is_dataset(y_pred):
+        dataset, y_pred = y_pred, y_true
         y_true, weight = dataset.get_label(), dataset.get_weight()
-    y = np.asarray(y_true) if columns is None else columns
-    if columns is None:
-        numbers = y.astype(np.int64)
-        if (numbers != y).any():
-            raise ValueError(
-                "labels of lightgbm_objective and lightgbm_metric must be whole numbers from 0; "
-                f"they hold {y[numbers != y][:8].tolist()}."
-            )
-        y = numbers
-    weight = None if weight is None else np.asarray(weight, np.float64)
-    return y, np.asarray(raw_score, np.float64), weight
+    y = whole_labels(y_true) if columns is None else columns
+    # XGBoost gives no weights at all where there are none.
+    weight = None if weight is None or not len(weight) else np.asarray(weight, np.float64)
+    return y, np.asarray(y_pred, np.float64), weight

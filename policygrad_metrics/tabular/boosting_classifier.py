@@ -10,10 +10,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from policygrad_metrics.core.checks import check_number, check_whole
-from policygrad_metrics.tabular.boosting import (
-    lightgbm_metric,
-    lightgbm_objective,
-)
+from policygrad_metrics.tabular.boosting import lightgbm_metric, lightgbm_objective
 from policygrad_metrics.tabular.reward_classifier import RewardClassifier
 from policygrad_metrics.tabular.rows import Rows
 from policygrad_metrics.tabular.scoring import reward_for

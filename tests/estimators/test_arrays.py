@@ -1,13 +1,18 @@
 """The expected reward for any learner, against enumeration and float64 oracles."""
 
+import dataclasses
 import itertools
+from typing import Any
 
 import extreme_oracles as oracles
 import numpy as np
 import pytest
 import scipy.special
+import tensorflow as tf
 
 import policygrad_metrics as pgm
+from policygrad_metrics.estimators import LocalExpectation, strongest_estimator
+from policygrad_metrics.rewards.registry import REWARDS
 
 
 def enumerated(reward, y, logits, weight=None):
@@ -73,6 +78,100 @@ def test_the_gradient_is_that_of_a_float64_integral(rows):
     found = pgm.expected_reward("f1_macro", y, logits)
     np.testing.assert_allclose(found.value, value, rtol=1e-6)
     assert np.abs(found.gradient - expected).max() < 1e-6 * np.abs(expected).max()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rows", "classes"), [(100_000, 4), (1_000_000, 2)])
+def test_of_very_many_rows_the_gradient_is_that_of_a_float64_integral(rows, classes):
+    rng = np.random.default_rng(rows)
+    y = (rng.random(rows) < 0.02) * rng.integers(1, classes, rows)
+    logits = rng.normal(size=(rows, classes)) * 2.0
+    value, expected = oracles.Metric("f", 1.0).expectation(y, logits)
+    found = pgm.expected_reward("f1_macro", y, logits)
+    np.testing.assert_allclose(found.value, value, rtol=1e-6)
+    assert np.abs(found.gradient - expected).max() < 1e-6 * np.abs(expected).max()
+
+
+@pytest.fixture
+def eagerly():
+    """Without XLA: compiling every reward would take minutes."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def allows(name, kind, K):
+    """The reward, or None of the data that it does not score."""
+    try:
+        reward = pgm.get_reward(name)
+        reward = reward.for_multilabel() if kind == "columns" else reward
+        labels = np.zeros((2, 2) if kind == "columns" else 2, int)
+        reward(labels, labels, num_classes=K)
+    except ValueError:
+        return None
+    return reward
+
+
+@pytest.mark.parametrize(("kind", "rows", "K"), [("two", 7, 2), ("more", 5, 3), ("columns", 3, 2)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_every_named_reward_is_that_of_enumeration(eagerly, kind, rows, K, weighted):
+    rng, C = np.random.default_rng(1), 2 if kind == "columns" else 1
+    y = rng.integers(0, K, (rows, C)) if kind == "columns" else np.arange(rows) % K
+    logits = rng.normal(size=(rows * C, K)) * 1.5
+    logits[:, 0] *= K > 2
+    weight = rng.uniform(0.5, 2.0, rows) if weighted else None
+    p = scipy.special.softmax(logits, axis=1)
+    sets = np.array(list(itertools.product(range(K), repeat=rows * C)))
+    chance = p[np.arange(rows * C), sets].prod(axis=1)
+    slopes = (sets[:, :, None] == np.arange(K)) - p
+    met = 0
+    for name in REWARDS:
+        if (reward := allows(name, kind, K)) is None:
+            continue
+        met += 1
+        labels = sets.reshape(-1, *y.shape)
+        scores = np.asarray(reward(y, labels, weight, num_classes=K), np.float64)
+        gradient = np.einsum("a,aic->ic", chance * scores, slopes)
+        gradient = gradient.reshape(rows, K) if K > 2 else gradient[:, 1].reshape(y.shape)
+        sites = None if weighted else rows * C
+        estimator = strongest_estimator(reward, K, multilabel_columns=C, unweighted_sites=sites)
+        drawn = isinstance(estimator, LocalExpectation)
+        found = pgm.expected_reward(
+            name, y, logits if K > 2 else logits[:, 1].reshape(y.shape), weight,
+            gradient_estimator=LocalExpectation(samples=4096) if drawn else "auto",
+        )  # fmt: skip
+        tolerance = 0.02 if drawn else 1e-6
+        assert found.value == pytest.approx(chance @ scores, abs=tolerance), name
+        np.testing.assert_allclose(found.gradient, gradient, atol=tolerance, err_msg=name)
+    assert met > 15
+
+
+@dataclasses.dataclass(frozen=True)
+class Priced(pgm.rewards.CountReward):
+    """A reward of one's own that holds an array, so that it has no hash."""
+
+    gains: Any = None
+
+
+def test_a_reward_without_a_hash_is_probed_and_traced_once():
+    calls = []
+
+    def gain(confusion):
+        calls.append(None)
+        return tf.reduce_sum(confusion * tf.constant(gains, tf.float32), axis=[-2, -1])
+
+    gains = np.array([[1.0, 0.0], [0.0, 3.0]])
+    y, o = np.array([1, 0, 0, 1, 1]), np.array([0.3, -1.0, 0.2, 2.0, -0.4])
+    reward = Priced(gain, "priced", gains)
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(reward)
+    found = pgm.expected_reward(reward, y, o)
+    expected = pgm.expected_reward(pgm.rewards.CountReward(gain), y, o)
+    np.testing.assert_array_equal(found.gradient, expected.gradient)
+    calls.clear()
+    pgm.expected_reward(reward, y, o + 1.0)
+    assert not calls
+    assert strongest_estimator(reward, 2) is strongest_estimator(reward, 2)
 
 
 def test_sampling_estimators_take_the_seed():

@@ -7,8 +7,11 @@ import pytest
 
 from policygrad_metrics.data import load
 from policygrad_metrics.rewards import get_reward
+from policygrad_metrics.study.best import best_run
+from policygrad_metrics.study.comparison import compare
 from policygrad_metrics.study.methods import METHODS, TaskInfo
 from policygrad_metrics.study.plan import Menu, plan
+from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.settings import StudySettings
 
 lightgbm = pytest.importorskip("lightgbm")
@@ -65,3 +68,50 @@ def test_methods_that_cannot_run_here_are_left_out_or_refused():
     assert [job.method.name for job in jobs] == ["majority"]
     with pytest.raises(ValueError, match=r"boosting_cross_entropy here.*\[boosting\]"):
         plan(StudySettings(data=("iris",), methods=(absent.name,)), iris, menu=menu)
+
+
+BEST = ("policy_gradient_best", "policy_gradient", "boosting_policy_gradient")
+
+
+@pytest.mark.parametrize("asked", [BEST, BEST[:1]])
+def test_the_best_is_the_part_with_the_better_validation_reward(tmp_path, asked):
+    settings = StudySettings(
+        data=("iris",), methods=asked, seeds=3, epochs=1, hidden=(4,), predictions=True
+    )
+    study = compare(settings, plan(settings, settings.datasets()), tmp_path)
+    lines = (tmp_path / "runs.jsonl").read_bytes().splitlines()
+    runs = {run.key: run for run in map(Run.from_line, lines)}
+    assert len(runs) == len(lines) == 9  # either part is trained once, asked for or not
+    assert {run.method for run in study.runs} == set(asked)
+    for seed in range(3):
+        best, network, trees = (runs["iris", name, seed] for name in BEST)
+        for column in ("plain", "tuned"):
+            valid = [getattr(part, f"valid_{column}") for part in (network, trees)]
+            part = trees if valid[1] > valid[0] else network
+            for field in (column, f"valid_{column}", f"confusion_{column}", f"trial_{column}"):
+                assert getattr(best, field) == getattr(part, field)
+        assert best.seconds == network.seconds + trees.seconds
+    resumed = compare(settings, plan(settings, settings.datasets()), tmp_path)
+    assert sorted(run.to_line() for run in resumed.runs) == sorted(
+        run.to_line() for run in study.runs
+    )
+    assert (tmp_path / "runs.jsonl").read_bytes().splitlines() == lines
+
+
+def test_a_part_that_diverged_is_never_the_best_one():
+    fine = Run("air", "trees", 0, plain=0.1, valid_plain=-0.5, tuned=0.2, valid_tuned=-0.4)
+    gone = Run("air", "network", 0, diverged=True)
+    best = best_run("best", [gone, fine])
+    assert (best.diverged, best.plain, best.tuned) == (False, 0.1, 0.2)
+    assert best_run("best", [gone, gone]).diverged
+
+
+def test_methods_of_another_comparison_join_earlier_runs(tmp_path):
+    """The parts are trained first, the best of them in a later sitting: nothing is trained anew."""
+    settings = StudySettings(data=("iris",), methods=BEST[1:], seeds=1, epochs=1, hidden=(4,))
+    compare(settings, plan(settings, settings.datasets()), tmp_path)
+    before = (tmp_path / "runs.jsonl").read_bytes()
+    later = dataclasses.replace(settings, methods=BEST[:1])
+    study = compare(later, plan(later, later.datasets()), tmp_path)
+    assert (tmp_path / "runs.jsonl").read_bytes().startswith(before)
+    assert [run.method for run in study.runs] == ["policy_gradient_best"]

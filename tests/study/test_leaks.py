@@ -166,6 +166,7 @@ CASES = [
     for task, (reward, K) in TASKS.items()
     if task in method.tasks
     and method.reads == "features"
+    and not method.best_of
     and can_tune(method.tuning, Scorer.of(reward, task, K).reward, K)
 ]
 

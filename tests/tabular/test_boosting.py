@@ -6,12 +6,8 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 import policygrad_metrics as pgm
-from policygrad_metrics.tabular.boosting import (
-    cross_entropy_derivatives,
-    lightgbm_metric,
-    lightgbm_objective,
-    prior_logits,
-)
+from policygrad_metrics.tabular.boosting import lightgbm_metric, lightgbm_objective, prior_logits
+from policygrad_metrics.tabular.boosting_loss import cross_entropy_derivatives
 
 lightgbm = pytest.importorskip("lightgbm")
 RNG = np.random.default_rng(0)

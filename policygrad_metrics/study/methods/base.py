@@ -182,6 +182,8 @@ class Method:
             y)` and `predict_proba(x)`, `[N, K]` or, multi-label, `[N, L]`.
         head: `(cases) -> study.train.Head` for a network that learns something else than
             the task's labels, which has no other hyper-parameter than the learning rate.
+        best_of: names of other methods of its table, of which it is for each data set, seed and
+            decision the one with the best validation reward; it trains nothing itself.
         hyperparameters: name -> default and range.
         warm_start: share of the epochs that is first spent on plain cross-entropy.
         levels: how the network ends, see `training.Network`; where it is given, the loss reads log
@@ -206,6 +208,7 @@ class Method:
     build: Callable[[TaskInfo, Mapping[str, Any]], Loss] | None = None
     predictor: Callable[[TaskInfo, Mapping[str, Any], int], Any] | None = None
     head: Callable[[Any], Any] | None = None
+    best_of: tuple[str, ...] = ()
     hyperparameters: Mapping[str, Choice] = dataclasses.field(default_factory=dict)
     warm_start: float = 0.0
     levels: str | None = None
@@ -218,9 +221,9 @@ class Method:
     table: str = "policygrad_metrics.study.methods.registry"
 
     def __post_init__(self) -> None:
-        if [self.build, self.predictor, self.head].count(None) != 2:
+        if [self.build, self.predictor, self.head, self.best_of or None].count(None) != 3:
             raise ValueError(
-                f"method {self.name!r} must have either build= or predictor=, or a head=."
+                f"method {self.name!r} must have one of build=, predictor=, head= and best_of=."
             )
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -236,7 +239,12 @@ class Method:
     @property
     def trains_network(self) -> bool:
         """Whether there is something to compile and to train for epochs."""
-        return self.predictor is None
+        return self.predictor is None and not self.best_of
+
+    @property
+    def parts(self) -> list[Method]:
+        """The methods that it is the best of."""
+        return [_of_table(self.table, name) for name in self.best_of]
 
     @property
     def defaults(self) -> dict[str, float]:

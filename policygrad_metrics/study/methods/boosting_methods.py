@@ -1,4 +1,7 @@
-"""Boosted trees of LightGBM: the same trees for cross-entropy, weighted and on the reward."""
+"""Boosted trees of LightGBM: the same trees for cross-entropy, weighted and on the reward.
+
+`policy_gradient_best` is the better of these trees and the network, by the validation part.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from policygrad_metrics.rewards import get_reward
 from policygrad_metrics.study.methods.base import ANY_TASK, Choice, Method, TaskInfo
 from policygrad_metrics.study.methods.variants import CROSS_ENTROPY
-from policygrad_metrics.tabular.boosting import (
-    cross_entropy_derivatives,
-    lightgbm_metric,
-    lightgbm_objective,
-)
+from policygrad_metrics.tabular.boosting import lightgbm_metric, lightgbm_objective
+from policygrad_metrics.tabular.boosting_loss import cross_entropy_derivatives
 from policygrad_metrics.tabular.rows import Rows
 from policygrad_metrics.tabular.trees import Trees, TreeSettings
 
@@ -130,5 +130,14 @@ ROWS: list[Method] = [
         "the same trees on the expected reward of the whole training part",
         f"Williams 1992; {_PAPER}",
         cross_entropy=CROSS_ENTROPY,
+    ),
+    Method(
+        "policy_gradient_best",
+        "policy_gradient or boosting_policy_gradient, whichever validates better",
+        "policy gradient",
+        f"Williams 1992; {_PAPER}",
+        ANY_TASK,
+        best_of=("policy_gradient", "boosting_policy_gradient"),
+        needs="lightgbm",
     ),
 ]
