@@ -126,6 +126,7 @@ def test_other_settings_are_refused_and_nothing_is_lost(finished, series, capsys
     assert (out / "runs.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_one_lost_seed_of_a_stack_comes_back_the_same(finished, series, tmp_path):
     """All seeds of a series are trained in one stack; a kill can come between their lines."""
     out, _ = finished

@@ -71,7 +71,13 @@ def test_scores_over_twelve_orders_of_weights(name):
         assert got == pytest.approx(truth, rel=SCORE, abs=SCORE), (name, N, seed)
 
 
-@pytest.mark.parametrize("name", METRICS)
+#: The others are slow: all scores are quotients of the same counts.
+FEW = ("f1", "kappa", "matthews_corrcoef", "worst_class_recall")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(m, marks=() if m in FEW else pytest.mark.slow) for m in METRICS]
+)
 def test_three_million_examples_with_two_positives(name):
     """Plain counts: a hit and a false call among 3,000,017 were less than 1e-6 of the total."""
     y, labels = (np.zeros(3_000_017, np.int32) for _ in range(2))
@@ -103,8 +109,10 @@ def effects(metric, y, labels, w, K):
     return metric.score(np.maximum(changed, 0.0)) - metric.score(C)
 
 
-@pytest.mark.parametrize("weights", ["none", "lognormal", "eight orders"])
-@pytest.mark.parametrize("N", [257, 4_099, 65_539])
+@pytest.mark.parametrize(
+    "weights", ["none", pytest.param("lognormal", marks=pytest.mark.slow), "eight orders"]
+)
+@pytest.mark.parametrize("N", [257, pytest.param(4_099, marks=pytest.mark.slow), 65_539])
 @pytest.mark.parametrize(
     "name", ["matthews_corrcoef", "g_mean", "worst_class_recall", "f0.5_macro", "kappa_quadratic"]
 )
@@ -168,8 +176,15 @@ def test_a_loss_of_the_delta_method_is_no_nan_on_one_class():
     assert np.isfinite(tape.gradient(value, z)).all()
 
 
-@pytest.mark.parametrize("name", ["g_mean", "matthews_corrcoef"])
-@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize(
+    ("name", "K"),
+    [
+        ("g_mean", 2),
+        ("matthews_corrcoef", 3),
+        pytest.param("g_mean", 3, marks=pytest.mark.slow),
+        pytest.param("matthews_corrcoef", 2, marks=pytest.mark.slow),
+    ],
+)
 def test_the_delta_method_where_expected_counts_are_below_one(name, K):
     """The second order says nothing there (G-mean was -25): at least the range must be kept."""
     run = delta_method(pgm.get_reward(name))

@@ -81,7 +81,10 @@ LOGARITHMIC = pgm.policies.BinnedRegression([35.0, 75.0], center=3.6, logarithm=
 
 @pytest.mark.parametrize(
     ("policy", "missing"),
-    [(next(policies("normal")), [np.nan]), (LOGARITHMIC, [np.nan, -1.0, -999.0])],
+    [
+        pytest.param(next(policies("normal")), [np.nan], marks=pytest.mark.slow),
+        (LOGARITHMIC, [np.nan, -1.0, -999.0]),
+    ],
 )
 def test_a_missing_concentration_gives_nan_and_no_gradient_under_xla(policy, missing):
     loss = pgm.PolicyGradientLoss("exact_bin", policy=policy, log_likelihood=1.0)

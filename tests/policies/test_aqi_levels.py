@@ -151,7 +151,7 @@ def test_the_hard_step_moves_no_weight():
     x, y = synthetic_hours()
     model = regressor(1)
     before = [w.copy() for w in model.get_weights()]
-    model.compile(keras.optimizers.Adam(0.03), loss=hard_loss(hard_step_by_sign))
+    model.compile(keras.optimizers.Adam(0.03), loss=hard_loss(hard_step_by_sign), jit_compile=False)
     model.fit(x, y, batch_size=128, epochs=2, verbose=0)
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)

@@ -130,7 +130,9 @@ def test_samples_have_the_right_frequencies(policy, size, K, multilabel):
 
 
 @every_policy
-@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize(
+    "jit_compile", [pytest.param(False, marks=pytest.mark.slow), True], ids=["graph", "xla"]
+)
 def test_graph_and_xla_agree_with_eager(policy, size, K, multilabel, jit_compile):
     outputs = outputs_for(size, 9, spread=4.0)
     y_true = np.arange(9) % 2.0

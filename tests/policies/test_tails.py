@@ -39,10 +39,13 @@ def reference_slopes(thresholds: np.ndarray, noise: str) -> tuple[np.ndarray, np
 def log_p_and_jacobian(policy, outputs):
     """log-probabilities [N, K] and their derivatives by the outputs [N, K, columns]."""
     outputs = tf.constant(outputs, tf.float32)
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(persistent=True) as tape:
         tape.watch(outputs)
         log_p = policy.logits(outputs)
-    return log_p.numpy(), tape.batch_jacobian(log_p, outputs).numpy()
+        columns = tf.unstack(log_p, axis=1)
+    # Rows do not know of one another: the gradient of a column's sum has each row's own.
+    jacobian = np.stack([tape.gradient(column, outputs) for column in columns], axis=1)
+    return log_p.numpy(), jacobian
 
 
 def assert_close(actual, expected, units):

@@ -153,6 +153,7 @@ def test_command_reads_a_network_and_its_data(tmp_path, capsys):
     assert "numbers only" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_published_experiments_come_out_as_published():
     exact, *rest = published.kool_records(4096, etas=(-4.0,), sizes=(2,))
     assert exact["ours"] == pytest.approx(exact["reference"], rel=5e-3)

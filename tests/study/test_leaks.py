@@ -179,8 +179,15 @@ def test_permuted_training_labels_give_chance_on_the_test_part(name, task, monke
     assert np.abs(np.subtract(means(runs_of(name, task)), share)).max() <= reach
 
 
-@pytest.mark.parametrize("task", ["binary", "ordinal"])
-@pytest.mark.parametrize("name", ["logistic_regression", "policy_gradient"])
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [
+        ("logistic_regression", "binary"),
+        ("policy_gradient", "ordinal"),
+        pytest.param("logistic_regression", "ordinal", marks=pytest.mark.slow),
+        pytest.param("policy_gradient", "binary", marks=pytest.mark.slow),
+    ],
+)
 def test_permuted_labels_give_chance_and_true_ones_or_a_leak_do_not(name, task, monkeypatch):
     """The test above for a few methods; and so that it can fail."""
     monkeypatch.setattr(train, "train_replicas", plain_trainer)

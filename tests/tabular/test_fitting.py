@@ -218,8 +218,9 @@ def test_a_step_is_a_step_of_keras_adam(cancer):
     trained = model.fit(X, y)._learner.networks[0]
     fresh = fitting.Network(trained.recipe, np.random.RandomState(0).randint(2**31 - 1))
     network = fresh.keras_network()
+    # Seven steps cost less than a graph.
     network.compile(
-        keras.optimizers.Adam(0.01), pgm.PolicyGradientLoss("f1", "sigmoid"), jit_compile=False
+        keras.optimizers.Adam(0.01), pgm.PolicyGradientLoss("f1", "sigmoid"), run_eagerly=True
     )
     merged = rows_module.as_rows(X, (y == "well"), None, merge=True)
     network.fit(merged.x, merged.y, batch_size=300, epochs=7, shuffle=False, verbose=0)
@@ -251,7 +252,7 @@ def test_a_step_is_a_step_of_any_keras_optimizer(cancer, name):
     model = quick("f1", batch_size=None, epochs=7, optimizer=optimizer, learning_rate=learning_rate)
     trained = model.fit(X, y)._learner.networks[0]
     network = fitting.Network(trained.recipe, trained._seed).keras_network()
-    network.compile(keras_one(), pgm.PolicyGradientLoss("f1", "sigmoid"), jit_compile=False)
+    network.compile(keras_one(), pgm.PolicyGradientLoss("f1", "sigmoid"), run_eagerly=True)
     merged = rows_module.as_rows(X, (y == "well"), None, merge=True)
     network.fit(merged.x, merged.y, batch_size=300, epochs=7, shuffle=False, verbose=0)
     ours, theirs = trained.keras_network().get_weights(), network.get_weights()
