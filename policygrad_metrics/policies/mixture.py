@@ -48,8 +48,10 @@ class Mixture(Policy):
         return self.policy.layout(self._parts(outputs)[0])
 
     def logits(self, outputs: Any) -> tf.Tensor:
-        each = [tf.nn.log_softmax(self.policy.logits(part)) for part in self._parts(outputs)]
-        return tf.reduce_logsumexp(tf.stack(each), axis=0) - math.log(self.members)
+        # In float64, as sums in float32 round otherwise at another place among the sites.
+        each = tf.stack([self.policy.logits(part) for part in self._parts(outputs)])
+        each = tf.nn.log_softmax(tf.cast(each, tf.float64))
+        return tf.cast(tf.reduce_logsumexp(each, axis=0) - math.log(self.members), tf.float32)
 
     def truth(self, y_true: Any, outputs: Any) -> Truth:
         self._site_values(y_true, outputs)  # its errors tell the shape of all columns

@@ -188,7 +188,11 @@ def test_an_exported_ensemble_decides_as_the_estimator(tmp_path, levels):
 
 
 ENSEMBLE = PolicyGradientClassifier(hidden=(8,), epochs=40, learning_rate=0.03, members=2)
-CHECKS = ("check_classifiers_train", "check_estimators_pickle", "check_fit_idempotent")
+CHECKS = (
+    "check_classifiers_train",
+    "check_estimators_pickle",
+    "check_methods_sample_order_invariance",
+)
 
 
 @pytest.mark.parametrize(
