@@ -27,6 +27,7 @@ class Scorer:
         num_classes: K.
         max_calls: most calls of a black box in one sweep.
         group: int `[N]`, whose tables stand below each other: `[C, G K, K]`; None for one group.
+        groups: G.
 
     Raises:
         ValueError: the reward does not fit the data.
@@ -40,11 +41,12 @@ class Scorer:
         num_classes: int,
         max_calls: int = 100,
         group: np.ndarray | None = None,
+        groups: int = 1,
     ):
         self.reward = reward
         self.truth = truth
         self.group = group
-        groups = 1 if group is None else reward.constraints.groups
+        self.groups = groups
         #: Rows of a confusion table, and that of each example.
         self.table_rows = groups * num_classes
         self.row = truth if group is None else truth + num_classes * group[:, None]
@@ -70,7 +72,8 @@ class Scorer:
         weight = self.weight[kept] if self.weighted else None
         group = None if self.group is None else self.group[kept]
         truth = self.truth[kept]
-        return Scorer(self.reward, truth, weight, self.num_classes, self.max_calls, group)
+        settings = (self.num_classes, self.max_calls, group, self.groups)
+        return Scorer(self.reward, truth, weight, *settings)
 
     def score(self, labels: np.ndarray) -> float:
         """Return the reward of labels `[N, C]`."""

@@ -170,7 +170,14 @@ class DecisionTuner(BaseEstimator):
         scorer = bare = Scorer(reward, truth, weight, self.n_classes_, self.max_calls)
         if self.subject_to is not None:
             floored, group = self._floored(reward, groups, len(p))
-            scorer = Scorer(floored, truth, weight, self.n_classes_, group=group)
+            scorer = Scorer(
+                floored,
+                truth,
+                weight,
+                self.n_classes_,
+                group=group,
+                groups=floored.constraints.groups,
+            )
         elif groups is not None:
             raise ValueError("groups= is for constraints on groups; there is no subject_to=.")
         plain = plain_rule(self.plain, self.n_classes_)

@@ -95,11 +95,11 @@ def sized(stored: Any, shape: Sequence[int]) -> Tensor:
     >>> sized(tf.zeros([0, 0]), [2, 1]).numpy().tolist()
     [[0.0], [0.0]]
     """
-    stored: Any = tf.convert_to_tensor(stored, tf.float32)
-    if stored.shape == tf.TensorShape(shape):
-        return stored
+    held: Any = tf.convert_to_tensor(stored, tf.float32)
+    if held.shape == tf.TensorShape(shape):
+        return held
     size = int(np.prod(shape))
-    flat = tf.concat([tf.reshape(stored, [-1]), tf.zeros([size])], axis=0)
+    flat = tf.concat([tf.reshape(held, [-1]), tf.zeros([size])], axis=0)
     return tf.reshape(flat[:size], shape)
 
 

@@ -364,7 +364,7 @@ class Constraints:
 
 
 def _class_number(label):
-    if isinstance(label, numbers.Integral) and not isinstance(label, bool) and label >= 0:
+    if isinstance(label, numbers.Integral) and not isinstance(label, bool) and int(label) >= 0:
         return int(label)
     raise ValueError(
         f"pos_label={label!r} of a constraint must be the number of a class here, 0 to K - 1: the "
