@@ -17,7 +17,8 @@ from policygrad_metrics import aqi
 from policygrad_metrics.data import load, read_table
 from policygrad_metrics.data.order import known_order, ordered_categories
 from policygrad_metrics.study.plan import plan
-from policygrad_metrics.study.settings import StudySettings, TableFile
+from policygrad_metrics.study.settings import StudySettings
+from policygrad_metrics.study.table_file import TableFile
 from policygrad_metrics.tabular import reward_scorer
 
 #: As an Indian city's file has them; the alphabet has Moderate and Poor before Satisfactory.

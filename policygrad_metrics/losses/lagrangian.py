@@ -30,9 +30,9 @@ from policygrad_metrics.losses.running_counts import empty_counts
 from policygrad_metrics.rewards.constraints import Constraints
 
 #: Examples of the window, if `running_counts` gives none.
-WINDOW = 4096.0
+WINDOW = 1024.0
 #: What a violation adds to a multiplier at once (RHO), and at each step for good (ETA).
-RHO, ETA = 5.0, 0.2
+RHO, ETA = 5.0, 0.1
 #: Violations count as no more than this.
 MOST_EXCESS = 0.2
 #: Multipliers grow no further: a floor that cannot be reached must not bury the reward.

@@ -111,7 +111,7 @@ class PolicyGradientLoss(SiteLoss):
             brings them along. Rewards that are means over examples need and use none.
         subject_to: constraints, such as `at_least("precision", 0.9)` or "precision >= 0.9", or
             several of them. Their expected rates are kept by a Lagrangian (`lagrangian.py`) on
-            running counts, whose window is that of `running_counts` or else 4096 examples. Its
+            running counts, whose window is that of `running_counts` or else 1024 examples. Its
             multipliers are part of `variables`. The reported value is that without constraints.
             What a rate is of the *decisions* is for `DecisionTuner(subject_to=)` to keep. For
             constraints on groups the last column of y_true is the group of each example.

@@ -20,7 +20,7 @@ from policygrad_metrics.study.settings import (
     WHY_DEFAULT,
     StudySettings,
 )
-from policygrad_metrics.study.suites import STANDARD, load_word
+from policygrad_metrics.study.suites import SUITES, load_word
 
 HEAVY = ("numpy", "scipy", "sklearn", "tensorflow", "keras", "matplotlib", "rich", "jinja2")
 
@@ -73,7 +73,7 @@ def test_without_data_four_kinds_of_them_are_compared_by_few_methods_and_many_se
     assert (found.data, found.seeds, found.methods) == (DEFAULT_DATA, 10, ("quick",))
     rewards = {load_word(word, None).reward for word in found.data}
     assert rewards == {"f1", "f1_macro", "cohen_kappa_quadratic", "exact_bin"}
-    assert set(found.data) <= set(STANDARD)
+    assert set(found.data) <= set(SUITES["standard"].bundled)
     assert WHY_DEFAULT in protocol(found)
     assert WHY_DEFAULT not in protocol(asked("--data", "iris"))
     assert (asked("--quick").seeds, asked("--seeds", "4").seeds) == (3, 4)

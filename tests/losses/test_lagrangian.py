@@ -109,7 +109,7 @@ def test_a_gap_between_groups_is_kept():
     x, y = toy()
     group = (x[:, 1] > 0.5).astype(int)
     y = np.where(group == 1, (x[:, 0] + rng.normal(size=len(x)) > 1.5), y).astype(int)
-    gap = pgm.at_most("equal_opportunity_gap", 0.02, groups=2)
+    gap = pgm.at_most("demographic_parity_gap", 0.02, groups=2)
     model = network()
     loss = pgm.PolicyGradientLoss("accuracy", subject_to=gap)
     model.compile(
@@ -118,8 +118,8 @@ def test_a_gap_between_groups_is_kept():
     y_group = np.column_stack([y, group])
     logs = model.fit(x, y_group, batch_size=64, epochs=40, verbose=0, shuffle=False).history
     free = fitted(x, y, "recall>=0.01", epochs=40)
-    assert expected_rate(free, x, y, gap, group) > 0.04
-    assert expected_rate(model, x, y, gap, group) < 0.02
+    assert expected_rate(free, x, y, gap, group) > 0.06
+    assert expected_rate(model, x, y, gap, group) < 0.03
     decided = np.mean((model(x).numpy()[:, 0] > 0) == y)
     assert logs["accuracy"][-1] == pytest.approx(decided, abs=0.05)
 

@@ -227,10 +227,10 @@ def test_monitor_leaves_a_moving_average_alone():
     model.compile("sgd", loss=loss)
     monitor.set_model(model)
     monitor.on_train_begin()
-    before = [v.numpy() for v in loss._state]
+    before = [v.numpy() for v in loss.variables]
     logs = {}
     monitor.on_epoch_end(0, logs)
-    assert [v.numpy() for v in loss._state] == before
+    assert [v.numpy() for v in loss.variables] == before
     assert set(logs) == {"gradient_snr", "policy_entropy"}
 
 

@@ -375,7 +375,10 @@ def test_trials_fill_their_range():
         (lambda: TaskInfo("binary", "f1", class_counts=(1, 2, 3)), "class_counts must be 2"),
         (lambda: TaskInfo("multilabel", "f1_macro", columns=1, class_counts=(3,)), "rows must"),
         (lambda: Choice(1.0, 2.0, 3.0), "low <= default"),
-        (lambda: Method("x", "y", "z", "w", frozenset(TASKS)), "either build= or predictor="),
+        (
+            lambda: Method("x", "y", "z", "w", frozenset(TASKS)),
+            "must have one of build=, predictor=",
+        ),
     ],
 )
 def test_errors_name_the_way_out(call, message):
