@@ -27,7 +27,7 @@ from policygrad_metrics.core.checks import check_whole
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.levels import MeanGain
 from policygrad_metrics.rewards.ratios import AveragedReward
-from policygrad_metrics.rewards.registry import get_reward
+from policygrad_metrics.rewards.registry import get_reward, reward_of_rate
 
 SENSES = (">=", "<=")
 
@@ -66,18 +66,9 @@ RATES: dict[str, Callable[[], Reward]] = {"predicted_positive_rate": PredictedRa
 RATE_ALIASES = {
     "coverage": "predicted_positive_rate",
     "selection_rate": "predicted_positive_rate",
-    "false_alarm_ratio": "false_discovery_rate",
-    "miss_rate": "false_negative_rate",
     "equal_opportunity_gap": "recall_gap",
     "demographic_parity_gap": "predicted_positive_rate_gap",
     "predictive_parity_gap": "precision_gap",
-}
-#: Rates that are 1 minus a reward.
-COMPLEMENTS = {
-    "false_positive_rate": "specificity",
-    "false_negative_rate": "recall",
-    "false_discovery_rate": "precision",
-    "error_rate": "accuracy",
 }
 
 
@@ -234,10 +225,8 @@ def _rate(name) -> tuple[Reward, bool]:
     name = RATE_ALIASES.get(name, name)
     if name in RATES:
         return RATES[name](), False
-    for rate, reward in COMPLEMENTS.items():
-        if name == rate or name.startswith(f"{rate}_"):
-            return get_reward(reward + name.removeprefix(rate)), True
-    return get_reward(name), False
+    reward = reward_of_rate(name)
+    return get_reward(reward or name), reward is not None
 
 
 #: All right, all wrong, and one label for all: `[4, 1, 2, 2]`.
