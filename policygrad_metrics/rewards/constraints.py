@@ -107,7 +107,8 @@ class Constraint:
         if self.pos_label is None:
             return self
         if isinstance(self.reward, AveragedReward):
-            chosen = {"average": "macro", "labels": (index(self.pos_label),)}
+            one = (index(self.pos_label),)
+            chosen = {"average": "macro", "labels": one, "class_weights": None}
         elif isinstance(self.reward, PredictedRate):
             chosen = {"label": index(self.pos_label)}
         else:
@@ -244,8 +245,8 @@ def _check_reach(constraint):
     of_class = isinstance(reward, AveragedReward | PredictedRate)
     if reward.uses_order and not of_class:
         return  # what can be reached depends on the number of classes
-    if getattr(reward, "labels", None) is not None:
-        reward = dataclasses.replace(reward, labels=None)
+    if isinstance(reward, AveragedReward):
+        reward = dataclasses.replace(reward, labels=None, class_weights=None)
     values = reward.score_columns(tf.constant(_EXTREMES, tf.float64)).numpy()
     values = 1.0 - values if constraint.complement else values
     floor = constraint.sense == ">="

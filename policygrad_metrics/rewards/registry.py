@@ -29,13 +29,7 @@ from policygrad_metrics.rewards.levels import (
     WithinBins,
     cost_matrix,
 )
-from policygrad_metrics.rewards.ratios import (
-    AVERAGES,
-    FBeta,
-    Jaccard,
-    Precision,
-    Recall,
-)
+from policygrad_metrics.rewards.ratios import AVERAGES, FBeta, Jaccard, Precision, Recall
 from policygrad_metrics.rewards.specificity import Specificity
 from policygrad_metrics.rewards.true_counts import (
     BalancedAccuracy,
