@@ -124,14 +124,15 @@ class SiteLoss(Reader, keras.losses.Loss):
         return {**super().get_config(), **self.reading_config()}
 
 
-def _whole_or_none(ignore_class):
-    whole = isinstance(ignore_class, numbers.Integral) and not isinstance(ignore_class, bool)
-    if not (whole or ignore_class is None):
+def _whole_or_none(ignore_class: Any) -> int | None:
+    if ignore_class is None:
+        return None
+    if isinstance(ignore_class, bool) or not isinstance(ignore_class, numbers.Integral):
         raise ValueError(
             "ignore_class must be a whole number, such as 255 or -1, or None; it is "
             f"{ignore_class!r}. Sites whose truth is NaN need sample_weight 0."
         )
-    return int(ignore_class) if whole else None
+    return int(ignore_class)
 
 
 def split_groups(y_true: Any, groups: int) -> tuple[Tensor, Tensor]:
