@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,15 +24,26 @@ _MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 class Reader:
     """How a loss or a metric reads batches: by which policy, and what the outputs are."""
 
-    def reads(self, policy: Any, from_logits: bool, groups: int | None = None) -> None:
+    def reads(
+        self,
+        policy: Any,
+        from_logits: bool,
+        groups: int | None = None,
+        ignore_class: int | None = None,
+    ) -> None:
         """Set how batches are read; for constructors.
 
         Args:
             policy: a policy, its name, or "auto".
             from_logits: as in Keras.
             groups: the number of groups, if the last column of y_true is the group.
+            ignore_class: the number in y_true that marks sites of weight 0, if any does.
+
+        Raises:
+            ValueError: ignore_class is no whole number.
         """
         self.groups = groups
+        self.ignore_class = _whole_or_none(ignore_class)
         self.policy: Any = policy if policy == "auto" else get_policy(policy)
         self.from_logits = bool(from_logits)
         self._has_read = False
@@ -48,17 +60,23 @@ class Reader:
         self._has_read = True
         # A graph is looked at when it is traced; values are looked at once.
         how |= {"from_logits": self.from_logits, "suspect": first or not tf.executing_eagerly()}
+        ignored = self.ignore_class
         if self.groups is None:
-            return read_batch(self.policy, y_true, y_pred, sample_weight, **how)
+            return read_batch(
+                self.policy, y_true, y_pred, sample_weight, ignore_class=ignored, **how
+            )
         labels, group = split_groups(y_true, self.groups)
-        batch = read_batch(self.policy, labels, y_pred, sample_weight, **how)
+        batch = read_batch(self.policy, labels, y_pred, sample_weight, ignore_class=ignored, **how)
         sites = tf.shape(batch.y_true)[0] // tf.shape(group)[0]
         return dataclasses.replace(batch, group=tf.repeat(group, sites))
 
     def reading_config(self) -> dict[str, Any]:
         """The arguments of `reads` as plain values."""
-        policy = self.policy if self.policy == "auto" else self.policy.get_config()
-        return {"policy": policy, "from_logits": self.from_logits}
+        return {
+            "policy": self.policy if self.policy == "auto" else self.policy.get_config(),
+            "from_logits": self.from_logits,
+            "ignore_class": self.ignore_class,
+        }
 
 
 class SiteLoss(Reader, keras.losses.Loss):
@@ -67,9 +85,18 @@ class SiteLoss(Reader, keras.losses.Loss):
     #: Whether the truth may be soft.
     soft: bool = False
 
-    def __init__(self, policy, name, reduction, dtype=None, from_logits=True, groups=None):
+    def __init__(
+        self,
+        policy,
+        name,
+        reduction,
+        dtype=None,
+        from_logits=True,
+        groups=None,
+        ignore_class=None,
+    ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.reads(policy, from_logits, groups)
+        self.reads(policy, from_logits, groups, ignore_class)
         self._reduce = MeanOfValues(reduction=reduction, dtype=dtype)
 
     # AutoGraph would take seconds to find out that no tensor decides what Python does here.
@@ -95,6 +122,17 @@ class SiteLoss(Reader, keras.losses.Loss):
     def get_config(self):
         """The constructor's arguments."""
         return {**super().get_config(), **self.reading_config()}
+
+
+def _whole_or_none(ignore_class: Any) -> int | None:
+    if ignore_class is None:
+        return None
+    if isinstance(ignore_class, bool) or not isinstance(ignore_class, numbers.Integral):
+        raise ValueError(
+            "ignore_class must be a whole number, such as 255 or -1, or None; it is "
+            f"{ignore_class!r}. Sites whose truth is NaN need sample_weight 0."
+        )
+    return int(ignore_class)
 
 
 def split_groups(y_true: Any, groups: int) -> tuple[Tensor, Tensor]:

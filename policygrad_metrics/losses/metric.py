@@ -37,6 +37,7 @@ class RewardMetric(Reader, keras.metrics.Metric):
             inside `strategy.run` needs.
         groups: the number of groups, if the last column of y_true holds the group of each example
             for a loss with constraints on groups; the metric leaves it out.
+        ignore_class: as for `PolicyGradientLoss`.
 
     Raises:
         ValueError: a Python reward inside XLA; outputs of another number of classes than before;
@@ -59,11 +60,12 @@ class RewardMetric(Reader, keras.metrics.Metric):
         from_logits: bool = True,
         num_classes: int | None = None,
         groups: int | None = None,
+        ignore_class: int | None = None,
     ):
         self.reward = get_reward(deserialize_reward(reward))
         typed = reward if isinstance(reward, str) else self.reward.name
         super().__init__(name=name or typed, dtype=dtype)
-        self.reads(policy, from_logits, groups)
+        self.reads(policy, from_logits, groups, ignore_class)
         self._direction = "up"
         self._multilabel = False
         self._counts: Any = None

@@ -60,8 +60,6 @@ DEFAULT_CROSS_ENTROPY = 0.3
 MANY_CLASSES = 32
 #: What the classes weigh in that cross-entropy.
 CROSS_ENTROPY_WEIGHTS = ("reward", "equal")
-
-
 #: What a weight may be besides a number and a tensor, so that a callback can change it.
 _VARIABLES = (tf.Variable, keras.Variable)
 
@@ -121,6 +119,7 @@ class PolicyGradientLoss(SiteLoss):
             themselves: nothing is counted, so validation cannot disturb training.
         from_logits: as in Keras, but True by default: say False for a network that ends with a
             softmax or a sigmoid.
+        ignore_class: as in Keras, the number (255, -1) of sites without truth, which then weigh 0.
         reduction: as in Keras. The value is per batch; "sum" multiplies it by the batch size.
         name: as in Keras.
 
@@ -161,13 +160,14 @@ class PolicyGradientLoss(SiteLoss):
         cross_entropy_weights: str = "reward",
         from_logits: bool = True,
         subject_to: Any = None,
+        ignore_class: int | None = None,
     ):
         check_strategy()
         constraints = None
         if subject_to is not None:
             constraints = Constraints.of(deserialize_constraints(subject_to))
         groups = constraints.groups if constraints and constraints.groups > 1 else None
-        super().__init__(policy, name, reduction, dtype, from_logits, groups)
+        super().__init__(policy, name, reduction, dtype, from_logits, groups, ignore_class)
         self.subject_to = constraints and constraints.items
         self.reward = get_reward(deserialize_reward(reward))
         self.gradient_estimator: Any = gradient_estimator

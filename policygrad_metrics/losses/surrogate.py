@@ -21,7 +21,7 @@ class SurrogateLoss(SiteLoss):
             `policygrad_metrics.surrogates`.
         policy: as for `PolicyGradientLoss`.
         reduction, name: as in Keras.
-        from_logits: as for `PolicyGradientLoss`.
+        from_logits, ignore_class: as for `PolicyGradientLoss`.
         hyperparameters: the surrogate's own, such as `gamma=` for focal.
 
     "cross_entropy" and "weighted_cross_entropy" also take soft targets (mixup, label smoothing):
@@ -40,9 +40,10 @@ class SurrogateLoss(SiteLoss):
         name: str = "surrogate_loss",
         dtype: Any = None,
         from_logits: bool = True,
+        ignore_class: int | None = None,
         **hyperparameters: Any,
     ):
-        super().__init__(policy, name, reduction, dtype, from_logits)
+        super().__init__(policy, name, reduction, dtype, from_logits, ignore_class=ignore_class)
         self.surrogate = surrogate
         self.soft = surrogate in SOFT_TARGETS
         self.hyperparameters = hyperparameters
@@ -65,7 +66,7 @@ class FocalLoss(SurrogateLoss):
     Args:
         gamma: 0 or more; 0 is cross-entropy.
         alpha: None, the weight of class 1 of two, or one weight per class.
-        policy, reduction, name, from_logits: as for `PolicyGradientLoss`.
+        policy, reduction, name, from_logits, ignore_class: as for `PolicyGradientLoss`.
 
     >>> import policygrad_metrics as pgm
     >>> round(float(pgm.losses.FocalLoss(gamma=0.0)([1], [[0.0, 0.0]])), 4)
@@ -81,10 +82,10 @@ class FocalLoss(SurrogateLoss):
         name="focal_loss",
         dtype=None,
         from_logits=True,
+        ignore_class=None,
     ):
-        super().__init__(
-            "focal", policy, reduction, name, dtype, from_logits, gamma=gamma, alpha=alpha
-        )
+        settings = policy, reduction, name, dtype, from_logits, ignore_class
+        super().__init__("focal", *settings, gamma=gamma, alpha=alpha)
 
     def get_config(self):
         """The constructor's arguments."""

@@ -107,8 +107,9 @@ class Policy(abc.ABC):
         """Return what `invalid_labels` lets pass and what to do about the rest, for errors."""
         return (
             f"whole numbers from 0 to {num_classes - 1} (K={num_classes} classes). Number classes "
-            "from 0 and give the network one output per class. Sites without truth (NaN, 255) must "
-            "have sample_weight 0, in compile with weighted_metrics= instead of metrics="
+            "from 0 and give the network one output per class. Sites without truth: "
+            "ignore_class=255 for a number, sample_weight 0 for NaN, in compile with "
+            "weighted_metrics= instead of metrics="
         )
 
     def predict(self, outputs: Any) -> tf.Tensor:

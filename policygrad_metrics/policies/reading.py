@@ -29,6 +29,7 @@ from policygrad_metrics.policies import (
     get_policy,
     member_policy,
 )
+from policygrad_metrics.policies.truth import numeric
 
 #: Keeps the logarithm of a probability that has been rounded to zero finite.
 _SMALLEST = 1e-30
@@ -69,6 +70,7 @@ def read_batch(
     soft: bool = False,
     decides: bool = False,
     suspect: bool = True,
+    ignore_class: int | None = None,
 ) -> Batch:
     """Read one batch, in canonical shape.
 
@@ -82,6 +84,7 @@ def read_batch(
         soft: whether the truth may be soft rows, which become `Batch.rows`.
         decides: whether only decisions are read, which a softmax does not change.
         suspect: whether to look if the outputs are probabilities where logits are read.
+        ignore_class: the number in y_true that marks sites of weight 0, if any does.
 
     Warns:
         UserWarning: the outputs come from a softmax or a sigmoid, where logits are read.
@@ -122,7 +125,8 @@ def read_batch(
         total = tf.reduce_sum(tf.cast(y_true, tf.float32), axis=-1)
         invalid |= tf.abs(total - 1.0) > _ROUNDING
     logits = policy.logits(safe)
-    weight = _weight(sample_weight, mask, truth.labels)
+    counted = _counted(y_true, ignore_class, one_hot, guessed)
+    weight = _weight(truth.labels, sample_weight, mask, counted)
     if weight is not None:
         invalid &= weight > 0.0
     K: Any = logits.shape[-1]
@@ -154,12 +158,27 @@ def read_batch(
     )
 
 
-def _weight(sample_weight, mask, labels):
-    """The product of weights and mask `[*sites]`, or None where there is neither."""
-    if mask is None:
-        return None if sample_weight is None else canonical_weight(sample_weight, labels)
-    mask = canonical_weight(mask, labels)
-    return mask if sample_weight is None else mask * canonical_weight(sample_weight, labels)
+def _counted(y_true, ignore_class, one_hot, guessed):
+    """False where y_true is the number to be ignored; None where there is none."""
+    if ignore_class is None:
+        return None
+    if one_hot:
+        columns = ' For label columns say policy="sigmoid".' if guessed else ""
+        raise ValueError(
+            f"ignore_class={ignore_class} is looked for among class numbers, and y_true holds "
+            "one-hot rows. Give class numbers, or the ignored sites sample_weight 0, in compile "
+            f"with weighted_metrics= instead of metrics=.{columns}"
+        )
+    values = numeric("y_true", y_true)
+    if values.dtype.is_integer:  # unsigned ones have no -1
+        values = tf.cast(values, tf.int64)
+    return values != tf.cast(ignore_class, values.dtype)
+
+
+def _weight(labels, *given):
+    """The product `[*sites]` of weights and masks, or None where there are none."""
+    weights = [canonical_weight(x, labels) for x in given if x is not None]
+    return functools.reduce(operator.mul, weights) if weights else None
 
 
 def logits_of_probabilities(policy: Policy, outputs: Any) -> Any:

@@ -27,7 +27,7 @@ from policygrad_metrics.core.checks import check_whole
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.levels import MeanGain
 from policygrad_metrics.rewards.ratios import AveragedReward
-from policygrad_metrics.rewards.registry import get_reward
+from policygrad_metrics.rewards.registry import get_reward, reward_of_rate
 
 SENSES = (">=", "<=")
 
@@ -66,18 +66,9 @@ RATES: dict[str, Callable[[], Reward]] = {"predicted_positive_rate": PredictedRa
 RATE_ALIASES = {
     "coverage": "predicted_positive_rate",
     "selection_rate": "predicted_positive_rate",
-    "false_alarm_ratio": "false_discovery_rate",
-    "miss_rate": "false_negative_rate",
     "equal_opportunity_gap": "recall_gap",
     "demographic_parity_gap": "predicted_positive_rate_gap",
     "predictive_parity_gap": "precision_gap",
-}
-#: Rates that are 1 minus a reward.
-COMPLEMENTS = {
-    "false_positive_rate": "specificity",
-    "false_negative_rate": "recall",
-    "false_discovery_rate": "precision",
-    "error_rate": "accuracy",
 }
 
 
@@ -116,7 +107,8 @@ class Constraint:
         if self.pos_label is None:
             return self
         if isinstance(self.reward, AveragedReward):
-            chosen = {"average": "macro", "labels": (index(self.pos_label),)}
+            one = (index(self.pos_label),)
+            chosen = {"average": "macro", "labels": one, "class_weights": None}
         elif isinstance(self.reward, PredictedRate):
             chosen = {"label": index(self.pos_label)}
         else:
@@ -236,10 +228,8 @@ def _rate(name) -> tuple[Reward, bool]:
     name = RATE_ALIASES.get(name, name)
     if name in RATES:
         return RATES[name](), False
-    for rate, reward in COMPLEMENTS.items():
-        if name == rate or name.startswith(f"{rate}_"):
-            return get_reward(reward + name.removeprefix(rate)), True
-    return get_reward(name), False
+    reward = reward_of_rate(name)
+    return get_reward(reward or name), reward is not None
 
 
 #: All right, all wrong, and one label for all: `[4, 1, 2, 2]`.
@@ -257,8 +247,8 @@ def _check_reach(constraint):
     of_class = isinstance(reward, AveragedReward | PredictedRate)
     if reward.uses_order and not of_class:
         return  # what can be reached depends on the number of classes
-    if getattr(reward, "labels", None) is not None:
-        reward = dataclasses.replace(reward, labels=None)
+    if isinstance(reward, AveragedReward):
+        reward = dataclasses.replace(reward, labels=None, class_weights=None)
     values = reward.score_columns(tf.constant(_EXTREMES, tf.float64)).numpy()
     values = 1.0 - values if constraint.complement else values
     floor = constraint.sense == ">="

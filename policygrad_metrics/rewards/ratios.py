@@ -26,13 +26,14 @@ from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.core.sums import class_totals, slice_rows
 from policygrad_metrics.rewards.base import ConfusionReward
-from policygrad_metrics.rewards.bound import (
-    ChoiceRatio,
-    IndicatorRatios,
-    Layout,
-    arranged,
-)
+from policygrad_metrics.rewards.bound import ChoiceRatio, IndicatorRatios, Layout, arranged
 from policygrad_metrics.rewards.bound_counts import ClassCounts, score_class_terms
+from policygrad_metrics.rewards.class_weights import (
+    check_class_weights,
+    class_shares,
+    macro_average,
+    shares_of_all,
+)
 from policygrad_metrics.rewards.confusion import class_sums, ratio
 
 AVERAGES = ("binary", "macro", "micro", "weighted", "samples")
@@ -48,11 +49,14 @@ class AveragedReward(ConfusionReward):
         average: "binary", "macro", "micro", "weighted" or "samples".
         labels: the classes (multi-label: columns) that count; None for all.
         zero_division: the value of 0/0, in [0, 1].
+        class_weights: what each class (multi-label: column) that counts weighs in a macro average,
+            in their order; None for all alike.
     """
 
     average: str = "binary"
     labels: tuple[int, ...] | None = None
     zero_division: float = 0.0
+    class_weights: tuple[float, ...] | None = dataclasses.field(default=None, kw_only=True)
 
     is_class_separable = True
     #: The stem of the reward's name.
@@ -68,6 +72,8 @@ class AveragedReward(ConfusionReward):
             object.__setattr__(self, "labels", tuple(int(k) for k in self.labels))
             if len(set(self.labels)) != len(self.labels) or not self.labels:
                 raise ValueError(f"labels must be distinct classes; they are {self.labels}.")
+        if self.class_weights is not None:
+            object.__setattr__(self, "class_weights", check_class_weights(self))
 
     @property
     def name(self):
@@ -79,7 +85,8 @@ class AveragedReward(ConfusionReward):
 
     @property
     def uses_order(self):
-        return self.labels is not None and not self.multilabel
+        unlike = self.labels is not None or self.class_weights is not None
+        return unlike and not self.multilabel
 
     def chosen(self, count: int, what: str) -> tuple[int, ...]:
         """The classes or columns that count, out of `count`."""
@@ -167,7 +174,7 @@ class PositiveRatio(AveragedReward):
         scores, true = self._scores(*sums), sums[-1]
         if self.average == "weighted":
             return ratio(tf.reduce_sum(true * scores, axis=-1), tf.reduce_sum(true, axis=-1))
-        return tf.reduce_mean(scores, axis=-1)
+        return macro_average(scores, self.class_weights)
 
     def _scores(self, hits, predicted, true):
         hit, kept, called, both = self.coefficients()
@@ -175,8 +182,10 @@ class PositiveRatio(AveragedReward):
         return ratio(hit * hits, d, self.zero_division)
 
     def _score_and_presence(self, hits, predicted, true):
-        present = tf.cast(predicted + true > 0.0, hits.dtype)
-        return tf.stack([self._scores(hits, predicted, true) * present, present], axis=-1)
+        counted = tf.cast(predicted + true > 0.0, hits.dtype)
+        if self.class_weights is not None:
+            counted *= class_shares(self.class_weights, hits.shape[-1])
+        return tf.stack([self._scores(hits, predicted, true) * counted, counted], axis=-1)
 
     def bind(self, batch):
         self.check_average(batch.num_classes)
@@ -226,7 +235,7 @@ class PositiveRatio(AveragedReward):
             n=n,
             d=d,
             d0=self.coefficients()[1] * true,
-            coefficient=self._shares(true, tf.ones_like(true) / float(len(classes))),
+            coefficient=self._shares(true),
             rows=rows,
             mask=batch.weight if one and batch.filled else None,
             **self._how(batch),
@@ -251,8 +260,7 @@ class PositiveRatio(AveragedReward):
             coefficient = tf.math.divide_no_nan(row_weight, total)
         else:
             true = over_replicas(true)
-            equal = counted / float(len(columns)) if self.average == "macro" else tf.ones_like(true)
-            coefficient = self._shares(true, equal)
+            coefficient = self._shares(true, columns)
         n, d = self._terms(truth, weight)
         return IndicatorRatios(
             layout,
@@ -265,11 +273,18 @@ class PositiveRatio(AveragedReward):
             **self._how(batch),
         )
 
-    def _shares(self, true, equal):
-        """What each ratio counts in the average, `[R]`."""
+    def _shares(self, true, columns=None):
+        """What each ratio counts in the average, `[R]`; `columns` are those that count."""
         if self.average == "weighted":
             return tf.math.divide_no_nan(true, tf.reduce_sum(true))
-        return equal
+        if self.average == "micro":
+            return tf.ones_like(true)
+        if columns is not None:
+            shares = shares_of_all(self.class_weights, columns, true.shape[0])
+            return tf.constant(shares, tf.float32)
+        if self.class_weights is None:
+            return tf.ones_like(true) / float(true.shape[0])
+        return tf.constant(class_shares(self.class_weights, true.shape[0]), tf.float32)
 
     def _over_all_classes(self, batch):
         """One ratio of the sums over all classes that count."""

@@ -29,13 +29,7 @@ from policygrad_metrics.rewards.levels import (
     WithinBins,
     cost_matrix,
 )
-from policygrad_metrics.rewards.ratios import (
-    AVERAGES,
-    FBeta,
-    Jaccard,
-    Precision,
-    Recall,
-)
+from policygrad_metrics.rewards.ratios import AVERAGES, FBeta, Jaccard, Precision, Recall
 from policygrad_metrics.rewards.specificity import Specificity
 from policygrad_metrics.rewards.true_counts import (
     BalancedAccuracy,
@@ -105,7 +99,6 @@ ALIASES: dict[str, str] = {
     "mcc": "matthews_corrcoef",
     "geometric_mean": "g_mean",
     "probability_of_detection": "recall",
-    "false_alarm_ratio": "precision",
     "critical_success_index": "jaccard",
     "heidke_skill_score": "cohen_kappa",
     "true_skill_statistic": "peirce_skill_score",
@@ -115,6 +108,19 @@ ALIASES: dict[str, str] = {
 #: Rewards that need arguments and so have no plain name: their classes, for configurations.
 _WITH_ARGUMENTS = {"gain_matrix": GainMatrix, "cost_matrix": cost_matrix, "fbeta": FBeta}
 
+
+#: Rates that are 1 minus a reward: what is good keeps them low.
+COMPLEMENTS = {
+    "false_positive_rate": "specificity",
+    "false_negative_rate": "recall",
+    "false_discovery_rate": "precision",
+    "error_rate": "accuracy",
+}
+#: Other names of these.
+COMPLEMENT_ALIASES = {
+    "false_alarm_ratio": "false_discovery_rate",
+    "miss_rate": "false_negative_rate",
+}
 
 #: Metrics of scores: they rank examples, and say nothing about labels.
 _OF_SCORES = {"auc", "roc_auc", "pr_auc", "average_precision", "map", "ndcg", "log_loss", "brier"}
@@ -183,6 +189,7 @@ def _by_name(name: str, arguments: dict[str, Any]) -> Reward:
             '"f1", "matthews_corrcoef" or "balanced_accuracy" to train, and watch the metric '
             "beside it with Keras's or scikit-learn's own."
         )
+    _refuse_rate(name)
     choose("reward", name, [*REWARDS, *ALIASES, *_WITH_ARGUMENTS])
     kind = REWARDS[name]
     known = inspect.signature(kind).parameters
@@ -193,3 +200,25 @@ def _by_name(name: str, arguments: dict[str, Any]) -> Reward:
                 f"reward {name!r} has no argument {argument}=; it has these: {allowed}."
             )
     return kind(**arguments)
+
+
+def reward_of_rate(name: str) -> str | None:
+    """The name of the reward that a rate is 1 minus of, None if it is no such rate.
+
+    >>> reward_of_rate("false_alarm_ratio"), reward_of_rate("false_positive_rate_macro")
+    ('precision', 'specificity_macro')
+    """
+    name = COMPLEMENT_ALIASES.get(name, name)
+    for rate, reward in COMPLEMENTS.items():
+        if name == rate or name.startswith(f"{rate}_"):
+            return reward + name.removeprefix(rate)
+    return None
+
+
+def _refuse_rate(name):
+    reward = reward_of_rate(name)
+    if reward in REWARDS:
+        raise ValueError(
+            f"reward={name!r} is a rate to be kept low, and of a reward more is better. Use "
+            f"{reward!r}, which is 1 minus it; pgm.at_most({name!r}, 0.1) bounds it."
+        )

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.rewards.bound import Linear
+from policygrad_metrics.rewards.class_weights import macro_average, shares_of_all
 from policygrad_metrics.rewards.confusion import class_sums, ratio
 from policygrad_metrics.rewards.ratios import AveragedReward
 
@@ -36,20 +37,20 @@ class Specificity(AveragedReward):
         negative = tf.cumsum(true, -1, exclusive=True) + tf.cumsum(true, -1, True, reverse=True)
         wrong = tf.linalg.set_diag(confusion, tf.zeros_like(true))
         negative, alarms = self.counted(confusion, negative, tf.reduce_sum(wrong, axis=-2))
-        return tf.reduce_mean(1.0 - ratio(alarms, negative, 1.0 - self.zero_division), axis=-1)
+        return macro_average(
+            1.0 - ratio(alarms, negative, 1.0 - self.zero_division), self.class_weights
+        )
 
     def bind(self, batch):
         y_true, weight, num_classes = batch.y_true, batch.weight, batch.num_classes
         self.check_average(num_classes)
         if self.multilabel:
-            columns = self.chosen(batch.columns, "columns")
-            counted = tf.reduce_sum(tf.one_hot(columns, batch.columns), axis=0)
+            chosen, count = self.chosen(batch.columns, "columns"), batch.columns
             negative = tf.cast(1 - y_true, tf.float32) * weight  # [N, C]
-            share = counted / float(len(columns))
         else:
-            classes = self.classes(num_classes)
-            share = tf.reduce_sum(tf.one_hot(classes, num_classes), axis=0) / float(len(classes))
+            chosen, count = self.classes(num_classes), num_classes
             negative = (1.0 - tf.one_hot(y_true[:, 0], num_classes)) * weight  # [N, K]
+        share = tf.constant(shares_of_all(self.class_weights, chosen, count), tf.float32)
         total = over_replicas(tf.reduce_sum(negative, axis=0))
         per_site = share * tf.math.divide_no_nan(negative, total)
         constant = self.zero_division * tf.reduce_sum(tf.where(total > 0.0, 0.0, share))

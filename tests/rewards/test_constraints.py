@@ -103,3 +103,25 @@ def test_classes_by_name_are_numbered():
     floor = pgm.at_least("recall", 0.8, pos_label="malignant")
     (numbered,) = Constraints.of(floor, ["benign", "malignant"].index).items
     assert numbered.reward == dataclasses.replace(floor.reward, average="macro", labels=(1,))
+
+
+@pytest.mark.parametrize(
+    ("rate", "reward"),
+    [
+        ("false_alarm_ratio", "precision"),
+        ("false_discovery_rate_macro", "precision_macro"),
+        ("false_positive_rate", "specificity"),
+        ("false_negative_rate", "recall"),
+        ("miss_rate", "recall"),
+        ("error_rate", "accuracy"),
+    ],
+)
+def test_a_rate_to_be_kept_low_is_no_reward(rate, reward):
+    """A metric of that name would show 1 minus what the name says."""
+    told = rf"'{rate}' is a rate to be kept low.*'{reward}', which is 1 minus it; pgm.at_most"
+    for make in (pgm.get_reward, pgm.RewardMetric, pgm.PolicyGradientLoss):
+        with pytest.raises(ValueError, match=told):
+            make(rate)
+    assert rate not in pgm.rewards.reward_names()
+    bounded = pgm.at_most(rate, 0.1)
+    assert (bounded.reward, bounded.complement) == (pgm.get_reward(reward), True)

@@ -21,7 +21,6 @@ FINLEY = [[2680.0, 72.0], [23.0, 28.0]]
         ("heidke_skill_score", 0.355),
         ("peirce_skill_score", 0.523),
         ("probability_of_detection", 0.549),
-        ("false_alarm_ratio", 1 - 0.720),
         ("gerrity", 0.523),
     ],
 )
