@@ -87,7 +87,9 @@ def _train_stacks(job: Job, missing: Sequence[int], progress: Progress) -> Itera
 
 def _info(job: Job, arrays: Prepared) -> TaskInfo:
     scorer = job.cases.scorer
-    return TaskInfo.of(scorer.task, job.cases.reward, arrays.y_train, scorer.num_classes)
+    info = TaskInfo.of(scorer.task, job.cases.reward, arrays.y_train, scorer.num_classes)
+    constraints = scorer.constraints
+    return dataclasses.replace(info, subject_to=constraints.items if constraints else ())
 
 
 def _trials(job: Job) -> list[dict[str, float]]:
