@@ -2,9 +2,9 @@
 
 What is computed is fixed before any data is seen, for each column:
 
-    ranks         by the mean over the seeds on every data set; a method of which any run diverged
-                  is last there; Friedman's test by permutation and Nemenyi's critical difference,
-                  level 95 %
+    ranks         by the mean over the seeds on every data set; a method of which any run diverged,
+                  or that breaks a constraint on average, is last there; Friedman's test by
+                  permutation and Nemenyi's critical difference, level 95 %
     difference    to the reference method, the mean over data sets; data sets won, tied and lost
     p             of the differences: Wilcoxon's exact signed-rank test over data sets, two-sided;
                   Holm's correction over the methods
@@ -51,7 +51,7 @@ class Standing:
         rank: Mean rank, 1 is the best.
         won: Data sets on which it has a higher mean than the reference.
         tied: On which it has the same.
-        lost: On which it has a lower one, or diverged.
+        lost: On which it has a lower one, diverged, or breaks a constraint.
         difference: Mean over data sets of the difference to the reference.
         p_value: Wilcoxon's, of the differences.
         p_holm: The same corrected for the number of methods.
@@ -174,8 +174,10 @@ def all_overall(tables: Sequence[Summary], runs: Sequence[Run]) -> list[Overall]
 
 
 def _score(row: Row, column: str) -> float:
-    score = getattr(row, column).score
-    return math.nan if row.diverged or score is None else score.estimate
+    cell = getattr(row, column)
+    if cell.score is None or row.diverged or not cell.keeps:
+        return math.nan
+    return cell.score.estimate
 
 
 def _by_method(
