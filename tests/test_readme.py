@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +46,14 @@ def test_snippets_of_the_boosting_page_run(capsys):
     assert float(capsys.readouterr().out) > 0.9
     assert (session["labels"] == session["y_test"]).mean() > 0.9
     assert session["booster"].best_score > 0.9
+
+
+def test_snippets_of_the_constraints_page_run(capsys):
+    session = run_snippets("docs/constraints.md")
+    assert session["tuner"].feasible_
+    assert session["classifier"].tuner_.feasible_
+    assert "p > " in capsys.readouterr().out
+    plt.close(session["picture"])
 
 
 def test_both_commands_are_there():

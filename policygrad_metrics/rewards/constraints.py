@@ -124,7 +124,9 @@ class Constraint:
                 f"pos_label={self.pos_label!r} of the constraint {str(self)!r} needs a rate of one "
                 'class, such as "recall", "precision", "f1", "false_positive_rate" or "coverage".'
             )
-        return dataclasses.replace(self, reward=dataclasses.replace(self.reward, **chosen))
+        reward: Any = dataclasses.replace(self.reward, **chosen)
+        name = f"{self.name or self.reward.name}[{self.pos_label}]"
+        return dataclasses.replace(self, reward=reward, pos_label=None, name=name)
 
 
 def at_least(

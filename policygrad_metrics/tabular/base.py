@@ -45,10 +45,11 @@ class TabularEstimator(RewardEstimator):
     def _train_once(self, X, y, sample_weight, learn_target):
         """`partial_fit`: train on these rows once, going on from where training is."""
         self._check_arguments()
-        if self.class_weight == "balanced" or self.tune_decision:
+        if self.class_weight == "balanced" or self._tunes():
             raise ValueError(
                 'partial_fit sees a part of the rows and can neither use class_weight="balanced" '
-                "nor tune_decision=True. Give class weights as a dict, and tune afterwards."
+                "nor tune_decision=True or subject_to=. Give class weights as a dict, and tune "
+                "afterwards (DecisionTuner)."
             )
         first = not self.__sklearn_is_fitted__()
         X, y, weight = self._validated(X, y, sample_weight, reset=first)
@@ -113,6 +114,10 @@ class TabularEstimator(RewardEstimator):
         )
         self.n_iter_ = len(self.history_["loss"])
 
+    def _constraints(self, target: Any) -> Any:
+        """What the expected reward is subject to: nothing."""
+        del target
+
     def _likelihood(self) -> float:
         """The weight of the values' likelihood in the loss: labels have none."""
         return 0.0
@@ -139,6 +144,7 @@ class TabularEstimator(RewardEstimator):
             cross_entropy=self.cross_entropy,
             log_likelihood=self._likelihood(),
             running_counts=self.running_counts,
+            subject_to=self._constraints(target),
         )
         draw = check_random_state(self.random_state)
         # As as many fits in a row with this generator would draw them.

@@ -43,6 +43,8 @@ class PolicyGradientBoostingClassifier(RewardClassifier):
         early_stopping, validation_fraction, patience: as for `PolicyGradientClassifier`, of rounds
             instead of epochs.
         tune_decision: as for `PolicyGradientClassifier`.
+        subject_to: as for `PolicyGradientClassifier`, kept by the decision rule alone: the trees
+            climb the reward.
         random_state: of the held-out rows and of what LightGBM draws. The same int gives the same
             bits.
         verbose: 1 prints a line each round.
@@ -98,6 +100,7 @@ class PolicyGradientBoostingClassifier(RewardClassifier):
 
     def _start(self, target: Target, rows: Rows) -> None:
         policy, reward = choose_policy("auto", target), reward_for(self.reward, target)
+        self._constraints(target)  # raises before any work
         names = [field.name for field in dataclasses.fields(TreeSettings) if field.name != "seed"]
         given = {name: getattr(self, name) for name in names}
         seed = check_random_state(self.random_state).randint(2**31 - 1)

@@ -23,7 +23,7 @@ from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
 from policygrad_metrics.policies import BinnedRegression, Policy
-from policygrad_metrics.rewards import BlackBox, Reward
+from policygrad_metrics.rewards import BlackBox, Constraint, Reward
 from policygrad_metrics.tabular.networks import OwnNetwork
 from policygrad_metrics.tabular.rows import Rows
 from policygrad_metrics.training.inputs import first_weights
@@ -48,8 +48,9 @@ class Recipe:
         outputs: columns of the network's output.
         num_classes: K, 2 for label columns.
         label_columns: L of multi-label targets `[N, L]`, None for targets `[N]`.
-        policy, reward, gradient_estimator, cross_entropy, log_likelihood, running_counts: as for
+        policy, reward, gradient_estimator, cross_entropy, log_likelihood: as for
             `PolicyGradientLoss`; a reward of multi-label targets is already the multi-label one.
+        running_counts, subject_to: as for `PolicyGradientLoss`.
     """
 
     network: Network | OwnNetwork
@@ -64,6 +65,7 @@ class Recipe:
     cross_entropy: float
     log_likelihood: float = 0.0
     running_counts: bool | float | None = None
+    subject_to: tuple[Constraint, ...] | None = None
 
     def loss(self) -> PolicyGradientLoss:
         """The loss, for `stateless_call`."""
@@ -74,6 +76,7 @@ class Recipe:
             self.cross_entropy,
             log_likelihood=self.log_likelihood,
             running_counts=self.running_counts,
+            subject_to=self.subject_to,
         )
 
     def labels(self, y: Any) -> Any:

@@ -11,11 +11,13 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from policygrad_metrics.decision import DecisionTuner
+from policygrad_metrics.decision.scorer import adds_up_counts
 from policygrad_metrics.policies import CumulativeLink, member_policy
-from policygrad_metrics.rewards import Reward, get_reward
+from policygrad_metrics.rewards import Constraint, Reward, get_reward
+from policygrad_metrics.rewards.constraints import Constraints
 from policygrad_metrics.tabular.reward_estimator import RewardEstimator, probabilities
 from policygrad_metrics.tabular.rows import Rows
-from policygrad_metrics.tabular.scoring import reward_of_labels, serves
+from policygrad_metrics.tabular.scoring import reward_for, reward_of_labels, serves
 from policygrad_metrics.tabular.targets import Target, classes_in_order
 
 
@@ -29,6 +31,7 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
     _: dataclasses.KW_ONLY
     pos_label: Any = None
     classes: Any = None
+    subject_to: Any = None
 
     def predict(self, X: Any) -> np.ndarray:
         """Labels `[N]`, or 0/1 indicators `[N, L]`."""
@@ -90,6 +93,45 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
         """What besides the reward needs the order of the classes, in words."""
         return None
 
+    def _tunes(self) -> bool:
+        return self.tune_decision or self.subject_to is not None
+
+    def _constraints(self, target: Target) -> tuple[Constraint, ...] | None:
+        """`subject_to` with classes as numbers.
+
+        Raises:
+            ValueError: a constraint is on groups or on a class that is none, the reward is no
+                function of confusion counts, or epochs are to be chosen.
+        """
+        if self.subject_to is None:
+            return None
+
+        def number(label):
+            known = [str(name) for name in target.classes.tolist()]
+            if target.multilabel or str(label) not in known:
+                raise ValueError(
+                    f"pos_label={label!r} of a constraint is none of the classes {known}."
+                )
+            return int(target.encode(target.classes[[known.index(str(label))]])[0])
+
+        constraints = Constraints.of(self.subject_to, number)
+        reward = reward_for(self.reward, target)
+        if constraints.groups > 1:
+            raise ValueError(
+                "subject_to= of a classifier cannot be on groups: give PolicyGradientLoss and "
+                "DecisionTuner the constraint, which take the group of each example."
+            )
+        if not adds_up_counts(reward):
+            raise ValueError(
+                f"subject_to= needs a reward of confusion counts; {reward.name!r} is none."
+            )
+        if self.early_stopping:
+            raise ValueError(
+                "early_stopping=True chooses the epoch of the best default decision, which may "
+                "break a constraint. With subject_to= leave it False."
+            )
+        return constraints.items
+
     def _balanced_by(self, target: Target, y: Any) -> Any:
         return y
 
@@ -99,6 +141,8 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
             multilabel=self._target.multilabel,
             ordinal=isinstance(member_policy(self.policy_), CumulativeLink),
             one_standard_error=True,
+            subject_to=self._constraints(self._target),
+            margin=None if self.subject_to is None else "standard_error",
         )
         logits = np.asarray(self.policy_.logits(self._learner.outputs(rows.x)))
         return tuner.fit(probabilities(logits), rows.y.astype(np.int64), rows.weight)

@@ -69,14 +69,14 @@ class RewardEstimator(BaseEstimator, abc.ABC):
         if not again:
             self._start(target, rows)
         held_out = None
-        if self.early_stopping or self.tune_decision:
+        if self.early_stopping or self._tunes():
             chosen = self._learner.held_out(rows, self.validation_fraction)
             if len(chosen) >= LEAST_HELD_OUT:
                 held_out = rows.take(chosen)
                 rows = rows.take(np.setdiff1d(np.arange(len(rows)), chosen))
         stops = self.early_stopping and held_out is not None
         self._train(rows, held_out, self.patience if stops else None)
-        if self.tune_decision:
+        if self._tunes():
             self.tuner_ = self._tuned(rows if held_out is None else held_out)
         return self
 
@@ -128,6 +128,10 @@ class RewardEstimator(BaseEstimator, abc.ABC):
         check_number("validation_fraction", self.validation_fraction, most=0.5)
         if self.gradient_estimator != "auto":
             get_estimator(self.gradient_estimator)
+
+    def _tunes(self) -> bool:
+        """Whether the decision rule is chosen after training."""
+        return self.tune_decision
 
     def _goes_on(self) -> bool:
         """Whether `fit` goes on from the last `fit`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import keras
 import numpy as np
@@ -79,6 +79,23 @@ class FineTuningSettings:
         return configured(self.optimizer, rate)
 
 
+class FineTuningOptions(TypedDict, total=False):
+    """The fields of `FineTuningSettings`, for editors and type checkers."""
+
+    epochs: int
+    batch_size: int
+    optimizer: str | keras.optimizers.Optimizer
+    learning_rate: float | Schedule | None
+    policy: str | Policy
+    gradient_estimator: str | Estimator
+    cross_entropy: float
+    patience: int | None
+    cautious: bool
+    seed: int
+    jit_compile: Any
+    verbose: Any
+
+
 def finetune(
     model: keras.Model,
     x: Any,
@@ -88,7 +105,7 @@ def finetune(
     validation_data: Any = None,
     validation_split: float = 0.2,
     sample_weight: Any = None,
-    **settings: Any,
+    **settings: Unpack[FineTuningOptions],
 ) -> FineTuned:
     """Tune a model that was trained with cross-entropy, say, on the metric itself.
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 from sklearn.metrics import f1_score
 
 import policygrad_metrics as pgm
+from policygrad_metrics.training.finetune import FineTuningOptions, FineTuningSettings
 from policygrad_metrics.training.finetune_validation import Validation
 
 
@@ -148,6 +149,13 @@ def test_datasets_weights_and_logits():
     result = pgm.finetune(model, batches, reward="f1", **options)
     labels = model.predict(VALID[0], verbose=0)[:, 0] > 0.0
     assert result.after == pytest.approx(f1_score(VALID[1], labels), abs=1e-6)
+
+
+def test_editors_know_the_settings():
+    fields = FineTuningSettings.__dataclass_fields__
+    assert list(FineTuningOptions.__annotations__) == list(fields)
+    for name, field in fields.items():
+        assert FineTuningOptions.__annotations__[name].__forward_arg__ == field.type
 
 
 def test_what_is_refused():
