@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -10,12 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.rewards.constraints import (
-    Constraint,
-    Constraints,
-    PredictedRate,
-    get_constraint,
-)
+from policygrad_metrics.rewards.constraints import Constraints, PredictedRate, get_constraint
 
 #: Digits after the point of what a constraint is broken by: a rate at its bound is kept.
 _DIGITS = 12
@@ -36,13 +30,24 @@ def read_constraints(
             set has not, or is on a rate that such labels do not have.
 
     >>> found = read_constraints(["recall[malignant]>=0.8"], "binary", ["benign", "malignant"])
-    >>> found.items[0].pos_label
-    1
+    >>> found.items[0].reward.labels
+    (1,)
     """
     if not texts:
         return None
     multilabel = task == "multilabel"
-    found = Constraints.of([_numbered(text, multilabel, class_names) for text in texts])
+
+    def number(label: Any) -> int:
+        if str(label) not in class_names:
+            raise ValueError(
+                f"subject_to (--subject-to) names a class {label!r} that is not known; the "
+                f"classes are {', '.join(class_names)}."
+            )
+        return list(class_names).index(str(label))
+
+    for text in texts:
+        _check_rate(text, multilabel, class_names)
+    found = Constraints.of(texts, number)
     found = found.for_multilabel() if multilabel else found
     columns, K = (len(class_names), 2) if multilabel else (1, len(class_names))
     try:
@@ -52,8 +57,8 @@ def read_constraints(
     return found
 
 
-def _numbered(text: str, multilabel: bool, class_names: Sequence[str]) -> Constraint:
-    """The constraint of a text, with the number of its class."""
+def _check_rate(text: str, multilabel: bool, class_names: Sequence[str]) -> None:
+    """Raise if a constraint is on groups, or on the share of a class that it does not name."""
     name = f"subject_to={text!r} (--subject-to)"
     if re.match(r"\s*\w+_gap\b", text):
         raise ValueError(
@@ -61,21 +66,18 @@ def _numbered(text: str, multilabel: bool, class_names: Sequence[str]) -> Constr
             'PolicyGradientLoss(subject_to=at_most("recall_gap", 0.05, groups=G)) instead.'
         )
     found = get_constraint(text)
-    if isinstance(found.reward, PredictedRate) and (
-        multilabel or (found.pos_label is None and len(class_names) > 2)
-    ):
+    if not isinstance(found.reward, PredictedRate):
+        return
+    if multilabel:
         raise ValueError(
-            f"{name} is the share of one class of several; "
-            + ("a comparison on label columns has none." if multilabel else "name it in brackets, ")
-            + ("" if multilabel else f"{found.name}[{class_names[0]}]{found.sense}{found.bound:g}.")
+            f"{name} is the share of one class, which label columns have not; give precision or "
+            "recall of a label in brackets."
         )
-    if found.pos_label is None:
-        return found
-    if str(found.pos_label) not in class_names:
+    if found.pos_label is None and len(class_names) > 2:
         raise ValueError(
-            f"{name} names a class that is not known; the classes are {', '.join(class_names)}."
+            f"{name} is the share of one class of several: name it in brackets, "
+            f"{found.name}[{class_names[0]}]{found.sense}{found.bound:g}."
         )
-    return dataclasses.replace(found, pos_label=list(class_names).index(str(found.pos_label)))
 
 
 def broken_by(constraints: Constraints | None, confusion: Sequence[Any]) -> float | None:

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import special
 
 from policygrad_metrics.decision import DecisionTuner, plain_rule
+from policygrad_metrics.decision.floors import Floored
 from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.rewards.constraints import Constraints
 from policygrad_metrics.study.constrained import broken_by
@@ -57,6 +58,13 @@ class Scorer:
     def score(self, y_true: np.ndarray, labels: np.ndarray) -> float:
         """Return the reward of labels shaped like the truth."""
         return float(self.reward(y_true, labels, num_classes=self.num_classes))
+
+    @property
+    def floored(self) -> Reward:
+        """The reward that weights are kept by: where a constraint is broken, far below 0."""
+        if self.constraints is None:
+            return self.reward
+        return Floored(self.reward, self.constraints, multilabel=self.reward.multilabel)
 
     def confusion(self, y_true: np.ndarray, labels: np.ndarray) -> list[Any]:
         """Return counts `[K][K]`, rows the truth; multi-label: one `[2][2]` per label.

@@ -12,6 +12,7 @@ from policygrad_metrics.data import Dataset
 from policygrad_metrics.data.order import known_order, no_order
 from policygrad_metrics.decision import can_tune
 from policygrad_metrics.decision.scorer import adds_up_counts
+from policygrad_metrics.rewards.constraints import get_constraint
 from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.methods import METHODS, Method
 from policygrad_metrics.study.settings import (
@@ -136,9 +137,12 @@ def about_constraints(subject_to: Sequence[str]) -> list[str]:
     return [
         f"Tuned decisions are subject to {', '.join(subject_to)}: of all that keep this on the "
         "validation part by one standard error of each rate the one with the best reward there; if "
-        "none does, the nearest. The methods of the policy gradient family are trained under the "
-        "same constraints (a Lagrangian on expected rates), all others without; default decisions "
-        "and the choice of the epoch know nothing of them.",
+        "none does, the nearest (of several trials likewise). A default decision that breaks it "
+        "never stays. The methods of the policy gradient family are trained under the same "
+        "constraints (a Lagrangian on expected rates), all others without. The weights of networks "
+        "are those of the best epoch of all whose default decisions keep them on the validation "
+        "part, else of the nearest; learning curves leave out the other epochs. Trees stop by the "
+        "reward alone.",
         '"Broken by" is how far the worst constraint is missed on the test part, 0 or less if all '
         "are kept, as a mean over the runs. A method that breaks one on average stands below all "
         "that keep them, whatever its reward; over several data sets it is last on that one.",
@@ -247,10 +251,10 @@ def _installed(menu: Menu, settings: StudySettings) -> list[str]:
 
 def _check_order(cases: Cases) -> None:
     """Raise if the reward needs an order that the classes of the data set have not."""
-    names, constraints = list(cases.dataset.class_names), cases.scorer.constraints
+    names = list(cases.dataset.class_names)
     rewards = {f"reward {cases.reward!r}": cases.scorer.reward}
-    for one in constraints.items if constraints else ():
-        if one.pos_label is None:
+    for one in map(get_constraint, cases.settings.subject_to):
+        if one.pos_label is None:  # that of a single class needs no order
             rewards[f"constraint {str(one)!r}"] = one.reward
     for user, reward in rewards.items():
         if cases.dataset.task == "multiclass" and reward.uses_order and known_order(names) != names:

@@ -50,7 +50,8 @@ class Run:
         trial_tuned: The same for `tuned`.
         best_epoch: Epoch whose weights were kept, from 1; 0 for a method without epochs. Of several
             members, that of the first; so is the history.
-        history: Name -> one number per epoch, None where it was not finite.
+        history: Name -> one number per epoch, None where it was not finite, or where the default
+            decisions on the validation part break a constraint.
         steps: Optimizer steps of all trials and members.
         seconds: Its share of the wall-clock time.
         reward_evaluations: Label sets that were scored while training.

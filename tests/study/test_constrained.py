@@ -18,11 +18,12 @@ from policygrad_metrics.study.constrained import broken_by, read_constraints
 from policygrad_metrics.study.evaluate import Outcome, Scorer, evaluate_trials
 from policygrad_metrics.study.overall import overall
 from policygrad_metrics.study.plan import plan, protocol
+from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.score_grid import score_grid
 from policygrad_metrics.study.settings import StudySettings, directory_name
 from policygrad_metrics.study.table import summarise
-from policygrad_metrics.study.train import _info
+from policygrad_metrics.study.train import _info, train_job
 from policygrad_metrics.study.verdict import judge
 
 FLOOR = ("precision>=0.8",)
@@ -266,8 +267,6 @@ def test_a_comparison_under_a_floor(tmp_path):
         methods=("majority", "policy_gradient"), batch_size=64, learning_rate=0.01,
     )  # fmt: skip
     study = compare(settings, jobs := plan(settings, settings.datasets()), tmp_path / "study")
-    info = jobs[1].cases.scorer.constraints
-    assert [one.pos_label for one in info.items] == [1]
     assert [row.method for row in study.tables[0].rows] == ["policy_gradient", "majority"]
     for run in study.runs:
         (_, wrong), (_, right) = run.confusion_tuned
@@ -285,5 +284,28 @@ def test_policy_gradients_are_trained_under_the_constraints():
     settings = asked(subject_to=("recall[benign]>=0.7",))
     (job,) = plan(dataclasses.replace(settings, methods=("policy_gradient",)), settings.datasets())
     loss = job.method.loss(_info(job, job.cases[0]))
-    (own,) = loss.subject_to
-    assert (own.pos_label, own.reward.labels) == (0, (0,))
+    assert [one.reward.labels for one in loss.subject_to] == [(0,)]
+
+
+def test_the_epoch_is_the_best_of_those_that_keep_the_floor():
+    """Recall alone would keep the first epochs, in which all are called positive."""
+    settings = asked(
+        data=("digits_rare:recall",), methods=("policy_gradient",), seeds=1, epochs=30,
+        learning_rate=0.01, subject_to=("precision>=0.5",),
+    )  # fmt: skip
+    (job,) = plan(settings, settings.datasets())
+    (run,) = train_job(job, [0], Progress())
+    shown = run.history["val_reward"]
+    kept = [value for value in shown if value is not None]
+    assert None in shown[:3]
+    assert shown[run.best_epoch - 1] == max(kept) == pytest.approx(run.valid_plain)
+
+
+def test_labels_of_several_columns_and_epochs_that_all_break_a_floor(tmp_path):
+    settings = asked(data=("multilabel:f1_macro",), subject_to=("recall[label 4]>=1",), seeds=1)
+    study = compare(settings, plan(settings, settings.datasets()), tmp_path)
+    (run,) = study.runs
+    assert run.history["val_reward"] == [None] * 3
+    (_, _), (lost, found) = run.confusion_tuned[4]
+    assert run.broken_tuned == pytest.approx(lost / (lost + found))
+    assert "Epochs that break a constraint are left out." in study.markdown.read_text()
