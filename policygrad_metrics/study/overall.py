@@ -80,8 +80,9 @@ class Pair:
         other: The other, of no better mean rank.
         won: Data sets on which the one has a higher mean.
         tied: On which both have the same.
-        lost: On which it has a lower one, or diverged.
-        difference: Mean over data sets of the one's means less the other's; None if any diverged.
+        lost: On which it has a lower one, diverged, or breaks a constraint.
+        difference: Mean over data sets of the one's means less the other's; None if any diverged or
+            breaks a constraint.
         p_value: Wilcoxon's, of the differences, not corrected; None likewise.
     """
 
@@ -107,6 +108,7 @@ class Overall:
         critical: Mean ranks that differ by so much differ significantly; None likewise.
         cliques: Places in `standings` that cannot be told apart, each from the first to the last.
         pairs: Every two methods, in the order of `standings`.
+        constrained: Whether methods that break a constraint are last.
     """
 
     column: str
@@ -117,6 +119,7 @@ class Overall:
     critical: float | None
     cliques: tuple[tuple[int, int], ...]
     pairs: tuple[Pair, ...] = ()
+    constrained: bool = False
 
 
 def overall(tables: Sequence[Summary], runs: Sequence[Run], column: str) -> Overall:
@@ -165,6 +168,7 @@ def overall(tables: Sequence[Summary], runs: Sequence[Run], column: str) -> Over
             Pair(one.method, other.method, **_duel(by_method[one.method], by_method[other.method]))
             for one, other in itertools.combinations(found, 2)
         ),
+        any(table.subject_to for table in tables),
     )
 
 
@@ -198,7 +202,7 @@ def _by_method(
 
 def _duel(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
     """The fields of a `Pair` and of a `Standing` that two methods' means have."""
-    # What diverged is worse than anything; two that did are equal.
+    # What diverged or breaks a constraint is worse than anything; two that do are equal.
     a, b = (np.nan_to_num(means, nan=-np.inf) for means in (ours, theirs))
     fields: dict[str, Any] = {
         "won": int((a > b).sum()),

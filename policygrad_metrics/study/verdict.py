@@ -157,8 +157,9 @@ def _finding(
         "cost": "cost" if certain else "probably cost",
         "undecided": "neither paid nor cost beyond chance",
     }[outcome]
+    under = f" subject to {', '.join(summary.subject_to)}" if summary.subject_to else ""
     text = (
-        f"training on {reward} {verb}: {metric} {_difference(rows[metric].tuned)} against "
+        f"training on {reward}{under} {verb}: {metric} {_difference(rows[metric].tuned)} against "
         f"{reference}, both with tuned decisions"
     )
     plain, sure = _outcome(rows[metric].plain)

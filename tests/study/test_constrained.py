@@ -17,6 +17,7 @@ from policygrad_metrics.study.comparison import compare
 from policygrad_metrics.study.constrained import broken_by, read_constraints
 from policygrad_metrics.study.evaluate import Outcome, Scorer, evaluate_trials
 from policygrad_metrics.study.overall import overall
+from policygrad_metrics.study.pairs import PairMatrix
 from policygrad_metrics.study.plan import plan, protocol
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
@@ -227,6 +228,12 @@ def test_a_method_that_breaks_the_floor_is_no_winner():
     )
 
 
+def test_where_both_keep_the_floor_the_verdict_says_what_they_kept():
+    found = judge(table({"cross_entropy": KEPT, "policy_gradient": KEPT}), FAMILIES)
+    assert (found.outcome, found.use) == ("paid", "policy_gradient")
+    assert found.text.startswith("air: training on recall subject to precision>=0.8 paid: ")
+
+
 def test_where_the_reference_breaks_the_floor_the_best_of_the_others_is_to_be_used():
     found = judge(table({"cross_entropy": BROKEN, "policy_gradient": KEPT}), FAMILIES)
     assert (found.outcome, found.use) == ("unknown", "policy_gradient")
@@ -256,6 +263,9 @@ def test_over_data_sets_what_breaks_the_floor_is_last_on_that_one():
     }
     assert (found["policy_gradient"].won, found["policy_gradient"].lost) == (1, 1)
     assert found["policy_gradient"].difference is None
+    matrix = PairMatrix.of(overall(both, (), "tuned"))
+    assert matrix.cells[0][1].lines == ("not kept", "1 / 0 / 1")
+    assert "Not kept: one of the two breaks a constraint" in matrix.words
 
 
 # --- a comparison ---------------------------------------------------------------------------------
