@@ -176,5 +176,10 @@ def forecast_settings(station: StationFile, **study: Any) -> StudySettings:
     >>> forecast_settings(StationFile("air.csv"), seeds=3).command()[:72]
     'policygrad aqi air.csv --scale us_epa_2024 --horizon 24 --reward exact_b'
     """
+    if study.get("subject_to"):
+        raise ValueError(
+            "subject_to is for comparisons of decisions, policygrad compare; a forecast has no "
+            "constraints: leave it out, or train with PolicyGradientLoss(subject_to=)."
+        )
     defaults = {"reward": "exact_bin", "methods": PRINCIPAL, "dropout": 0.3}
     return StudySettings(**{**defaults, **study}, data=(), files=(station,))

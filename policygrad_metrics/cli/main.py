@@ -257,10 +257,10 @@ def _say_about(datasets: Sequence[Any]) -> Any:
 def _print_study(done: Any, *, as_json: bool) -> None:
     from rich.console import Console
 
-    from policygrad_metrics.study.content import score_grid
     from policygrad_metrics.study.grid import rich_grid
     from policygrad_metrics.study.progress import printable
     from policygrad_metrics.study.records import finite
+    from policygrad_metrics.study.score_grid import score_grid
 
     if as_json:
         shown = {

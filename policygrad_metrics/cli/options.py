@@ -168,6 +168,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
          "(default: 60, 20 and 20 %% that train, validate and test)"),
     ])  # fmt: skip
     training.add_argument(
+        "--subject-to",
+        type=some_names,
+        action="extend",
+        metavar="CONSTRAINTS",
+        help="what tuned decisions must keep, 'precision>=0.9' or 'recall[malignant]>=0.8'; policy "
+        "gradients are trained under it; several, a,b, or the option again",
+    )
+    training.add_argument(
         "--quick", action="store_true", help="a first look: fewer seeds and methods"
     )
     output = parser.add_argument_group("output")
@@ -250,6 +258,8 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
         chosen |= {**suite.settings, "data": ()}
         chosen |= QUICK_SUITE if options.quick else {}
     chosen |= given(options, StudySettings)
+    if options.subject_to is not None:
+        chosen["subject_to"] = tuple(options.subject_to)
     if options.folds is not None and options.seeds is None:
         chosen["seeds"] = options.folds
     table, reading = given(options, TableFile), given(options, Reading)

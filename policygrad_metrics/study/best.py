@@ -43,7 +43,7 @@ def best_run(name: str, parts: Sequence[Run]) -> Run:
     """Return the run of the method that takes the better part, for either decision by itself.
 
     Args:
-        name: Of the method.
+        name: Of the method. Of tuned decisions one that keeps the constraints is the better.
         parts: The runs of a data set and seed, of which the first of equal ones is taken.
 
     >>> network = Run("air", "network", 0, plain=0.5, valid_plain=0.6, tuned=0.7, valid_tuned=0.7)
@@ -53,7 +53,7 @@ def best_run(name: str, parts: Sequence[Run]) -> Run:
     ('best', 0.4, 0.7)
     """
     plain = max(parts, key=lambda run: _score(run.valid_plain))
-    tuned = max(parts, key=lambda run: _score(run.valid_tuned))
+    tuned = max(parts, key=lambda run: (run.kept, _score(run.valid_tuned)))
     predictions = plain.predictions
     if predictions is not None and tuned.predictions is not None:
         predictions = dataclasses.replace(predictions, tuned=tuned.predictions.tuned)
@@ -63,6 +63,8 @@ def best_run(name: str, parts: Sequence[Run]) -> Run:
         tuned=tuned.tuned,
         valid_tuned=tuned.valid_tuned,
         confusion_tuned=tuned.confusion_tuned,
+        broken_tuned=tuned.broken_tuned,
+        kept=tuned.kept,
         decision=f"{tuned.method}: {tuned.decision}" if tuned.decision else "",
         trial_tuned=tuned.trial_tuned,
         steps=sum(run.steps for run in parts),

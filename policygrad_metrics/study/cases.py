@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics.data import Dataset, Prepared, Split, folds, prepare, split
+from policygrad_metrics.study.constrained import read_constraints
 from policygrad_metrics.study.evaluate import Scorer
 from policygrad_metrics.study.settings import StudySettings, fingerprint
 
@@ -43,8 +44,14 @@ class Cases(Mapping[int, Prepared]):
     def scorer(self) -> Scorer:
         """How the labels are scored."""
         dataset = self.dataset
-        classes = len(dataset.class_names)
-        return Scorer.of(self.reward, dataset.task, classes, series=dataset.time_ordered)
+        asked = self.settings.subject_to
+        return Scorer.of(
+            self.reward,
+            dataset.task,
+            len(dataset.class_names),
+            series=dataset.time_ordered,
+            constraints=read_constraints(asked, dataset.task, dataset.class_names),
+        )
 
     @property
     def epochs(self) -> int:

@@ -11,6 +11,7 @@ from policygrad_metrics.study.grid import Grid, Text, interval_text, p_text, p_w
 from policygrad_metrics.study.overall import Overall
 from policygrad_metrics.study.pairs import PairMatrix
 from policygrad_metrics.study.records import Run
+from policygrad_metrics.study.score_grid import score_grid
 from policygrad_metrics.study.table import (
     COLUMNS,
     Row,
@@ -73,6 +74,7 @@ def summaries(settings: Mapping[str, Any], runs: Iterable[Run]) -> list[Summary]
             own_splits=not about["time_ordered"],
             folds=settings["fixed"].get("folds"),
             test_share=settings["fixed"].get("test_share"),
+            subject_to=settings["fixed"].get("subject_to", ()),
         )
         for name, about in chosen_data(settings)
     ]
@@ -144,7 +146,9 @@ def content(
         "lead": f"{fixed['seeds']} {'run' if fixed['seeds'] == 1 else 'runs'} of every method. In "
         "each table the methods are sorted by "
         f'the mean of "{COLUMNS["tuned"]}", the best of each column is bold, and ± gives half the '
-        "95 % interval of the mean.",
+        "95 % interval of the mean."
+        + " Methods that break a constraint on average stand below those that keep all."
+        * bool(fixed.get("subject_to")),
         "warnings": _warnings(tables),
         "command": settings["command"],
         "sets": sets,
@@ -193,31 +197,13 @@ def _warnings(tables: Sequence[Summary]) -> list[str]:
         for table in tables
         for row in table.rows
         if row.diverged
+    ] + [
+        f"{row.unreached} of {row.runs} runs of {row.method} on {table.data} have no decision that "
+        "keeps the constraints by a standard error on the validation part: the nearest was taken."
+        for table in tables
+        for row in table.rows
+        if row.unreached
     ]
-
-
-def score_grid(summary: Summary, differences: Sequence[str] = tuple(COLUMNS)) -> Grid:
-    """Return the table of the scores.
-
-    Args:
-        summary: The table of one data set.
-        differences: The columns of which the difference to the reference is shown as well.
-
-    >>> score_grid(Summary("iris", "f1_macro", True, None, ())).title
-    'iris: test f1_macro, sorted by "tuned decision"'
-    """
-    differences = differences if summary.reference else ()
-    header = ["method", *COLUMNS.values()]
-    header += [f"{COLUMNS[column]} - {summary.reference}" for column in differences]
-    rows = []
-    for row in summary.rows:
-        texts = [Text(method_text(row), row.tuned.best)]
-        texts += [Text(score_text(cell.score), cell.best) for cell in (row.plain, row.tuned)]
-        found = [getattr(row, column).difference for column in differences]
-        texts += [Text(score_text(difference, signed=True)) for difference in found]
-        rows.append(tuple(texts))
-    title = f'{summary.data}: test {summary.reward}, sorted by "{COLUMNS["tuned"]}"'
-    return Grid(title, tuple(header), tuple(rows))
 
 
 def _test_grid(summary: Summary) -> Grid:
@@ -349,12 +335,12 @@ def overall_words(over: Sequence[Overall]) -> str:
     """Return how to read those tables."""
     return (
         f"{over[0].data_sets} data sets, each counted once; 1 is the best rank. Only methods that "
-        "ran on all of them; one of which any run diverged is last there, and has no mean "
-        "difference. p: Wilcoxon's exact signed-rank test over the data sets, with Holm's "
-        "correction over the methods; data sets made of the same rows are taken for independent. "
-        "Interquartile mean: of all scores; chance: that a run is better than one of "
-        "the reference, averaged over data sets; both with 95 % bootstrap intervals for other "
-        "seeds on the same data sets."
+        "ran on all of them; one of which any run diverged, or that breaks a constraint on "
+        "average, is last there, and has no mean difference. p: Wilcoxon's exact signed-rank test "
+        "over the data sets, with Holm's correction over the methods; data sets made of the same "
+        "rows are taken for independent. Interquartile mean: of all scores; chance: that a run is "
+        "better than one of the reference, averaged over data sets; both with 95 % bootstrap "
+        "intervals for other seeds on the same data sets."
     )
 
 

@@ -6,6 +6,7 @@ The test part is scored once per column, after everything has been chosen.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,10 @@ import numpy as np
 from scipy import special
 
 from policygrad_metrics.decision import DecisionTuner, plain_rule
+from policygrad_metrics.decision.floors import Floored
 from policygrad_metrics.rewards import Reward, get_reward
+from policygrad_metrics.rewards.constraints import Constraints
+from policygrad_metrics.study.constrained import broken_by
 from policygrad_metrics.study.predictions import Predictions
 
 
@@ -26,24 +30,41 @@ class Scorer:
         task: "binary", "multiclass", "ordinal" or "multilabel".
         num_classes: K; 2 for label columns.
         series: Whether the rows are in order of time.
+        constraints: What tuned decisions must keep, see `study.constrained`; None for nothing.
     """
 
     reward: Reward
     task: str
     num_classes: int
     series: bool = False
+    constraints: Constraints | None = None
 
     @classmethod
-    def of(cls, reward: str, task: str, num_classes: int, *, series: bool = False) -> Scorer:
+    def of(
+        cls,
+        reward: str,
+        task: str,
+        num_classes: int,
+        *,
+        series: bool = False,
+        constraints: Constraints | None = None,
+    ) -> Scorer:
         """Return the scorer of a reward's name; the errors are those of `get_reward`."""
         found = get_reward(reward)
         multilabel = task == "multilabel"
         found = found.for_multilabel() if multilabel else found
-        return cls(found, task, 2 if multilabel else num_classes, series)
+        return cls(found, task, 2 if multilabel else num_classes, series, constraints)
 
     def score(self, y_true: np.ndarray, labels: np.ndarray) -> float:
         """Return the reward of labels shaped like the truth."""
         return float(self.reward(y_true, labels, num_classes=self.num_classes))
+
+    @property
+    def floored(self) -> Reward:
+        """The reward that weights are kept by: where a constraint is broken, far below 0."""
+        if self.constraints is None:
+            return self.reward
+        return Floored(self.reward, self.constraints, multilabel=self.reward.multilabel)
 
     def confusion(self, y_true: np.ndarray, labels: np.ndarray) -> list[Any]:
         """Return counts `[K][K]`, rows the truth; multi-label: one `[2][2]` per label.
@@ -145,29 +166,26 @@ def evaluate_trials(
         for number, trial in known.items()
     }
     tuners = {
-        number: DecisionTuner(
-            scorer.reward,
-            tuning,
-            multilabel=scorer.task == "multilabel",
-            ordinal=scorer.task == "ordinal",
-            plain=decision,
-            one_standard_error=True,
-            series=scorer.series,
-        ).fit(trial.valid, y_valid)
+        number: _tuned(scorer, decision, tuning, trial.valid, y_valid)
         for number, trial in known.items()
     }
     best_plain = max(plain, key=lambda number: plain[number])
-    best_tuned = max(tuners, key=lambda number: tuners[number].score_)
+    best_tuned = max(tuners, key=lambda number: _standing(tuners[number]))
     shown, tuner = known[best_plain], tuners[best_tuned]
     labels, tuned = scorer.decide(shown.test, decision), tuner.predict(known[best_tuned].test)
     values = None if shown.values is None else shown.values.astype(np.float32)
+    confusions = [scorer.confusion(y_test, found) for found in (labels, tuned)]
+    broken = [broken_by(scorer.constraints, one) for one in confusions]
     return {
         "plain": scorer.score(y_test, labels),
         "tuned": scorer.score(y_test, tuned),
         "valid_plain": plain[best_plain],
         "valid_tuned": float(tuner.score_),
-        "confusion_plain": scorer.confusion(y_test, labels),
-        "confusion_tuned": scorer.confusion(y_test, tuned),
+        "confusion_plain": confusions[0],
+        "confusion_tuned": confusions[1],
+        "broken_plain": broken[0],
+        "broken_tuned": broken[1],
+        "kept": getattr(tuner, "feasible_", True),
         "decision": tuner.rule_.describe(),
         "trial_plain": best_plain,
         "trial_tuned": best_tuned,
@@ -175,3 +193,34 @@ def evaluate_trials(
             shown.test.astype(np.float32), labels.astype(np.int16), tuned.astype(np.int16), values
         ),
     }
+
+
+def _tuned(
+    scorer: Scorer, decision: str, tuning: str, chances: np.ndarray, y_valid: np.ndarray
+) -> DecisionTuner:
+    """The decision that is tuned on the validation part, under the constraints if there are any."""
+    constraints = scorer.constraints
+    tuner = DecisionTuner(
+        scorer.reward,
+        tuning,
+        multilabel=scorer.task == "multilabel",
+        ordinal=scorer.task == "ordinal",
+        plain=decision,
+        one_standard_error=True,
+        series=scorer.series,
+        subject_to=constraints and constraints.items,
+        margin=constraints and "standard_error",
+    )
+    with warnings.catch_warnings():
+        # The report tells how many runs have no decision that keeps the constraints.
+        warnings.filterwarnings("ignore", "no decision of method")
+        return tuner.fit(chances, y_valid)
+
+
+def _standing(tuner: DecisionTuner) -> tuple[bool, float]:
+    """What tells the better of two tuned decisions: the reward of those that keep the constraints.
+
+    Of others it is by how little they break them.
+    """
+    kept = getattr(tuner, "feasible_", True)
+    return kept, float(tuner.score_ if kept else -max(tuner.excess_.values()))

@@ -2,9 +2,9 @@
 
 What is computed is fixed before any data is seen, for each column:
 
-    ranks         by the mean over the seeds on every data set; a method of which any run diverged
-                  is last there; Friedman's test by permutation and Nemenyi's critical difference,
-                  level 95 %
+    ranks         by the mean over the seeds on every data set; a method of which any run diverged,
+                  or that breaks a constraint on average, is last there; Friedman's test by
+                  permutation and Nemenyi's critical difference, level 95 %
     difference    to the reference method, the mean over data sets; data sets won, tied and lost
     p             of the differences: Wilcoxon's exact signed-rank test over data sets, two-sided;
                   Holm's correction over the methods
@@ -51,7 +51,7 @@ class Standing:
         rank: Mean rank, 1 is the best.
         won: Data sets on which it has a higher mean than the reference.
         tied: On which it has the same.
-        lost: On which it has a lower one, or diverged.
+        lost: On which it has a lower one, diverged, or breaks a constraint.
         difference: Mean over data sets of the difference to the reference.
         p_value: Wilcoxon's, of the differences.
         p_holm: The same corrected for the number of methods.
@@ -80,8 +80,9 @@ class Pair:
         other: The other, of no better mean rank.
         won: Data sets on which the one has a higher mean.
         tied: On which both have the same.
-        lost: On which it has a lower one, or diverged.
-        difference: Mean over data sets of the one's means less the other's; None if any diverged.
+        lost: On which it has a lower one, diverged, or breaks a constraint.
+        difference: Mean over data sets of the one's means less the other's; None if any diverged or
+            breaks a constraint.
         p_value: Wilcoxon's, of the differences, not corrected; None likewise.
     """
 
@@ -107,6 +108,7 @@ class Overall:
         critical: Mean ranks that differ by so much differ significantly; None likewise.
         cliques: Places in `standings` that cannot be told apart, each from the first to the last.
         pairs: Every two methods, in the order of `standings`.
+        constrained: Whether methods that break a constraint are last.
     """
 
     column: str
@@ -117,6 +119,7 @@ class Overall:
     critical: float | None
     cliques: tuple[tuple[int, int], ...]
     pairs: tuple[Pair, ...] = ()
+    constrained: bool = False
 
 
 def overall(tables: Sequence[Summary], runs: Sequence[Run], column: str) -> Overall:
@@ -165,6 +168,7 @@ def overall(tables: Sequence[Summary], runs: Sequence[Run], column: str) -> Over
             Pair(one.method, other.method, **_duel(by_method[one.method], by_method[other.method]))
             for one, other in itertools.combinations(found, 2)
         ),
+        any(table.subject_to for table in tables),
     )
 
 
@@ -174,8 +178,10 @@ def all_overall(tables: Sequence[Summary], runs: Sequence[Run]) -> list[Overall]
 
 
 def _score(row: Row, column: str) -> float:
-    score = getattr(row, column).score
-    return math.nan if row.diverged or score is None else score.estimate
+    cell = getattr(row, column)
+    if cell.score is None or row.diverged or not cell.keeps:
+        return math.nan
+    return cell.score.estimate
 
 
 def _by_method(
@@ -196,7 +202,7 @@ def _by_method(
 
 def _duel(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
     """The fields of a `Pair` and of a `Standing` that two methods' means have."""
-    # What diverged is worse than anything; two that did are equal.
+    # What diverged or breaks a constraint is worse than anything; two that do are equal.
     a, b = (np.nan_to_num(means, nan=-np.inf) for means in (ours, theirs))
     fields: dict[str, Any] = {
         "won": int((a > b).sum()),

@@ -51,13 +51,13 @@ class PairMatrix:
             found: The column, of two methods or more.
         """
         methods = tuple(one.method for one in found.standings[:MOST_METHODS])
-        cells = {}
+        cells, without = {}, "not kept" if found.constrained else "diverged"
         for pair in found.pairs:
             counts = pair.won, pair.tied, pair.lost
             difference, p = pair.difference, pair.p_value
-            cells[pair.method, pair.other] = _cell(difference, counts, p)
+            cells[pair.method, pair.other] = _cell(difference, counts, p, without)
             mirrored = None if difference is None else -difference
-            cells[pair.other, pair.method] = _cell(mirrored, counts[::-1], p)
+            cells[pair.other, pair.method] = _cell(mirrored, counts[::-1], p, without)
         rows = tuple(tuple(cells.get((a, b), PairCell()) for b in methods) for a in methods)
         words = (
             "The row's method against the column's: mean difference over the data sets, data sets "
@@ -65,13 +65,17 @@ class PairMatrix:
             "corrected, so that no cell depends on which other methods ran: of many cells some are "
             "bold by chance."
         )
+        if found.constrained:
+            words += " Not kept: one of the two breaks a constraint on average, or diverged."
         if len(found.standings) > MOST_METHODS:
             words += f" Of {len(found.standings)} methods the {MOST_METHODS} of best mean rank."
         return cls(methods, rows, words)
 
 
-def _cell(difference: float | None, counts: tuple[int, ...], p: float | None) -> PairCell:
-    lines = ("diverged" if difference is None else f"{difference:+z.3f}",)
+def _cell(
+    difference: float | None, counts: tuple[int, ...], p: float | None, without: str
+) -> PairCell:
+    lines = (without if difference is None else f"{difference:+z.3f}",)
     lines += (" / ".join(map(str, counts)),)
     if p is not None:
         lines += (f"p {p_words(p)}",)

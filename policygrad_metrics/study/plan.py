@@ -11,6 +11,8 @@ from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data import Dataset
 from policygrad_metrics.data.order import known_order, no_order
 from policygrad_metrics.decision import can_tune
+from policygrad_metrics.decision.scorer import adds_up_counts
+from policygrad_metrics.rewards.constraints import get_constraint
 from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.methods import METHODS, Method
 from policygrad_metrics.study.settings import (
@@ -61,6 +63,8 @@ class Job:
         return f"{self.dataset.name}: {self.method.name}"
 
 
+#: The ways of tuning that know no constraints.
+UNCONSTRAINED = ("frank_wolfe", "expected_f")
 #: What "tuned decision" means.
 TUNED = (
     '"tuned" ones were chosen on the validation part for the same reward, and are used where they '
@@ -122,7 +126,27 @@ def protocol(settings: StudySettings) -> list[str]:
         "trials": trials,
     }
     lines = (line.format(**words) for line in _PROTOCOL)
-    return [*chosen, *lines, *about_members(settings.members)]
+    about = about_constraints(settings.subject_to)
+    return [*chosen, *lines, *about, *about_members(settings.members)]
+
+
+def about_constraints(subject_to: Sequence[str]) -> list[str]:
+    """Return what the report says of decisions under constraints; nothing without any."""
+    if not subject_to:
+        return []
+    return [
+        f"Tuned decisions are subject to {', '.join(subject_to)}: of all that keep this on the "
+        "validation part by one standard error of each rate the one with the best reward there; if "
+        "none does, the nearest (of several trials likewise). A default decision that breaks it "
+        "never stays. The methods of the policy gradient family are trained under the same "
+        "constraints (a Lagrangian on expected rates), all others without. The weights of networks "
+        "are those of the best epoch of all whose default decisions keep them on the validation "
+        "part, else of the nearest; learning curves leave out the other epochs. Trees stop by the "
+        "reward alone.",
+        '"Broken by" is how far the worst constraint is missed on the test part, 0 or less if all '
+        "are kept, as a mean over the runs. A method that breaks one on average stands below all "
+        "that keep them, whatever its reward; over several data sets it is last on that one.",
+    ]
 
 
 def about_members(members: int) -> list[str]:
@@ -189,8 +213,8 @@ def plan(
 
     Raises:
         ValueError: A method or the reward is not known, a method does not suit any data set, or
-            the reward cannot score one of them or needs an order that its classes have not, or its
-            rows cannot be split so.
+            the reward or a constraint does not fit one of them or needs an order that its classes
+            have not, or its rows cannot be split so.
     """
     names = _installed(menu, settings)
     jobs = []
@@ -201,6 +225,7 @@ def plan(
         except ValueError as error:
             raise ValueError(f"data {dataset.name!r} ({dataset.task}): {error}") from error
         _check_order(cases)
+        _check_counts(cases)
         if settings.refit and not dataset.time_ordered:
             raise ValueError(f"refit=True is for series; {dataset.name!r} is none: leave it out.")
         cases.split(settings.seed)  # raises now what would stop the training
@@ -226,9 +251,23 @@ def _installed(menu: Menu, settings: StudySettings) -> list[str]:
 
 def _check_order(cases: Cases) -> None:
     """Raise if the reward needs an order that the classes of the data set have not."""
-    names, reward = list(cases.dataset.class_names), cases.scorer.reward
-    if cases.dataset.task == "multiclass" and reward.uses_order and known_order(names) != names:
-        raise no_order(f"reward {cases.reward!r}", f"data {cases.dataset.name!r}", names)
+    names = list(cases.dataset.class_names)
+    rewards = {f"reward {cases.reward!r}": cases.scorer.reward}
+    for one in map(get_constraint, cases.settings.subject_to):
+        if one.pos_label is None:  # that of a single class needs no order
+            rewards[f"constraint {str(one)!r}"] = one.reward
+    for user, reward in rewards.items():
+        if cases.dataset.task == "multiclass" and reward.uses_order and known_order(names) != names:
+            raise no_order(user, f"data {cases.dataset.name!r}", names)
+
+
+def _check_counts(cases: Cases) -> None:
+    """Raise if there are constraints but the reward is no function of confusion counts."""
+    if cases.scorer.constraints is not None and not adds_up_counts(cases.scorer.reward):
+        raise ValueError(
+            f"subject_to (--subject-to) needs a reward of confusion counts; {cases.reward!r} of "
+            f"data {cases.dataset.name!r} is none: give another, reward= (--reward)."
+        )
 
 
 def _check_used(
@@ -244,7 +283,8 @@ def _check_used(
             tasks = ", ".join(sorted({f"{d.task} for {rewards[d.name]}" for d in datasets}))
             raise ValueError(
                 f"{kind} {lost[0]!r} has nothing to do: no method that was asked for suits it "
-                f"(tasks of the data: {tasks}); see `policygrad methods`, or leave it out."
+                f"(tasks of the data: {tasks}{' under constraints' * bool(settings.subject_to)}); "
+                "see `policygrad methods`, or leave it out."
             )
 
 
@@ -252,6 +292,8 @@ def _suits(method: Method, cases: Cases) -> bool:
     scorer = cases.scorer
     known = method.reads == "features" or cases.last_known is not None
     tunable = can_tune(method.tuning, scorer.reward, scorer.num_classes)
+    if scorer.constraints is not None:
+        tunable &= method.tuning not in UNCONSTRAINED
     return known and tunable and scorer.task in method.tasks
 
 

@@ -108,7 +108,9 @@ def draw_all(
             picture(
                 "learning",
                 f"Validation {summary.reward} after each epoch on {summary.data}: the mean of the "
-                "runs and the band from the lowest to the highest. The first epochs may lie below.",
+                "runs and the band from the lowest to the highest. The first epochs may lie below."
+                + " Epochs that break a constraint are left out."
+                * bool(summary.subject_to),
                 draw_learning(trained, own, summary),
             )
         )

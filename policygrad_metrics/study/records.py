@@ -41,12 +41,17 @@ class Run:
         confusion_plain: Test confusion matrix `[K][K]` (multi-label: one `[2][2]` per label) of
             the default decisions; rows are the truth.
         confusion_tuned: That of the tuned decisions.
+        broken_plain: By how much default decisions break the worst constraint on the test part,
+            0 or less where they keep all; None without constraints.
+        broken_tuned: The same of the tuned decisions.
+        kept: Whether the tuned decision keeps the constraints on the validation part, by a margin.
         decision: What tuning chose, in words.
         trial_plain: Number of the trial that `plain` is of, the best on the validation part.
         trial_tuned: The same for `tuned`.
         best_epoch: Epoch whose weights were kept, from 1; 0 for a method without epochs. Of several
             members, that of the first; so is the history.
-        history: Name -> one number per epoch, None where it was not finite.
+        history: Name -> one number per epoch, None where it was not finite, or where the default
+            decisions on the validation part break a constraint.
         steps: Optimizer steps of all trials and members.
         seconds: Its share of the wall-clock time.
         reward_evaluations: Label sets that were scored while training.
@@ -63,6 +68,9 @@ class Run:
     valid_tuned: float | None = None
     confusion_plain: list[Any] | None = None
     confusion_tuned: list[Any] | None = None
+    broken_plain: float | None = None
+    broken_tuned: float | None = None
+    kept: bool = True
     decision: str = ""
     trial_plain: int = 0
     trial_tuned: int = 0
@@ -85,6 +93,8 @@ class Run:
         b'{"data": "air", "method": "focal", "seed": '
         """
         fields = {name: getattr(self, name) for name in _in_line()}
+        if self.broken_tuned is None:  # lines without constraints are as they always were
+            fields = {name: value for name, value in fields.items() if name not in _CONSTRAINED}
         text = json.dumps(finite(fields), allow_nan=False)
         return text.encode() + b"\n"
 
@@ -96,9 +106,13 @@ class Run:
             ValueError: It is no JSON object with the fields of a run.
         """
         fields = json.loads(line)
-        if not isinstance(fields, dict) or set(fields) != set(_in_line()):
+        if not isinstance(fields, dict) or {*fields, *_CONSTRAINED} != {*_in_line()}:
             raise ValueError("it does not have the fields of a run")
         return cls(**fields)
+
+
+#: The fields of runs under constraints alone.
+_CONSTRAINED = ("broken_plain", "broken_tuned", "kept")
 
 
 def _in_line() -> list[str]:

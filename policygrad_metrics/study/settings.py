@@ -78,6 +78,8 @@ class StudySettings:
         data_dir: Folder of the data sets that are read from files.
         methods: Names of methods.
         reward: Name of the reward for all data sets; None for each set's own.
+        subject_to: Constraints as texts, such as "precision>=0.9" or "recall[malignant]>=0.8",
+            that tuned decisions must keep and policy gradients are trained under.
         seeds: How many runs of each method.
         seed: The first of them: runs have the seeds seed, seed + 1, ...
         folds: None for a random split of its own for each seed; k for k-fold cross-validation:
@@ -116,6 +118,7 @@ class StudySettings:
     data_dir: str | None = None
     methods: tuple[str, ...] = PRINCIPAL
     reward: str | None = None
+    subject_to: tuple[str, ...] = ()
     seeds: int = 5
     seed: int = 0
     folds: int | None = None
@@ -175,6 +178,7 @@ class StudySettings:
                 f"seeds must be a multiple of folds, one run for each fold; got {self.seeds} seeds "
                 f"and {self.folds} folds."
             )
+        _check_texts("subject_to", self.subject_to)
         for word in self.data:
             check_word(word)
         _check_different("data", self.data)
@@ -251,6 +255,8 @@ class StudySettings:
         fields = dataclasses.asdict(self)
         for free in ("data", "suite", "files", "tables", "data_dir", "methods", "predictions"):
             del fields[free]
+        if not self.subject_to:  # runs of earlier versions have none
+            del fields["subject_to"]
         own: dict[str, Any] = {}
         for file in self.files:
             own |= file.fixed()
@@ -268,9 +274,10 @@ class StudySettings:
         if words is None:
             return repr(self)
         words += options(
-            self, "tables", "suite", "data", "data_dir", "reward", "methods", "seeds", "seed"
+            self, "tables", "suite", "data", "data_dir", "reward", "subject_to", "methods"
         )
-        words += options(self, "folds", "test_share", "trials", "epochs", "batch_size")
+        words += options(self, "seeds", "seed", "folds", "test_share", "trials")
+        words += options(self, "epochs", "batch_size")
         words += options(self, "hidden") or ["--hidden", "none"]
         if self.members != 1:
             words += options(self, "members")
@@ -323,6 +330,15 @@ def versions() -> dict[str, str]:
 def _check_whole(name: str, value: Any, least: int, most: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ValueError(f"{name} must be a whole number from {least} to {most}, got {value!r}.")
+
+
+def _check_texts(name: str, values: Any) -> None:
+    if not isinstance(values, tuple) or not all(isinstance(one, str) for one in values):
+        raise ValueError(
+            f'{name} must be a tuple of texts such as ("precision>=0.9",), on the command line '
+            f"--subject-to 'precision>=0.9', got {values!r}."
+        )
+    _check_different(name, values)
 
 
 def _check_different(name: str, values: Sequence[str], way_out: str = "") -> None:

@@ -23,9 +23,11 @@ STYLE: dict[Any, Any] = {
 
 
 def row_label(row: Row) -> str:
-    """Return the method, long names on several lines, and below how many runs diverged."""
+    """Return the method, long names on several lines, and below what puts it last."""
     name = textwrap.fill(row.method.replace("_", " "), 24)
-    return f"{name}\n({row.diverged} of {row.runs} diverged)" if row.diverged else name
+    if row.diverged:
+        return f"{name}\n({row.diverged} of {row.runs} diverged)"
+    return name if row.tuned.keeps else f"{name}\n(breaks a constraint)"
 
 
 def short_label(row: Row) -> str:

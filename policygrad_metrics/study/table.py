@@ -7,8 +7,9 @@ What is computed is fixed before any data is seen:
     difference   to the reference method, paired by seed, with the interval of the same kind
     p            of that difference: Nadeau and Bengio's t-test, or for a split by time the exact
                  sign-flip test; Holm's correction over the methods of one data set
-    order        by the mean of the column "tuned decision"; a method of which any run diverged
-                 comes last
+    order        by the mean of the column "tuned decision"; a method whose tuned decisions break
+                 a constraint on average stands below those that keep all, one of which any run
+                 diverged comes last
 
 The runs of one data set say nothing of other data sets, however many runs there are.
 """
@@ -59,7 +60,10 @@ class Cell:
         difference: Mean paired difference to the reference and its interval.
         p_value: Two-sided, of the difference.
         p_holm: The same corrected for the number of methods.
-        best: Whether no method that finished has a higher mean.
+        best: Whether no method that finished, and keeps the constraints, has a higher mean.
+        broken: By how much the worst constraint is broken on the test part, the mean over the runs;
+            None without constraints.
+        kept: Share of the runs that keep all constraints there.
     """
 
     score: Interval | None = None
@@ -67,11 +71,28 @@ class Cell:
     p_value: float | None = None
     p_holm: float | None = None
     best: bool = False
+    broken: float | None = None
+    kept: float | None = None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether all constraints are kept on average, as they are where there are none."""
+        return self.broken is None or self.broken <= 0.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One method on one data set."""
+    """One method on one data set.
+
+    Args:
+        method: Its name.
+        plain: The column of the default decisions.
+        tuned: That of the tuned ones.
+        runs: How many.
+        diverged: How many of them diverged.
+        steps, seconds, reward_evaluations: Means over the runs.
+        unreached: Runs of which no decision keeps the constraints on the validation part.
+    """
 
     method: str
     plain: Cell
@@ -81,17 +102,27 @@ class Row:
     steps: float
     seconds: float
     reward_evaluations: float
+    unreached: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """The table of one data set, the best method first."""
+    """The table of one data set, the best method first.
+
+    Args:
+        data: Its name.
+        reward: Name of the reward.
+        own_splits, reference: See `summarise` and `REFERENCE`.
+        rows: One per method.
+        subject_to: The constraints, as texts.
+    """
 
     data: str
     reward: str
     own_splits: bool
     reference: str | None
     rows: tuple[Row, ...]
+    subject_to: tuple[str, ...] = ()
 
 
 def summarise(
@@ -103,6 +134,7 @@ def summarise(
     own_splits: bool,
     folds: int | None = None,
     test_share: float | None = None,
+    subject_to: Sequence[str] = (),
 ) -> Summary:
     """Return the table of one data set.
 
@@ -114,6 +146,7 @@ def summarise(
         own_splits: Whether each seed has a random split of its own (False: one split by time).
         folds: Of how many folds these splits are; None for random ones.
         test_share: Of random ones; None for the usual one.
+        subject_to: The constraints that the runs were made under, as texts.
 
     >>> runs = [Run("toy", m, s, plain=p + s / 9, tuned=p + s / 9, valid_plain=0, valid_tuned=0)
     ...         for s in (0, 1, 2) for m, p in (("cross_entropy", 0.5), ("focal", 0.25))]
@@ -141,16 +174,18 @@ def summarise(
             steps=_mean([run.steps for run in found]),
             seconds=_mean([run.seconds for run in found]),
             reward_evaluations=_mean([run.reward_evaluations for run in found]),
+            unreached=sum(not run.kept for run in found),
         )
         for method, found in by_method.items()
     ]
     rows.sort(key=_order)
-    return Summary(data, reward, own_splits, REFERENCE if reference else None, tuple(rows))
+    named = REFERENCE if reference else None
+    return Summary(data, reward, own_splits, named, tuple(rows), tuple(subject_to))
 
 
-def _order(row: Row) -> tuple[int, float]:
+def _order(row: Row) -> tuple[int, bool, float]:
     score = row.tuned.score
-    return row.diverged, math.inf if score is None else -score.estimate
+    return row.diverged, not row.tuned.keeps, math.inf if score is None else -score.estimate
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -166,7 +201,12 @@ def _cells(
     against = _scores(column, reference)
     scores = {method: _scores(column, runs) for method, runs in by_method.items()}
     means = {method: _interval([*own.values()], shares) for method, own in scores.items() if own}
-    whole = {m for m, runs in by_method.items() if not any(run.diverged for run in runs)}
+    broken = {method: _broken(column, runs) for method, runs in by_method.items()}
+    whole = {
+        method
+        for method, runs in by_method.items()
+        if Cell(broken=broken[method][0]).keeps and not any(run.diverged for run in runs)
+    }
     top = max((found.estimate for m, found in means.items() if m in whole), default=None)
     differences, p_values = {}, {}
     for method, own in scores.items():
@@ -191,6 +231,8 @@ def _cells(
             p_value=p_values.get(method),
             p_holm=corrected.get(method),
             best=method in whole and method in means and means[method].estimate == top,
+            broken=broken[method][0],
+            kept=broken[method][1],
         )
         for method in by_method
     }
@@ -198,6 +240,18 @@ def _cells(
 
 def _scores(column: str, runs: Sequence[Run]) -> dict[int, float]:
     return {run.seed: getattr(run, column) for run in runs if not run.diverged}
+
+
+def _broken(column: str, runs: Sequence[Run]) -> tuple[float | None, float | None]:
+    """By how much the worst constraint is broken on average, and the share of runs that keep all.
+
+    Sums are rounded: a constraint that every run keeps just so is kept.
+    """
+    found = [getattr(run, f"broken_{column}") for run in runs]
+    known = [one for one in found if one is not None]
+    if not known:
+        return None, None
+    return round(_mean(known), 9), _mean([one <= 0.0 for one in known])
 
 
 def _interval(values: list[float], shares: tuple[float, float] | None) -> Interval:
@@ -219,6 +273,17 @@ def score_text(interval: Interval | None, *, signed: bool = False) -> str:
     text = f"{interval.estimate:{'+' if signed else ''}z.3f}"
     half = (interval.high - interval.low) / 2
     return f"{text} ± {half:.3f}" if half > 0 else text
+
+
+def broken_text(cell: Cell) -> str:
+    """Return by how much constraints are broken, and how often they are kept.
+
+    >>> broken_text(Cell(broken=0.0123, kept=0.4)), broken_text(Cell())
+    ('+0.012, kept in 40 %', '-')
+    """
+    if cell.broken is None or cell.kept is None:
+        return "-"
+    return f"{cell.broken:+z.3f}, kept in {100 * cell.kept:.0f} %"
 
 
 def method_text(row: Row) -> str:

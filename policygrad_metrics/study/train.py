@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics.data import Prepared
+from policygrad_metrics.decision.floors import PENALTY
 from policygrad_metrics.policies import BinnedRegression
 from policygrad_metrics.study.evaluate import Outcome, evaluate_trials, probabilities
 from policygrad_metrics.study.methods import LEARNING_RATE, Loss, TaskInfo, trial_hyperparameters
@@ -87,7 +88,9 @@ def _train_stacks(job: Job, missing: Sequence[int], progress: Progress) -> Itera
 
 def _info(job: Job, arrays: Prepared) -> TaskInfo:
     scorer = job.cases.scorer
-    return TaskInfo.of(scorer.task, job.cases.reward, arrays.y_train, scorer.num_classes)
+    info = TaskInfo.of(scorer.task, job.cases.reward, arrays.y_train, scorer.num_classes)
+    constraints = scorer.constraints
+    return dataclasses.replace(info, subject_to=constraints.items if constraints else ())
 
 
 def _trials(job: Job) -> list[dict[str, float]]:
@@ -169,7 +172,7 @@ def _train(job: Job, progress: Progress, data: Sequence[Parts], **how: Any) -> l
     settings, epochs = job.settings, job.cases.epochs
     each = 1 / epochs / (2 if settings.refit else 1)
     how |= {
-        "reward": job.cases.scorer.reward,
+        "reward": job.cases.scorer.floored,
         "task": job.cases.scorer.task,
         "epochs": epochs,
         "batch_size": settings.batch_size,
@@ -216,12 +219,22 @@ def _run(job: Job, seed: int, arrays: Prepared, head: Head, trained: Sequence[Tr
         seed=seed,
         diverged=not scores,
         best_epoch=shown.best_epoch + 1,
-        history=shown.history,
+        history=_kept_history(shown.history),
         steps=sum(one.steps for one in trained),
         seconds=sum(one.seconds for one in trained),
         reward_evaluations=sum(one.reward_evaluations for one in trained),
         **scores,
     )
+
+
+def _kept_history(history: Mapping[str, Sequence[float]]) -> dict[str, list[float | None]]:
+    """A history with None for the validation reward of epochs that break a constraint."""
+    return {
+        name: [None if one <= -PENALTY else one for one in values]
+        if name == "val_reward"
+        else [*values]
+        for name, values in history.items()
+    }
 
 
 def _fit_predictor(job: Job, arrays: Prepared, seed: int) -> Run:

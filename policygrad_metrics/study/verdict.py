@@ -9,12 +9,15 @@ The rules are fixed before any data is seen, and speak of the column "tuned deci
     use                     the highest mean among the methods that are better than the reference,
                             probably at least; else the reference; a trivial method if the
                             reference is not better than that
+    constraints             a method that breaks one on average, on the test part, is neither used
+                            nor compared: the outcome is then unknown
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import TypeGuard
 
 from policygrad_metrics.study.grid import p_words
 from policygrad_metrics.study.overall import Overall
@@ -66,10 +69,10 @@ def judge(summary: Summary, families: Mapping[str, str]) -> Verdict:
     """
     rows = {row.method: row for row in summary.rows}
     metric = _metric_method(summary, families)
-    reference = summary.reference if _ran_whole(rows.get(summary.reference or "")) else None
+    reference = summary.reference if _can_use(rows.get(summary.reference or "")) else None
     outcome, certain = "unknown", False
     cell = rows[metric].tuned if metric else Cell()
-    if metric and reference and _ran_whole(rows[metric]):
+    if metric and reference and _can_use(rows[metric]):
         outcome, certain = _outcome(cell)
     use, why = _to_use(summary, metric, reference, families)
     found = _finding(summary, metric, reference, outcome, certain)
@@ -111,8 +114,12 @@ def _metric_method(summary: Summary, families: Mapping[str, str]) -> str | None:
     return METRIC if METRIC in ran else next(iter(own), None)
 
 
-def _ran_whole(row: Row | None) -> bool:
+def _ran_whole(row: Row | None) -> TypeGuard[Row]:
     return row is not None and not row.diverged and row.tuned.score is not None
+
+
+def _can_use(row: Row | None) -> TypeGuard[Row]:
+    return _ran_whole(row) and row.tuned.keeps
 
 
 def _outcome(cell: Cell) -> tuple[str, bool]:
@@ -138,20 +145,26 @@ def _finding(
         return f"no method that trains on {reward} ran."
     if not _ran_whole(rows[metric]):
         return f"{metric}, which trains on {reward}, diverged in {rows[metric].diverged} runs."
+    if not rows[metric].tuned.keeps:
+        return f"{metric}, which trains on {reward}, {_breaks(summary, rows[metric])}."
     if reference is None:
         why = f"{REFERENCE} did not run, or diverged"
+        if _ran_whole(rows.get(REFERENCE)):
+            why = f"{REFERENCE} {_breaks(summary, rows[REFERENCE])}"
         return f"nothing tells whether training on {reward} paid: {why}."
     verb = {
         "paid": "paid" if certain else "probably paid",
         "cost": "cost" if certain else "probably cost",
         "undecided": "neither paid nor cost beyond chance",
     }[outcome]
+    under = f" subject to {', '.join(summary.subject_to)}" if summary.subject_to else ""
     text = (
-        f"training on {reward} {verb}: {metric} {_difference(rows[metric].tuned)} against "
+        f"training on {reward}{under} {verb}: {metric} {_difference(rows[metric].tuned)} against "
         f"{reference}, both with tuned decisions"
     )
     plain, sure = _outcome(rows[metric].plain)
-    if plain != outcome and plain in ("paid", "cost"):
+    keep = rows[metric].plain.keeps and rows[reference].plain.keeps
+    if keep and plain != outcome and plain in ("paid", "cost"):
         text += f"; with default decisions it {'' if sure else 'probably '}{plain}: "
         text += _difference(rows[metric].plain)
     return f"{text}."
@@ -164,9 +177,17 @@ def _to_use(
     rows = [row for row in summary.rows if _ran_whole(row)]
     if not rows:
         return None, "Every method diverged: there is none to use."
+    rows, broken = [row for row in rows if row.tuned.keeps], rows
+    if not rows:
+        nearest = min(broken, key=lambda row: row.tuned.broken or 0.0)
+        return None, (
+            "No method keeps the constraints on average: there is none to use. The nearest, "
+            f"{nearest.method}, {_breaks(summary, nearest)}."
+        )
+    kept = " of those that keep the constraints" * (len(rows) < len(broken))
     if reference is None:
         method, mean = rows[0].method, score_text(rows[0].tuned.score)
-        return method, f"Use {_called(method)}, which has the highest mean, {mean}."
+        return method, f"Use {_called(method)}, which has the highest mean{kept}, {mean}."
     better = [row for row in rows if _outcome(row.tuned)[0] == "paid"]
     if better:
         sure = _outcome(better[0].tuned)[1]
@@ -185,6 +206,16 @@ def _to_use(
         highest = score_text(rows[0].tuned.difference, signed=True)
         text += f" (highest mean: {rows[0].method}, {highest})"
     return reference, f"{text}."
+
+
+def _breaks(summary: Summary, row: Row) -> str:
+    """Return how a method breaks the constraints."""
+    cell = row.tuned
+    often = f"{100 * (cell.kept or 0.0):.0f} % of the runs keep it"
+    return (
+        f"breaks {', '.join(summary.subject_to)} by {cell.broken:.3g} on average on the test part "
+        f"({often})"
+    )
 
 
 def _difference(cell: Cell) -> str:

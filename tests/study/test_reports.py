@@ -16,12 +16,13 @@ from rich.console import Console
 from scipy import stats
 from study_cases import a_run
 
-from policygrad_metrics.study.content import overview_grid, score_grid, summaries
+from policygrad_metrics.study.content import overview_grid, summaries
 from policygrad_metrics.study.grid import rich_grid
 from policygrad_metrics.study.overall import overall
 from policygrad_metrics.study.plots import _band, draw_all, draw_learning
 from policygrad_metrics.study.records import Run, StudyError
 from policygrad_metrics.study.report import write_reports
+from policygrad_metrics.study.score_grid import score_grid
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table import summarise
 

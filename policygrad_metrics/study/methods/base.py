@@ -14,6 +14,7 @@ import numpy as np
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.rewards import Reward, get_reward
+from policygrad_metrics.rewards.constraints import Constraint
 
 TASKS = ("binary", "multiclass", "ordinal", "multilabel")
 ANY_TASK = frozenset(TASKS)
@@ -35,6 +36,7 @@ class TaskInfo:
         class_counts: rows of each class in the training part; multi-label: rows that carry each
             label. Empty if not known: weighted losses then count each batch.
         rows: of the training part; by default the sum of class_counts.
+        subject_to: constraints that policy gradients are trained under, their classes as numbers.
         own_class_weight: weights to use instead of those that class_counts give, such as a tensor
             that holds those of one replica among many.
 
@@ -51,6 +53,7 @@ class TaskInfo:
     columns: int = 1
     class_counts: tuple[int, ...] = ()
     rows: int = 0
+    subject_to: tuple[Constraint, ...] = ()
     own_class_weight: Any = dataclasses.field(default=None, compare=False)
 
     def __post_init__(self) -> None:

@@ -39,13 +39,19 @@ def _gradient(estimator: Any) -> MixedBuild:
             gradient_estimator=estimator,
             cross_entropy=0.0 if mixed_in is None else mixed_in,
             cross_entropy_weights="equal",
+            subject_to=info.subject_to or None,
         )
 
     return build
 
 
 def _recipe(info, hyper):
-    return PolicyGradientLoss(info.reward, policy=info.policy, cross_entropy=hyper["cross_entropy"])
+    return PolicyGradientLoss(
+        info.reward,
+        policy=info.policy,
+        cross_entropy=hyper["cross_entropy"],
+        subject_to=info.subject_to or None,
+    )
 
 
 def _beside_running_counts(info, hyper):
@@ -56,6 +62,7 @@ def _beside_running_counts(info, hyper):
         policy=info.policy,
         cross_entropy=hyper["cross_entropy"],
         running_counts=hyper["running_counts"] if counted else None,
+        subject_to=info.subject_to or None,
     )
 
 

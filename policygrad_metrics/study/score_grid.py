@@ -1,0 +1,49 @@
+"""The table of the scores of one data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from policygrad_metrics.study.grid import Grid, Text
+from policygrad_metrics.study.table import (
+    COLUMNS,
+    Summary,
+    broken_text,
+    method_text,
+    score_text,
+)
+
+
+def score_grid(summary: Summary, differences: Sequence[str] = tuple(COLUMNS)) -> Grid:
+    """Return the table of the scores.
+
+    Args:
+        summary: The table of one data set.
+        differences: The columns of which the difference to the reference is shown as well, and by
+            how much they break the constraints.
+
+    >>> score_grid(Summary("iris", "f1_macro", True, None, ())).title
+    'iris: test f1_macro, sorted by "tuned decision"'
+    """
+    broken = differences if summary.subject_to else ()
+    differences = differences if summary.reference else ()
+    header = ["method", *COLUMNS.values()]
+    header += [f"{COLUMNS[column]} - {summary.reference}" for column in differences]
+    header += [f"broken by, {COLUMNS[column]}" for column in broken]
+    rows = []
+    for row in summary.rows:
+        texts = [Text(method_text(row), row.tuned.best)]
+        texts += [Text(score_text(cell.score), cell.best) for cell in (row.plain, row.tuned)]
+        found = [getattr(row, column).difference for column in differences]
+        texts += [Text(score_text(difference, signed=True)) for difference in found]
+        texts += [Text(broken_text(getattr(row, column))) for column in broken]
+        rows.append(tuple(texts))
+    title = f'{summary.data}: test {summary.reward}, sorted by "{COLUMNS["tuned"]}"'
+    below = ""
+    if summary.subject_to:
+        below = (
+            f"Subject to {', '.join(summary.subject_to)} on the test part. Broken by: the mean of "
+            "the worst constraint over the runs, 0 or less where it is kept, and the share of runs "
+            "that keep all. Methods that break one on average stand below those that keep them."
+        )
+    return Grid(title, tuple(header), tuple(rows), below)
