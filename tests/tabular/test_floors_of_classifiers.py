@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 import policygrad_metrics as pgm
 
 X, NUMBERS = load_breast_cancer(return_X_y=True)
-X = StandardScaler().fit_transform(X)[:, :5]  # harder with fewer features
+X = StandardScaler().fit_transform(X)[:, :2]  # harder with few features
 Y = np.where(NUMBERS == 0, "malignant", "benign")
 
 
@@ -28,12 +28,12 @@ def trees(**arguments):
 
 @pytest.mark.parametrize("make", [network, trees])
 def test_a_floor_for_a_class_by_name_is_kept(make):
-    floor = pgm.at_least("recall", 0.97, pos_label="malignant")
+    floor = pgm.at_least("recall", 0.95, pos_label="malignant")
     model = make(reward="accuracy", subject_to=floor, validation_fraction=0.4).fit(X, Y)
     assert model.tuner_.feasible_
-    assert recall_score(Y, model.predict(X), pos_label="malignant") >= 0.95
+    assert recall_score(Y, model.predict(X), pos_label="malignant") >= 0.94
     free = make(reward="accuracy").fit(X, Y)
-    assert recall_score(Y, free.predict(X), pos_label="malignant") < 0.95
+    assert recall_score(Y, free.predict(X), pos_label="malignant") < 0.9
 
 
 def test_pos_label_turns_the_rates_of_binary_names():
