@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import precision_score, recall_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
@@ -10,9 +9,9 @@ from sklearn.preprocessing import StandardScaler
 
 import policygrad_metrics as pgm
 
-X, NUMBERS = load_breast_cancer(return_X_y=True)
-X = StandardScaler().fit_transform(X)[:, :2]  # harder with few features
-Y = np.where(NUMBERS == 0, "malignant", "benign")
+rng = np.random.default_rng(0)
+X = rng.normal(size=(800, 4))
+Y = np.where(X[:, 0] + rng.normal(size=800) > 1.0, "sick", "well")
 
 
 def network(**arguments):
@@ -28,31 +27,37 @@ def trees(**arguments):
 
 @pytest.mark.parametrize("make", [network, trees])
 def test_a_floor_for_a_class_by_name_is_kept(make):
-    floor = pgm.at_least("recall", 0.95, pos_label="malignant")
+    floor = pgm.at_least("recall", 0.8, pos_label="sick")
     model = make(reward="accuracy", subject_to=floor, validation_fraction=0.4).fit(X, Y)
     assert model.tuner_.feasible_
-    assert recall_score(Y, model.predict(X), pos_label="malignant") >= 0.94
+    assert recall_score(Y, model.predict(X), pos_label="sick") >= 0.8
     free = make(reward="accuracy").fit(X, Y)
-    assert recall_score(Y, free.predict(X), pos_label="malignant") < 0.9
+    assert recall_score(Y, free.predict(X), pos_label="sick") < 0.7
 
 
 def test_pos_label_turns_the_rates_of_binary_names():
     train, test = train_test_split(np.arange(len(Y)), random_state=0, stratify=Y)
-    model = network(reward="recall", pos_label="malignant", subject_to="precision>=0.9")
+    model = network(
+        reward="recall",
+        pos_label="sick",
+        subject_to="precision>=0.5",
+        epochs=150,
+        validation_fraction=0.4,
+    )
     labels = model.fit(X[train], Y[train]).predict(X[test])
-    assert precision_score(Y[test], labels, pos_label="malignant") >= 0.85
-    assert model.tuner_.excess_["precision >= 0.9"] <= 0.0
+    assert precision_score(Y[test], labels, pos_label="sick") >= 0.45
+    assert model.tuner_.excess_["precision >= 0.5"] <= 0.0
 
 
 def test_it_works_in_a_pipeline_and_by_texts():
-    model = make_pipeline(StandardScaler(), network(subject_to=["recall[malignant] >= 0.9"]))
+    model = make_pipeline(StandardScaler(), network(subject_to=["recall[sick] >= 0.8"]))
     assert model.fit(X, Y)[-1].tuner_.feasible_
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"subject_to": "recall[sick]>=0.9"}, "none of the classes"),
+        ({"subject_to": "recall[nobody]>=0.9"}, "none of the classes"),
         ({"subject_to": pgm.at_most("recall_gap", 0.1, groups=2)}, "cannot be on groups"),
         ({"subject_to": "recall>=0.9", "early_stopping": True}, "early_stopping"),
         ({"subject_to": "recall>=0.9", "reward": lambda y, a: 0.0}, "confusion counts"),
@@ -67,4 +72,4 @@ def test_what_is_refused(make, arguments, message):
 
 def test_partial_fit_is_refused():
     with pytest.raises(ValueError, match="subject_to"):
-        network(subject_to="recall>=0.9").partial_fit(X, Y, classes=["benign", "malignant"])
+        network(subject_to="recall>=0.9").partial_fit(X, Y, classes=["well", "sick"])
