@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
 
+from policygrad_metrics.decision.scorer import adds_up_counts
 from policygrad_metrics.rewards import Reward
 from policygrad_metrics.rewards.base import ConfusionReward
 from policygrad_metrics.rewards.constraints import Constraints
@@ -22,7 +24,7 @@ class Floored(ConfusionReward):
 
     The margin is the standard error of a rate over other data of as many examples, by the delta
     method: of counts n with slopes s the variance is sum n s^2 (Efron 1982: the infinitesimal
-    jackknife). It is taken at n + 1/2 (Haldane 1956), since three hits of three prove little.
+    jackknife). Rate and error are taken at n + 1 (Laplace 1774): two hits of two prove little.
 
     Args:
         reward: what is to be high.
@@ -60,14 +62,43 @@ class Floored(ConfusionReward):
 
     def excess(self, counts):
         """By how much each inequality is broken, the margin included, `[..., M]`."""
-        excess = self.constraints.excess(counts)
         if not self.errors:
-            return excess
-        smooth, errors = counts + 0.5, []
+            return self.constraints.excess(counts)
+        smooth, errors = counts + 1.0, []
         for m in range(len(self.constraints.bounds)):
             with tf.GradientTape() as tape:
                 tape.watch(smooth)
                 rate = self.constraints.excess(smooth)[..., m]
             slope = tape.gradient(rate, smooth)
             errors.append(tf.sqrt(tf.reduce_sum(smooth * slope**2, axis=[-4, -3, -2, -1])))
-        return excess + self.errors * tf.stack(errors, axis=-1)
+        return self.constraints.excess(smooth) + self.errors * tf.stack(errors, axis=-1)
+
+
+def read_floors(reward: Reward, subject_to: Any, margin: str | None, multilabel: bool) -> Floored:
+    """Return the reward under the constraints that a person gives.
+
+    Args:
+        reward: of confusion counts.
+        subject_to: a constraint or a text, or several.
+        margin: None or "standard_error".
+        multilabel: whether the data have label columns.
+
+    Raises:
+        ValueError: the margin is another, the constraints are none, or the reward is no function
+            of confusion counts.
+
+    >>> from policygrad_metrics.rewards import get_reward
+    >>> read_floors(get_reward("recall"), "precision>=0.9", None, multilabel=False).name
+    'recall subject to precision >= 0.9'
+    """
+    constraints = Constraints.of(subject_to)
+    if margin not in (None, "standard_error"):
+        raise ValueError(f"margin must be None or 'standard_error'; it is {margin!r}.")
+    if not adds_up_counts(reward):
+        raise ValueError(
+            f"subject_to= needs a reward of confusion counts; {reward.name!r} is none. Write "
+            "it as a CountReward."
+        )
+    if multilabel:
+        constraints = constraints.for_multilabel()
+    return Floored(reward, constraints, float(margin is not None))

@@ -81,7 +81,10 @@ def number_groups(groups: Any, size: int, most: int) -> np.ndarray:
             f"groups must hold the group of each of the {size} examples, since a constraint is on "
             f"groups; it {'is missing' if groups is None else f'has shape {np.shape(groups)}'}."
         )
-    known, number = np.unique(np.asarray(groups), return_inverse=True)
+    groups = np.asarray(groups)
+    if groups.dtype.kind == "f" and np.isnan(groups).any():
+        raise ValueError("groups holds NaN: leave those examples out, or give them a group.")
+    known, number = np.unique(groups, return_inverse=True)
     if len(known) > most:
         raise ValueError(
             f"groups has {len(known)} different values, {known[:8].tolist()}, and the constraint "

@@ -11,9 +11,9 @@ import tensorflow as tf
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from policygrad_metrics.core.checks import choose
+from policygrad_metrics.core.checks import check_whole, choose
 from policygrad_metrics.decision.curve import ThresholdCurve
-from policygrad_metrics.decision.floors import PENALTY, Floored
+from policygrad_metrics.decision.floors import PENALTY, read_floors
 from policygrad_metrics.decision.frank_wolfe import frank_wolfe
 from policygrad_metrics.decision.reading import (
     number_groups,
@@ -31,7 +31,6 @@ from policygrad_metrics.decision.sweeps import (
     best_thresholds,
 )
 from policygrad_metrics.rewards import Reward, get_reward
-from policygrad_metrics.rewards.constraints import Constraints
 
 #: Of fewer rows than this a tuned decision must gain on rows that did not choose it as well.
 FEW_ROWS = 200
@@ -160,6 +159,11 @@ class DecisionTuner(BaseEstimator):
         truth = read_truth(y_true, p, self.multilabel)
         weight = read_weight(sample_weight, len(p))
         self._check_method(reward, p.shape[-1])
+        if groups is not None and np.shape(groups) != (len(p),):
+            raise ValueError(
+                f"groups must hold the group of each of the {len(p)} examples; it has shape "
+                f"{np.shape(groups)}."
+            )
         if weight is not None:
             kept = weight[:, 0] > 0.0
             if not kept.any():
@@ -167,9 +171,17 @@ class DecisionTuner(BaseEstimator):
             p, truth, weight = p[kept], truth[kept], np.repeat(weight[kept], p.shape[1], axis=1)
             groups = None if groups is None else np.asarray(groups)[kept]
         self.n_columns_, self.n_classes_ = p.shape[1:]
+        undefined: list[str] = []
         scorer = bare = Scorer(reward, truth, weight, self.n_classes_, self.max_calls)
         if self.subject_to is not None:
-            floored, group = self._floored(reward, groups, len(p))
+            if self.method in ("frank_wolfe", "expected_f"):
+                raise ValueError(
+                    f"method={self.method!r} knows no constraints; use 'auto' with subject_to=."
+                )
+            floored = read_floors(reward, self.subject_to, self.margin, self.multilabel)
+            group = None
+            if floored.constraints.groups > 1:
+                group = number_groups(groups, len(p), floored.constraints.groups)
             scorer = Scorer(
                 floored,
                 truth,
@@ -178,6 +190,14 @@ class DecisionTuner(BaseEstimator):
                 group=group,
                 groups=floored.constraints.groups,
             )
+            perfect = floored.by_group(tf.constant(scorer.tables(truth)))
+            undefined = floored.constraints.undefined(perfect)
+            if undefined and group is not None:
+                raise ValueError(
+                    f"the examples hold none that {', '.join(undefined)} could be a share of "
+                    "(groups are numbered in the order of their sorted values), so no gap can be "
+                    "told. Give examples of every group and class."
+                )
         elif groups is not None:
             raise ValueError("groups= is for constraints on groups; there is no subject_to=.")
         plain = plain_rule(self.plain, self.n_classes_)
@@ -196,30 +216,10 @@ class DecisionTuner(BaseEstimator):
             columns = (p[:, 0, 1], scorer.row[:, 0], scorer.weight[:, 0])
             self._curve = ThresholdCurve.of(*columns, scorer.table_rows)
         if self.subject_to is not None:
-            self._say_what_is_kept(scorer, after)
+            self._say_what_is_kept(scorer, after, undefined)
         return self
 
-    def _floored(self, reward: Reward, groups: Any, size: int) -> tuple[Floored, np.ndarray | None]:
-        """The reward under the constraints, and the group of each example."""
-        constraints = Constraints.of(self.subject_to)
-        choose("margin", str(self.margin), ("None", "standard_error"))
-        if not adds_up_counts(reward):
-            raise ValueError(
-                f"subject_to= needs a reward of confusion counts; {reward.name!r} is none. Write "
-                "it as a CountReward."
-            )
-        if self.method in ("frank_wolfe", "expected_f"):
-            raise ValueError(
-                f"method={self.method!r} knows no constraints; use method='auto' with subject_to=."
-            )
-        group = None
-        if constraints.groups > 1:
-            group = number_groups(groups, size, constraints.groups)
-        if self.multilabel:
-            constraints = constraints.for_multilabel()
-        return Floored(reward, constraints, float(self.margin is not None)), group
-
-    def _say_what_is_kept(self, scorer: Scorer, labels: np.ndarray) -> None:
+    def _say_what_is_kept(self, scorer: Scorer, labels: np.ndarray, undefined: list[str]) -> None:
         floored: Any = scorer.reward
         table = floored.by_group(tf.constant(scorer.tables(labels)))
         worst = floored.constraints.worst_of_each(table)
@@ -232,7 +232,11 @@ class DecisionTuner(BaseEstimator):
                 f"no decision of method {self.method_!r} keeps the constraints on these "
                 f"{len(labels)} examples{margin}. The nearest, {self.rule_.describe()}, "
                 + (f"breaks {', '.join(broken)}" if broken else "keeps them without the margin")
-                + ". Move the bound, give more examples, or train a better model.",
+                + (
+                    f". The examples hold none that {', '.join(undefined)} could be a share of."
+                    if undefined
+                    else ". Move the bound, give more examples, or train a better model."
+                ),
                 stacklevel=3,
             )
 
@@ -283,6 +287,7 @@ class DecisionTuner(BaseEstimator):
             ValueError: there is not one threshold, or the reward is no function of counts.
         """
         check_is_fitted(self, "rule_")
+        check_whole("n_bootstrap", n_bootstrap, 1)
         threshold = getattr(self.rule_, "thresholds", (0.5,))[0]
         if self._curve is None:
             raise ValueError(

@@ -65,10 +65,11 @@ class Reader:
             return read_batch(
                 self.policy, y_true, y_pred, sample_weight, ignore_class=ignored, **how
             )
-        labels, group = split_groups(y_true, self.groups)
+        labels, group, inside = split_groups(y_true, self.groups)
         batch = read_batch(self.policy, labels, y_pred, sample_weight, ignore_class=ignored, **how)
         sites = tf.shape(batch.y_true)[0] // tf.shape(group)[0]
-        return dataclasses.replace(batch, group=tf.repeat(group, sites))
+        valid = batch.valid & inside if under_xla() else batch.valid
+        return dataclasses.replace(batch, group=tf.repeat(group, sites), valid=valid)
 
     def reading_config(self) -> dict[str, Any]:
         """The arguments of `reads` as plain values."""
@@ -135,13 +136,13 @@ def _whole_or_none(ignore_class: Any) -> int | None:
     return int(ignore_class)
 
 
-def split_groups(y_true: Any, groups: int) -> tuple[Tensor, Tensor]:
-    """The labels, and the groups that the last column of y_true holds, int32 `[B]`.
+def split_groups(y_true: Any, groups: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The labels, the groups that the last column of y_true holds, int32 `[B]`, and if all are.
 
     Raises:
         ValueError: there is no such column, or it holds other numbers than 0 to groups - 1.
 
-    >>> labels, group = split_groups([[1, 0], [0, 1]], groups=2)
+    >>> labels, group, _ = split_groups([[1, 0], [0, 1]], groups=2)
     >>> labels.numpy().tolist(), group.numpy().tolist()
     ([[1], [0]], [0, 1])
     """
@@ -152,14 +153,16 @@ def split_groups(y_true: Any, groups: int) -> tuple[Tensor, Tensor]:
             f"on groups: np.column_stack([y, group]); it has shape {y_true.shape}."
         )
     group = tf.cast(y_true[:, -1], tf.int32)
+    same = tf.cast(group, y_true.dtype) == y_true[:, -1]
+    inside = tf.reduce_all((group >= 0) & (group < groups) & same)
     if not under_xla():
-        inside = (group >= 0) & (group < groups) & (tf.cast(group, y_true.dtype) == y_true[:, -1])
         message = f"the last column of y_true must hold groups 0 to {groups - 1} (groups={groups})"
-        if tf.executing_eagerly() and not bool(tf.reduce_all(inside)):
+        if tf.executing_eagerly() and not bool(inside):
             raise ValueError(f"{message}; it holds {np.unique(y_true[:, -1])[:8].tolist()}.")
-        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(inside), [message])]):
+        found = [f"{message}. It holds:", y_true[:8, -1]]
+        with tf.control_dependencies([tf.debugging.Assert(inside, found)]):
             group = tf.identity(group)
-    return y_true[:, :-1], group
+    return y_true[:, :-1], group, inside
 
 
 class MeanOfValues(keras.losses.Loss):

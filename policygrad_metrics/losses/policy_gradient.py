@@ -213,7 +213,7 @@ class PolicyGradientLoss(SiteLoss):
     @tf.autograph.experimental.do_not_convert
     def __call__(self, y_true, y_pred, sample_weight=None):
         """The loss of a batch; weights enter the counts instead of scaling the result."""
-        if self._window is not None:
+        if self._window is not None or self._lagrangian is not None:
             refuse_second_output(self._met, y_pred, places_in_compile(self))
         return super().__call__(y_true, y_pred, sample_weight)
 

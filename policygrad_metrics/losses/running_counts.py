@@ -77,7 +77,7 @@ def refuse_second_output(met: MutableMapping[Any, str], outputs: Any, places: in
         second |= met.setdefault(tensor.graph, tensor.name) != tensor.name
     if second:
         raise ValueError(
-            "this loss keeps running counts and is used for two outputs, whose counts would mix. "
+            "this loss keeps counts of its batches and is used for two outputs, which would mix. "
             "Give each output a PolicyGradientLoss of its own."
         )
 

@@ -57,6 +57,8 @@ class PredictedRate(MeanGain):
         """Of label columns it is the share of all labels that are 1."""
 
     def gain_table(self, num_classes):
+        if self.label >= num_classes:
+            raise ValueError(f"there is no class {self.label}: classes are 0 to {num_classes - 1}.")
         return tf.tile(tf.one_hot([self.label], num_classes), [num_classes, 1])
 
 
@@ -333,13 +335,29 @@ class Constraints:
     def rates(self, confusion: Tensor) -> Tensor:
         """The rates `[..., T]` of confusion counts `[..., G, C, K, K]`."""
         whole = tf.reduce_sum(confusion, axis=-4)
-        return tf.stack(
-            [
-                reward.score_columns(whole if group is None else confusion[..., group, :, :, :])
-                for reward, group in self.terms
-            ],
-            axis=-1,
-        )
+        rates = []
+        for reward, group in self.terms:
+            table = whole if group is None else confusion[..., group, :, :, :]
+            try:
+                rates.append(reward.score_columns(table))
+            except ValueError as error:
+                raise ValueError(
+                    f"a constraint of subject_to does not fit: {error} The rate of one class is "
+                    'pos_label=, or "precision[1] >= 0.9".'
+                ) from error
+        return tf.stack(rates, axis=-1)
+
+    def undefined(self, perfect: Tensor) -> list[str]:
+        """The rates, in words, that have no example which they are a share of.
+
+        Args:
+            perfect: the counts of right labels, `[G, C, K, K]`.
+        """
+        return [
+            reward.name + ("" if group is None else f" of group {group}")
+            for (reward, group), rate in zip(self.terms, self.rates(perfect).numpy(), strict=True)
+            if isinstance(reward, AveragedReward) and rate == reward.zero_division == 0.0
+        ]
 
     def excess(self, confusion: Tensor) -> Tensor:
         """By how much each inequality is violated, `[..., M]`: negative where it is kept."""

@@ -101,7 +101,7 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
 
         Raises:
             ValueError: a constraint is on groups or on a class that is none, the reward is no
-                function of confusion counts, or epochs are to be chosen.
+                function of confusion counts, epochs are to be chosen, or classes are weighted.
         """
         if self.subject_to is None:
             return None
@@ -124,6 +124,11 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
         if not adds_up_counts(reward):
             raise ValueError(
                 f"subject_to= needs a reward of confusion counts; {reward.name!r} is none."
+            )
+        if self.class_weight is not None:
+            raise ValueError(
+                "class_weight= changes the rates that subject_to= bounds. Leave it None: the "
+                "constraint moves the decision by itself."
             )
         if self.early_stopping:
             raise ValueError(

@@ -35,10 +35,10 @@ def test_the_margin_is_a_standard_error():
     tuner = pgm.DecisionTuner("recall", subject_to="precision>=0.7", margin="standard_error")
     a = tuner.fit(P, Y).predict(P)
 
-    def kept(a):  # the share of hits among those chosen, with half a count more of each kind
-        hits, chosen = np.sum(a * Y) + 0.5, np.sum(a) + 1.0
+    def kept(a):  # the share of hits among those chosen, with a count more of each kind
+        hits, chosen = np.sum(a * Y) + 1.0, np.sum(a) + 2.0
         rate = hits / chosen
-        return precision_score(Y, a, zero_division=0) - np.sqrt(rate * (1 - rate) / chosen) >= 0.7
+        return rate - np.sqrt(rate * (1 - rate) / chosen) >= 0.7
 
     assert kept(a)
     feasible = [recall_score(Y, t < P) for t in thresholds() if kept((t < P).astype(int))]
@@ -117,6 +117,13 @@ def test_label_columns():
             "3 different values",
         ),
         ({}, {"groups": GROUP}, "no subject_to"),
+        (
+            {"subject_to": pgm.at_most("recall_gap", 0.1, groups=2)},
+            {"groups": np.where(Y == 1, "one", "other")},
+            "recall of group 1",
+        ),
+        ({"subject_to": "coverage[7]<=0.1"}, {}, "no class 7"),
+        ({"subject_to": "precision>=0.5"}, {"groups": [0, 1]}, "groups must hold"),
     ],
 )
 def test_what_is_refused(tuner, fit, message):
@@ -149,3 +156,9 @@ def test_nothing_is_said_where_the_floor_is_kept():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pgm.DecisionTuner("recall", subject_to="precision>=0.8").fit(P, Y)
+
+
+def test_the_warning_says_that_a_class_is_missing():
+    tuner = pgm.DecisionTuner("recall", "threshold", subject_to="false_positive_rate <= 0.01")
+    with pytest.warns(UserWarning, match="none that specificity could be a share of"):
+        tuner.fit([0.2, 0.7, 0.9] * 20, [1] * 60)

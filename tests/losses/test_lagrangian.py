@@ -202,3 +202,26 @@ def test_label_columns():
     recall = np.mean((y * p).sum(0) / y.sum(0))
     multiplier = ETA * np.clip(0.9 - recall, -MOST_EXCESS, MOST_EXCESS)
     np.testing.assert_allclose(loss.variables[0], [multiplier], rtol=1e-4)
+
+
+def test_a_group_that_is_none_gives_nan_under_xla():
+    gap = pgm.at_most("recall_gap", 0.05, groups=2)
+    loss = tf.function(pgm.PolicyGradientLoss("accuracy", subject_to=gap), jit_compile=True)
+    z = tf.constant([[0.1], [0.2]])
+    assert np.isfinite(loss(tf.constant([[1.0, 0.0], [0.0, 1.0]]), z))
+    for wrong in (2.0, float("nan")):
+        assert np.isnan(loss(tf.constant([[1.0, wrong], [0.0, 1.0]]), z))
+
+
+def test_one_loss_for_two_outputs_is_refused():
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, [keras.layers.Dense(1)(inputs) for _ in range(2)])
+    model.compile("sgd", pgm.PolicyGradientLoss("recall", subject_to="precision>=0.5"))
+    with pytest.raises(ValueError, match="two outputs"):
+        model.fit(np.zeros((4, 4)), [np.zeros(4), np.ones(4)], verbose=0)
+
+
+def test_a_rate_of_two_classes_is_refused_for_three():
+    loss = pgm.PolicyGradientLoss("accuracy", subject_to="precision>=0.5")
+    with pytest.raises(ValueError, match="subject_to does not fit"):
+        loss([0, 1, 2], np.zeros((3, 3), "float32"))

@@ -124,7 +124,7 @@ def test_the_command_reads_what_it_prints(capsys):
     )
     told = refusal(["compare", "--data", "iris", "--subject-to", "precision>=0.9"], capsys)
     assert "'iris'" in told
-    assert "(--subject-to): reward 'precision' scores class 1 of two classes" in told
+    assert "(--subject-to): a constraint of subject_to does not fit: reward 'precision'" in told
 
 
 def test_constraints_are_part_of_what_runs_of_a_directory_share():

@@ -62,6 +62,7 @@ def test_it_works_in_a_pipeline_and_by_texts():
         ({"subject_to": "recall>=0.9", "early_stopping": True}, "early_stopping"),
         ({"subject_to": "recall>=0.9", "reward": lambda y, a: 0.0}, "confusion counts"),
         ({"subject_to": "recall>=1.9"}, "at most 1"),
+        ({"subject_to": "recall>=0.9", "class_weight": "balanced"}, "class_weight"),
     ],
 )
 @pytest.mark.parametrize("make", [network, trees])
