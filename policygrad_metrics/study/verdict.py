@@ -9,6 +9,8 @@ The rules are fixed before any data is seen, and speak of the column "tuned deci
     use                     the highest mean among the methods that are better than the reference,
                             probably at least; else the reference; a trivial method if the
                             reference is not better than that
+    over several data sets  a method is ahead of the reference if Holm's p of Wilcoxon's test is
+                            below 0.05
     constraints             a method that breaks one on average, on the test part, is neither used
                             nor compared: the outcome is then unknown
 """
@@ -97,7 +99,7 @@ def conclusion(verdicts: Sequence[Verdict], over: Sequence[Overall]) -> tuple[st
     """
     if len(verdicts) < 2:
         return tuple(one.text for one in verdicts)
-    lines = [_summed_up(verdicts, over)]
+    lines = [_summed_up(verdicts, over), *_certain_over(over)]
     if len(verdicts) <= FEW_SETS:
         return (*lines, *(one.text for one in verdicts))
     by_method: dict[str, list[str]] = {}
@@ -244,6 +246,21 @@ def _summed_up(verdicts: Sequence[Verdict], over: Sequence[Overall]) -> str:
     text = f"Over {len(verdicts)} data sets training on the metric ({', '.join(named)}) "
     text += ", ".join(counts[:-1]) + f" and {counts[-1]}."
     return text + (_on_average(named[0], over) if len(named) == 1 else "")
+
+
+def _certain_over(over: Sequence[Overall]) -> list[str]:
+    """Return a line on the methods that are ahead of the reference over the data sets together."""
+    for found in over:
+        ahead = [
+            f"{_called(one.method)} ({one.difference:+z.3f}, Holm's p {p_words(one.p_holm)})"
+            for one in found.standings
+            if one.difference is not None and one.difference > 0.0
+            if one.p_holm is not None and one.p_holm < ALPHA
+        ]
+        if found.column == "tuned" and ahead:
+            sets = "Over the data sets together"
+            return [f"{sets} ahead of {found.reference}, tuned decisions: {', '.join(ahead)}."]
+    return []
 
 
 def _marked(verdict: Verdict) -> str:
