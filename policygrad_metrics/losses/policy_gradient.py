@@ -258,12 +258,12 @@ class PolicyGradientLoss(SiteLoss):
 
     def batch_loss(self, batch):
         """`1 - E[R]` and the terms that are mixed in, of one batch: the one of all replicas."""
-        check_replicas(self.reduction, self._memory.variables)
         if self._window is not None and replicas() > 1:
             raise ValueError(
                 "running_counts= is not available under a tf.distribute strategy: use larger "
                 "global batches instead."
             )
+        check_replicas(self.reduction, self._memory.variables)
         assign = self._memory.assign if self._memory.keeps else None
         return shared_gradient(self._loss(batch, self._memory.read(batch), assign)[0])
 
