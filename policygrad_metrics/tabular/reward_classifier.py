@@ -11,7 +11,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from policygrad_metrics.decision import DecisionTuner
-from policygrad_metrics.decision.scorer import adds_up_counts
+from policygrad_metrics.decision.floors import read_floors
 from policygrad_metrics.policies import CumulativeLink, member_policy
 from policygrad_metrics.rewards import Constraint, Reward, get_reward
 from policygrad_metrics.rewards.constraints import Constraints
@@ -115,16 +115,14 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
             return int(target.encode(target.classes[[known.index(str(label))]])[0])
 
         constraints = Constraints.of(self.subject_to, number)
-        reward = reward_for(self.reward, target)
         if constraints.groups > 1:
             raise ValueError(
                 "subject_to= of a classifier cannot be on groups: give PolicyGradientLoss and "
                 "DecisionTuner the constraint, which take the group of each example."
             )
-        if not adds_up_counts(reward):
-            raise ValueError(
-                f"subject_to= needs a reward of confusion counts; {reward.name!r} is none."
-            )
+        # What the tuner will ask for after training is asked for before it.
+        reward = reward_for(self.reward, target)
+        read_floors(reward, constraints.items, None, target.multilabel)
         if self.class_weight is not None:
             raise ValueError(
                 "class_weight= changes the rates that subject_to= bounds. Leave it None: the "

@@ -155,7 +155,7 @@ def test_plot_of_more_classes_is_refused():
 def test_nothing_is_said_where_the_floor_is_kept():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pgm.DecisionTuner("recall", subject_to="precision>=0.8").fit(P, Y)
+        assert pgm.DecisionTuner("recall", subject_to="precision>=0.8").fit(P, Y).feasible_
 
 
 def test_the_warning_says_that_a_class_is_missing():
