@@ -27,48 +27,73 @@ MOVED = {
 
 
 def public_names(folder):
-    """The public names of a package: those of its stub, or of `__all__` in its `__init__.py`."""
+    """The public names of a package, each with the file that has it; a stub goes before the code."""
     stub = folder / "__init__.pyi"
     nodes = ast.parse((stub if stub.exists() else folder / "__init__.py").read_text()).body
-    if stub.exists():
-        imported = (node for node in nodes if isinstance(node, ast.ImportFrom))
-        return sorted(alias.asname for node in imported for alias in node.names)
+    names = imported(nodes, folder)
+    if not stub.exists():
+        public = [node for node in nodes if isinstance(node, ast.Assign)]
+        listed = ast.literal_eval(public[0].value) if public else []
+        names = {name: names.get(name, folder) for name in listed}
+    return dict(sorted(names.items()))
+
+
+def imported(nodes, folder):
+    """The names that statements of a package import, each with the file it comes from."""
+    names = {}
     for node in nodes:
-        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__":
-            return sorted(ast.literal_eval(node.value))
-    return []
+        if isinstance(node, ast.ImportFrom):
+            home = folder if node.level else ROOT
+            home = home.joinpath(*(node.module or "").split("."))
+            names |= {alias.asname or alias.name: home for alias in node.names}
+    return names
 
 
-def in_its_own_module(folder, name):
+def first_line(name, home):
+    """The first line of what a name's docstring or, of a constant, `#:` comment says."""
+    if (home / name).with_suffix(".py").exists() or (home / name).is_dir():  # a module
+        home = home / name
+    path = home / "__init__.py" if home.is_dir() else home.with_suffix(".py")
+    text = path.read_text()
+    tree = ast.parse(text)
+    found = [node for node in tree.body if getattr(node, "name", None) == name]
+    if not found and home.name == name:
+        found = [tree]
+    elif not found and name in (further := imported(tree.body, home)):
+        return first_line(name, further[name])
+    if found:
+        return (ast.get_docstring(found[0]) or "").split("\n")[0]
+    comment = re.search(rf"^#: (.*)\n(?:#:.*\n)*{name}\b", text, re.MULTILINE)
+    return comment[1] if comment else ""
+
+
+def in_its_own_module(name, home):
     """Whether a function has the name of its module, which would be shown instead of it."""
-    module = folder / f"{name}.py"
-    return module.exists() and f"\ndef {name}(" in module.read_text()
+    return home.name == name and home.with_suffix(".py").exists()
 
 
 def reference_pages():
-    """The reference: a page for each room with public names, and a page of the names at the top."""
-    pages, owners = {}, {}
+    """The reference: a page for each room with public names, and an index of all names."""
+    pages, tables = {}, []
+    top = public_names(PACKAGE)
     for folder in sorted(PACKAGE.iterdir()):
         if not (folder / "__init__.py").exists() or not (names := public_names(folder)):
             continue
         path = f"{PACKAGE.name}.{folder.name}"
         intro = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())).split("\n")[0]
-        whole = {name: f"{name}.{name}" for name in names if in_its_own_module(folder, name)}
-        entries = [f"::: {path}.{whole.get(name, name)}\n" for name in names]
-        pages[f"api/{folder.name}.md"] = "\n".join([f"# {folder.name}\n", f"{intro}\n", *entries])
-        owners |= {name: f"{folder.name}.{whole.get(name, name)}" for name in names}
-    rooms = {Path(page).stem for page in pages}
-    lines = ["# Reference\n", "`import policygrad_metrics as pgm` has these names:\n"]
-    for name in public_names(PACKAGE):
-        if name in rooms:
-            target = f"{name}.md"
-        else:
-            target = f"{owners[name].split('.')[0]}.md#{PACKAGE.name}.{owners[name]}"
-        lines.append(f"* [`pgm.{name}`]({target})")
-    others = sorted(rooms - set(public_names(PACKAGE)))
-    lines.append("\nImport these packages by their whole name:\n")
-    lines += [f"* [`{PACKAGE.name}.{room}`]({room}.md)" for room in others]
-    pages["api/index.md"] = "\n".join(lines) + "\n"
+        short = f"pgm.{folder.name}" if folder.name in top else path
+        page, table = [f"# {folder.name}\n", f"{intro}\n"], [f"## [{short}]({folder.name}.md)\n"]
+        table += [f"{intro}\n", "| name | |", "| --- | --- |"]
+        for name, home in names.items():
+            whole = f"{path}.{name}.{name}" if in_its_own_module(name, home) else f"{path}.{name}"
+            page.append(f"::: {whole}\n")
+            called = f"pgm.{name}" if name in top else name
+            said = first_line(name, home).replace("|", "\\|")
+            table.append(f"| [`{called}`]({folder.name}.md#{whole}) | {said} |")
+        pages[f"api/{folder.name}.md"] = "\n".join(page)
+        tables.append("\n".join(table) + "\n")
+    intro = "# Reference\n\n`import policygrad_metrics as pgm`. Names at the top bear `pgm.`.\n"
+    pages["api/index.md"] = "\n".join([intro, *tables])
     return pages
 
 
@@ -80,6 +105,7 @@ def gallery_pages():
     for example in sorted((ROOT / "examples").glob("*.py")):
         source = example.read_text()
         title, _, rest = ast.get_docstring(ast.parse(source)).partition("\n")
+        rest = re.sub(r"\n+ +python examples/.*", "", rest)  # the command is said below
         page = [f"# {title.rstrip('.')}\n", rest.strip(), ""]
         printed = (outputs / f"{example.stem}.txt").read_text()
         page += [f"`python examples/{example.name} --quick --out OUT` printed:\n"]
@@ -101,10 +127,8 @@ def on_config(config):
         ((title, page),) = entry.items()
         if isinstance(page, str) and page.endswith("/index.md"):
             folder = page.removesuffix("index.md")
-            entry[title] = [
-                page,
-                *(name for name in made if name.startswith(folder) and name != page),
-            ]
+            under = [name for name in made if name.startswith(folder) and name != page]
+            entry[title] = [page, *({Path(name).stem.replace("_", " "): name} for name in under)]
 
 
 def on_files(files, config):

@@ -42,7 +42,7 @@ def main():
     moved = differences(found)
     order = np.argsort(moved[:, 0])
     names = np.array(list(found))[order]
-    figure, axes = plt.subplots(figsize=(8, 6.4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(6.6, 6.4), layout="constrained")
     axes.axvline(0.0, color="0.4", linewidth=1)
     places = np.arange(len(order))
     axes.hlines(places, 0.0, moved[order, 0], color="#00695c", linewidth=2)
@@ -59,8 +59,8 @@ def main():
     axes.set_xlabel("test score minus that of cross-entropy with a tuned decision (0)")
     axes.grid(axis="x", color="0.9")
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.42, 1.1), ncols=2, frameon=False)
-    figure.savefig(PICTURE, dpi=110)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.38, 1.16), ncols=1, frameon=False)
+    figure.savefig(PICTURE, dpi=130)
 
 
 if __name__ == "__main__":
