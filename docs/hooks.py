@@ -27,7 +27,7 @@ MOVED = {
 
 
 def public_names(folder):
-    """The public names of a package, each with the file that has it; a stub goes before the code."""
+    """The public names of a package, each with the file it comes from; a stub goes before code."""
     stub = folder / "__init__.pyi"
     nodes = ast.parse((stub if stub.exists() else folder / "__init__.py").read_text()).body
     names = imported(nodes, folder)
