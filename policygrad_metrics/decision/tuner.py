@@ -37,6 +37,7 @@ FEW_ROWS = 200
 #: Parts of the rows that are left out in turn to see that.
 FOLDS = 5
 
+#: The rules that `DecisionTuner(method=)` can tune; "auto" takes that of reward and classes.
 METHODS = ("auto", "threshold", "offsets", "cut_points", "frank_wolfe", "expected_f")
 
 

@@ -54,7 +54,7 @@ from policygrad_metrics.policies.reading import mean_over_sites
 from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.rewards.constraints import Constraints
 
-#: Weight of cross-entropy in the default loss; measured, see docs/results.md.
+#: Weight of cross-entropy in the default loss; measured, see benchmarks/notes/results.md.
 DEFAULT_CROSS_ENTROPY = 0.3
 #: From so many classes on the expected reward is a program of XLA's within any graph.
 MANY_CLASSES = 32
@@ -95,8 +95,8 @@ class PolicyGradientLoss(SiteLoss):
         gradient_estimator: "auto" (the strongest that the reward allows), "exact",
             "local_expectation", "reinforce", or an `Estimator`.
         cross_entropy: weight of the cross-entropy that is mixed in (Ranzato 2016). It carries a
-            fresh network to where the reward has a gradient; see docs/results.md for what was
-            measured. 0 trains on the reward alone.
+            fresh network to where the reward has a gradient; benchmarks/notes/results.md has what
+            was measured. 0 trains on the reward alone.
         cross_entropy_weights: "reward" weighs each class in the cross-entropy by what its right
             labels are worth to the reward (`reward_weights`), for rewards that see classes apart
             (every F, Jaccard, precision, recall; MCC, G-mean, balanced accuracy) and estimators
