@@ -52,7 +52,7 @@ from policygrad_metrics.losses.state import Memory, if_valid, on_gradient
 from policygrad_metrics.policies import BinnedRegression, Policy
 from policygrad_metrics.policies.reading import mean_over_sites
 from policygrad_metrics.rewards import Reward, get_reward
-from policygrad_metrics.rewards.constraints import Constraints
+from policygrad_metrics.rewards.inequalities import Constraints
 
 #: Weight of cross-entropy in the default loss; measured, see docs/results.md.
 DEFAULT_CROSS_ENTROPY = 0.3

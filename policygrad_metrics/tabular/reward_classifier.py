@@ -14,7 +14,7 @@ from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.decision.floors import read_floors
 from policygrad_metrics.policies import CumulativeLink, member_policy
 from policygrad_metrics.rewards import Constraint, Reward, get_reward
-from policygrad_metrics.rewards.constraints import Constraints
+from policygrad_metrics.rewards.inequalities import Constraints, number_of
 from policygrad_metrics.tabular.reward_estimator import RewardEstimator, probabilities
 from policygrad_metrics.tabular.rows import Rows
 from policygrad_metrics.tabular.scoring import reward_for, reward_of_labels, serves
@@ -106,15 +106,9 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
         if self.subject_to is None:
             return None
 
-        def number(label):
-            known = [str(name) for name in target.classes.tolist()]
-            if target.multilabel or str(label) not in known:
-                raise ValueError(
-                    f"pos_label={label!r} of a constraint is none of the classes {known}."
-                )
-            return int(target.encode(target.classes[[known.index(str(label))]])[0])
-
-        constraints = Constraints.of(self.subject_to, number)
+        names = [str(name) for name in target.classes.tolist()]
+        names = names[::-1] if target.flipped else names
+        constraints = Constraints.of(self.subject_to, number_of([] if target.multilabel else names))
         if constraints.groups > 1:
             raise ValueError(
                 "subject_to= of a classifier cannot be on groups: give PolicyGradientLoss and "

@@ -57,7 +57,7 @@ def test_it_works_in_a_pipeline_and_by_texts():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"subject_to": "recall[nobody]>=0.9"}, "none of the classes"),
+        ({"subject_to": "recall[nobody]>=0.9"}, "class .nobody. that is not known"),
         ({"subject_to": pgm.at_most("recall_gap", 0.1, groups=2)}, "cannot be on groups"),
         ({"subject_to": "recall>=0.9", "early_stopping": True}, "early_stopping"),
         ({"subject_to": "recall>=0.9", "reward": lambda y, a: 0.0}, "confusion counts"),
