@@ -170,6 +170,7 @@ class PolicyGradientLoss(SiteLoss):
         super().__init__(policy, name, reduction, dtype, from_logits, groups, ignore_class)
         self.subject_to = constraints and constraints.items
         self.reward = get_reward(deserialize_reward(reward))
+        self.reads_costs = self.reward.reads_costs
         self.gradient_estimator: Any = gradient_estimator
         if gradient_estimator != "auto":
             self.gradient_estimator = get_estimator(deserialize_estimator(gradient_estimator))
