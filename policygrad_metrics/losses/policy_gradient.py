@@ -52,7 +52,7 @@ from policygrad_metrics.losses.state import Memory, if_valid, on_gradient
 from policygrad_metrics.policies import BinnedRegression, Policy
 from policygrad_metrics.policies.reading import mean_over_sites
 from policygrad_metrics.rewards import Reward, get_reward
-from policygrad_metrics.rewards.constraints import Constraints
+from policygrad_metrics.rewards.inequalities import Constraints
 
 #: Weight of cross-entropy in the default loss; measured, see benchmarks/notes/results.md.
 DEFAULT_CROSS_ENTROPY = 0.3
@@ -170,6 +170,7 @@ class PolicyGradientLoss(SiteLoss):
         super().__init__(policy, name, reduction, dtype, from_logits, groups, ignore_class)
         self.subject_to = constraints and constraints.items
         self.reward = get_reward(deserialize_reward(reward))
+        self.reads_costs = self.reward.reads_costs
         self.gradient_estimator: Any = gradient_estimator
         if gradient_estimator != "auto":
             self.gradient_estimator = get_estimator(deserialize_estimator(gradient_estimator))

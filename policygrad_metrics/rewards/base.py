@@ -64,6 +64,8 @@ class Reward(abc.ABC):
 
     #: Whether it calls Python, which XLA cannot compile.
     calls_python: ClassVar[bool] = False
+    #: Whether it reads the costs of each example (`Batch.costs`).
+    reads_costs: ClassVar[bool] = False
 
     @abc.abstractmethod
     def bind(self, batch: Batch) -> BoundReward:

@@ -16,7 +16,7 @@ from scipy import special
 from policygrad_metrics.decision import DecisionTuner, plain_rule
 from policygrad_metrics.decision.floors import Floored
 from policygrad_metrics.rewards import Reward, get_reward
-from policygrad_metrics.rewards.constraints import Constraints
+from policygrad_metrics.rewards.inequalities import Constraints
 from policygrad_metrics.study.constrained import broken_by
 from policygrad_metrics.study.predictions import Predictions
 

@@ -83,7 +83,10 @@ class Trees:
 
     def held_out(self, rows: Rows, share: float) -> np.ndarray:
         """Row numbers of a stratified validation part."""
-        return hold_out(rows.y, share, [self.settings.seed, 0, 1])
+        strata = rows.y
+        if rows.group is not None:
+            strata = np.column_stack([rows.group, strata])
+        return hold_out(strata, share, [self.settings.seed, 0, 1])
 
     def outputs(self, x: Any) -> np.ndarray:
         """Logits of dense or sparse rows, `[N, columns]`."""
