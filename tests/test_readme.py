@@ -1,10 +1,13 @@
 """The Python snippets of the README and of pages of docs run, each page in one session."""
 
 import re
+import shlex
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+
+from policygrad_metrics.cli import main as cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -54,6 +57,28 @@ def test_snippets_of_the_constraints_page_run(capsys):
     assert session["classifier"].tuner_.feasible_
     assert "p > " in capsys.readouterr().out
     plt.close(session["picture"])
+
+
+def run_commands(page):
+    """Run the commands of a page that begin with `policygrad`, in the current folder."""
+    text = (ROOT / page).read_text()
+    for block in re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.startswith("policygrad "):
+                assert cli.main(shlex.split(line, comments=True)[1:]) == 0, line
+
+
+def test_the_page_on_training_a_table(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    session = run_snippets("docs/train.md")
+    assert session["labels"].shape == (400,)
+    assert session["answer"]["probabilities"].shape == (1, 2)
+    run_commands("docs/train.md")
+    assert len((tmp_path / "labels.csv").read_text().splitlines()) == 401
+    shown = capsys.readouterr()
+    assert "Confusion matrix" in shown.out
+    assert "no column has drifted" in shown.err
+    assert (tmp_path / "served" / "2" / "saved_model.pb").exists()
 
 
 def test_both_commands_are_there():

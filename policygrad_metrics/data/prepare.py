@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,8 @@ class Preparation:
         numbers = dataset.numeric[rows]
         sizes = {place: _typical_size(c) for place, c in enumerate(numbers.T) if _is_heavy(c)}
         medians: list[float] = []
-        gaps, scaler = np.flatnonzero(np.isnan(numbers).any(axis=0)), StandardScaler()
+        gaps = np.flatnonzero(np.isnan(numbers).any(axis=0)).tolist()
+        scaler = StandardScaler()
         if dataset.numeric_names:
             # A column without any training value becomes 0 and is scaled like the others.
             imputer = SimpleImputer(strategy="median", keep_empty_features=True).fit(numbers)
@@ -106,12 +108,19 @@ class Preparation:
             numeric_names=tuple(dataset.numeric_names),
             medians=tuple(medians),
             sizes=sizes,
-            gaps=tuple(gaps.tolist()),
+            gaps=tuple(gaps),
             means=tuple(np.asarray(getattr(scaler, "mean_", ())).tolist()),
             scales=tuple(np.asarray(getattr(scaler, "scale_", ())).tolist()),
             categorical_names=tuple(dataset.categorical_names),
             texts=tuple(tuple(sorted(set(column))) for column in dataset.categorical[rows].T),
         )
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Preparation:
+        """Return the preparation that `dataclasses.asdict` and JSON made a record of."""
+        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+        sizes = {int(place): size for place, size in record["sizes"].items()}
+        return cls(**{**fields, "sizes": sizes, "texts": tuple(map(tuple, record["texts"]))})
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from policygrad_metrics.core.checks import choose
@@ -83,10 +83,7 @@ def read_cells(
         raise ValueError(f"path={str(path)!r}: {error}") from error
     notes = [*layout.notes, *notes]
     if found:
-        counts = ", ".join(f"{cell!r} {count}" for cell, count in found.most_common(10))
-        words = [cell for cell in found if cell.casefold() == "none"]
-        kept = f"; in columns of text= (--text) {words[0]!r} is a text" if words else ""
-        notes.append(f"cells that count as missing: {counts}{kept}.")
+        notes.append(_missing_note(found))
     lost = [code for code in how.missing if code and not occurs(code, found)]
     if lost:
         notes.append(
@@ -94,6 +91,26 @@ def read_cells(
         )
     looked_at = {name: cells for name, cells in columns.items() if name not in as_is}
     return columns, notes + likely_codes(looked_at, how.missing)
+
+
+def coded_cells(
+    columns: Mapping[str, list[str]], reading: Reading
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the columns of a frame without its missing codes, and a note of how many these were.
+
+    Args:
+        columns: Name -> cells.
+        reading: Its missing codes, and its columns of texts.
+    """
+    kept, found = without_missing(columns, reading.missing, reading.text)
+    return kept, [_missing_note(found)] if found else []
+
+
+def _missing_note(found: Counter[str]) -> str:
+    counts = ", ".join(f"{cell!r} {count}" for cell, count in found.most_common(10))
+    words = [cell for cell in found if cell.casefold() == "none"]
+    kept = f"; in columns of text= (--text) {words[0]!r} is a text" if words else ""
+    return f"cells that count as missing: {counts}{kept}."
 
 
 def read_blocks(
@@ -131,6 +148,8 @@ def read_blocks(
         csv.writer(line, delimiter=layout.sep, lineterminator="\n").writerow(layout.names)
         names = line.getvalue()
         how = dataclasses.replace(how, sep=layout.sep, header=True, skip_lines=0)
+    if not names:
+        raise ValueError(f"path={str(path)!r}: it holds nothing; a header row and data are needed.")
 
 
 def _cells(

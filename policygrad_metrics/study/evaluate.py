@@ -88,13 +88,19 @@ class Scorer:
         >>> Scorer.of("accuracy", "ordinal", 3).decide(np.array([[0.2, 0.5, 0.3]]), "arg_max")
         array([1])
         """
-        multilabel = self.task == "multilabel"
-        if multilabel or self.task == "binary":
-            chances = np.stack([1.0 - chances, chances], axis=-1)
         rule = decision
         if isinstance(rule, str):
             rule = plain_rule(rule, self.num_classes)
-        return rule.decide(chances) if multilabel else rule.decide(chances[:, None, :])[:, 0]
+        return decide(chances, rule, self.task)
+
+
+def decide(chances: np.ndarray, rule: Rule, task: str) -> np.ndarray:
+    """Return the labels of probabilities as `probabilities` gives them."""
+    if task in ("binary", "multilabel"):
+        chances = np.stack([1.0 - chances, chances], axis=-1)
+    if task == "multilabel":
+        return rule.decide(chances)
+    return rule.decide(chances[:, None, :])[:, 0]
 
 
 def probabilities(outputs: np.ndarray, task: str) -> np.ndarray:

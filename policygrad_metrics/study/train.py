@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from policygrad_metrics.data import Prepared
@@ -49,6 +50,13 @@ class Head:
     parts: Callable[[Prepared], Parts] = lambda prepared: prepared
     policy: BinnedRegression | None = None
 
+    def model(self, trained: Trained, features: int, outputs: int) -> keras.Model:
+        """Return the network with the weights that were kept."""
+        columns = outputs if self.policy is None else self.policy.output_columns
+        model = self.network.build(features, columns, trained.seed)
+        model.set_weights(trained.weights)
+        return model
+
 
 def train_job(job: Job, missing: Sequence[int], progress: Progress) -> Iterator[Run]:
     """Train the missing seeds and yield their runs as they finish.
@@ -86,7 +94,8 @@ def _train_stacks(job: Job, missing: Sequence[int], progress: Progress) -> Itera
             yield from (run for run in runs if run.seed in wanted)
 
 
-def _info(job: Job, arrays: Prepared) -> TaskInfo:
+def task_info(job: Job, arrays: Prepared) -> TaskInfo:
+    """Return what a loss may know of the task."""
     scorer = job.cases.scorer
     info = TaskInfo.of(scorer.task, job.cases.reward, arrays.y_train, scorer.num_classes)
     constraints = scorer.constraints
@@ -137,7 +146,7 @@ def train_networks(
     """
     head, trials = _head(job), _trials(job)
     M = job.settings.members
-    infos = {seed: _info(job, arrays) for seed, arrays in parts.items()}
+    infos = {seed: task_info(job, arrays) for seed, arrays in parts.items()}
     info = next(iter(infos.values()))
     # Parts that seeds share stay one object, so that the trainer keeps them once.
     learned = {id(arrays): head.parts(arrays) for arrays in parts.values()}
@@ -276,7 +285,7 @@ def fit_predictors(job: Job, arrays: Prepared, seed: int) -> list[tuple[Outcome,
 
 
 def _fitted(job: Job, arrays: Prepared, trial: dict[str, float], seed: int) -> tuple[Outcome, Any]:
-    info = _info(job, arrays)
+    info = task_info(job, arrays)
 
     def fit(*parts: np.ndarray) -> Any:
         return job.method.model(info, trial, seed).fit(*parts)
