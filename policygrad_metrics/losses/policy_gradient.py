@@ -98,9 +98,10 @@ class PolicyGradientLoss(SiteLoss):
             fresh network to where the reward has a gradient; benchmarks/notes/results.md has what
             was measured. 0 trains on the reward alone.
         cross_entropy_weights: "reward" weighs each class in the cross-entropy by what its right
-            labels are worth to the reward (`reward_weights`), for rewards that see classes apart
-            (every F, Jaccard, precision, recall; MCC, G-mean, balanced accuracy) and estimators
-            without much noise (not REINFORCE); "equal", and all others: plain cross-entropy.
+            labels are worth to the reward (`reward_weights`), for rewards in which classes count
+            by something else than their examples (every F, Jaccard, precision, recall; MCC,
+            G-mean, balanced accuracy, AMAE) and estimators without much noise (not REINFORCE);
+            "equal", and all others: plain cross-entropy.
         entropy: weight of the policy's entropy, which keeps it exploring.
         running_counts: True takes the gradient of the reward of the batch *and* of running
             counts of earlier batches, so that a batch without a rare class knows of it; a number
@@ -329,7 +330,7 @@ class PolicyGradientLoss(SiteLoss):
         weighed = (
             self.cross_entropy_weights == "reward"
             and not _is_zero(self.cross_entropy)
-            and self.reward.is_class_separable
+            and self.reward.weighs_classes
             and not isinstance(estimator, Reinforce)
         )
         return reward_weights(batch, gradient) if weighed else tf.constant(1.0)
