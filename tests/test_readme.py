@@ -14,6 +14,18 @@ WITH_SNIPPETS = [page for page in PAGES if SNIPPET.search((ROOT / page).read_tex
 NEEDED = {"docs/boosting.md": ("lightgbm", "xgboost", "catboost")}
 
 
+def run_snippets(page, least=1):
+    """Run the snippets of a page in the working directory, and return the names they leave."""
+    snippets = [
+        text for elsewhere, text in SNIPPET.findall((ROOT / page).read_text()) if not elsewhere
+    ]
+    assert len(snippets) >= least
+    session: dict = {}
+    for snippet in snippets:
+        exec(compile(snippet, page, "exec"), session)
+    return session
+
+
 def check_readme(session, printed):
     assert session["labels"].shape == (1000,)
 
@@ -68,10 +80,7 @@ def test_snippets_run(page, tmp_path, monkeypatch, capsys):
     for library in NEEDED.get(page, ()):
         pytest.importorskip(library)
     monkeypatch.chdir(tmp_path)  # some of them write files
-    session: dict = {}
-    for elsewhere, snippet in SNIPPET.findall((ROOT / page).read_text()):
-        if not elsewhere:
-            exec(compile(snippet, page, "exec"), session)
+    session = run_snippets(page)
     check = CHECKS.get(Path(page).stem.lower())
     if check:
         check(session, capsys.readouterr().out)
