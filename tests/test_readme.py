@@ -19,6 +19,18 @@ WITH_COMMANDS = ("docs/train.md",)
 NEEDED = {"docs/boosting.md": ("lightgbm", "xgboost", "catboost")}
 
 
+def run_snippets(page, least=1):
+    """Run the snippets of a page in the working directory, and return the names they leave."""
+    snippets = [
+        text for elsewhere, text in SNIPPET.findall((ROOT / page).read_text()) if not elsewhere
+    ]
+    assert len(snippets) >= least
+    session: dict = {}
+    for snippet in snippets:
+        exec(compile(snippet, page, "exec"), session)
+    return session
+
+
 def check_readme(session, printed):
     assert session["labels"].shape == (1000,)
 
@@ -89,10 +101,7 @@ def test_snippets_run(page, tmp_path, monkeypatch, capsys):
     for library in NEEDED.get(page, ()):
         pytest.importorskip(library)
     monkeypatch.chdir(tmp_path)  # some of them write files
-    session: dict = {}
-    for elsewhere, snippet in SNIPPET.findall((ROOT / page).read_text()):
-        if not elsewhere:
-            exec(compile(snippet, page, "exec"), session)
+    session = run_snippets(page)
     if page in WITH_COMMANDS:
         run_commands(page)
     check = CHECKS.get(Path(page).stem.lower())
