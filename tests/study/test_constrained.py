@@ -24,7 +24,7 @@ from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.score_grid import score_grid
 from policygrad_metrics.study.settings import StudySettings, directory_name
 from policygrad_metrics.study.table import summarise
-from policygrad_metrics.study.train import _info, train_job
+from policygrad_metrics.study.train import task_info, train_job
 from policygrad_metrics.study.verdict import judge
 
 FLOOR = ("precision>=0.8",)
@@ -293,7 +293,7 @@ def test_a_comparison_under_a_floor(tmp_path):
 def test_policy_gradients_are_trained_under_the_constraints():
     settings = asked(subject_to=("recall[benign]>=0.7",))
     (job,) = plan(dataclasses.replace(settings, methods=("policy_gradient",)), settings.datasets())
-    loss = job.method.loss(_info(job, job.cases[0]))
+    loss = job.method.loss(task_info(job, job.cases[0]))
     assert [one.reward.labels for one in loss.subject_to] == [(0,)]
 
 
