@@ -97,6 +97,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path):
     assert result["same"] == result["runs"]
 
 
+@pytest.mark.slow
 def test_the_backup_overrules_where_the_second_sitting_starts(tmp_path):
     """Other initial weights, another seed of dropout, a rate that each epoch changes."""
 
@@ -116,6 +117,7 @@ def test_the_backup_overrules_where_the_second_sitting_starts(tmp_path):
     assert whole.optimizer.learning_rate.numpy() == resumed.optimizer.learning_rate.numpy()
 
 
+@pytest.mark.slow
 def test_running_counts_are_resumed_before_the_loss_has_made_them(tmp_path):
     def run(folder, *others):
         model = network(running_counts=True)
@@ -149,6 +151,7 @@ def test_without_the_states_of_dropout_it_would_not_be_exact(tmp_path, monkeypat
     assert np.abs(whole.get_weights()[0] - resumed.get_weights()[0]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_callbacks_that_remember_go_on_from_there(tmp_path):
     def watchers():
         return (
@@ -180,6 +183,7 @@ def test_callbacks_that_remember_go_on_from_there(tmp_path):
     np.testing.assert_array_equal(model.get_weights()[0], again.get_weights()[0])
 
 
+@pytest.mark.slow
 def test_a_finished_run_leaves_nothing_unless_told_to(tmp_path):
     model = network()
     fit(model, tmp_path / "gone")

@@ -101,6 +101,7 @@ def run(tmp_path_factory):
     return folder, own, model, history.history
 
 
+@pytest.mark.slow
 def test_history_holds_loss_and_reward_of_both_parts(run):
     _, _, model, history = run
     assert set(history) == {"loss", "f1_macro", "val_loss", MONITOR, "learning_rate"}
@@ -159,6 +160,7 @@ def test_reduce_lr_on_plateau_watches_the_reward():
     assert float(model.optimizer.learning_rate) == pytest.approx(0.01)
 
 
+@pytest.mark.slow
 def test_terminate_on_nan_stops_at_a_bad_batch():
     """Under XLA, where the loss cannot raise."""
     x, y = toy()
@@ -245,6 +247,7 @@ def test_activity_regularisation_is_added_to_the_loss():
     assert 0.0 <= result["f1_macro"] <= 1.0
 
 
+@pytest.mark.slow
 def test_max_norm_holds_after_every_step():
     norms = []
 

@@ -105,6 +105,7 @@ def test_a_floor_is_kept_that_training_without_it_breaks():
     assert abs(expected_rate(bound, x, y, "recall>=0.85")) < 0.03
 
 
+@pytest.mark.slow
 def test_a_gap_between_groups_is_kept():
     x, y = toy()
     group = (x[:, 1] > 0.5).astype(int)
@@ -158,6 +159,7 @@ def test_a_saved_model_goes_on_with_the_same_multipliers(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_floor_out_of_reach_leaves_finite_weights():
     x = rng.normal(size=(64, 4)).astype("float32")
     y = rng.integers(0, 2, 64)  # nothing to learn
@@ -219,6 +221,7 @@ def test_label_columns():
     np.testing.assert_allclose(loss.variables[0], [multiplier], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_group_that_is_none_gives_nan_under_xla():
     gap = pgm.at_most("recall_gap", 0.05, groups=2)
     loss = tf.function(pgm.PolicyGradientLoss("accuracy", subject_to=gap), jit_compile=True)

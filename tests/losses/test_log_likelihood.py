@@ -102,6 +102,7 @@ def test_a_missing_concentration_gives_nan_and_no_gradient_under_xla(policy, mis
         np.testing.assert_array_equal(gradient, np.zeros([2, 2]))
 
 
+@pytest.mark.slow
 def test_a_value_without_a_logarithm_is_refused_wherever_a_target_is_read():
     outputs = tf.constant([[0.0, 0.0], [0.0, 0.0]])
     readers = [
@@ -163,6 +164,7 @@ def test_the_config_keeps_it():
     assert again.log_likelihood == 0.2
 
 
+@pytest.mark.slow
 def test_it_keeps_the_concentration_good():
     """The reward knows levels only; with the likelihood the value within a level is learnt too."""
     rng = np.random.default_rng(0)

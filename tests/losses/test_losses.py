@@ -134,6 +134,7 @@ def test_reduction_follows_keras():
     ],
     ids=["f1_macro", "f1_macro-xla", "f1", "kappa", "g_mean", "binned"],
 )
+@pytest.mark.few(1)
 def test_fit_improves_the_metric(reward, outputs, policy, mode):
     x, y = toy(256, K=2 if reward == "f1" else 3)
     model = network(outputs)

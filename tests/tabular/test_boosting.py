@@ -23,6 +23,7 @@ def problem(kind, N=12):
 
 @pytest.mark.parametrize("kind", ["two", "classes", "columns"])
 @pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.few(2)
 def test_gradient_is_that_of_the_loss_and_hessian_is_positive(kind, weighted):
     y, logits = problem(kind)
     weight = RNG.uniform(0.5, 2.0, len(y)) if weighted else None
@@ -71,6 +72,7 @@ def test_priors_are_the_shares_of_the_classes():
     np.testing.assert_allclose(odds, [1.5 / 1.5, 2.5 / 0.5])
 
 
+@pytest.mark.slow
 def test_of_trained_by_the_library_itself_both_ways_are_the_same():
     """`lgb.train` and `LGBMClassifier` give [N, K] in the same order, and climb."""
     X, y = load_iris(return_X_y=True)

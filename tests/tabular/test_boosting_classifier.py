@@ -47,6 +47,7 @@ def iris():
 
 
 @pytest.mark.parametrize("pos_label", ["ill", "well"])
+@pytest.mark.few(1)
 def test_the_positive_class_is_the_one_that_is_rewarded(cancer, pos_label):
     X, y = cancer
     model = quick("f1", pos_label=pos_label).fit(X, y)
@@ -67,6 +68,7 @@ def test_a_single_tree_without_a_split_predicts_the_shares_of_the_classes(iris):
 
 
 @pytest.mark.parametrize("columns", [1, 4])
+@pytest.mark.few(1)
 def test_label_columns_share_one_reward(columns):
     X, y = make_multilabel_classification(300, 10, n_classes=4, random_state=0)
     y = np.hstack([y[:, :columns], 1 - y[:, :1]])
@@ -78,6 +80,7 @@ def test_label_columns_share_one_reward(columns):
     assert expected > 0.85
 
 
+@pytest.mark.slow
 def test_levels_keep_their_order(iris):
     X, y = iris
     names = np.array(["low", "medium", "high"])[y]
@@ -89,6 +92,7 @@ def test_levels_keep_their_order(iris):
         quick("cohen_kappa_quadratic").fit(X, np.array(["a", "b", "c"])[y])
 
 
+@pytest.mark.slow
 def test_threads_copies_and_sparse_rows_give_the_same_bits(cancer):
     X, y = cancer
     X = np.where(np.abs(X) < 0.3, 0.0, X)
@@ -123,6 +127,7 @@ def test_early_stopping_returns_to_the_last_of_the_best_rounds(cancer):
     )
 
 
+@pytest.mark.slow
 def test_missing_values_are_values_of_their_own(cancer):
     X, y = cancer
     gone = X.copy()
@@ -131,6 +136,7 @@ def test_missing_values_are_values_of_their_own(cancer):
     assert model.score(gone[:, :1], y) == 1.0
 
 
+@pytest.mark.slow
 def test_tuned_decision_and_class_weights(cancer):
     X, y = cancer
     noisy = X + np.random.default_rng(0).normal(size=X.shape) * 3

@@ -45,6 +45,7 @@ def test_columns_of_numbers_and_of_text(cancer):
     assert model[-1].feature_names_in_[0] == "numbers__radius"
 
 
+@pytest.mark.slow
 def test_scorers_and_searches(cancer):
     X, y = cancer
     own = make_scorer(f1_score, pos_label="ill")
@@ -93,6 +94,7 @@ def test_two_processes_give_the_bits_of_one(cancer):
     np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
 def test_weights_are_routed_to_the_regressor():
     X, y = smog()
     weight = np.random.default_rng(0).integers(0, 3, len(y)).astype(float)
@@ -133,6 +135,7 @@ def test_imbalanced_learn_fits_on_the_resampled_rows(cancer):
     assert fitted.n_features_in_ == X.shape[1]
 
 
+@pytest.mark.slow
 def test_imbalanced_learn_searches_pickles_and_takes_parameters(cancer):
     X, y = cancer
     sampler, pipeline = resampled()

@@ -52,6 +52,7 @@ TARGETS = {
 
 
 @pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.few(1)
 def test_probabilities_are_the_mean_of_separate_fits(name):
     rows, arguments = TARGETS[name]
     X, y = rows()
@@ -76,6 +77,7 @@ def test_one_member_is_a_classifier_as_before(cancer):
     assert [layer.name for layer in one.network_.layers][1].startswith("dense")
 
 
+@pytest.mark.slow
 def test_levels_are_those_of_the_mean_and_a_value_is_the_mean_value():
     X, y = smog()
     arguments = {"edges": None, "scale": "taiwan", "epochs": 10}
@@ -141,6 +143,7 @@ def test_members_go_on_after_pickling_and_keep_their_number(cancer):
         warm.set_params(members=1).fit(X, y)
 
 
+@pytest.mark.slow
 def test_the_same_bits_in_any_number_of_threads(cancer, monkeypatch):
     X, y = cancer
     monkeypatch.setattr(fitting, "STEPS_FOR_XLA", 1)
@@ -168,6 +171,7 @@ def test_one_member_that_diverges_ends_the_fit(cancer):
 
 
 @pytest.mark.parametrize("levels", [False, True])
+@pytest.mark.few(1)
 def test_an_exported_ensemble_decides_as_the_estimator(tmp_path, levels):
     X, y = smog() if levels else cancer_rows()
     model = (quick_levels if levels else quick)(members=2, tune_decision=True, epochs=5).fit(X, y)
@@ -203,5 +207,6 @@ CHECKS = (
     ],
     ids=lambda check: check.func.__name__,
 )
+@pytest.mark.few(1)
 def test_scikit_learn_contract_of_an_ensemble(check):
     check(ENSEMBLE)

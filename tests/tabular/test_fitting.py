@@ -145,6 +145,7 @@ def test_partial_fit_goes_on_with_the_same_bits_after_pickling(cancer):
         ({"running_counts": True}, [(1, 2, 2)]),
     ],
 )
+@pytest.mark.few(1)
 def test_what_the_loss_remembers_goes_on_after_pickling(cancer, arguments, shapes):
     X, y = cancer
     straight, stored = (quick("f1", batch_size=30, **arguments) for _ in range(2))
@@ -362,6 +363,7 @@ def test_nothing_global_is_touched(cancer):
 
 
 @pytest.mark.parametrize("reward", ["f1_macro", "matthews_corrcoef"])
+@pytest.mark.few(1)
 def test_same_random_state_same_bits(iris, reward):
     X, y = iris
     one, two, other = (quick(reward, batch_size=40, random_state=s).fit(X, y) for s in (3, 3, 4))

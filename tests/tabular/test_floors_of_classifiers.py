@@ -27,6 +27,7 @@ def trees(**arguments):
 
 
 @pytest.mark.parametrize("make", [network, trees])
+@pytest.mark.few(1)
 def test_a_floor_for_a_class_by_name_is_kept(make):
     floor = pgm.at_least("recall", 0.8, pos_label="sick")
     model = make(reward="accuracy", subject_to=floor, validation_fraction=0.4).fit(X, Y)
@@ -36,6 +37,7 @@ def test_a_floor_for_a_class_by_name_is_kept(make):
     assert recall_score(Y, free.predict(X), pos_label="sick") < 0.7
 
 
+@pytest.mark.slow
 def test_pos_label_turns_the_rates_of_binary_names():
     train, test = train_test_split(np.arange(len(Y)), random_state=0, stratify=Y)
     model = network(

@@ -48,6 +48,7 @@ def reward_checks():
 
 
 @pytest.mark.parametrize("check", list(reward_checks()))
+@pytest.mark.slow
 def test_scikit_learn_contract_for_another_reward_in_batches(check):
     check(KAPPA)
 
@@ -71,6 +72,7 @@ def test_values_levels_and_probabilities_agree(rows):
     assert model.n_iter_ == len(model.history_["loss"]) == 40
 
 
+@pytest.mark.slow
 def test_outputs_are_placed_at_the_targets(rows):
     X, y = rows
     for logarithm, values in ((False, y), (True, np.log1p(y))):
@@ -82,6 +84,7 @@ def test_outputs_are_placed_at_the_targets(rows):
     assert abs(policy.center - y[weight > 0].mean()) <= policy.unit / 8
 
 
+@pytest.mark.slow
 def test_a_standard_by_name(rows):
     X, y = rows
     model = quick_levels(None, scale="taiwan").fit(X, y)
@@ -107,6 +110,7 @@ def test_weight_two_is_the_row_twice(rows):
     assert abs(plain.predict(X) - balanced.predict(X)).max() > 1e-2
 
 
+@pytest.mark.slow
 def test_held_out_rows_hold_each_level_in_its_share():
     X, y = smog(600)
     model = quick_levels(epochs=2, reward="cohen_kappa_quadratic", early_stopping=True).fit(X, y)
@@ -141,6 +145,7 @@ def test_tuned_cut_points_change_levels_only(rows):
     assert tuned.reward_score(X, y) > plain.reward_score(X, y)
 
 
+@pytest.mark.slow
 def test_frames_sparse_rows_pipelines_and_grid_search(rows):
     pandas = pytest.importorskip("pandas")
     X, y = rows

@@ -94,6 +94,7 @@ def test_frozen_layers_stay_frozen_and_the_others_do_not(gained):
     assert all((a != b).any() for a, b in zip(after[2:], before[2:], strict=True))
 
 
+@pytest.mark.slow
 def test_same_seed_same_bits(gained):
     tf.random.set_seed(77)  # which does not matter
     again = trained(frozen=True)
@@ -139,6 +140,7 @@ def test_a_gain_that_is_noise_is_seen_through():
     assert abs(cross_fitted) < 0.075
 
 
+@pytest.mark.slow
 def test_datasets_weights_and_logits():
     x, y = TRAIN
     weight = np.where(y == 1, 3.0, 1.0)
@@ -186,6 +188,7 @@ def test_what_is_refused():
         pgm.finetune(odd, *TRAIN, reward="f1")
 
 
+@pytest.mark.slow
 def test_optimizers_of_keras_and_their_schedules():
     """By name or as an instance, the schedule decides."""
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([0], [0.5, 0.0])

@@ -42,6 +42,7 @@ def chosen(data):
     return train_replicas(data=data, **how())
 
 
+@pytest.mark.slow
 def test_it_is_the_training_on_both_parts_for_so_many_epochs(data, chosen):
     both = types.SimpleNamespace(
         x_train=np.concatenate([data.x_train, data.x_valid]),

@@ -40,6 +40,7 @@ def test_a_replica_in_the_stack_equals_the_same_alone(name):
     assert_same(together[1], alone[0])
 
 
+@pytest.mark.slow
 def test_a_replica_with_data_of_its_own_equals_the_same_alone():
     own = [parts(seed=seed) for seed in (5, 6, 5)]
     own[2] = own[0]  # kept once
@@ -79,6 +80,7 @@ def test_one_after_the_other_equals_stacked_with_dropout_and_batch_normalisation
     np.testing.assert_allclose(rebuilt(x_test), together[0].test_outputs, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_dropout_and_data_order_follow_the_seed():
     # Without hidden layers, learning rate 1e-12: losses of an epoch differ by dropout alone.
     class Dropped:
@@ -187,6 +189,7 @@ def test_every_task_trains_on_its_reward(task):
         assert score(data.y_valid, run.valid_outputs) == pytest.approx(best, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_single_label_column_is_a_binary_problem():
     column = parts()
     column.y_train, column.y_valid = column.y_train[:, None], column.y_valid[:, None]
@@ -195,6 +198,7 @@ def test_a_single_label_column_is_a_binary_problem():
         assert one.history["val_reward"] == other.history["val_reward"]
 
 
+@pytest.mark.slow
 def test_warm_start_is_cross_entropy_first():
     warm = fit(LOSSES["exact"], warm_start=0.5, patience=1)
     for one, other in zip(warm, stack("cross_entropy"), strict=True):
@@ -202,6 +206,7 @@ def test_warm_start_is_cross_entropy_first():
         assert abs(one.history["loss"][2] - other.history["loss"][2]) > 0.1
 
 
+@pytest.mark.slow
 def test_a_python_reward_is_stacked_without_xla():
     loss = policy_gradient(pgm.estimators.Reinforce(samples=4))
     native = fit(loss, epochs=2)
@@ -257,6 +262,7 @@ class Behind:
         (Lonely, "it is trained one replica at a time, .*this layer wants to be alone", False),
     ],
 )
+@pytest.mark.slow
 def test_what_cannot_be_stacked_or_compiled_says_so_and_is_trained(layer, message, stacked):
     with pytest.warns(UserWarning, match=message):
         runs = fit(network=Behind(layer))

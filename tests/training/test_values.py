@@ -22,6 +22,7 @@ def hours(N=240):
     return types.SimpleNamespace(**arrays)
 
 
+@pytest.mark.slow
 def test_replicas_learn_values_and_their_levels():
     data = hours()
     policy = pgm.policies.BinnedRegression([35.0, 75.0], center=3.6, unit=0.8, logarithm=True)
