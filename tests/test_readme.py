@@ -1,16 +1,21 @@
 """The Python snippets of the README and of the pages of docs run, each page in one session."""
 
 import re
+import shlex
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+
+from policygrad_metrics.cli import main as cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 SNIPPET = re.compile(r"(<!-- needs several machines -->\n)?```python\n(.*?)```", re.DOTALL)
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 WITH_SNIPPETS = [page for page in PAGES if SNIPPET.search((ROOT / page).read_text())]
+#: Pages whose commands run after their snippets.
+WITH_COMMANDS = ("docs/train.md",)
 NEEDED = {"docs/boosting.md": ("lightgbm", "xgboost", "catboost")}
 
 
@@ -71,7 +76,23 @@ def check_choosing(session, printed):
     assert "quadratic_kappa 0.2857" in printed
 
 
+def check_train(session, printed):
+    assert session["labels"].shape == (400,)
+    assert session["answer"]["probabilities"].shape == (1, 2)
+    assert len(Path("labels.csv").read_text().splitlines()) == 401
+    assert "Confusion matrix" in printed
+    assert Path("served/2/saved_model.pb").exists()
+
+
 CHECKS = {name.removeprefix("check_"): f for name, f in globals().items() if name[:6] == "check_"}
+
+
+def run_commands(page):
+    """Run the commands of a page that begin with `policygrad`, in the current folder."""
+    for block in re.findall(r"```bash\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.startswith("policygrad "):
+                assert cli.main(shlex.split(line, comments=True)[1:]) == 0, line
 
 
 @pytest.mark.filterwarnings("ignore:Failed to import numba")
@@ -81,6 +102,8 @@ def test_snippets_run(page, tmp_path, monkeypatch, capsys):
         pytest.importorskip(library)
     monkeypatch.chdir(tmp_path)  # some of them write files
     session = run_snippets(page)
+    if page in WITH_COMMANDS:
+        run_commands(page)
     check = CHECKS.get(Path(page).stem.lower())
     if check:
         check(session, capsys.readouterr().out)

@@ -87,7 +87,7 @@ def test_a_rate_at_its_bound_is_kept_and_the_worst_constraint_counts():
         ("iris", "coverage<=0.1", r"in brackets, coverage\[setosa\]<=0.1"),
         ("iris", "cohen_kappa_quadratic>=0.5", "order"),
         ("iris", "accuracy[setosa]>=0.5", "needs a rate of one class"),
-        ("iris", "accuracy>0.5", "is no constraint"),
+        ("iris", "accuracy>0.5", "Write 'accuracy>=0.5'"),
         ("iris", "accuracy>=1.5", "accuracy is at most 1"),
         ("multilabel", "recall_macro>=0.5", "needs a reward of confusion counts"),
         ("multilabel:f1_macro", "coverage[label 1]<=0.5", "label columns"),
@@ -124,7 +124,7 @@ def test_the_command_reads_what_it_prints(capsys):
     )
     told = refusal(["compare", "--data", "iris", "--subject-to", "precision>=0.9"], capsys)
     assert "'iris'" in told
-    assert "(--subject-to): a constraint of subject_to does not fit: reward 'precision'" in told
+    assert "(--subject-to): the constraint 'precision >= 0.9' of subject_to does not fit" in told
 
 
 def test_constraints_are_part_of_what_runs_of_a_directory_share():
