@@ -81,6 +81,16 @@ def test_the_page_on_training_a_table(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "served" / "2" / "saved_model.pb").exists()
 
 
+def test_the_page_on_forecasts(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    session = run_snippets("docs/forecast.md")
+    assert session["outlook"].alerts.shape == (2,)
+    assert session["today"].known == 12
+    run_commands("docs/forecast.md")
+    assert "highest level" in capsys.readouterr().out
+    assert (tmp_path / "outlook" / "station.png").exists()
+
+
 def test_both_commands_are_there():
     commands = re.findall(r"```bash\n(python3 -m venv.*?)\n```", README)
     assert len(commands) == 2
