@@ -117,6 +117,16 @@ def test_only_the_snippet_for_several_machines_is_left_out():
     ]
 
 
+def test_the_page_on_forecasts(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    session = run_snippets("docs/forecast.md")
+    assert session["outlook"].alerts.shape == (2,)
+    assert session["today"].known == 12
+    run_commands("docs/forecast.md")
+    assert "highest level" in capsys.readouterr().out
+    assert (tmp_path / "outlook" / "station.png").exists()
+
+
 def test_both_commands_are_there():
     commands = re.findall(r"```bash\n(python3 -m venv.*?)\n```", README)
     assert len(commands) == 2

@@ -101,7 +101,7 @@ METHODS: dict[str, ConcentrationMethod] = {
         _policy_gradient(cross_entropy=DEFAULT_CROSS_ENTROPY),
     ),
     "concentration_policy_gradient_likelihood": ConcentrationMethod(
-        "the same, plus the concentration's likelihood instead of cross-entropy",
+        "the reward of a forecast concentration's levels, plus the concentration's likelihood",
         _policy_gradient(cross_entropy=0.0, log_likelihood=DEFAULT_CROSS_ENTROPY),
     ),
     "concentration_mse": ConcentrationMethod(
@@ -202,20 +202,23 @@ def concentration_head(record: ConcentrationMethod, cases: ForecastCases) -> Hea
             made[f"y_{name}"] = task.concentration[rows]
         return types.SimpleNamespace(**made)
 
+    def reads(one: Trained) -> BinnedRegression:
+        if record.learns_noise:
+            return policy
+        y_valid = task.concentration[task.parts.valid]
+        return with_measured_noise(policy, one.valid_outputs, y_valid)
+
     def read(one: Trained) -> Outcome:
-        reads = policy
-        if not record.learns_noise:
-            y_valid = task.concentration[task.parts.valid]
-            reads = with_measured_noise(policy, one.valid_outputs, y_valid)
+        own = reads(one)
         valid, test = (
-            probabilities(reads.logits(outputs).numpy(), "ordinal")
+            probabilities(own.logits(outputs).numpy(), "ordinal")
             for outputs in (one.valid_outputs, one.test_outputs)
         )
-        return Outcome(valid, test, np.maximum(reads.location(one.test_outputs).numpy(), 0.0))
+        return Outcome(valid, test, np.maximum(own.location(one.test_outputs).numpy(), 0.0))
 
     loss = record.loss(cases.reward, policy)
     network = ConcentrationNetwork(settings.hidden, settings.dropout)
-    return Head(network, lambda info, hyper: loss, read, parts, policy)
+    return Head(network, lambda info, hyper: loss, read, parts, policy, reads)
 
 
 def with_measured_noise(

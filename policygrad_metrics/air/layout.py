@@ -35,6 +35,7 @@ class StationLayout:
         negative: What small negative concentrations mean: "zero" or "missing"; None refuses them.
         weather: Columns that are weather although their names tell a concentration.
         temperature: Of the air, in degrees Celsius, to turn masses into shares of the air.
+        constant: Whether columns of one value are kept, as a few new hours may have some.
 
     Raises:
         ValueError: A choice is not known.
@@ -49,6 +50,7 @@ class StationLayout:
     negative: str | None = None
     weather: tuple[str, ...] = ()
     temperature: float | None = None
+    constant: bool = False
 
     def __post_init__(self) -> None:
         choose("step", self.step, ("hour", "day"))

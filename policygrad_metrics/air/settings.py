@@ -10,7 +10,7 @@ from policygrad_metrics.air.layout import StationLayout
 from policygrad_metrics.air.names import TITLES, pollutant_of
 from policygrad_metrics.air.published import overall_station
 from policygrad_metrics.air.station import Station, read_station
-from policygrad_metrics.air.task import ForecastTask, forecast_task
+from policygrad_metrics.air.task import ForecastTask, forecast_task, levels_station
 from policygrad_metrics.aqi.tables import OVERALL
 from policygrad_metrics.data import Dataset, Reading
 from policygrad_metrics.data.reading import read_cells
@@ -86,9 +86,19 @@ class StationFile(StationLayout):
             horizon=self.horizon,
             valid_from=self.valid_from,
             test_from=self.test_from,
-            average=None if self.pollutant == OVERALL else self.average,
-            daily=(self.daily or "max") if self.step == "day" else None,
+            **self._levels(),
         )
+
+    def levels_station(self) -> Station:
+        """Read the file; the concentrations are those that are forecast."""
+        return levels_station(self._station(), self.scale, **self._levels())
+
+    def _levels(self) -> dict[str, Any]:
+        """How concentrations become what is forecast."""
+        return {
+            "average": None if self.pollutant == OVERALL else self.average,
+            "daily": (self.daily or "max") if self.step == "day" else None,
+        }
 
     def _station(self) -> Station:
         """The station, of a file of hours by hours."""

@@ -184,7 +184,7 @@ def _on_clock(
     column: str, values: np.ndarray, others: Columns, clock: Clock, layout: StationLayout
 ) -> Station:
     """The station as far as its rows tell."""
-    numeric, texts, left = _others(others)
+    numeric, texts, left = _others(others, 1 if layout.constant else 2)
     values = np.where(values < 0, 0.0 if layout.negative == "zero" else np.nan, values)
     concentration = spread(values, clock, layout.duplicates)
     numbers = {name: spread(cells, clock, layout.duplicates) for name, cells in numeric.items()}
@@ -292,6 +292,7 @@ def _check_series(column: str, values: np.ndarray, pollutant: str, unit: str) ->
 
 def _others(
     columns: Mapping[str, Sequence[str]],
+    least: int,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], list[str]]:
     numeric: dict[str, np.ndarray] = {}
     texts: dict[str, np.ndarray] = {}
@@ -299,7 +300,7 @@ def _others(
     for name, cells in columns.items():
         different = set(cells) - {""}
         numbers = to_numbers(cells)
-        if len(different) < 2:
+        if len(different) < least:
             left.setdefault("one value only", []).append(name)
         elif numbers is not None:
             numeric[name] = numbers

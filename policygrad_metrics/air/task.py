@@ -92,9 +92,7 @@ def forecast_task(
         ValueError: An unknown scale, one without this pollutant, another kind of unit, a horizon
             out of range, dates that leave a part empty, or no feature.
     """
-    station = published(station, scale, average)
-    if daily is not None and not station.is_daily:
-        station = to_days(station, daily)
+    station = levels_station(station, scale, average, daily)
     columns = tuple(name for found in used_columns(station, horizon) for name in found)
     _check_horizon(station, horizon, columns)
     values = station.concentration
@@ -123,6 +121,12 @@ def forecast_task(
     last = features.last_known[rows]
     about = scale, station.pollutant, station.unit, horizon, station.zone, columns
     return ForecastTask(dataset, parts, hours, values[rows], last, *about)
+
+
+def levels_station(station: Station, scale: str, average: str | None, daily: str | None) -> Station:
+    """Return the station whose concentrations are forecast; arguments as for `forecast_task`."""
+    station = published(station, scale, average)
+    return to_days(station, daily) if daily is not None and not station.is_daily else station
 
 
 def _ahead(station: Station, horizon: int) -> str:

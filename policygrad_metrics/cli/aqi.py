@@ -35,11 +35,26 @@ QUICK: dict[str, Any] = {
     "methods": ("persistence", "majority", "logistic_regression", "cross_entropy",
                 "policy_gradient", "concentration_policy_gradient_likelihood"),
 }  # fmt: skip
+
+
+def _horizons(text: str) -> int | tuple[int, ...]:
+    first, dots, last = text.partition("..")
+    try:
+        if dots:
+            return tuple(range(int(first), int(last) + 1))
+        found = tuple(map(int, text.split(",")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be a number of hours, or several, 1..24 or 1,6,24, got {text!r}."
+        ) from None
+    return found[0] if len(found) == 1 else found
+
+
 _STATION: tuple[Row, ...] = (
     ("--scale", str, "NAME", "air-quality scale, us_epa_2024 (default), eaqi_2024, "
      "china_hj633_2026, taiwan_2025, india, korea, uk_daqi, who_2021, or older ones"),
-    ("--horizon", int, "N", "hours ahead (default: 24), with --step day days (default: 1); 0 tells "
-     "the level from the weather alone"),
+    ("--horizon", _horizons, "N", "hours ahead (default: 24), with --step day days (default: 1); 0 "
+     "tells the level from the weather alone; several with --save, 1..24 or 1,6,24"),
     ("--pollutant", str, "NAME", "pm25 (default), pm10, o3, no2, so2, co, or overall: the index "
      "over all of them"),
     ("--average", str, "KIND", "levels of nowcast values, of running means of 24 or 8 hours, or of "
@@ -87,7 +102,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--quick", action="store_true", help="a first look: fewer seeds, methods and epochs"
     )
-    add_output_options(parser.add_argument_group("output"))
+    output = parser.add_argument_group("output")
+    add_output_options(output)
+    output.add_argument(
+        "--save",
+        metavar="DIR",
+        help="instead of a comparison: train one method (--methods, default "
+        "concentration_policy_gradient_likelihood) for each horizon and save it for policygrad "
+        "forecast; FILE may be a folder of files, a model each",
+    )
 
 
 def read_settings(options: argparse.Namespace) -> tuple[StudySettings, StationFile]:
@@ -100,6 +123,8 @@ def read_settings(options: argparse.Namespace) -> tuple[StudySettings, StationFi
     from policygrad_metrics.data.reading import Reading
     from policygrad_metrics.study.settings import StudySettings
 
+    if isinstance(options.horizon, tuple):
+        raise ValueError("several horizons (--horizon 1..24) go with --save DIR, which keeps them.")
     reading = Reading(**given(options, Reading))
     station = StationFile(**given(options, StationFile), reading=reading)
     study = (QUICK if options.quick else {}) | given(options, StudySettings)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from policygrad_metrics.cli import aqi as cli_aqi
+from policygrad_metrics.cli import forecast as cli_forecast
 from policygrad_metrics.cli.errors import BadInputError, bad_input
 from policygrad_metrics.cli.notes import say_about
 from policygrad_metrics.cli.options import add_options, read_datasets, read_settings
@@ -37,7 +38,8 @@ _EPILOG = """examples:
 """
 _OUT = "runs"
 _COMMANDS = (
-    "compare", "train", "predict", "export", "aqi", "variance", "methods", "rewards", "datasets",
+    "compare", "train", "predict", "export", "aqi", "forecast", "variance", "methods", "rewards",
+    "datasets",
 )  # fmt: skip
 
 
@@ -87,6 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     cli_aqi.add_options(forecast)
     forecast.set_defaults(run=_aqi)
+    cli_forecast.add_forecast(commands)
     add_variance(commands)
     for name, run, what in (
         ("methods", _methods, "list the methods, a line each"),
@@ -175,6 +178,8 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _aqi(options: argparse.Namespace) -> int:
+    if options.save is not None:
+        return cli_forecast.save(options)
     with bad_input():
         settings, station = cli_aqi.read_settings(options)
         task = station.task()

@@ -137,28 +137,39 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _print_card(card: Any) -> None:
-    from rich.console import Console
-
-    from policygrad_metrics.study.grid import rich_grid
     from policygrad_metrics.study.progress import printable
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=110)
+    console = _results()
     console.print(printable(card.lead), markup=False, highlight=False, style="bold")
     console.print()
     for grid in card.tables:
-        console.print(rich_grid(grid))
-        console.print(printable(grid.below), markup=False, highlight=False)
-        console.print()
+        print_grid(grid)
     for line in card.method:
         console.print(printable(f"- {line}"), markup=False, highlight=False)
+
+
+def print_grid(grid: Any) -> None:
+    """Print a table, and what stands below it."""
+    from policygrad_metrics.study.grid import rich_grid
+    from policygrad_metrics.study.progress import printable
+
+    console = _results()
+    console.print(rich_grid(grid))
+    console.print(printable(grid.below), markup=False, highlight=False)
+    console.print()
+
+
+def _results() -> Any:
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=110)
 
 
 def _predict(options: argparse.Namespace) -> int:
     from policygrad_metrics.data.reading import Reading
 
-    notes = _starting()
+    notes = starting()
     with quiet_start():
         from policygrad_metrics.study.trained.stream import label_file
         from policygrad_metrics.study.trained.table import TrainedTable
@@ -192,19 +203,19 @@ def _output(path: str | None) -> Iterator[TextIO]:
 
 
 def _export(options: argparse.Namespace) -> int:
-    notes = _starting()
+    notes = starting()
     with quiet_start():
-        from policygrad_metrics.study.trained.export import export
+        from policygrad_metrics.study.trained.export import export_table
         from policygrad_metrics.study.trained.table import TrainedTable
     with bad_input():
         model = TrainedTable.load(options.model)
         with quiet_start():
-            written = export(model, Path(options.out), options.format)
+            written = export_table(model, Path(options.out), options.format)
     notes.print(f"{written}", markup=False, highlight=False)
     return 0
 
 
-def _starting() -> Any:
+def starting() -> Any:
     """Start TensorFlow, and return the console of what is no result."""
     from rich.console import Console
 

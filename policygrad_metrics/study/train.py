@@ -42,6 +42,7 @@ class Head:
         read: `trained -> outcome`.
         parts: What the network learns from, made of the data set's parts.
         policy: Reads labels off a network that predicts values; see `train_replicas`.
+        reads: `trained -> policy` that reads levels off its outputs, where there is a policy.
     """
 
     network: Buildable
@@ -49,11 +50,13 @@ class Head:
     read: Callable[[Trained], Outcome]
     parts: Callable[[Prepared], Parts] = lambda prepared: prepared
     policy: BinnedRegression | None = None
+    reads: Callable[[Trained], BinnedRegression] | None = None
 
     def model(self, trained: Trained, features: int, outputs: int) -> keras.Model:
         """Return the network with the weights that were kept."""
-        columns = outputs if self.policy is None else self.policy.output_columns
-        model = self.network.build(features, columns, trained.seed)
+        if self.policy is not None:  # one more column is where the location starts from
+            features, outputs = features + 1, self.policy.output_columns
+        model = self.network.build(features, outputs, trained.seed)
         model.set_weights(trained.weights)
         return model
 

@@ -14,7 +14,7 @@ from policygrad_metrics.study.comparison import compare, plan
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table_file import TableFile
 from policygrad_metrics.study.trained import fit
-from policygrad_metrics.study.trained.export import export
+from policygrad_metrics.study.trained.export import export_table
 from policygrad_metrics.study.trained.stream import label_file
 
 HOW = {"epochs": 6, "hidden": (8,), "learning_rate": 0.02}
@@ -182,7 +182,7 @@ def test_label_columns(table):
 def test_served_it_answers_as_it_predicts(table, members, tmp_path):
     model = train_table(table.rename(columns={"x": "x (m)"}), "y", members=members, **HOW)
     rows = table.rename(columns={"x": "x (m)"}).head(20)
-    written = export(model, tmp_path / "served")
+    written = export_table(model, tmp_path / "served")
     assert written.name == "1"
     served = tf.saved_model.load(str(written)).signatures["serving_default"]
     columns = {"x__m_": rows["x (m)"], **{name: rows[name] for name in ("size", "kind", "code")}}
@@ -195,7 +195,7 @@ def test_served_it_answers_as_it_predicts(table, members, tmp_path):
     request = json.loads((tmp_path / "served" / "example_request.json").read_text())
     assert set(request["instances"][0]) == set(columns)
     with pytest.raises(ValueError, match="needs tf2onnx"):
-        export(model, tmp_path / "served", "onnx")
+        export_table(model, tmp_path / "served", "onnx")
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def prepared(preparation: Preparation, columns: dict[str, Tensor]) -> Tensor:
     return tf.cast(tf.clip_by_value(tf.concat(blocks, axis=1), -LIMIT, LIMIT), tf.float32)
 
 
-def export(model: TrainedTable, out: Path, format: str = "tf") -> Path:
+def export_table(model: TrainedTable, out: Path, format: str = "tf") -> Path:
     """Write the model for serving and return the path of what was written.
 
     Args:

@@ -105,7 +105,7 @@ def _methods(method: str) -> tuple[str, ...]:
     if method == _BEST:
         return tuple(name for name in CANDIDATES if METHODS[name].installed)
     found = METHODS[choose("method", method, [*METHODS, _BEST])]
-    if not _can_be_saved(found):
+    if not can_be_saved(found):
         raise ValueError(
             f"method={method!r} (--method) has no model that can be saved without code in it: "
             "choose one that trains a network (cross_entropy, policy_gradient, ...), "
@@ -115,8 +115,9 @@ def _methods(method: str) -> tuple[str, ...]:
     return (method,)
 
 
-def _can_be_saved(method: Method) -> bool:
-    networks = method.build is not None and method.tuning != "expected_f"
+def can_be_saved(method: Method) -> bool:
+    """Return whether a method's model is made of networks, or of LightGBM's trees."""
+    networks = method.trains_network and method.tuning != "expected_f"
     return networks or (method.needs == "lightgbm" and method.predictor is not None)
 
 
@@ -213,7 +214,9 @@ def fit_models(job: Job, seed: int, progress: Progress) -> tuple[Models, Decisio
     if head is None:
         return Trees(model.trees_.text, model.trees_.start, task), tuner
     features, outputs = arrays.x_train.shape[1], task_info(job, arrays).outputs
-    return Networks([head.model(one, features, outputs) for one in model], task), tuner
+    policies = None if head.reads is None else [head.reads(one) for one in model]
+    models = [head.model(one, features, outputs) for one in model]
+    return Networks(models, task, policies), tuner
 
 
 def _tuner(job: Job, outcome: Outcome, y_valid: np.ndarray) -> DecisionTuner:

@@ -65,9 +65,7 @@ class Schema:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Schema:
         """Return the schema that `dataclasses.asdict` and JSON made a record of."""
-        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
-        how: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in record["reading"].items()}
-        return cls(**{**fields, "reading": Reading(**how)})
+        return cls(**with_reading(record))
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -121,6 +119,15 @@ class Schema:
             + (f"; {', '.join(hints)}" if hints else "")
             + ". Name them so in the first line; leave the cells of what is not known empty."
         )
+
+
+def with_reading(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a record of JSON, its lists as tuples and its `reading` as such."""
+
+    def tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+
+    return {**tuples(record), "reading": Reading(**tuples(record["reading"]))}
 
 
 def _texts_in(name: str, cells: Sequence[str], before: int) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,6 @@ class TrainedTable:
         check_folder(folder)
         parts = self.decider.save
         about = {
-            "format": _FORMAT,
             "schema": dataclasses.asdict(self.schema),
             "ranges": dataclasses.asdict(self.ranges),
         }
@@ -108,12 +108,13 @@ class TrainedTable:
         """
         folder = Path(folder)
         about, decision = read_folder(folder, "schema", "policygrad train")
-        return cls(
-            Schema.from_json(about["schema"]),
-            Decider.load(folder, about, decision),
-            ranges_from_json(about["ranges"]),
-            read_card(about["card"]),
-        )
+        with understood(folder):
+            return cls(
+                Schema.from_json(about["schema"]),
+                Decider.load(folder, about, decision),
+                ranges_from_json(about["ranges"]),
+                read_card(about["card"]),
+            )
 
 
 def check_folder(folder: Path) -> None:
@@ -145,7 +146,7 @@ def write_folder(folder: Path, save: Any, about: Mapping[str, Any], card: Card) 
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()
     preparation, decision = save(made)
-    record = {**about, "card": dataclasses.asdict(card)}
+    record = {"format": _FORMAT, **about, "card": dataclasses.asdict(card)}
     for name, content in ((PREPARATION, {**record, **preparation}), (DECISION, decision)):
         durable.write_atomically(made / name, json.dumps(content, indent=1).encode())
     for suffix, text in card.texts().items():
@@ -182,9 +183,20 @@ def read_folder(folder: Path, kind: str, command: str) -> tuple[dict[str, Any], 
         ) from error
     except ValueError as error:
         raise ValueError(f"model={str(folder)!r} is damaged: {error}.") from error
-    if kind not in about or about.get("format") != _FORMAT:
+    if kind not in about:
+        raise ValueError(f"model={str(folder)!r} is no model of {command}.")
+    if about["format"] != _FORMAT:
         raise ValueError(
-            f"model={str(folder)!r} is no model of {command}, or one of another version "
-            f"(format {about.get('format')}, expected {_FORMAT})."
+            f"model={str(folder)!r} is of another version of this package (format "
+            f"{about['format']}, expected {_FORMAT}): train it anew."
         )
     return about, decision
+
+
+@contextlib.contextmanager
+def understood(folder: Path) -> Iterator[None]:
+    """Turn what a model's files lack, or hold of another kind, into a `ValueError`."""
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"model={str(folder)!r} is damaged: {error!r}; train it anew.") from error

@@ -1,0 +1,206 @@
+"""`policygrad aqi --save` and `policygrad forecast`: forecasters of stations, and what comes next.
+
+Nothing heavy is imported before a file is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from policygrad_metrics.cli.aqi import QUICK
+from policygrad_metrics.cli.errors import bad_input
+from policygrad_metrics.cli.options import add_rows, given, split_names
+from policygrad_metrics.cli.train import print_grid, starting
+
+_EPILOG = """examples:
+  policygrad aqi station.csv --horizon 1..24 --save model/
+  policygrad forecast model/ station.csv --floor 3=0.2 --out outlook
+  policygrad forecast model/ folder/ --cost costs.csv --out outlook
+"""
+
+
+def add_forecast(commands: Any) -> None:
+    """Add the sub-command to the parser's commands."""
+    parser = commands.add_parser(
+        "forecast",
+        help="forecast the next hours of a station with models of policygrad aqi --save",
+        description="Print and write the levels of the next hours with their probabilities, the "
+        "highest level of today and tomorrow, the alert that is asked for, and a picture.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "model", metavar="MODEL", help="the folder that policygrad aqi --save wrote"
+    )
+    parser.add_argument(
+        "path", metavar="FILE", help="the newest hours, or a folder of files, a station each"
+    )
+    add_rows(parser, [
+        ("--out", str, "DIR", "where to write (default: outlook)"),
+        ("--cost", str, "FILE", "a CSV file without header, a row for each level that comes and a "
+         "column for each that is warned of: the alert is the level of least expected cost"),
+        ("--floor", split_names, "LEVEL=P", "the alert is the highest of these levels k with "
+         "P(level >= k) of at least P, 3=0.2,4=0.1"),
+    ])  # fmt: skip
+    parser.set_defaults(run=_forecast)
+
+
+def station_files(path: str) -> list[Path]:
+    """Return the files of a folder, or the file itself.
+
+    Raises:
+        FileNotFoundError: The folder holds none.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        return [folder]
+    found = sorted(p for p in folder.iterdir() if p.name.lower().endswith((".csv", ".csv.gz")))
+    if not found:
+        raise FileNotFoundError(f"path={path!r} holds no .csv or .csv.gz file.")
+    return found
+
+
+def save(options: argparse.Namespace) -> int:
+    """Train and save the forecasters that the options of `policygrad aqi` ask for."""
+    from policygrad_metrics.air.settings import StationFile, forecast_settings
+    from policygrad_metrics.data.reading import Reading
+    from policygrad_metrics.data.table import table_name
+    from policygrad_metrics.study.progress import showing
+    from policygrad_metrics.study.settings import StudySettings
+
+    horizons = options.horizon
+    options.horizon = None
+    with bad_input():
+        paths = station_files(options.path)
+        several = Path(options.path).is_dir()
+        reading = Reading(**given(options, Reading))
+        study = {"epochs": QUICK["epochs"]} if options.quick else {}
+        study |= given(options, StudySettings)
+        files = [
+            StationFile(**{**given(options, StationFile), "path": str(path)}, reading=reading)
+            for path in paths
+        ]
+        default = files[0].horizon or 1
+        for file in files if several else ():
+            file.levels_station()  # all must be readable before any is trained
+    notes = starting()
+    from policygrad_metrics.air.trained import METHOD, train_forecaster
+    from policygrad_metrics.study.trained.table import check_folder
+
+    asked = (
+        horizons if isinstance(horizons, tuple) else (default if horizons is None else horizons,)
+    )
+    with bad_input():
+        if len(study.get("methods", ())) > 1:
+            raise ValueError("--save keeps one method: name one, --methods NAME.")
+        for file in files:
+            folder = Path(options.save, table_name(file.path)) if several else Path(options.save)
+            check_folder(folder)
+            settings = forecast_settings(file, **{"methods": (METHOD,), "seeds": 1, **study})
+            with showing(notes) as progress:
+                made = train_forecaster(file, settings, asked, progress)
+            made.save(folder)
+            print_grid(made.card.tables[0])
+            notes.print(f"{folder / 'model_card.html'}", markup=False, highlight=False)
+    return 0
+
+
+def _forecast(options: argparse.Namespace) -> int:
+    with bad_input():
+        paths = station_files(options.path)
+        alerts = {"cost": _costs(options.cost), "floor": _floor(options.floor)}
+    starting()
+    from policygrad_metrics.air.outlook import look_ahead
+    from policygrad_metrics.air.trained import Forecaster
+    from policygrad_metrics.data.table import table_name
+
+    out, found = Path(options.out or "outlook"), []
+    with bad_input():
+        for path in paths:
+            own = Path(options.model, table_name(path))
+            model = Forecaster.load(own if own.is_dir() and len(paths) > 1 else options.model)
+            found.append(look_ahead(model, path, **alerts))
+        out.mkdir(parents=True, exist_ok=True)
+        for one in found:
+            _write(one, out)
+        if len(found) > 1:
+            _write_common(found, out)
+    return 0
+
+
+def _write(found: Any, out: Path) -> None:
+    """Print a station's outlook; write it as CSV, as a picture and as a report."""
+    from policygrad_metrics.air.outlook_plot import draw_outlook
+    from policygrad_metrics.core.durable import write_atomically
+    from policygrad_metrics.study.report import templates
+
+    warned = _warned(found)
+    days = [day.words(found.names, warned) for day in found.days()]
+    print_grid(found.grid())
+    print("\n".join(days))
+    name = found.station.name
+    report = templates().from_string(
+        '{% from "grids.md.jinja" import grid %}{{ grid(table, "#") }}\n'
+        "{% for day in days %}- {{ day|md }}\n{% endfor %}\n![what comes]({{ name }}.png)\n"
+    )
+    text = report.render(table=found.grid(), days=days, name=name)
+    for suffix, content in (
+        ("csv", found.text().encode()), ("png", draw_outlook(found)), ("md", text.encode())
+    ):  # fmt: skip
+        write_atomically(out / f"{name}.{suffix}", content)
+        print(out / f"{name}.{suffix}")
+
+
+def _write_common(found: Sequence[Any], out: Path) -> None:
+    from policygrad_metrics.air.clock import show
+    from policygrad_metrics.core.durable import write_atomically
+    from policygrad_metrics.study.grid import Grid, Text
+
+    header, rows = ("station", "after", "highest level", "at", "today", "tomorrow", "alert"), []
+    for one in found:
+        place = int(one.levels.argmax())
+        days = [day.level for day in one.days()] or [None, None]
+        rows.append([
+            one.station.name, show(one.station.hours[-1]), one.levels[place],
+            show(one.hours[place]), *("" if level is None else level for level in days),
+            "" if one.alerts is None else one.alerts.max(),
+        ])  # fmt: skip
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows([header, *rows])
+    write_atomically(out / "stations.csv", stream.getvalue().encode())
+    cells = tuple(tuple(Text(str(cell)) for cell in row) for row in rows)
+    print_grid(Grid("All stations", header, cells))
+    print(out / "stations.csv")
+
+
+def _warned(found: Any) -> int:
+    """The level whose probability is told of a day: the highest that is likelier than not, or 1."""
+    likely = (found.at_least.max(axis=0) >= 0.5).nonzero()[0]
+    return max(int(likely.max()), 1)
+
+
+def _costs(path: str | None) -> list[list[float]] | None:
+    if path is None:
+        return None
+    with open(path, encoding="utf-8", newline="") as file:
+        try:
+            return [[float(cell) for cell in row] for row in csv.reader(file) if row]
+        except ValueError as error:
+            raise ValueError(f"cost={path!r} (--cost) must hold numbers alone: {error}.") from error
+
+
+def _floor(words: Sequence[str] | None) -> dict[int, float] | None:
+    if words is None:
+        return None
+    try:
+        pairs = [word.split("=") for word in words]
+        return {int(level): float(chance) for level, chance in pairs}
+    except ValueError as error:
+        raise ValueError(
+            f"floor (--floor) must be levels with probabilities, 3=0.2,4=0.1, got {words}."
+        ) from error
