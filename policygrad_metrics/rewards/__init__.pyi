@@ -1,3 +1,9 @@
+from .abstaining import (
+    Abstaining as Abstaining,
+)
+from .abstaining import (
+    AnsweredRate as AnsweredRate,
+)
 from .at_or_above import (
     AtOrAbove as AtOrAbove,
 )
