@@ -64,6 +64,9 @@ from .forecasts import (
 from .forecasts import (
     EquitableThreatScore as EquitableThreatScore,
 )
+from .hierarchical import (
+    HierarchicalF as HierarchicalF,
+)
 from .levels import (
     Accuracy as Accuracy,
 )
