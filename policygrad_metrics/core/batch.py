@@ -61,9 +61,13 @@ class Batch:
         """Label columns C: 1 unless multi-label."""
         return self.y_true.shape[-1]
 
-    def log_probs(self) -> Tensor:
-        """The policy's log-probabilities, float32 `[N, C, K]`."""
-        return tf.nn.log_softmax(self.logits)
+    def log_probs(self, answered: bool = False) -> Tensor:
+        """The policy's log-probabilities, float32 `[N, C, K]`.
+
+        Args:
+            answered: leave out the last label, "no answer": `[N, C, K - 1]`, given an answer.
+        """
+        return tf.nn.log_softmax(self.logits[..., :-1] if answered else self.logits)
 
 
 def flatten_sites(x: Tensor, multilabel: bool, lead: int = 0) -> Tensor:

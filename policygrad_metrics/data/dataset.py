@@ -38,6 +38,7 @@ class Dataset:
             predicted; None if none is.
         last: Like `y`: the label last known at each row, where rows of the series are gone.
         notes: What was missing, dropped or handled, and what to beware of; shown to the user.
+        subject_to: Constraints of a comparison on it, as texts such as "precision>=0.9".
 
     Raises:
         ValueError: The parts do not fit together; the message names the one at fault.
@@ -64,6 +65,7 @@ class Dataset:
     horizon: int | None = None
     last: Any = None
     notes: Sequence[str] = ()
+    subject_to: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         choose("task", self.task, TASKS)
@@ -72,7 +74,7 @@ class Dataset:
                 raise ValueError(
                     f"{field} must be a text that is not empty, got {getattr(self, field)!r}."
                 )
-        for field in ("numeric_names", "categorical_names", "class_names", "notes"):
+        for field in ("numeric_names", "categorical_names", "class_names", "notes", "subject_to"):
             object.__setattr__(self, field, _texts(field, getattr(self, field)))
         y = _labels(self.y, self.task, self.class_names)
         numeric, categorical = _features(self, len(y))

@@ -96,7 +96,7 @@ def read_floors(reward: Reward, subject_to: Any, margin: str | None, multilabel:
     >>> read_floors(get_reward("recall"), "precision>=0.9", None, multilabel=False).name
     'recall subject to precision >= 0.9'
     """
-    constraints = Constraints.of(subject_to)
+    constraints = Constraints.of(subject_to, abstains=reward.abstains)
     if margin not in (None, "standard_error"):
         raise ValueError(f"margin must be None or 'standard_error'; it is {margin!r}.")
     if not adds_up_counts(reward):

@@ -17,6 +17,7 @@ from policygrad_metrics.core.sums import total
 from policygrad_metrics.estimators.base import Estimate, Estimator, policy_gradient
 from policygrad_metrics.estimators.ratio_integral import ratio_expectation
 from policygrad_metrics.estimators.ratio_terms import Choices, Indicators
+from policygrad_metrics.rewards.abstaining import SelectiveRatio
 from policygrad_metrics.rewards.bound import (
     BoundReward,
     ChoiceRatio,
@@ -71,6 +72,13 @@ def _(bound: Linear, logits, nodes=None):
     probs = tf.nn.softmax(logits)
     value = tf.cast(over_replicas(total(bound.gains * probs)), tf.float32)
     return bound.constant + value, policy_gradient(probs, bound.gains)
+
+
+@expectation.register
+def _(bound: SelectiveRatio, logits, nodes=None):
+    parts = [expectation(part, logits, nodes) for part in (bound.ratio, bound.silence)]
+    (value, gradient), (more, steeper) = parts
+    return value + more, gradient + steeper
 
 
 @expectation.register

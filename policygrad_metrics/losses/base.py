@@ -13,7 +13,7 @@ import tensorflow as tf
 from policygrad_metrics.core._compat import called_by_keras_2, in_several_steps, under_xla
 from policygrad_metrics.core.batch import Batch, Tensor
 from policygrad_metrics.core.global_batch import check_strategy, replicas
-from policygrad_metrics.losses.columns import split_columns
+from policygrad_metrics.losses.columns import refuse_no_answer, split_columns
 from policygrad_metrics.policies import get_policy
 from policygrad_metrics.policies.reading import read_batch
 
@@ -26,6 +26,8 @@ class Reader:
 
     #: Whether the costs of each example stand behind the labels in y_true.
     reads_costs = False
+    #: Whether the last label means "no answer", which the truth never is.
+    abstains = False
 
     def reads(
         self,
@@ -65,15 +67,17 @@ class Reader:
         how |= {"from_logits": self.from_logits, "suspect": first or not tf.executing_eagerly()}
         ignored = self.ignore_class
         if self.groups is None and not self.reads_costs:
-            return read_batch(
+            batch = read_batch(
                 self.policy, y_true, y_pred, sample_weight, ignore_class=ignored, **how
             )
+            return refuse_no_answer(batch) if self.abstains else batch
         labels, costs, group, fine = split_columns(y_true, self.groups, self.reads_costs)
         batch = read_batch(self.policy, labels, y_pred, sample_weight, ignore_class=ignored, **how)
         if group is not None:
             group = tf.repeat(group, tf.shape(batch.y_true)[0] // tf.shape(group)[0])
         valid = batch.valid & fine if under_xla() else batch.valid
-        return dataclasses.replace(batch, costs=costs, group=group, valid=valid)
+        batch = dataclasses.replace(batch, costs=costs, group=group, valid=valid)
+        return refuse_no_answer(batch) if self.abstains else batch
 
     def reading_config(self) -> dict[str, Any]:
         """The arguments of `reads` as plain values."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core._compat import under_xla
-from policygrad_metrics.core.batch import Tensor
+from policygrad_metrics.core.batch import Batch, Tensor
 
 
 class Columns(NamedTuple):
@@ -68,6 +69,22 @@ def split_columns(y_true: Tensor, groups: int | None, costs: bool) -> Columns:
         prices, finite = _checked(prices, tf.math.is_finite(prices), about, prices)
         y_true, valid = y_true[:, :1], valid & finite
     return Columns(y_true, prices, group, valid)
+
+
+def refuse_no_answer(batch: Batch) -> Batch:
+    """The batch, checked to have no truth that is the last label, "no answer".
+
+    Raises:
+        ValueError: there is one.
+    """
+    last = batch.num_classes - 1
+    about = (
+        f"y_true must hold labels 0 to {last - 1}: the last of the {last + 1} output columns means "
+        '"no answer" to the reward Abstaining, so the network needs a column more than classes'
+    )
+    fine = (batch.y_true < last) | (batch.weight == 0.0)
+    y_true, valid = _checked(batch.y_true, fine, about, batch.y_true)
+    return dataclasses.replace(batch, y_true=y_true, valid=batch.valid & valid)
 
 
 def _checked(x, fine, about, values):

@@ -164,14 +164,15 @@ class PolicyGradientLoss(SiteLoss):
         ignore_class: int | None = None,
     ):
         check_strategy()
+        self.reward = get_reward(deserialize_reward(reward))
+        self.reads_costs, self.abstains = self.reward.reads_costs, self.reward.abstains
         constraints = None
         if subject_to is not None:
-            constraints = Constraints.of(deserialize_constraints(subject_to))
+            given = deserialize_constraints(subject_to)
+            constraints = Constraints.of(given, abstains=self.abstains)
         groups = constraints.groups if constraints and constraints.groups > 1 else None
         super().__init__(policy, name, reduction, dtype, from_logits, groups, ignore_class)
         self.subject_to = constraints and constraints.items
-        self.reward = get_reward(deserialize_reward(reward))
-        self.reads_costs = self.reward.reads_costs
         self.gradient_estimator: Any = gradient_estimator
         if gradient_estimator != "auto":
             self.gradient_estimator = get_estimator(deserialize_estimator(gradient_estimator))
@@ -315,9 +316,9 @@ class PolicyGradientLoss(SiteLoss):
             loss -= self.log_likelihood * mean_over_sites(density, batch)
         if _is_zero(self.cross_entropy) and _is_zero(self.entropy):
             return loss
-        log_probs = batch.log_probs()
+        log_probs = batch.log_probs(answered=self.abstains)
         if not _is_zero(self.cross_entropy):
-            chosen = tf.one_hot(batch.y_true, batch.num_classes) * log_probs
+            chosen = tf.one_hot(batch.y_true, log_probs.shape[-1]) * log_probs
             log_right = site_weights * tf.reduce_sum(chosen, axis=-1)
             loss -= self.cross_entropy * mean_over_sites(log_right, batch)
         if not _is_zero(self.entropy):

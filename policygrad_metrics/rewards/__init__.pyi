@@ -1,3 +1,9 @@
+from .abstaining import (
+    Abstaining as Abstaining,
+)
+from .abstaining import (
+    AnsweredRate as AnsweredRate,
+)
 from .at_or_above import (
     AtOrAbove as AtOrAbove,
 )
@@ -57,6 +63,9 @@ from .forecasts import (
 )
 from .forecasts import (
     EquitableThreatScore as EquitableThreatScore,
+)
+from .hierarchical import (
+    HierarchicalF as HierarchicalF,
 )
 from .levels import (
     Accuracy as Accuracy,

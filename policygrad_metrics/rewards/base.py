@@ -66,6 +66,8 @@ class Reward(abc.ABC):
     calls_python: ClassVar[bool] = False
     #: Whether it reads the costs of each example (`Batch.costs`).
     reads_costs: ClassVar[bool] = False
+    #: Whether the last label means "no answer" (`Abstaining`).
+    abstains: ClassVar[bool] = False
 
     @abc.abstractmethod
     def bind(self, batch: Batch) -> BoundReward:

@@ -22,6 +22,7 @@ from typing import Any
 import tensorflow as tf
 
 from policygrad_metrics.core.checks import check_whole, choose
+from policygrad_metrics.rewards.abstaining import AnsweredRate
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.levels import MeanGain
 from policygrad_metrics.rewards.ratios import AveragedReward
@@ -73,7 +74,10 @@ class PredictedRate(MeanGain):
 
 
 #: Rates that nobody maximises, by the names of confusion matrices and fairness.
-RATES: dict[str, Callable[[], Reward]] = {"predicted_positive_rate": PredictedRate}
+RATES: dict[str, Callable[[], Reward]] = {
+    "predicted_positive_rate": PredictedRate,
+    "answered_rate": AnsweredRate,
+}
 #: Other names of rates.
 RATE_ALIASES = {
     "coverage": "predicted_positive_rate",

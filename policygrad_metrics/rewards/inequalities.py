@@ -11,8 +11,14 @@ from typing import Any
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
+from policygrad_metrics.rewards.abstaining import AnsweredRate
 from policygrad_metrics.rewards.base import Reward
-from policygrad_metrics.rewards.constraints import SENSES, Constraint, get_constraint
+from policygrad_metrics.rewards.constraints import (
+    SENSES,
+    Constraint,
+    PredictedRate,
+    get_constraint,
+)
 from policygrad_metrics.rewards.ratios import AveragedReward
 
 
@@ -35,12 +41,18 @@ class Constraints:
     groups: int
 
     @classmethod
-    def of(cls, subject_to: Any, index: Callable[[Any], int] | None = None) -> Constraints:
+    def of(
+        cls,
+        subject_to: Any,
+        index: Callable[[Any], int] | None = None,
+        abstains: bool = False,
+    ) -> Constraints:
         """Read what a person gives.
 
         Args:
             subject_to: a constraint or a text, or several of them.
             index: gives the number of a class; None where classes are numbers.
+            abstains: whether the last label means "no answer": "coverage" is what is answered.
 
         Raises:
             ValueError: none is given, two contradict each other, numbers of groups differ, or
@@ -49,7 +61,10 @@ class Constraints:
         given = subject_to
         if isinstance(given, str | Constraint) or not isinstance(given, Iterable):
             given = [given]
-        items = tuple(get_constraint(one).of_class(index or _class_number) for one in given)
+        items = tuple(
+            _of_answers(get_constraint(one), abstains).of_class(index or _class_number)
+            for one in given
+        )
         if not items:
             raise ValueError("subject_to holds no constraint; leave it out, or give at_least(...).")
         _refuse_contradictions(items)
@@ -147,6 +162,11 @@ class Constraints:
         parts = tf.split(self.excess(confusion), rows, axis=-1)
         worst = [tf.reduce_max(part, axis=-1) for part in parts]
         return list(zip(self.items, worst, strict=True))
+
+
+def _of_answers(one: Constraint, abstains: bool) -> Constraint:
+    share = one.reward == PredictedRate() and one.pos_label is None
+    return dataclasses.replace(one, reward=AnsweredRate()) if share and abstains else one
 
 
 def _class_number(label):

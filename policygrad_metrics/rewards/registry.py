@@ -20,6 +20,7 @@ from policygrad_metrics.rewards.counts import (
     WorstClassRecall,
 )
 from policygrad_metrics.rewards.forecasts import SEDI, EquitableThreatScore
+from policygrad_metrics.rewards.hierarchical import HierarchicalF
 from policygrad_metrics.rewards.levels import (
     Accuracy,
     CohenKappa,
@@ -106,7 +107,12 @@ ALIASES: dict[str, str] = {
 }
 
 #: Rewards that need arguments and so have no plain name: their classes, for configurations.
-_WITH_ARGUMENTS = {"gain_matrix": GainMatrix, "cost_matrix": cost_matrix, "fbeta": FBeta}
+_WITH_ARGUMENTS = {
+    "gain_matrix": GainMatrix,
+    "cost_matrix": cost_matrix,
+    "fbeta": FBeta,
+    "hierarchical_f": HierarchicalF,
+}
 
 
 #: Rates that are 1 minus a reward: what is good keeps them low.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,17 +40,21 @@ class Cases(Mapping[int, Prepared]):
         """Name of what is maximised."""
         return self.settings.reward or self.dataset.reward
 
+    @property
+    def subject_to(self) -> Sequence[str]:
+        """The constraints, as texts."""
+        return self.settings.subject_to or self.dataset.subject_to
+
     @functools.cached_property
     def scorer(self) -> Scorer:
         """How the labels are scored."""
         dataset = self.dataset
-        asked = self.settings.subject_to
         return Scorer.of(
             self.reward,
             dataset.task,
             len(dataset.class_names),
             series=dataset.time_ordered,
-            constraints=read_constraints(asked, dataset.task, dataset.class_names),
+            constraints=read_constraints(self.subject_to, dataset.task, dataset.class_names),
         )
 
     @property

@@ -74,7 +74,7 @@ def summaries(settings: Mapping[str, Any], runs: Iterable[Run]) -> list[Summary]
             own_splits=not about["time_ordered"],
             folds=settings["fixed"].get("folds"),
             test_share=settings["fixed"].get("test_share"),
-            subject_to=settings["fixed"].get("subject_to", ()),
+            subject_to=about.get("subject_to") or settings["fixed"].get("subject_to", ()),
         )
         for name, about in chosen_data(settings)
     ]
@@ -148,7 +148,7 @@ def content(
         f'the mean of "{COLUMNS["tuned"]}", the best of each column is bold, and ± gives half the '
         "95 % interval of the mean."
         + " Methods that break a constraint on average stand below those that keep all."
-        * bool(fixed.get("subject_to")),
+        * any(table.subject_to for table in tables),
         "warnings": _warnings(tables),
         "command": settings["command"],
         "sets": sets,

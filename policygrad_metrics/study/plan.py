@@ -253,7 +253,7 @@ def _check_order(cases: Cases) -> None:
     """Raise if the reward needs an order that the classes of the data set have not."""
     names = list(cases.dataset.class_names)
     rewards = {f"reward {cases.reward!r}": cases.scorer.reward}
-    for one in map(get_constraint, cases.settings.subject_to):
+    for one in map(get_constraint, cases.subject_to):
         if one.pos_label is None:  # that of a single class needs no order
             rewards[f"constraint {str(one)!r}"] = one.reward
     for user, reward in rewards.items():
@@ -280,10 +280,12 @@ def _check_used(
         lost = [name for name in asked if name not in found]
         if lost:
             rewards = {dataset.name: settings.reward or dataset.reward for dataset in datasets}
+            limited = settings.subject_to or any(one.subject_to for one in datasets)
+            under = " under constraints" if limited else ""
             tasks = ", ".join(sorted({f"{d.task} for {rewards[d.name]}" for d in datasets}))
             raise ValueError(
                 f"{kind} {lost[0]!r} has nothing to do: no method that was asked for suits it "
-                f"(tasks of the data: {tasks}{' under constraints' * bool(settings.subject_to)}); "
+                f"(tasks of the data: {tasks}{under}); "
                 "see `policygrad methods`, or leave it out."
             )
 
@@ -324,8 +326,13 @@ def _describe(job: Job, jobs: Sequence[Job], settings: StudySettings) -> dict[st
     notes = [*dataset.notes, *parts.notes]
     if left:
         notes.append(f"left out, as not for such data: {', '.join(left)}.")
+    own = {}
+    if dataset.subject_to and not settings.subject_to:
+        own["subject_to"] = [*dataset.subject_to]
+        notes += about_constraints(dataset.subject_to)
     return {
         "title": dataset.title,
+        **own,
         "task": dataset.task,
         "reward": job.cases.reward,
         "rows": len(dataset),

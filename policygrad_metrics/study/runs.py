@@ -22,7 +22,12 @@ from policygrad_metrics.study.records import Run, StudyError, finite
 
 SETTINGS, RUNS, LOCK = "settings.json", "runs.jsonl", "lock"
 #: The fields of a data set that must not change when a study is resumed.
-_SAME = {"fingerprint": "data", "horizon": "horizon of", "reward": "reward of"}
+_SAME = {
+    "fingerprint": "data",
+    "horizon": "horizon of",
+    "reward": "reward of",
+    "subject_to": "subject_to of",
+}
 
 
 class RunStore:
@@ -169,8 +174,11 @@ def _agree(directory: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     for name, now in new["data"].items():
         before = old["data"].get(name, {})
         for field, what in _SAME.items():
-            if field in before and not different:
-                different = differing_setting(before[field], now.get(field), f"{what} {name}")
+            known = field in before or (
+                before and field == "subject_to"
+            )  # written if there are any
+            if known and not different:
+                different = differing_setting(before.get(field), now.get(field), f"{what} {name}")
     if different:
         raise StudyError(
             f"{directory} holds runs made with other settings: {different}. Give the same "

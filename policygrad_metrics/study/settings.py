@@ -315,7 +315,9 @@ def fingerprint(dataset: Dataset) -> str:
 
 def directory_name(settings: StudySettings, datasets: Sequence[Dataset]) -> str:
     """Return a name that belongs to these settings and data: other ones get another."""
-    prints = [(one.name, fingerprint(one), one.horizon, one.reward) for one in datasets]
+    prints = [
+        (one.name, fingerprint(one), one.horizon, one.reward, *one.subject_to) for one in datasets
+    ]
     text = json.dumps([settings.fixed(), settings.methods, prints], sort_keys=True)
     sets = "-".join(re.sub(r"[^A-Za-z0-9_]+", "_", dataset.name) for dataset in datasets)
     return f"{sets[:60]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -45,6 +45,7 @@ class TableFile:
         reward: What is maximised on this table; None for the one of `read_table`.
         name: What to call the data set; None for the file's name.
         reading: How the file is read.
+        subject_to: Constraints on this table, as texts; empty for those of the study.
 
     Raises:
         ValueError: A horizon is given without a time split.
@@ -61,6 +62,7 @@ class TableFile:
     reward: str | None = None
     name: str | None = None
     reading: Reading = dataclasses.field(default_factory=Reading)
+    subject_to: tuple[str, ...] = ()
     keeps_predictions: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -87,7 +89,7 @@ class TableFile:
             if is_frame(self.path) or f"path={self.path!r}" in str(error):
                 raise
             raise ValueError(f"path={self.path!r}: {error}") from error
-        own = {"name": self.name, "reward": self.reward}
+        own = {"name": self.name, "reward": self.reward, "subject_to": self.subject_to}
         return dataclasses.replace(found, **{key: value for key, value in own.items() if value})
 
     def words(self, *others: str) -> list[str]:
@@ -128,4 +130,5 @@ def command_words(files: Sequence[Source]) -> list[str] | None:
         if dataclasses.replace(other, path=first.path) != first:
             return None
         paths.append(other.path)
-    return first.words(*paths) if (first.name, first.reward) == (None, None) else None
+    own = first.name or first.reward or first.subject_to
+    return None if own else first.words(*paths)

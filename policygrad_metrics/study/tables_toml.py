@@ -13,9 +13,11 @@
     target = "risk"
     positive = "bad"
     reward = "f1"
+    subject-to = ["recall[bad]>=0.8"]
 
-The keys are the options of `policygrad compare` that read a file, and `name` and `reward`. Paths
-are relative to the folder of the TOML file.
+The keys are the options of `policygrad compare` that read a file, and `name`, `reward` and
+`subject-to`. Those of the command, if given, hold for all tables. Paths are relative to the folder
+of the TOML file.
 """
 
 from __future__ import annotations
@@ -148,6 +150,7 @@ KEYS: dict[str, Callable[[str, Any], Any]] = {
     "name": _text,
     "target": _texts,
     "reward": _text,
+    "subject_to": _texts,
     "bins": _bins,
     "time_split": _time_split,
     "horizon": _whole,

@@ -41,6 +41,7 @@ def lightgbm_objective(
     gradient_estimator: str | Estimator = "auto",
     y_true: Any = None,
     seed: int = 0,
+    subject_to: Any = None,
 ) -> Objective:
     """The expected reward as `objective` of `LGBMClassifier` or in the parameters of `lgb.train`.
 
@@ -56,6 +57,9 @@ def lightgbm_objective(
         y_true: 0/1 label columns `[N, L]` of the training set (multi-label), which a LightGBM
             data set cannot hold; with `num_class=L`.
         seed: Of estimators that draw label sets.
+        subject_to: Constraints as for `PolicyGradientLoss`, but not on groups: their expected rates
+            on the training set are kept by multipliers, which move at each call. So each training
+            needs an objective of its own.
 
     Returns:
         `objective(y_true, raw_score, sample_weight=None) -> (gradient, hessian)`, both shaped like
@@ -66,7 +70,7 @@ def lightgbm_objective(
     >>> gradient.round(4).tolist(), hessian.round(4).tolist()
     ([-0.25, 0.105], [0.125, 0.0525])
     """
-    loss = RewardLoss.of(reward, cross_entropy, gradient_estimator, seed)
+    loss = RewardLoss.of(reward, cross_entropy, gradient_estimator, seed, subject_to)
     return _Objective(loss, _columns(y_true))
 
 

@@ -43,8 +43,8 @@ class PolicyGradientBoostingClassifier(RewardClassifier):
         early_stopping, validation_fraction, patience: as for `PolicyGradientClassifier`, of rounds
             instead of epochs.
         tune_decision: as for `PolicyGradientClassifier`.
-        subject_to: as for `PolicyGradientClassifier`, kept by the decision rule alone: the trees
-            climb the reward.
+        subject_to: as for `PolicyGradientClassifier`; multipliers move once a tree, by the rates
+            of all training rows. Those on groups are kept by the decision rule alone.
         random_state: of the held-out rows and of what LightGBM draws. The same int gives the same
             bits.
         verbose: 1 prints a line each round.
@@ -100,7 +100,8 @@ class PolicyGradientBoostingClassifier(RewardClassifier):
 
     def _start(self, target: Target, rows: Rows) -> None:
         policy, reward = choose_policy("auto", target), reward_for(self.reward, target)
-        self._constraints(target)  # raises before any work
+        # Raises before any work.
+        floors = [one for one in self._constraints(target) or () if one.groups is None]
         names = [field.name for field in dataclasses.fields(TreeSettings) if field.name != "seed"]
         given = {name: getattr(self, name) for name in names}
         seed = check_random_state(self.random_state).randint(2**31 - 1)
@@ -109,6 +110,7 @@ class PolicyGradientBoostingClassifier(RewardClassifier):
             cross_entropy=self.cross_entropy,
             gradient_estimator=self.gradient_estimator,
             seed=seed,
+            subject_to=floors or None,
         )
         settings = TreeSettings(**given, seed=seed)
         trees = Trees(settings, objective, lightgbm_metric(reward), target.num_classes)

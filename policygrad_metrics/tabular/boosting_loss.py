@@ -22,6 +22,8 @@ import tensorflow as tf
 from policygrad_metrics.core.checks import check_number
 from policygrad_metrics.estimators import Estimator, expected_reward, get_estimator
 from policygrad_metrics.rewards import Reward, get_reward
+from policygrad_metrics.rewards.inequalities import Constraints
+from policygrad_metrics.tabular.boosting_floors import Floors
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,12 +35,14 @@ class RewardLoss:
         cross_entropy: c.
         gradient_estimator: As for `PolicyGradientLoss`.
         seed: Of estimators that draw label sets.
+        floors: Constraints that training keeps, or None.
     """
 
     reward: Reward
     cross_entropy: float
     gradient_estimator: str | Estimator
     seed: int
+    floors: Floors | None = None
 
     @classmethod
     def of(
@@ -47,6 +51,7 @@ class RewardLoss:
         cross_entropy: float,
         gradient_estimator: str | Estimator,
         seed: int,
+        subject_to: Any = None,
     ) -> Self:
         """Return the loss of a reward or its name.
 
@@ -56,7 +61,8 @@ class RewardLoss:
         check_number("cross_entropy", cross_entropy, zero=True)
         if gradient_estimator != "auto":
             gradient_estimator = get_estimator(gradient_estimator)
-        return cls(get_reward(reward), cross_entropy, gradient_estimator, seed)
+        floors = None if subject_to is None else Floors(Constraints.of(subject_to))
+        return cls(get_reward(reward), cross_entropy, gradient_estimator, seed, floors)
 
     def derivatives(
         self, y: np.ndarray, logits: np.ndarray, weight: np.ndarray | None
@@ -73,6 +79,8 @@ class RewardLoss:
         _, reward_gradient, _ = expected_reward(
             self.reward, y, logits, weight, gradient_estimator=self.gradient_estimator, seed=seed
         )
+        if self.floors is not None:
+            reward_gradient = reward_gradient + self.floors.slope(y, logits, weight)
         climb = reward_gradient * (len(y) if weight is None else weight.sum())
         slope, curvature = cross_entropy_derivatives(y, logits, weight)
         c = self.cross_entropy

@@ -130,9 +130,10 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
 
         names = [str(name) for name in target.classes.tolist()]
         names = names[::-1] if target.flipped else names
-        constraints = Constraints.of(self.subject_to, number_of([] if target.multilabel else names))
         # What the tuner will ask for after training is asked for before it.
         reward = reward_for(self.reward, target)
+        number = number_of([] if target.multilabel else names)
+        constraints = Constraints.of(self.subject_to, number, reward.abstains)
         read_floors(reward, constraints.items, None, target.multilabel)
         if self.class_weight is not None:
             raise ValueError(
@@ -157,6 +158,13 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
             raise ValueError(
                 "tune_decision=True cannot tune for the costs of each example. Leave it False: the "
                 "likeliest labels are what training makes cheap."
+            )
+        if getattr(self.reward, "abstains", False) and target.classes[-1] in y:
+            listed = ", ".join(map(repr, target.classes.tolist()))
+            raise ValueError(
+                f"the last class, {target.classes[-1].item()!r}, means no answer to the reward "
+                "Abstaining and must not occur in y. Give all classes, and last the label that "
+                f"predict should return for it: classes=[{listed}, -1]."
             )
         constraints = self._constraints(target) or ()
         G = max([1, *(one.groups or 1 for one in constraints)])

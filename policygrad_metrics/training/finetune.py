@@ -105,6 +105,7 @@ def finetune(
     validation_data: Any = None,
     validation_split: float = 0.2,
     sample_weight: Any = None,
+    subject_to: Any = None,
     **settings: Unpack[FineTuningOptions],
 ) -> FineTuned:
     """Tune a model that was trained with cross-entropy, say, on the metric itself.
@@ -133,6 +134,10 @@ def finetune(
             evenly over the classes. If the model was trained on these it is judged too well as it
             came, and less is found to gain.
         sample_weight: as for `fit`.
+        subject_to: constraints as for `PolicyGradientLoss`, but not on groups. After every epoch
+            the decision is tuned under them on the validation data, with a margin of one standard
+            error; the epoch is chosen whose tuned decision is best among those that keep them.
+            `tuner` of the result is the decision to deploy.
         settings: the fields of `FineTuningSettings` by name: `epochs`, `batch_size`, `optimizer`,
             `learning_rate`, `policy`, `gradient_estimator`, `cross_entropy`, `patience`,
             `cautious`, `seed`, `jit_compile` and `verbose`.
@@ -170,13 +175,29 @@ def finetune(
         policy = model_policy(how.policy, model, first[1], outputs)
         _check_logits(model, policy, outputs, had_activation)
         loss = PolicyGradientLoss(
-            reward, policy, how.gradient_estimator, how.cross_entropy, seed=how.seed
+            reward,
+            policy,
+            how.gradient_estimator,
+            how.cross_entropy,
+            seed=how.seed,
+            subject_to=subject_to,
         )
+        if loss.groups is not None:
+            raise ValueError(
+                "subject_to= of finetune cannot be on groups: compile the model with "
+                "PolicyGradientLoss and tune its decision with DecisionTuner, which take groups."
+            )
         loss(first[1], outputs)  # says in Python what does not fit
         jit: Any = False if isinstance(reward, BlackBox) else how.jit_compile
         tuned.compile(how.keras_optimizer(), loss=loss, jit_compile=jit)
         validation = Validation(
-            reward, policy, validation_data, outputs, batch_size=how.batch_size, seed=how.seed
+            reward,
+            policy,
+            validation_data,
+            outputs,
+            batch_size=how.batch_size,
+            seed=how.seed,
+            subject_to=loss.subject_to,
         )
         return _Tuning(model, tuned, validation, how).train(training)
 
@@ -210,7 +231,8 @@ class _Tuning:
     def train(self, training: Any) -> FineTuned:
         """Train, and leave the network with the weights to keep."""
         given_weights = self.best_weights
-        stopping = EarlyStopping(patience=self.how.patience, to_beat=self.rewards[0])
+        to_beat = self.validation.standing(self.decisions[0], self.rewards[0])
+        stopping = EarlyStopping(patience=self.how.patience, to_beat=to_beat)
         try:
             stopping.run(self.how.epochs, lambda epoch: self._epoch(training, epoch), self._keep)
         finally:  # even if someone interrupts
@@ -227,7 +249,9 @@ class _Tuning:
         )
         if not result.kept:
             self.network.set_weights(given_weights)
-        return result
+        return dataclasses.replace(
+            result, tuner=self.validation.tuner_of(best if result.kept else 0)
+        )
 
     def _epoch(self, training, epoch):
         """Train for an epoch; its validation reward, and whether outputs are still finite."""
@@ -237,7 +261,7 @@ class _Tuning:
             return [0.0], [False]
         self.decisions.append(labels)
         self.rewards.append(self.validation.score(labels))
-        return self.rewards[-1:], [True]
+        return [self.validation.standing(labels, self.rewards[-1])], [True]
 
     def _trained(self, training, epoch):
         """The decisions after an epoch of Keras's `fit`, or None if numbers are not finite."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.decision import DecisionTuner
+from policygrad_metrics.decision.floors import read_floors
 from policygrad_metrics.decision.scorer import Scorer
-from policygrad_metrics.policies import Policy
+from policygrad_metrics.policies import CumulativeLink, Policy
 from policygrad_metrics.rewards import Reward
 from policygrad_metrics.training.stopping import best_epoch
 
@@ -32,6 +35,8 @@ class FineTuned:
         examples: of validation.
         cautious: whether that gain had to be positive.
         diverged: whether training ended because the outputs were no longer finite.
+        tuner: with `subject_to` the `DecisionTuner` of the model as it is now; the rewards are of
+            such decisions, and an epoch that keeps the constraints beats one that does not.
 
     >>> print(FineTuned("f1", (0.5, 0.75), 1, 0.125, 80, True, False))
     f1 on 80 validation examples: 0.5000 as given, 0.7500 after epoch 1 of 1 (+0.2500).
@@ -46,6 +51,7 @@ class FineTuned:
     examples: int
     cautious: bool
     diverged: bool
+    tuner: Any = None
 
     @property
     def before(self) -> float:
@@ -84,6 +90,12 @@ class FineTuned:
             )
         else:
             lines[0] += f"no better after any of {epochs} epochs."
+        if self.tuner is not None:
+            lines[1:] = [
+                f"Its decision, {self.tuner.rule_.describe()}, is tuned subject to "
+                + ", ".join(f"{text} (off by {x:+.3g})" for text, x in self.tuner.excess_.items())
+                + "."
+            ]
         if self.diverged:
             lines.append("Training diverged: try a smaller learning_rate.")
         lines.append(
@@ -103,6 +115,7 @@ class Validation:
         outputs: some outputs of the model, for their shape.
         batch_size: for arrays.
         seed: of the halves.
+        subject_to: constraints that decisions are tuned under, or None.
 
     Raises:
         ValueError: labels lie outside the classes.
@@ -117,6 +130,7 @@ class Validation:
         *,
         batch_size: int,
         seed: int,
+        subject_to: Any = None,
     ):
         self.policy = policy
         self.seed = seed
@@ -144,6 +158,11 @@ class Validation:
         if weight:
             weight = np.asarray(weight[0]).reshape(len(y), -1, 1)
             self.weight = np.broadcast_to(weight, self.truth.shape)
+        self._floored = self.reward
+        if subject_to is not None:
+            self._floored = read_floors(self.reward, subject_to, None, multilabel)
+        self._subject_to = subject_to
+        self._tuners: list[DecisionTuner] = []
         self._all = self._scorer(np.arange(len(y)))
 
     def decisions(self, model: keras.Model) -> np.ndarray | None:
@@ -152,11 +171,56 @@ class Validation:
         outputs = model.predict(self.inputs, batch_size=self.batch_size, verbose=quiet)
         if not np.isfinite(outputs).all():
             return None
+        if self._subject_to is not None:
+            return self._tuned(outputs)
         return self.policy.predict(outputs).numpy().reshape(self.truth.shape)
+
+    def _tuned(self, outputs: np.ndarray) -> np.ndarray:
+        """Decisions that are tuned under the constraints."""
+        multilabel = self.reward.multilabel
+        p = tf.nn.softmax(self.policy.logits(outputs)).numpy().astype(np.float64)
+        p = p[..., 1] if multilabel else p.reshape(-1, self.classes)
+        truth = _flat(self.truth) if multilabel else self.truth.ravel()
+        weight = None if self.weight is None else _flat(self.weight)[:, 0]
+        tuner = DecisionTuner(
+            self.reward,
+            multilabel=multilabel,
+            ordinal=isinstance(self.policy, CumulativeLink),
+            subject_to=self._subject_to,
+            margin="standard_error",
+        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "no decision of method")
+            self._tuners.append(tuner.fit(p, truth, weight))
+        return tuner.predict(p).reshape(self.truth.shape)
+
+    def tuner_of(self, epoch: int) -> DecisionTuner | None:
+        """The tuned decision after an epoch; None without constraints.
+
+        Warns:
+            UserWarning: it does not keep them.
+        """
+        if self._subject_to is None:
+            return None
+        tuner = self._tuners[epoch]
+        if not tuner.feasible_:
+            warnings.warn(
+                "no decision keeps the constraints of subject_to on the validation data, with a "
+                f"margin of one standard error, after any epoch; the chosen one is off by "
+                f"{tuner.excess_}. Move the bound, or give more examples.",
+                stacklevel=2,
+            )
+        return tuner
 
     def score(self, labels: np.ndarray) -> float:
         """The reward of decisions on all examples."""
         return self._all.score(_flat(labels))
+
+    def standing(self, labels: np.ndarray, reward: float) -> float:
+        """Their reward, or a number far below all rewards where the constraints are not kept."""
+        if self._subject_to is None:
+            return reward
+        return self._scorer(np.arange(len(labels)), floored=True).score(_flat(labels))
 
     def cross_fitted_gain(self, decisions: list[np.ndarray]) -> float:
         """The gain over the first decisions of those that one half chooses, on the other half."""
@@ -170,12 +234,13 @@ class Validation:
         return float(np.mean(gains))
 
     def _scores(self, rows, decisions):
-        scorer = self._scorer(rows)
+        scorer = self._scorer(rows, floored=True)
         return [scorer.score(_flat(labels[rows])) for labels in decisions]
 
-    def _scorer(self, rows):
+    def _scorer(self, rows, floored=False):
         weight = None if self.weight is None else _flat(self.weight[rows])
-        return Scorer(self.reward, _flat(self.truth[rows]), weight, self.classes)
+        reward = self._floored if floored else self.reward
+        return Scorer(reward, _flat(self.truth[rows]), weight, self.classes)
 
 
 def _flat(x):

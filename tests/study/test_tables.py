@@ -104,6 +104,27 @@ def test_another_reward_of_a_table_does_not_go_on_from_its_runs(folder, capsys):
     assert 'reward of weather was "accuracy", now "f1"' in told
 
 
+def test_a_table_has_constraints_of_its_own(folder, capsys):
+    file = folder / "data" / "study.toml"
+    floor = 'csv = "two.csv"\nsubject-to = ["recall[hot]>=0.7"]'
+    text = TOML.replace('csv = "two.csv"', floor)
+    assert floor in text
+    file.write_text(text, encoding="utf-8")
+    shown = run(capsys, "--tables", str(file), "--out", "study")
+    about = shown["settings"]["data"]
+    assert "subject_to" not in about["one"]
+    assert about["weather"]["subject_to"] == ["recall[hot]>=0.7"]
+    assert "subject to recall[hot]>=0.7" in " ".join(about["weather"]["notes"])
+    assert [table["subject_to"] for table in shown["tables"]] == [[], ["recall[hot]>=0.7"]]
+    for other in (text.replace("0.7", "0.6"), TOML):
+        file.write_text(other, encoding="utf-8")
+        told = refusal(["compare", "--tables", str(file), *QUICK, "--out", "study"], capsys)
+        assert "subject_to of weather was" in told
+    file.write_text(text.replace("[hot]", "[cool]"), encoding="utf-8")
+    told = refusal(["compare", "--tables", str(file), *QUICK, "--out", "other"], capsys)
+    assert "names a class 'cool'" in told
+
+
 def test_every_option_that_reads_a_table_is_a_key_of_the_same_name(tmp_path):
     fields = {field.name for record in (TableFile, Reading) for field in dataclasses.fields(record)}
     assert fields - {"path", "reading"} | {"csv"} == KEYS.keys()
@@ -113,13 +134,14 @@ def test_every_option_that_reads_a_table_is_a_key_of_the_same_name(tmp_path):
         'time-split = "date"\nhorizon = 3\ndrop = ["b"]\nmissing = [-200, "NR", 9.5]\n'
         'text = "t"\nsep = ";"\ndecimal = ","\nencoding = "latin-1"\nheader = false\n'
         'skip_lines = 2\npositive = 1\norder = [1, 2]\nname = "n"\nreward = "f1"\n'
+        'subject-to = "recall>=0.8"\n'
         '[[table]]\ncsv = "b.csv"\ntarget = "y"\nbins = [1, 2.5]\ntime_split = true\n'
     )
     reading = Reading(("-200", "NR", "9.5"), ("t",), ";", ",", "latin-1", False, 2)
     assert read_tables(file) == (
         TableFile(
             str(tmp_path / "../a.csv"), ("x", "y"), 4, "date", ("b",), "1", ("1", "2"), 3, "f1",
-            "n", reading,
+            "n", reading, ("recall>=0.8",),
         ),
         TableFile(str(tmp_path / "b.csv"), ("y",), (1.0, 2.5), True),
     )  # fmt: skip

@@ -9,6 +9,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import policygrad_metrics as pgm
+from policygrad_metrics.losses.lagrangian import ETA
+from policygrad_metrics.rewards.inequalities import Constraints
+from policygrad_metrics.tabular.boosting_floors import Floors
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(800, 4))
@@ -143,3 +146,36 @@ def test_groups_and_costs_are_routed():
         pipeline = make_pipeline(StandardScaler(), model.set_fit_request(costs=True))
         history = pipeline.fit(X, Y, costs=np.ones((800, 2)))[-1].history_
         assert history["val_example_costs"] == pytest.approx([-1.0, -1.0])
+
+
+def test_trees_are_trained_under_a_floor():
+    settings = {"reward": "accuracy", "n_estimators": 30, "validation_fraction": 0.3}
+    models = [trees(subject_to=s, **settings) for s in (None, "recall[sick]>=0.8")]
+    free, bound = (each.fit(X, Y).predict_proba(X)[Y == "sick", 0].mean() for each in models)
+    assert free < 0.6
+    assert bound > 0.7
+
+
+@pytest.mark.parametrize("kind", ["binary", "classes", "columns"])
+def test_multipliers_of_trees_move_by_the_rates_of_all_rows(kind):
+    shape = {"binary": (12,), "classes": (12, 3), "columns": (12, 3)}[kind]
+    y = rng.integers(0, 2, shape if kind == "columns" else 12)
+    logits, w = rng.normal(size=shape), rng.random(12)
+    p = 1.0 / (1.0 + np.exp(-logits))
+    if kind == "classes":
+        p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        recalls = [np.average(p[y == k, k], weights=w[y == k]) for k in (0, 1)]
+        recalls.append(0.0)
+    else:
+        columns = zip(y.reshape(12, -1).T, p.reshape(12, -1).T, strict=True)
+        recalls = [np.average(q[t == 1], weights=w[t == 1]) for t, q in columns]
+    bound = round(float(np.mean(recalls)) + 0.1, 3)
+    floor = f"recall{'' if kind == 'binary' else '_macro'}>={bound}"
+    floors = Floors(Constraints.of(floor))
+    slope = floors.slope(y, logits, w)
+    excess = bound - np.mean(recalls)
+    assert floors.multipliers == pytest.approx([ETA * excess], rel=1e-4)
+    assert slope.shape == shape
+    with_slope = Floors(Constraints.of(floor))
+    with_slope.slope(y, logits + 0.1 * slope / np.abs(slope).max(), w)
+    assert with_slope.multipliers < floors.multipliers  # uphill the floor is broken less

@@ -206,3 +206,31 @@ def test_optimizers_of_keras_and_their_schedules():
         np.testing.assert_array_equal(one, other)
     with pytest.raises(ValueError, match="did you mean 'adam'"):
         pgm.finetune(trained(), *TRAIN, reward="f1", **{**FAST, "optimizer": "adamm"})
+
+
+def test_a_floor_chooses_the_epoch_and_tunes_the_decision():
+    floor = pgm.at_least("precision", 0.5)
+    result = pgm.finetune(trained(), *TRAIN, reward="recall", subject_to=floor, **FAST)
+    model = trained()
+    again = pgm.finetune(model, *TRAIN, reward="recall", subject_to="precision>=0.5", **FAST)
+    x, y = VALID
+    labels = again.tuner.predict(model(x).numpy()[:, 0])
+    assert np.sum(labels * y) / labels.sum() >= 0.5
+    assert again.tuner.feasible_
+    assert again.after == pytest.approx(np.sum(labels * y) / y.sum())
+    assert result.validation_rewards == again.validation_rewards
+    assert "tuned subject to precision >= 0.5 (off by -" in str(again)
+
+
+def test_a_floor_that_no_epoch_keeps_is_told():
+    floors = ["precision>=0.95", "recall>=0.9"]
+    with pytest.warns(UserWarning, match="no decision keeps the constraints .* after any epoch"):
+        result = pgm.finetune(trained(), *TRAIN, reward="f1", subject_to=floors, **FAST)
+    assert not result.tuner.feasible_
+
+
+def test_floors_of_groups_are_refused():
+    gap = pgm.at_most("recall_gap", 0.1, groups=2)
+    x, y = TRAIN
+    with pytest.raises(ValueError, match="cannot be on groups"):
+        pgm.finetune(trained(), x, y, reward="f1", subject_to=gap, **FAST)
