@@ -154,6 +154,9 @@ class DecisionTuner(BaseEstimator):
         if isinstance(self.max_calls, bool) or not self.max_calls >= 2:
             raise ValueError(f"max_calls must be 2 or more; it is {self.max_calls!r}.")
         reward = get_reward(self.reward)
+        if reward.ranks:
+            about = "chooses a decision, and the reward scores a ranking; use one of labels"
+            raise ValueError(f"DecisionTuner {about}. It is {reward.name!r}.")
         if self.multilabel:
             reward = reward.for_multilabel()
         p = read_probabilities(probabilities, self.multilabel)

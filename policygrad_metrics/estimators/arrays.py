@@ -78,6 +78,11 @@ def expected_reward(
     """
     problem = _Problem.read(y_true, logits, sample_weight)
     scored = reward_of_sites(get_reward(reward), problem.multilabel)
+    if scored.ranks:
+        raise TypeError(
+            f"reward {scored.name!r} scores a ranking, of which there is no such Hessian. Call an "
+            "estimator: pgm.estimators.ExactExpectation()(scores, reward, y_true)."
+        )
     N, C, K = problem.logits.shape
     if gradient_estimator == "auto":
         sites = N * C if sample_weight is None else None

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Batch, Tensor, canonical_batch, flatten_sites
+from policygrad_metrics.policies import PlackettLuce
+from policygrad_metrics.policies.reading import read_batch
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.bound import BoundReward
 
@@ -102,7 +104,7 @@ class Estimator(abc.ABC):
         """Estimate E[R] and its gradient with respect to the logits.
 
         Args:
-            logits: float `[*sites, K]`.
+            logits: float `[*sites, K]`; scores `[N]` or `[lists, L]` of a ranking.
             reward: a `Reward`; its `multilabel` says if the last site axis holds columns.
             y_true: int `[*sites]`.
             sample_weight: `[B]` or `[*sites]`; weight 2 counts as the example twice.
@@ -117,7 +119,11 @@ class Estimator(abc.ABC):
             ValueError: shapes or labels do not fit, or the seed is missing.
             TypeError: this estimator cannot serve the reward; the message says which can.
         """
-        batch = canonical_batch(logits, y_true, sample_weight, reward.multilabel)
+        if reward.ranks:
+            policy = PlackettLuce(graded=getattr(reward, "graded", True))
+            batch = read_batch(policy, y_true, logits, sample_weight, suspect=False)
+        else:
+            batch = canonical_batch(logits, y_true, sample_weight, reward.multilabel)
         return _shaped_like(logits, self.of_batch(batch, reward, seed=seed, state=state))
 
     def of_batch(

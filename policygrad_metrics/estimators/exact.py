@@ -15,6 +15,7 @@ from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.global_batch import on_this_replica, over_replicas
 from policygrad_metrics.core.sums import total
 from policygrad_metrics.estimators.base import Estimate, Estimator, policy_gradient
+from policygrad_metrics.estimators.rankings import has_terms, ranking_expectation
 from policygrad_metrics.estimators.ratio_integral import ratio_expectation
 from policygrad_metrics.estimators.ratio_terms import Choices, Indicators
 from policygrad_metrics.rewards.abstaining import SelectiveRatio
@@ -25,6 +26,7 @@ from policygrad_metrics.rewards.bound import (
     Linear,
     Matches,
 )
+from policygrad_metrics.rewards.rankings import Orders
 
 # Keeps the logarithm of a chance that rounds to zero finite.
 _TINY = 1e-15
@@ -50,6 +52,8 @@ def expectation(
 
 def has_exact_expectation(bound: BoundReward) -> bool:
     """Whether `expectation` knows this kind of bound reward."""
+    if isinstance(bound, Orders):
+        return has_terms(bound.reward)
     return expectation.dispatch(type(bound)) is not expectation.dispatch(object)
 
 
@@ -93,6 +97,11 @@ def _(bound: Matches, logits, nodes=None):
     return tf.cast(value, tf.float32), gradient
 
 
+@expectation.register
+def _(bound: Orders, logits, nodes=None):
+    return ranking_expectation(bound, logits, nodes)
+
+
 @dataclasses.dataclass(frozen=True)
 class ExactExpectation(Estimator):
     """The exact expectation of rewards that are sums of ratios of sums over examples.
@@ -125,6 +134,11 @@ class ExactExpectation(Estimator):
 
     def check(self, problem):
         if not has_exact_expectation(problem.bound):
+            if problem.reward.ranks:
+                raise TypeError(
+                    f"the ranking {problem.reward.name!r} is known by its values alone, so it has "
+                    'no exact expectation. Use gradient_estimator="reinforce" ("auto" picks it).'
+                )
             others = (
                 '"reinforce"'
                 if problem.reward.aggregation == "nothing"

@@ -11,6 +11,7 @@ from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.draws import independent_labels
 from policygrad_metrics.estimators.base import Estimate, SamplingEstimator
+from policygrad_metrics.estimators.orders import noisy_scores, order_gradient
 
 BASELINES = ("none", "leave_one_out", "moving_average", "greedy")
 
@@ -41,6 +42,8 @@ class Reinforce(SamplingEstimator):
     - "moving_average": of the rewards of *past* batches, bias-corrected; before there are any,
       the greedy reward. Its state is in `Estimate.state` and goes back in with the next call;
       the Keras loss does that in the backward pass, so that validation leaves it alone.
+
+    Of a ranking the score of a sample is that of its order (`orders.py`).
 
     Args:
         samples: S; at least 2 for leave_one_out.
@@ -73,13 +76,19 @@ class Reinforce(SamplingEstimator):
         return (0.0, 0.0) if self.baseline == "moving_average" else ()
 
     def draw(self, problem, seed):
+        if problem.reward.ranks:
+            return noisy_scores(problem.batch.logits[..., 0], self.samples, seed)
         return independent_labels(problem.probs, self.samples, seed)
 
     def estimate_from(self, problem, samples, state):
         rewards = problem.bound.score(samples)  # [S]
         baseline, state = self._baseline(problem, rewards, state)
         advantage = rewards - baseline
-        gradient = score_gradient(problem.probs, samples, advantage)
+        if problem.reward.ranks:
+            scores, there = problem.batch.logits[..., 0], problem.batch.weight > 0.0
+            gradient = order_gradient(scores, there, samples, advantage[:, None])[..., None]
+        else:
+            gradient = score_gradient(problem.probs, samples, advantage)
         return Estimate(tf.reduce_mean(rewards), gradient, state)
 
     def _baseline(self, problem, rewards, state):
@@ -100,5 +109,7 @@ class Reinforce(SamplingEstimator):
         )
 
     def _greedy(self, problem):
+        if problem.reward.ranks:
+            return problem.bound.score(problem.batch.logits[None, ..., 0])[0]
         samples = tf.argmax(problem.probs, axis=-1, output_type=tf.int32)
         return problem.bound.score(samples[None])[0]

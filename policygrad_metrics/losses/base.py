@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from policygrad_metrics.core._compat import called_by_keras_2, in_several_steps, under_xla
 from policygrad_metrics.core.batch import Batch, Tensor
-from policygrad_metrics.core.global_batch import check_strategy, replicas
+from policygrad_metrics.core.global_batch import check_strategy, is_stacked, replicas
 from policygrad_metrics.losses.columns import refuse_no_answer, split_columns
-from policygrad_metrics.policies import get_policy
+from policygrad_metrics.policies import PlackettLuce, get_policy
 from policygrad_metrics.policies.reading import read_batch
 
 #: Keras's names for a mean over the examples, which divides by the number of replicas too.
@@ -88,6 +88,32 @@ class Reader:
         }
 
 
+def policy_of(reward: Any, policy: Any) -> Any:
+    """The policy that draws what the reward scores; for "auto" of labels it depends on the shapes.
+
+    Raises:
+        ValueError: the policy draws labels and the reward scores rankings, or the reverse.
+
+    >>> from policygrad_metrics.rewards import get_reward
+    >>> policy_of(get_reward("roc_auc"), "auto"), policy_of(get_reward("f1"), "auto")
+    (PlackettLuce(graded=False), 'auto')
+    """
+    if reward.ranks and policy in ("auto", PlackettLuce.name):
+        return PlackettLuce(graded=reward.graded)
+    ranks = policy != "auto" and isinstance(get_policy(policy), PlackettLuce)
+    if reward.ranks and not ranks:
+        raise ValueError(
+            f"reward {reward.name!r} scores a ranking, and policy={policy!r} draws labels: leave "
+            'policy="auto", and end the network with one score for each item.'
+        )
+    if ranks and not reward.ranks:
+        raise ValueError(
+            f"reward {reward.name!r} scores labels, and policy='plackett_luce' draws rankings: "
+            'leave policy="auto", or use "average_precision", "ndcg@10" or another ranking.'
+        )
+    return policy
+
+
 class SiteLoss(Reader, keras.losses.Loss):
     """What all losses share: reading the batch, refusing bad values, Keras's reduction."""
 
@@ -155,6 +181,11 @@ class MeanOfValues(keras.losses.Loss):
 def nan_if_invalid(loss: Tensor, batch: Batch) -> Tensor:
     """NaN, with a zero gradient, where labels or outputs are unusable."""
     return tf.where(batch.valid, loss, tf.constant(float("nan"), loss.dtype))
+
+
+def in_plain_graph() -> bool:
+    """Whether a graph is traced that XLA does not compile, vectorised by nobody, on one device."""
+    return not (tf.executing_eagerly() or under_xla() or is_stacked() or replicas() > 1)
 
 
 def refuse_keras_2(name: str, found: bool) -> None:

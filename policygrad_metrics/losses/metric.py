@@ -11,7 +11,7 @@ import tensorflow as tf
 from policygrad_metrics.core._compat import places_in_compile, under_xla
 from policygrad_metrics.core.batch import flatten_sites
 from policygrad_metrics.core.global_batch import first_of_process, gathered, over_replicas, replicas
-from policygrad_metrics.losses.base import Reader, nan_if_invalid
+from policygrad_metrics.losses.base import Reader, nan_if_invalid, policy_of
 from policygrad_metrics.losses.serialization import deserialize_reward, serialize_reward
 from policygrad_metrics.policies import Policy
 from policygrad_metrics.rewards import Reward, get_reward
@@ -25,7 +25,8 @@ class RewardMetric(Reader, keras.metrics.Metric):
     Confusion counts add up over batches and the reward is computed from their sum, so the result
     is that of the whole data set, not a mean of batch values. Rewards that are means over
     examples (multi-label accuracy, "samples" averages) add up as such; a black box is called on
-    all examples so far, whenever the result is read.
+    all examples so far, whenever the result is read. Of rankings of one list the scores of all
+    batches are ranked together; of several lists the result is the mean over all of them.
 
     Args:
         reward: as for `PolicyGradientLoss`.
@@ -65,14 +66,14 @@ class RewardMetric(Reader, keras.metrics.Metric):
         self.reward = get_reward(deserialize_reward(reward))
         typed = reward if isinstance(reward, str) else self.reward.name
         super().__init__(name=name or typed, dtype=dtype)
-        self.reads(policy, from_logits, groups, ignore_class)
+        self.reads(policy_of(self.reward, policy), from_logits, groups, ignore_class)
         self.reads_costs, self.abstains = self.reward.reads_costs, self.reward.abstains
         self._direction = "up"
         self._multilabel = False
         self._counts: Any = None
         self._seen: list[tuple[np.ndarray, ...]] = []
         self.num_classes = num_classes
-        if num_classes is not None and self.reward.aggregation != "nothing":
+        if num_classes is not None and self.reward.aggregation not in ("nothing", "scores"):
             columns = num_classes > 2 and getattr(self.policy, "name", "") == "sigmoid"
             counts = [num_classes, 2, 2] if columns else [1, num_classes, num_classes]
             self._build([2] if self.reward.aggregation == "examples" else counts)
@@ -85,6 +86,9 @@ class RewardMetric(Reader, keras.metrics.Metric):
                 "weighted_metrics=, whose counts would mix. Give each a RewardMetric of its own."
             )
         batch = self.read(y_true, y_pred, sample_weight, decides=True)
+        if self.reward.ranks:
+            self._rank(batch)
+            return
         decisions = batch.policy.predict(batch.outputs)
         self._multilabel = batch.multilabel
         samples = flatten_sites(decisions, batch.multilabel)[None]
@@ -103,14 +107,14 @@ class RewardMetric(Reader, keras.metrics.Metric):
     def result(self):
         """The reward of everything since the last reset; 0 before the first batch."""
         reward = self._columnwise()
-        if reward.aggregation == "nothing":
+        if reward.aggregation == "nothing" or (reward.ranks and self._counts is None):
             return self._recalled(reward)
         if self._counts is None:
             return tf.constant(0.0)
         if reward.calls_python:
             self._refuse_xla()
         counts = tf.identity(self._counts.value)  # on this replica's device
-        if reward.aggregation == "examples":
+        if reward.aggregation == "examples" or reward.ranks:
             return tf.cast(tf.math.divide_no_nan(counts[0], counts[1]), tf.float32)
         # A replica that is asked within a step knows its own counts alone.
         return tf.cast(reward.score_columns(over_replicas(counts)), tf.float32)
@@ -144,6 +148,25 @@ class RewardMetric(Reader, keras.metrics.Metric):
     def _add(self, batch, counts):
         self._counts.assign_add(tf.cast(nan_if_invalid(counts, batch), tf.float64))
 
+    def _rank(self, batch):
+        """Remember the items of one list, or add up the rewards of several."""
+        self._refuse_xla()
+        lists = batch.y_true, batch.logits[..., 0], batch.weight
+        if batch.outputs.shape[1:] in ([], [1]):
+            self._remember(*(x[0] for x in lists))
+            return
+        if self._counts is None:
+            # Of `add_variable` the metric's name would be a scope, which knows no "@".
+            self._counts = keras.Variable(np.zeros(2), dtype="float64", trainable=False)
+
+        reward: Any = self.reward
+
+        def score(*lists):
+            return np.array(reward.sum_of_lists(*(x.astype(np.float64) for x in lists)))
+
+        sums = tf.ensure_shape(tf.numpy_function(score, lists, tf.float64), [2])
+        self._counts.assign_add(sums)
+
     def _remember(self, truth, labels, weight):
         self._refuse_xla()
         batch = gathered(truth, labels, weight)
@@ -163,6 +186,8 @@ class RewardMetric(Reader, keras.metrics.Metric):
             if not self._seen:
                 return np.float32(0.0)
             truth, labels, weight = (np.concatenate(x) for x in zip(*self._seen, strict=True))
+            if reward.ranks:
+                return np.float32(reward(truth, labels, weight))
             weights = () if (weight == 1.0).all() else (weight,)
             return np.float32(reward.evaluate(truth, labels, *weights))
 
@@ -171,7 +196,7 @@ class RewardMetric(Reader, keras.metrics.Metric):
     def _refuse_xla(self):
         if under_xla():
             raise ValueError(
-                f"reward {self.reward.name!r} is a Python function, which XLA cannot compile: use "
+                f"reward {self.reward.name!r} is computed in Python, which XLA cannot compile: use "
                 "model.compile(..., jit_compile=False)."
             )
 

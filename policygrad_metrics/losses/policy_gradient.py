@@ -18,7 +18,6 @@ from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.draws import as_seed, fold_in
 from policygrad_metrics.core.global_batch import (
     check_strategy,
-    is_stacked,
     replica_seed,
     replicas,
     shared_gradient,
@@ -30,8 +29,15 @@ from policygrad_metrics.estimators import (
     get_estimator,
     strongest_estimator,
 )
-from policygrad_metrics.losses.base import SiteLoss, check_replicas, nan_if_invalid
+from policygrad_metrics.losses.base import (
+    SiteLoss,
+    check_replicas,
+    in_plain_graph,
+    nan_if_invalid,
+    policy_of,
+)
 from policygrad_metrics.losses.lagrangian import WINDOW, Lagrangian
+from policygrad_metrics.losses.lists import list_cross_entropy, refuse_of_labels
 from policygrad_metrics.losses.reward_weights import reward_weights
 from policygrad_metrics.losses.running_counts import (
     empty_counts,
@@ -64,11 +70,6 @@ CROSS_ENTROPY_WEIGHTS = ("reward", "equal")
 _VARIABLES = (tf.Variable, keras.Variable)
 
 
-def _in_plain_graph():
-    """Whether a graph is traced that XLA does not compile, vectorised by nobody, on one device."""
-    return not (tf.executing_eagerly() or under_xla() or is_stacked() or replicas() > 1)
-
-
 def _is_zero(value):
     """Whether a term can be left out; a tensor's value is not known in a graph."""
     return isinstance(value, numbers.Real) and not value
@@ -90,8 +91,9 @@ class PolicyGradientLoss(SiteLoss):
     Args:
         reward: a name that scikit-learn users know ("f1", "f1_macro", "accuracy",
             "cohen_kappa_quadratic", ...), a `Reward`, or a function `f(y_true, y_pred) -> float`.
-        policy: "auto" (one output column: sigmoid; several: softmax), "softmax", "sigmoid",
-            "cumulative_link", or a `Policy`.
+            "average_precision", "ndcg@10" and others score rankings: docs/rankings.md.
+        policy: "auto" (one output column: sigmoid; several: softmax; rankings: plackett_luce),
+            "softmax", "sigmoid", "cumulative_link", or a `Policy`.
         gradient_estimator: "auto" (the strongest that the reward allows), "exact",
             "local_expectation", "reinforce", or an `Estimator`.
         cross_entropy: weight of the cross-entropy that is mixed in (Ranzato 2016). It carries a
@@ -166,22 +168,21 @@ class PolicyGradientLoss(SiteLoss):
         check_strategy()
         self.reward = get_reward(deserialize_reward(reward))
         self.reads_costs, self.abstains = self.reward.reads_costs, self.reward.abstains
-        constraints = None
+        given, constraints = deserialize_constraints(subject_to), None
         if subject_to is not None:
-            given = deserialize_constraints(subject_to)
             constraints = Constraints.of(given, abstains=self.abstains)
         groups = constraints.groups if constraints and constraints.groups > 1 else None
-        super().__init__(policy, name, reduction, dtype, from_logits, groups, ignore_class)
+        how = reduction, dtype, from_logits, groups, ignore_class
+        super().__init__(policy_of(self.reward, policy), name, *how)
         self.subject_to = constraints and constraints.items
+        refuse_of_labels(self.reward, entropy or None, running_counts, subject_to)
         self.gradient_estimator: Any = gradient_estimator
         if gradient_estimator != "auto":
             self.gradient_estimator = get_estimator(deserialize_estimator(gradient_estimator))
-        weights = {
-            "cross_entropy": cross_entropy,
-            "entropy": entropy,
-            "log_likelihood": log_likelihood,
-        }
-        for argument, value in weights.items():
+        self.cross_entropy, self.entropy = cross_entropy, entropy
+        self.log_likelihood = log_likelihood
+        for argument in ("cross_entropy", "entropy", "log_likelihood"):
+            value = getattr(self, argument)
             number = isinstance(value, numbers.Real) and 0.0 <= float(value) < float("inf")
             if not (number or tf.is_tensor(value) or isinstance(value, _VARIABLES)):
                 raise ValueError(f"{argument} must be a finite number, 0 or more; it is {value!r}.")
@@ -190,12 +191,9 @@ class PolicyGradientLoss(SiteLoss):
                 f"log_likelihood={log_likelihood!r} needs a policy that predicts a value, "
                 f"BinnedRegression; policy={policy!r} predicts labels only: use cross_entropy=."
             )
-        self.cross_entropy = cross_entropy
         self.cross_entropy_weights = choose(
             "cross_entropy_weights", cross_entropy_weights, CROSS_ENTROPY_WEIGHTS
         )
-        self.entropy = entropy
-        self.log_likelihood = log_likelihood
         self.seed = seed
         self.running_counts = running_counts
         self._window = window_of(running_counts)
@@ -302,7 +300,7 @@ class PolicyGradientLoss(SiteLoss):
             return Estimate(estimate.value, slope, (*estimate.state, *multipliers)), weights
 
         many = batch.num_classes >= MANY_CLASSES and not self.reward.calls_python
-        if many and _in_plain_graph():  # of Keras's training step on a CPU
+        if many and in_plain_graph():  # of Keras's training step on a CPU
             score = tf.function(score, autograph=False, jit_compile=True)
         return score(logits, batch.y_true, batch.weight, state)
 
@@ -316,6 +314,8 @@ class PolicyGradientLoss(SiteLoss):
             loss -= self.log_likelihood * mean_over_sites(density, batch)
         if _is_zero(self.cross_entropy) and _is_zero(self.entropy):
             return loss
+        if self.reward.ranks:
+            return loss + self.cross_entropy * list_cross_entropy(batch)
         log_probs = batch.log_probs(answered=self.abstains)
         if not _is_zero(self.cross_entropy):
             chosen = tf.one_hot(batch.y_true, log_probs.shape[-1]) * log_probs
@@ -349,7 +349,7 @@ class PolicyGradientLoss(SiteLoss):
             self._strongest[shape] = strongest_estimator(
                 self._reward_of(batch),
                 batch.num_classes,
-                multilabel_columns=batch.columns,
+                multilabel_columns=batch.columns or 1,
                 unweighted_sites=sites,
             )
         return self._strongest[shape]

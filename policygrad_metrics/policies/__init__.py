@@ -9,6 +9,7 @@ from policygrad_metrics.policies.binned_regression import BinnedRegression
 from policygrad_metrics.policies.continuation_ratio import ContinuationRatio
 from policygrad_metrics.policies.cumulative_link import CumulativeLink
 from policygrad_metrics.policies.mixture import Mixture, member_policy
+from policygrad_metrics.policies.plackett_luce import PlackettLuce
 from policygrad_metrics.policies.registry import POLICIES, get_policy
 from policygrad_metrics.policies.sigmoid import Sigmoid
 from policygrad_metrics.policies.softmax import Softmax
@@ -19,6 +20,7 @@ __all__ = [
     "ContinuationRatio",
     "CumulativeLink",
     "Mixture",
+    "PlackettLuce",
     "Policy",
     "Sigmoid",
     "Softmax",

@@ -23,6 +23,7 @@ from policygrad_metrics.policies import (
     BinnedRegression,
     ContinuationRatio,
     CumulativeLink,
+    PlackettLuce,
     Policy,
     Sigmoid,
     Softmax,
@@ -102,6 +103,9 @@ def read_batch(
     outputs, y_true = tf.convert_to_tensor(outputs), tf.convert_to_tensor(y_true)
     guessed = policy == "auto"
     policy = resolve_policy(policy, y_true, outputs)
+    if isinstance(policy, PlackettLuce):
+        how = from_logits, suspect and not decides, ignore_class
+        return _read_lists(policy, y_true, outputs, (sample_weight, mask), *how)
     one_hot = isinstance(policy, Softmax) and is_in_columns(y_true, outputs)
     if one_hot and guessed:
         _say_once(
@@ -158,6 +162,43 @@ def read_batch(
     )
 
 
+def _read_lists(policy, y_true, outputs, weights, from_logits, suspect, ignore_class):
+    """Read scores of lists: y_true and weight become float32 `[lists, L]`."""
+    finite = tf.math.is_finite(outputs)
+    safe = tf.where(finite, outputs, 0.0) if under_xla() else outputs
+    if from_logits and suspect:
+        _warn_of_probabilities(policy, outputs, decides=False)
+    if not from_logits:
+        finite &= (outputs >= 0.0) & (outputs <= 1.0 + _ROUNDING)
+        safe = logits_of_probabilities(policy, safe)
+    truth, given = policy.truth(y_true, outputs), policy.lists(y_true)
+    one = outputs.shape[1:] == [1]
+    # No gradient looks for a way back through the shapes.
+    sites = tf.stop_gradient(tf.squeeze(outputs, axis=-1) if one else outputs)
+    weight = _weight(sites, *weights, _counted(y_true, ignore_class, False, False))
+    weighted = weight is not None
+    weight = policy.lists(tf.ones_like(sites) if weight is None else weight)
+    proper = tf.math.is_finite(weight) & (weight >= 0.0)
+    valid = _checked(
+        [
+            (finite, lambda: _about_outputs(from_logits), outputs),
+            (~truth.invalid | (weight <= 0.0), lambda: _about_labels(policy, 1, False), given),
+            (proper, lambda: "sample_weight must be finite and not negative", weight),
+        ]
+    )
+    return Batch(
+        y_true=truth.labels,
+        weight=weight,
+        num_classes=1,
+        weighted=weighted,
+        logits=policy.logits(safe),
+        valid=valid,
+        policy=policy,
+        targets=y_true,
+        outputs=safe,
+    )
+
+
 def _counted(y_true, ignore_class, one_hot, guessed):
     """False where y_true is the number to be ignored; None where there is none."""
     if ignore_class is None:
@@ -198,7 +239,7 @@ def logits_of_probabilities(policy: Policy, outputs: Any) -> Any:
         )
     p = tf.cast(outputs, tf.float32)
     log_odds = tf.math.log(tf.maximum(p, _SMALLEST))
-    if isinstance(policy, Sigmoid):
+    if isinstance(policy, Sigmoid | PlackettLuce):
         log_odds -= tf.math.log(tf.maximum(1.0 - p, _SMALLEST))
     return log_odds
 
@@ -209,11 +250,17 @@ def _warn_of_probabilities(policy, outputs, decides):
         consequence = "every probability above 0 would be a positive"
     elif isinstance(policy, Softmax) and not decides:
         consequence = "probabilities would be squashed a second time, and hardly train"
+    elif isinstance(policy, PlackettLuce):
+        consequence = "scores from 0 to 1 differ too little for a ranking to be certain"
     else:
         return
     if ends_with_activation(outputs):
         found = "the network ends with a softmax or a sigmoid"
-    elif tf.executing_eagerly() and _look_like_probabilities(policy, outputs):
+    elif (
+        tf.executing_eagerly()
+        and not isinstance(policy, PlackettLuce)
+        and _look_like_probabilities(policy, outputs)
+    ):
         found = "the outputs look like probabilities"
     else:
         return

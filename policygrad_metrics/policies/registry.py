@@ -10,6 +10,7 @@ from policygrad_metrics.policies.base import Policy
 from policygrad_metrics.policies.binned_regression import BinnedRegression
 from policygrad_metrics.policies.continuation_ratio import ContinuationRatio
 from policygrad_metrics.policies.cumulative_link import CumulativeLink
+from policygrad_metrics.policies.plackett_luce import PlackettLuce
 from policygrad_metrics.policies.sigmoid import Sigmoid
 from policygrad_metrics.policies.softmax import Softmax
 
@@ -18,6 +19,8 @@ POLICIES: dict[str, type[Policy]] = {
     policy.name: policy
     for policy in (Softmax, Sigmoid, CumulativeLink, ContinuationRatio, BinnedRegression)
 }
+#: Those of rankings, which have lists of items instead of sites with labels.
+RANKERS: dict[str, type[Policy]] = {PlackettLuce.name: PlackettLuce}
 
 
 def get_policy(policy: str | Policy | Mapping[str, Any]) -> Policy:
@@ -41,11 +44,12 @@ def get_policy(policy: str | Policy | Mapping[str, Any]) -> Policy:
     """
     if isinstance(policy, Policy):
         return policy
+    known = {**POLICIES, **RANKERS}
     if isinstance(policy, str):
-        return POLICIES[choose("policy", policy, POLICIES)].from_config({})
+        return known[choose("policy", policy, known)].from_config({})
     if isinstance(policy, Mapping):
-        return POLICIES[choose("policy['name']", policy.get("name"), POLICIES)].from_config(policy)
+        return known[choose("policy['name']", policy.get("name"), known)].from_config(policy)
     raise TypeError(
-        f"policy must be a name ({', '.join(map(repr, sorted(POLICIES)))}), a Policy or a config, "
+        f"policy must be a name ({', '.join(map(repr, sorted(known)))}), a Policy or a config, "
         f"got {policy!r}; give an instance, for example Softmax()."
     )

@@ -88,6 +88,33 @@ from .levels import (
 from .levels import (
     cost_matrix as cost_matrix,
 )
+from .ranking_metrics import (
+    AveragePrecision as AveragePrecision,
+)
+from .ranking_metrics import (
+    DiscountedGain as DiscountedGain,
+)
+from .ranking_metrics import (
+    PrecisionAtK as PrecisionAtK,
+)
+from .ranking_metrics import (
+    RecallAtBudget as RecallAtBudget,
+)
+from .ranking_metrics import (
+    RecallAtK as RecallAtK,
+)
+from .ranking_metrics import (
+    ReciprocalRank as ReciprocalRank,
+)
+from .ranking_metrics import (
+    RocAuc as RocAuc,
+)
+from .rankings import (
+    Ranking as Ranking,
+)
+from .rankings import (
+    RankingReward as RankingReward,
+)
 from .ratios import (
     FBeta as FBeta,
 )
@@ -104,10 +131,16 @@ from .registry import (
     ALIASES as ALIASES,
 )
 from .registry import (
+    RANKINGS as RANKINGS,
+)
+from .registry import (
     REWARDS as REWARDS,
 )
 from .registry import (
     get_reward as get_reward,
+)
+from .registry import (
+    ranking_names as ranking_names,
 )
 from .registry import (
     reward_names as reward_names,

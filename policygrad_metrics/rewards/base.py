@@ -50,7 +50,7 @@ class Reward(abc.ABC):
 
     @property
     def aggregation(self) -> str:
-        """What adds up over batches: "counts", "examples" (a mean) or "nothing"."""
+        """What adds up over batches: "counts", "examples" (a mean), "scores" or "nothing"."""
         return "counts"
 
     @property
@@ -61,6 +61,9 @@ class Reward(abc.ABC):
         set it to True. Classes that are texts then need an order, see `data.order`.
         """
         return False
+
+    #: Whether it scores a ranking instead of labels (`rankings.py`).
+    ranks: ClassVar[bool] = False
 
     #: Whether it calls Python, which XLA cannot compile.
     calls_python: ClassVar[bool] = False

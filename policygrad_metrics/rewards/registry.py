@@ -30,6 +30,15 @@ from policygrad_metrics.rewards.levels import (
     WithinBins,
     cost_matrix,
 )
+from policygrad_metrics.rewards.ranking_metrics import (
+    AveragePrecision,
+    DiscountedGain,
+    PrecisionAtK,
+    RecallAtBudget,
+    RecallAtK,
+    ReciprocalRank,
+    RocAuc,
+)
 from policygrad_metrics.rewards.ratios import AVERAGES, FBeta, Jaccard, Precision, Recall
 from policygrad_metrics.rewards.specificity import Specificity
 from policygrad_metrics.rewards.true_counts import (
@@ -106,6 +115,27 @@ ALIASES: dict[str, str] = {
     "gilbert_skill_score": "equitable_threat_score",
 }
 
+#: name -> constructor of the rewards of rankings; "@k" after the name of the last four says how
+#: many places count.
+RANKINGS: dict[str, Callable[..., Reward]] = {
+    "average_precision": AveragePrecision,
+    "roc_auc": functools.partial(RocAuc, max_fpr=None),
+    "partial_roc_auc": functools.partial(RocAuc, max_fpr=0.1),
+    "reciprocal_rank": ReciprocalRank,
+    "recall_at_budget": RecallAtBudget,
+    "ndcg": DiscountedGain,
+    "dcg": functools.partial(DiscountedGain, normalized=False),
+    "precision@": PrecisionAtK,
+    "recall@": RecallAtK,
+}
+#: Other names in use for them.
+RANKING_ALIASES = {
+    "auc": "roc_auc",
+    "pr_auc": "average_precision",
+    "map": "average_precision",
+    "mrr": "reciprocal_rank",
+}
+
 #: Rewards that need arguments and so have no plain name: their classes, for configurations.
 _WITH_ARGUMENTS = {
     "gain_matrix": GainMatrix,
@@ -128,8 +158,8 @@ COMPLEMENT_ALIASES = {
     "miss_rate": "false_negative_rate",
 }
 
-#: Metrics of scores: they rank examples, and say nothing about labels.
-_OF_SCORES = {"auc", "roc_auc", "pr_auc", "average_precision", "map", "ndcg", "log_loss", "brier"}
+#: Metrics of probabilities: they say nothing about labels or rankings.
+_OF_PROBABILITIES = {"log_loss", "brier"}
 
 
 def reward_names() -> list[str]:
@@ -139,6 +169,15 @@ def reward_names() -> list[str]:
     True
     """
     return sorted({*REWARDS, *ALIASES})
+
+
+def ranking_names() -> list[str]:
+    """All names of rewards of rankings; those that end with "@" need a number of places.
+
+    >>> "average_precision" in ranking_names()
+    True
+    """
+    return sorted({*RANKINGS, *RANKING_ALIASES})
 
 
 def get_reward(reward: str | Reward | Callable[..., float], **arguments: Any) -> Reward:
@@ -189,15 +228,16 @@ def _by_name(name: str, arguments: dict[str, Any]) -> Reward:
         return _WITH_ARGUMENTS[name](**arguments)
     if name.startswith("fbeta_") and name.removeprefix("fbeta_") in AVERAGES:
         return FBeta(average=name.removeprefix("fbeta_"), **arguments)
-    if name.lower() in _OF_SCORES:
+    if name.lower() in _OF_PROBABILITIES:
         raise ValueError(
-            f"reward={name!r} is a metric of scores, and a reward here is one of labels. Use "
-            '"f1", "matthews_corrcoef" or "balanced_accuracy" to train, and watch the metric '
-            "beside it with Keras's or scikit-learn's own."
+            f"reward={name!r} is a metric of probabilities, and a reward here is one of labels or "
+            'of rankings. Use SurrogateLoss("cross_entropy") to train on it.'
         )
     _refuse_rate(name)
-    choose("reward", name, [*REWARDS, *ALIASES, *_WITH_ARGUMENTS])
-    kind = REWARDS[name]
+    name, arguments = _places(RANKING_ALIASES.get(name.lower(), name), arguments)
+    known = {**REWARDS, **RANKINGS}
+    choose("reward", name, [*known, *ALIASES, *RANKING_ALIASES, *_WITH_ARGUMENTS])
+    kind = known[name]
     known = inspect.signature(kind).parameters
     for argument in arguments:
         if argument not in known:
@@ -206,6 +246,12 @@ def _by_name(name: str, arguments: dict[str, Any]) -> Reward:
                 f"reward {name!r} has no argument {argument}=; it has these: {allowed}."
             )
     return kind(**arguments)
+
+
+def _places(name, arguments):
+    """The name without its number of places, "ndcg@10", which becomes an argument."""
+    found = re.fullmatch(r"(n?dcg|precision@|recall@)@?([1-9]\d*)", name)
+    return (found[1], {"k": int(found[2]), **arguments}) if found else (name, arguments)
 
 
 def reward_of_rate(name: str) -> str | None:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics.data.order import ordered_categories
-from policygrad_metrics.policies import CumulativeLink, Policy, get_policy
+from policygrad_metrics.policies import CumulativeLink, Policy, Sigmoid, get_policy
 from policygrad_metrics.tabular.base import TabularEstimator
 from policygrad_metrics.tabular.reward_classifier import RewardClassifier
 from policygrad_metrics.tabular.rows import Rows
+from policygrad_metrics.tabular.scoring import reward_for
 from policygrad_metrics.tabular.targets import Target, choose_policy
 
 
@@ -27,7 +28,8 @@ class PolicyGradientClassifier(RewardClassifier, TabularEstimator):
     Args:
         reward: "auto" ("f1" for two classes, else "f1_macro"), a name such as "accuracy" or
             "cohen_kappa_quadratic", a `Reward`, or a function `f(y_true, y_pred) -> float`, which
-            is given the labels as they are in `y`.
+            is given the labels as they are in `y`. Of two classes also a ranking such as
+            "average_precision", which is that of `decision_function`.
         policy: "auto" (sigmoid for two classes and label columns, else softmax), "softmax",
             "sigmoid", "cumulative_link" (ordered classes), or a `Policy`.
         gradient_estimator: "auto", "exact", "local_expectation", "reinforce", or an `Estimator`.
@@ -142,7 +144,13 @@ class PolicyGradientClassifier(RewardClassifier, TabularEstimator):
         return None
 
     def _policy_for(self, target: Target, rows: Rows) -> Policy:
-        return choose_policy(self.policy, target)
+        policy = choose_policy(self.policy, target)
+        if reward_for(self.reward, target).ranks and not isinstance(policy, Sigmoid):
+            raise ValueError(
+                f"policy={self.policy!r} has no score to rank by, which reward={self.reward!r} "
+                'asks for; leave policy="auto".'
+            )
+        return policy
 
     def _first_classes(self, y, classes):
         if classes is None and self.classes is None and np.ndim(y) == 1:

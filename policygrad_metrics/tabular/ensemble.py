@@ -19,7 +19,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.rewards import BlackBox
 from policygrad_metrics.tabular.fitting import Network, pays_to_compile
 from policygrad_metrics.tabular.program import Recipe, get_program
 from policygrad_metrics.tabular.rows import Rows
@@ -149,7 +148,7 @@ class Ensemble:
         A function of the user's is called by one thread at a time.
         """
         count = min(len(self.networks), joblib.cpu_count())
-        if count == 1 or isinstance(self.recipe.reward, BlackBox):
+        if count == 1 or self.recipe.reward.calls_python:
             yield map
             return
         with ThreadPoolExecutor(count) as pool:

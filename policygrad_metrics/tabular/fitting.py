@@ -12,7 +12,6 @@ import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
-from policygrad_metrics.rewards import BlackBox
 from policygrad_metrics.tabular.networks import OwnNetwork
 from policygrad_metrics.tabular.program import Recipe, TabularProgram, get_program
 from policygrad_metrics.tabular.rows import BLOCK, Rows, as_dense
@@ -128,7 +127,7 @@ class Network:
 def pays_to_compile(recipe: Recipe, rows: int, epochs: int, batch_size: int | None) -> bool:
     """Whether so many epochs of so many rows are long enough for XLA, which takes its time."""
     steps = 1 if batch_size is None else -(-rows // batch_size)
-    own = isinstance(recipe.reward, BlackBox) or isinstance(recipe.network, OwnNetwork)
+    own = recipe.reward.calls_python or isinstance(recipe.network, OwnNetwork)
     return epochs * steps >= STEPS_FOR_XLA and not own
 
 

@@ -23,7 +23,7 @@ from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
 from policygrad_metrics.policies import BinnedRegression, Policy
-from policygrad_metrics.rewards import BlackBox, Constraint, Reward
+from policygrad_metrics.rewards import Constraint, Reward
 from policygrad_metrics.tabular.networks import OwnNetwork
 from policygrad_metrics.tabular.rows import Rows
 from policygrad_metrics.training.inputs import first_weights
@@ -71,7 +71,8 @@ class Recipe:
         """The loss, for `stateless_call`."""
         return PolicyGradientLoss(
             self.reward,
-            self.policy,
+            # A ranking has a policy of its own on the column whose sign decides.
+            "auto" if self.reward.ranks else self.policy,
             self.gradient_estimator,
             self.cross_entropy,
             log_likelihood=self.log_likelihood,
@@ -155,9 +156,17 @@ class TabularProgram:
         return self._call("outputs", body, (state.weights, state.others, x), free=(0, 0, 1))
 
     def judge(self, outputs: np.ndarray, rows: Rows) -> tuple[Tensor, Tensor]:
-        """The reward of the likeliest labels and the mean cross-entropy in nats, two scalars."""
+        """The reward of the likeliest labels and the mean cross-entropy in nats, two scalars.
+
+        Of a ranking it is that of the outputs.
+        """
         weight = () if rows.weight is None else (rows.weight,)
-        return self._call("judge", self._judge, (outputs, rows.priced, *weight), free=(1, 1, 1))
+        arrays = (outputs, rows.priced, *weight)
+        reward, cross_entropy = self._call("judge", self._judge, arrays, free=(1, 1, 1))
+        if self.recipe.reward.ranks:
+            score: Any = self.recipe.reward
+            reward = score(rows.y, outputs[:, 0], *weight)
+        return reward, cross_entropy
 
     def _call(self, name, body, arrays, free, use_xla=False):
         """Call a function that was compiled once for all arrays of these kinds.
@@ -182,7 +191,10 @@ class TabularProgram:
         logits = self.recipe.policy.logits(outputs)
         decisions = tf.argmax(logits, axis=-1, output_type=tf.int32)
         K = self.recipe.num_classes
-        reward = self.recipe.reward(y if priced else labels, decisions, row_weight, num_classes=K)
+        reward = tf.zeros([])
+        if not self.recipe.reward.ranks:
+            truth = y if priced else labels
+            reward = self.recipe.reward(truth, decisions, row_weight, num_classes=K)
         log_probs = tf.reduce_sum(tf.one_hot(labels, K) * tf.nn.log_softmax(logits), axis=-1)
         if log_probs.shape.rank > 1:
             log_probs = tf.reduce_mean(log_probs, axis=1)
@@ -212,7 +224,7 @@ def get_program(recipe: Recipe) -> TabularProgram:
 
     Functions of your own may close over anything: their programs are made anew.
     """
-    if isinstance(recipe.network, OwnNetwork) or isinstance(recipe.reward, BlackBox):
+    if isinstance(recipe.network, OwnNetwork) or recipe.reward.calls_python:
         return TabularProgram(recipe)
     try:
         hash(recipe)

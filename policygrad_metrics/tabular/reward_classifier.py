@@ -18,7 +18,12 @@ from policygrad_metrics.rewards import Constraint, Reward, get_reward
 from policygrad_metrics.rewards.inequalities import Constraints, number_of
 from policygrad_metrics.tabular.reward_estimator import RewardEstimator, probabilities
 from policygrad_metrics.tabular.rows import Rows
-from policygrad_metrics.tabular.scoring import reward_for, reward_of_labels, serves
+from policygrad_metrics.tabular.scoring import (
+    positive_scores,
+    reward_for,
+    reward_of_labels,
+    serves,
+)
 from policygrad_metrics.tabular.targets import Target, classes_in_order
 
 
@@ -76,8 +81,13 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
     def reward_score(
         self, X: Any, y: Any, sample_weight: Any = None, *, costs: Any = None
     ) -> float:
-        """The reward of the predictions; `score` is accuracy, as for all classifiers."""
-        labels = self.predict(X)
+        """The reward of the predictions, of a ranking that of `decision_function`.
+
+        `score` is accuracy, as for all classifiers.
+        """
+        check_is_fitted(self)
+        ranks = self.reward_.ranks
+        labels = positive_scores(self, X, self._target.flipped) if ranks else self.predict(X)
         costs = None if costs is None else in_order(costs, self._target)
         return reward_of_labels(self.reward_, self._target, y, labels, sample_weight, costs)
 
@@ -92,6 +102,14 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
         """The classes in the order of the columns; column numbers if multi-label."""
         check_is_fitted(self)
         return self._target.classes
+
+    def _check_arguments(self) -> None:
+        super()._check_arguments()
+        if self.reward != "auto" and self._tunes() and get_reward(self.reward).ranks:
+            raise ValueError(
+                f"tune_decision= and subject_to= choose a decision, and reward={self.reward!r} "
+                "scores a ranking. Leave them out, and tune a DecisionTuner on a reward of labels."
+            )
 
     def _learn_target(self, y: Any, known: Target | None, given: Any) -> Target:
         if known is None:

@@ -37,10 +37,12 @@ def reward_of_labels(
         reward: as `reward_for` returned it.
         target: the kind and the classes of the targets.
         y_true: true targets, `[N]` or `[N, L]`.
-        y_pred: predicted ones.
+        y_pred: predicted ones; for a ranking scores of the positive class instead.
         sample_weight: `[N]`, or None.
         costs: `[N, K]` of the label numbers, or None.
     """
+    if reward.ranks:
+        return float(reward(target.encode(y_true), y_pred, sample_weight))
     truth, labels = beside(target.encode(y_true), costs), target.encode(y_pred)
     if isinstance(reward, PositiveRatio) and reward.labels is None:
         reward = dataclasses.replace(reward, absent="skip")
@@ -51,12 +53,18 @@ def reward_for(reward: str | Reward | Callable[..., float], target: Any) -> Rewa
     """The reward for a target: "auto" resolved, label columns told, functions given own labels.
 
     Raises:
-        ValueError: the name is not known.
+        ValueError: the name is not known, or it is a ranking and there are not two classes.
         TypeError: it is no name, reward or function.
     """
     if isinstance(reward, str) and reward == "auto":
         reward = "f1_macro" if target.multilabel or target.num_classes > 2 else "f1"
     found = get_reward(reward)
+    if found.ranks and (target.multilabel or target.num_classes != 2):
+        kind = "label columns" if target.multilabel else f"{target.num_classes} classes"
+        raise ValueError(
+            f"reward {found.name!r} ranks rows by one score, so it needs two classes; y has "
+            f"{kind}. Fit one class against the rest, or use a reward of labels."
+        )
     if isinstance(found, BlackBox):
         function = OwnLabels(found.function, target)
         found = dataclasses.replace(found, function=function, label=found.name)
@@ -75,6 +83,8 @@ def serves(reward: Any, num_classes: int = 2, label_columns: int | None = None) 
     (True, False)
     """
     multilabel = label_columns is not None
+    if getattr(reward, "ranks", False) or (isinstance(reward, str) and _ranks(reward)):
+        return num_classes == 2 and not multilabel
     target = Target(np.arange(label_columns if multilabel else num_classes), multilabel)
     try:
         found = reward_for(reward, target)
@@ -90,6 +100,13 @@ def serves(reward: Any, num_classes: int = 2, label_columns: int | None = None) 
     return True
 
 
+def _ranks(name):
+    try:
+        return get_reward(name).ranks
+    except (TypeError, ValueError):
+        return False
+
+
 @dataclasses.dataclass(frozen=True)
 class RewardScorer:
     """`scorer(estimator, X, y, sample_weight=None) -> float`; made by `reward_scorer`."""
@@ -99,9 +116,12 @@ class RewardScorer:
     classes: Any = None
 
     def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
-        y_pred = estimator.predict(X)
         target = Target.of(y, self._in_order(estimator, y), self.pos_label)
         reward = reward_for(self.reward, target)
+        if reward.ranks:
+            y_pred = positive_scores(estimator, X, target.flipped)
+        else:
+            y_pred = estimator.predict(X)
         return reward_of_labels(reward, target, y, y_pred, sample_weight)
 
     def _in_order(self, estimator, y):
@@ -112,6 +132,15 @@ class RewardScorer:
             if classes is None and seen is not None and (np.sort(seen) != seen).any():
                 classes = seen  # they are not sorted: the estimator knows their order
         return classes_in_order(y, classes, user, given=y, seen=seen)
+
+
+def positive_scores(estimator: Any, X: Any, flipped: bool = False) -> np.ndarray:
+    """Scores `[N]` of the second of two classes, or of the first: log-odds or probabilities."""
+    if hasattr(estimator, "decision_function"):
+        scores = np.asarray(estimator.decision_function(X))
+    else:
+        scores = np.asarray(estimator.predict_proba(X))[:, 1]
+    return -scores if flipped else scores
 
 
 def reward_scorer(

@@ -1,0 +1,168 @@
+"""ROC-AUC, DCG, and what is found in the first places: what items add, by the powers of D."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Any, ClassVar
+
+import tensorflow as tf
+
+from policygrad_metrics.core._compat import under_xla
+from policygrad_metrics.core.batch import Tensor
+from policygrad_metrics.estimators.place_nodes import Nodes, circle, mixture, window
+from policygrad_metrics.estimators.ranking_terms import Terms, over_items
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs(Terms):
+    """ROC-AUC: the chance that a positive arrives before a negative."""
+
+    numbers: ClassVar[int] = 1
+
+    @property
+    def _factor(self):
+        both = [
+            tf.reduce_sum(self.bound.weight * tf.cast(side, tf.float32), axis=-1)
+            for side in (self.positive, self.negative)
+        ]
+        return tf.math.divide_no_nan(tf.ones_like(both[0]), both[0] * both[1])
+
+    def integrate(self, arrivals, of_value, of_slope):
+        a, c = (
+            self.bound.weight[..., None] * self._as(side)[..., None]
+            for side in (self.positive, self.negative)
+        )
+        A, C, later = (
+            tf.reduce_sum(x, axis=1)
+            for x in (a * arrivals.density, c * arrivals.density, c * arrivals.absent)
+        )
+        gains = arrivals.density * (a * (of_slope * C)[:, None] - c * (of_slope * A)[:, None])
+        return (
+            self._factor * tf.reduce_sum(A * later * of_value, axis=-1),
+            self._factor[:, None] * tf.reduce_sum(gains, axis=-1),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Places(Terms):
+    """R = sum_i a_i f(D_i): what items are worth, times what their places are worth.
+
+    An exchange of i and j changes it by (a_i - a_j) (f(D) - f(D + 1)), written as a_i c_j - a_j c_i
+    with c = 1 - a / max a. Members say what D counts and by which nodes f is a sum of powers.
+    """
+
+    dtype: ClassVar[Any] = tf.float64
+
+    @abc.abstractmethod
+    def nodes(self, arrived: Tensor) -> Nodes:
+        """The nodes, where items have arrived with these chances `[lists, L, nodes x]`."""
+
+    def _a(self):
+        reward: Any = self.bound.reward
+        y, w = (tf.cast(x, tf.float64) for x in (self.bound.y_true, self.bound.weight))
+        return reward.worth(y, w)
+
+    def _c(self, a):
+        there = tf.cast(self.bound.weight > 0.0, tf.float64)
+        return there * (1.0 - tf.math.divide_no_nan(a, tf.reduce_max(a, axis=-1, keepdims=True)))
+
+    def _counted(self):
+        return self.bound.weight > 0.0
+
+    def integrate(self, arrivals, of_value, of_slope):
+        a = self._a()
+        c = self._c(a)
+        a, c = a[..., None], c[..., None]
+        q: Any = tf.where(self._counted()[..., None], arrivals.arrived, 0.0)
+        nodes = self.nodes(q)
+        kind = nodes.z.dtype
+        # Divided by what they are at |z|, so that no product overflows.
+        radius = 1.0 - q + q * nodes.radius
+        unit = 1.0 + tf.cast(q[..., None], kind) * (nodes.z - 1.0)
+        unit /= tf.cast(radius[..., None], kind)
+        scale = tf.exp(tf.reduce_sum(tf.math.log(radius), axis=1, keepdims=True) - nodes.shift)
+        mass = tf.reduce_prod(unit, axis=1, keepdims=True) * tf.cast(scale[..., None], kind)
+        psi = tf.cast((arrivals.density / radius)[..., None], kind) / unit
+        A, C = (over_items(tf.cast(x[..., None], kind) * psi) for x in (a, c))
+        value = tf.math.real(tf.reduce_sum(nodes.of_value * mass * A, axis=[1, 3]))
+        mass *= nodes.of_exchange
+        gains, losses = (
+            tf.math.real(tf.reduce_sum(mass * total * psi, axis=-1)) for total in (C, A)
+        )
+        density = arrivals.density
+        whole_a, whole_c = (tf.reduce_sum(x * density, axis=1, keepdims=True) for x in (a, c))
+        value += (nodes.whole_value * whole_a)[:, 0]
+        gains += nodes.whole_exchange * density * whole_c
+        losses += nodes.whole_exchange * density * whole_a
+        slope = tf.reduce_sum((a * gains - c * losses) * of_slope[:, None], axis=-1)
+        return tf.reduce_sum(value * of_value, axis=-1), slope
+
+
+@dataclasses.dataclass(frozen=True)
+class Discounts(Places):
+    """DCG and NDCG."""
+
+    @property
+    def last(self):
+        return self.positive
+
+    def nodes(self, arrived):
+        reward: Any = self.bound.reward
+        length = self.bound.y_true.shape[-1]
+        if reward.k is None or (length is not None and reward.k >= length):
+            return mixture(length)
+        return circle(reward.k)
+
+
+@dataclasses.dataclass(frozen=True)
+class FirstPlaces(Places):
+    """Precision and recall of the first k places: f is 1 for D < k and 0 after."""
+
+    def nodes(self, arrived):
+        reward: Any = self.bound.reward
+        there = tf.cast(self.bound.weight > 0.0, tf.float64)
+        limit = tf.cast(reward.limit(tf.reduce_sum(there, axis=-1, keepdims=True)), tf.float64)
+        return window(arrived, limit[:, None] - 1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class PartialPairs(Places):
+    """The partial ROC-AUC: a positive with M negatives before it is worth max(room - M, 0)."""
+
+    def __post_init__(self):
+        w = self.bound.weight
+        alike = tf.reduce_all((w == 0.0) | (tf.abs(w - 1.0) < 1e-5))
+        if not under_xla():
+            about = (
+                "partial_roc_auc has an exact expectation for weights that are 0 or equal within a "
+                'list; use gradient_estimator="reinforce" for others.'
+            )
+            tf.debugging.Assert(alike, [about])
+        reward: Any = self.bound.reward
+        found = tf.reduce_any(self.positive, -1) & tf.reduce_any(self.negative, -1)
+        constant = tf.where(found, reward.scale()[1], 0.0)
+        bad = tf.constant(float("nan"))
+        object.__setattr__(self, "constant", tf.where(alike, constant, bad))
+
+    def _a(self):
+        reward: Any = self.bound.reward
+        both = [
+            tf.reduce_sum(tf.cast(side, tf.float64), axis=-1, keepdims=True)
+            for side in (self.positive, self.negative)
+        ]
+        share = tf.math.divide_no_nan(tf.cast(reward.scale()[0], tf.float64), both[0] * both[1])
+        return share * tf.cast(self.positive, tf.float64)
+
+    def _c(self, a):
+        return tf.cast(self.negative, tf.float64)
+
+    def _counted(self):
+        return self.negative
+
+    def nodes(self, arrived):
+        reward: Any = self.bound.reward
+        negatives = tf.reduce_sum(tf.cast(self.negative, tf.float64), axis=-1, keepdims=True)
+        room = reward.max_fpr * negatives[:, None]
+        whole = tf.floor(room + 1e-9)
+        return window(arrived, whole, tf.maximum(room - whole, 0.0))

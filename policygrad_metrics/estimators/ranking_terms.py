@@ -1,0 +1,100 @@
+"""What items add to the expectation of each kind of ranking reward, at given arrival times.
+
+D counts the items that have arrived before item i, each with its chance q_j. With v^D as a product,
+
+    E[v^D] = prod_j m_j,   m_j = 1 - q_j + q_j v,        1 / (1 + D) = integral_0^1 v^D dv,
+
+every function of D is a sum over a few v (`Node`s) of products over the items, and leaving i out
+is a division by m_i. Shapes are `[lists, L, nodes x, nodes v]`.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Any, ClassVar, NamedTuple
+
+import tensorflow as tf
+
+from policygrad_metrics.core.batch import Tensor
+from policygrad_metrics.rewards.rankings import Orders
+
+#: exp(-exp(30)) is 0 and exp(30) is a number still.
+_LATE = 30.0
+
+
+class Arrivals(NamedTuple):
+    """Whether items have arrived at the nodes x; `[lists, L, nodes]` each.
+
+    Args:
+        rate: exp(u).
+        absent: the chance 1 - q of not having arrived, exp(-rate).
+        arrived: the chance q.
+        density: phi, the chance to arrive just then, by x.
+    """
+
+    rate: Tensor
+    absent: Tensor
+    arrived: Tensor
+    density: Tensor
+
+    @classmethod
+    def at(cls, scores: Tensor, there: Tensor, x: Tensor) -> Arrivals:
+        """Of scores `[lists, L]` at x `[lists, nodes]`; who is not there never arrives."""
+        u = tf.minimum(scores[..., None] + x[:, None, :], _LATE)
+        rate = tf.where(there[..., None], tf.exp(u), 0.0)
+        absent = tf.exp(-rate)
+        return cls(rate, absent, -tf.math.expm1(-rate), rate * absent)
+
+
+@dataclasses.dataclass(frozen=True)
+class Terms(abc.ABC):
+    """What the items of a batch add.
+
+    Args:
+        bound: truth and weights.
+    """
+
+    bound: Orders
+
+    #: The precision that it is computed in.
+    dtype: ClassVar[Any] = tf.float32
+    #: Numbers of an item and a node x.
+    numbers: ClassVar[int] = 8
+    #: What is added to the value of each list.
+    constant: Any = dataclasses.field(default=0.0, init=False)
+
+    @abc.abstractmethod
+    def integrate(
+        self, arrivals: Arrivals, of_value: Tensor, of_slope: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The sums over these nodes x, value `[lists]` and slope `[lists, L]`.
+
+        Args:
+            arrivals: at the nodes.
+            of_value: the nodes' weights `[lists, nodes]` for the value.
+            of_slope: those for the slope.
+        """
+
+    @property
+    def last(self) -> Tensor:
+        """The items after whose arrival nothing changes, bool `[lists, L]`."""
+        return self.positive
+
+    @property
+    def positive(self) -> Tensor:
+        """Whether an item is one of those to be found."""
+        return self.bound.y_true * self.bound.weight > 0.0
+
+    @property
+    def negative(self) -> Tensor:
+        """Whether it is another one of the list."""
+        return (self.bound.weight > 0.0) & ~self.positive
+
+    def _as(self, x: Tensor) -> Tensor:
+        return tf.cast(x, self.dtype)
+
+
+def over_items(x: Tensor) -> Tensor:
+    """Sum over the items `[lists, L, ...]`, to `[lists, 1, ...]`."""
+    return tf.reduce_sum(x, axis=1, keepdims=True)

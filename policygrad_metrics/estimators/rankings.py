@@ -1,0 +1,206 @@
+"""The exact expectation of rewards of rankings under a Plackett-Luce policy, and its gradient.
+
+Let item j arrive at time T_j, exponential of rate exp(s_j). The items in the order of their
+arrivals are a draw from the policy. Given T_i = t the others have arrived independently, with
+chance q_j(t) = 1 - exp(-exp(s_j) t), so that with x = log t and u_i = x + s_i
+
+    E[R] = sum_i integral phi_i(x) E[what i is worth | T_i = t] dx,     phi_i = exp(u_i - exp(u_i))
+
+A larger s_j lets j arrive earlier, and a ranking changes only where j overtakes its neighbour:
+
+    dE[R]/ds_j = sum_i integral phi_i phi_j E[R(j just before i) - R(i just before j)] dx
+
+Of metrics that have names the bracket is a product of what i, j and each other item add
+(`ranking_terms.py`), so that all of it costs as much as one sum over the items. Items exchange
+what they gain; where all exchanges have one sign, nothing is lost to rounding.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from policygrad_metrics.core.batch import Tensor
+from policygrad_metrics.core.global_batch import is_stacked, replicas
+from policygrad_metrics.estimators.ranking_places import (
+    Discounts,
+    FirstPlaces,
+    Pairs,
+    PartialPairs,
+)
+from policygrad_metrics.estimators.ranking_precisions import (
+    FirstHits,
+    Precisions,
+    WeightedPrecisions,
+)
+from policygrad_metrics.estimators.ranking_terms import Arrivals, Terms
+from policygrad_metrics.rewards.ranking_metrics import (
+    AveragePrecision,
+    DiscountedGain,
+    PrecisionAtK,
+    ReciprocalRank,
+    RocAuc,
+)
+from policygrad_metrics.rewards.rankings import Orders
+
+#: The spacing of the nodes x. Half of it where `nodes` says so, and so on.
+STEP = 0.4
+#: The first node lies so far before the first arrival that is to be expected, and the last one so
+#: far behind the last.
+BEFORE, BEHIND = 8.0, 3.3
+#: Nodes where their number must not depend on values.
+STACKED_NODES = 80
+#: Numbers of a chunk of nodes, and most and fewest nodes of one.
+CHUNK, MOST, LEAST = 2**20, 32, 4
+#: The width of a list of which it is not known.
+UNKNOWN = 4096
+
+
+@functools.singledispatch
+def _terms(reward: Any, bound: Orders) -> Terms:
+    raise TypeError(f"no exact expectation is known for the ranking {reward.name!r}.")
+
+
+@_terms.register
+def _(reward: AveragePrecision, bound):
+    return Precisions(bound)
+
+
+@_terms.register
+def _(reward: ReciprocalRank, bound):
+    return FirstHits(bound)
+
+
+@_terms.register
+def _(reward: RocAuc, bound):
+    return Pairs(bound) if reward.is_whole else PartialPairs(bound)
+
+
+@_terms.register
+def _(reward: DiscountedGain, bound):
+    return Discounts(bound)
+
+
+@_terms.register
+def _(reward: PrecisionAtK, bound):
+    return FirstPlaces(bound)
+
+
+def has_terms(reward: Any) -> bool:
+    """Whether the expectation of a ranking reward is known."""
+    return _terms.dispatch(type(reward)) is not _terms.dispatch(object)
+
+
+def ranking_expectation(
+    bound: Orders, logits: Tensor, nodes: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """E[R] and its gradient with respect to the scores `[lists, L, 1]`.
+
+    Args:
+        bound: a reward of rankings that has a name.
+        logits: float32 or float64.
+        nodes: of the integral over arrival times; None for as many as the scores need.
+
+    Raises:
+        ValueError: under tf.distribute, where each replica has but a part of the list.
+    """
+    if replicas() > 1:
+        raise ValueError(
+            "rewards of rankings are not available under a tf.distribute strategy: a replica sees "
+            "only a part of the list. Train on one device, or on several with cross-entropy."
+        )
+    if not (bound.weighted and isinstance(bound.reward, AveragePrecision)):
+        return _expectation(bound, _terms(bound.reward, bound), logits, nodes)
+    weighted = functools.partial(_expectation, bound, WeightedPrecisions(bound), logits, nodes)
+    if is_stacked():
+        return weighted()
+    # Masks are weights too, and counts are quicker.
+    alike = tf.reduce_all((bound.weight == 0.0) | (tf.abs(bound.weight - 1.0) < 1e-6))
+    counted = functools.partial(_expectation, bound, Precisions(bound), logits, nodes)
+    return tf.cond(alike, counted, weighted)  # pyright: ignore[reportReturnType]
+
+
+def _expectation(bound, terms, logits, nodes):
+    there = bound.weight > 0.0
+    scores = tf.where(there, tf.cast(logits[..., 0], terms.dtype), 0.0)
+    start, end = _range(tf.cast(scores, tf.float64), there, terms.last)
+    if nodes or is_stacked():
+        count: Any = nodes or STACKED_NODES
+        step = (end - start) / (count - 1)
+    else:
+        count = tf.cast(tf.reduce_max(tf.math.ceil((end - start) / STEP)), tf.int32) + 1
+        step = tf.fill(tf.shape(start), tf.constant(STEP, tf.float64))
+    size = count if nodes or is_stacked() else _chunk_size(scores, terms.numbers)
+
+    def chunk(number):
+        place = tf.cast(number * size + tf.range(size), tf.float64)
+        x = start[:, None] + step[:, None] * place
+        inside = tf.where(place < tf.cast(count, tf.float64), step[:, None], 0.0)
+        # Before the first node the integrands fall as exp(x) and exp(2 x): geometric series.
+        first = tf.cast(place == 0.0, tf.float64)
+        of_value, of_slope = (
+            tf.cast(inside * (1.0 + first / tf.math.expm1(k * step[:, None])), terms.dtype)
+            for k in (1.0, 2.0)
+        )
+        arrivals = Arrivals.at(scores, there, tf.cast(x, terms.dtype))
+        return terms.integrate(arrivals, of_value, of_slope)
+
+    value, gradient = _added_up(chunk, count, size, scores, terms)
+    value = tf.cast(terms.constant, tf.float64) + value
+    share = tf.cast(bound.share, tf.float64)
+    gradient = tf.cast(gradient, tf.float64) * share[:, None]
+    whole = tf.reduce_sum(share * value)
+    return tf.cast(whole, logits.dtype), tf.cast(gradient[..., None], logits.dtype)
+
+
+def _range(scores, there, last):
+    """The first and the last node `[lists]`."""
+    low = tf.constant(-np.inf, tf.float64)
+    first = tf.reduce_logsumexp(tf.where(there, scores, low), axis=-1)
+    least = tf.reduce_min(tf.where(last, scores, -low), axis=-1)
+    nothing = tf.math.is_inf(first)
+    start = tf.where(nothing, tf.zeros_like(first), -first) - BEFORE
+    # Nobody to wait for: there is nothing to integrate.
+    end = tf.where(tf.math.is_inf(least), start + 1.0, BEHIND - least)
+    return start, tf.maximum(end, start + 1.0)
+
+
+def _chunk_size(scores, numbers):
+    lists, length = (size or UNKNOWN for size in scores.shape)
+    lists = 1 if scores.shape[0] is None else lists
+    return int(np.clip(CHUNK // (lists * length * numbers), LEAST, MOST))
+
+
+def _added_up(chunk, count, size, scores, terms: Terms):
+    """The sum of `chunk(number)` over the chunks of nodes."""
+    if isinstance(count, int) and count <= size:
+        value, gradient = chunk(tf.constant(0))
+        return tf.cast(value, tf.float64), gradient
+
+    def add(number, value, gradient):
+        part, slope = chunk(number)
+        return number + 1, value + tf.cast(part, tf.float64), gradient + slope
+
+    chunks = -(-count // size)
+    start = (
+        tf.constant(0),
+        tf.zeros(tf.shape(scores)[:1], tf.float64),
+        tf.zeros(tf.shape(scores), terms.dtype),
+    )
+    _, value, gradient = tf.while_loop(
+        lambda number, *_: number < chunks, add, start, parallel_iterations=1
+    )
+    return value, gradient
+
+
+def trapezoid_error(step: float, angle: float = math.acos(0.15)) -> float:
+    """A bound of the relative error of one exchange: see docs/mathematics.md.
+
+    >>> trapezoid_error(0.4) < 3e-8
+    True
+    """
+    return 2.0 * math.exp(-2.0 * math.pi * angle / step) / math.cos(angle) ** 2
