@@ -21,7 +21,9 @@ from typing import Any, NoReturn
 
 from policygrad_metrics.cli import aqi as cli_aqi
 from policygrad_metrics.cli.errors import BadInputError, bad_input
+from policygrad_metrics.cli.notes import say_about
 from policygrad_metrics.cli.options import add_options, read_datasets, read_settings
+from policygrad_metrics.cli.train import add_train
 from policygrad_metrics.cli.variance import add_variance
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.study.quiet import quiet_start, start_tensorflow
@@ -34,7 +36,9 @@ _EPILOG = """examples:
   policygrad compare --data wine,digits --methods cross_entropy,policy_gradient --seeds 10
 """
 _OUT = "runs"
-_COMMANDS = ("compare", "aqi", "variance", "methods", "rewards", "datasets")
+_COMMANDS = (
+    "compare", "train", "predict", "export", "aqi", "variance", "methods", "rewards", "datasets",
+)  # fmt: skip
 
 
 class _Parser(argparse.ArgumentParser):
@@ -72,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_options(compare)
     compare.set_defaults(run=_compare)
+    add_train(commands)
     forecast = commands.add_parser(
         "aqi",
         help="forecast the levels of an air-quality scale from a station's hourly file",
@@ -200,7 +205,7 @@ def _train(
     from policygrad_metrics.study.records import StudyError
     from policygrad_metrics.study.settings import directory_name
 
-    notes = _say_about(datasets)
+    notes = say_about(datasets)
     if notes.is_terminal:
         notes.print("starting TensorFlow", end="\r")
     start_tensorflow()
@@ -233,25 +238,6 @@ def _train(
     _print_study(done, as_json=options.json)
     notes.print(f"{done.html}\n{done.markdown}", markup=False, highlight=False, soft_wrap=True)
     return 0
-
-
-def _say_about(datasets: Sequence[Any]) -> Any:
-    """Describe the data on standard error; return its console, for all output but results."""
-    from rich.console import Console
-
-    from policygrad_metrics.study.progress import printable
-
-    notes = Console(stderr=True)
-    how: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": not notes.is_terminal}
-    for one in datasets:
-        counts = zip(one.class_names, one.counts, strict=True)
-        found = ", ".join(f"{name} {count}" for name, count in counts)
-        notes.print(
-            printable(f"{one.name}: {one.title}; {len(one)} rows, {one.task} ({found})"), **how
-        )
-        for note in one.notes:
-            notes.print(printable(f"  - {note}"), **how)
-    return notes
 
 
 def _print_study(done: Any, *, as_json: bool) -> None:

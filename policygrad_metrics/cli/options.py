@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -93,6 +93,9 @@ _DATA: tuple[Row, ...] = (
     ("--data-dir", str, "FOLDER", "where the data sets are that are read from files"),
     ("--tables", str, "FILE", "a TOML file that names tables: a [[table]] each, csv, target and "
      "what else it needs of name, reward and the options of reading"),
+)  # fmt: skip
+#: What of a table is predicted, and from what.
+_TABLE: tuple[Row, ...] = (
     ("--target", some_names, "COLUMN", "its column to predict; several, a,b, for 0/1 labels"),
     ("--bins", _bins, "ENDS", "cut a numeric target into levels at these upper ends, 35,75,115, or "
      "into N quantiles with quantiles:N"),
@@ -138,24 +141,13 @@ _TRAINING: tuple[Row, ...] = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a comparison to a parser."""
     data = parser.add_argument_group("data")
-    add_rows(data, _DATA[:3])
-    data.add_argument(
-        "--csv",
-        dest="path",
-        type=some_names,
-        metavar="FILES",
-        help="tables of your own, a.csv,b.csv.gz; the options of reading go for all of them",
+    add_rows(data, _DATA)
+    add_table_options(
+        parser,
+        data,
+        "FILES",
+        "tables of your own, a.csv,b.csv.gz; the options of reading go for all of them",
     )
-    add_rows(data, _DATA[3:])
-    data.add_argument(
-        "--time-split",
-        metavar="COLUMN",
-        nargs="?",
-        const=True,
-        help="the rows are a series: train on the first, test on the last; sort by COLUMN, if "
-        "given",
-    )
-    add_reading_options(parser)
     training = parser.add_argument_group("training")
     add_training_options(training, dropout="0")
     add_rows(training, [
@@ -164,17 +156,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("--reward", str, "NAME", "reward for all data sets (default: each set's own)"),
         ("--folds", int, "K", "cross-validate: a run for each fold, --seeds a multiple of K "
          "(default: a random split for each seed)"),
-        ("--test-share", float, "SHARE", "of the rows, that test; a fifth of the others validates "
-         "(default: 60, 20 and 20 %% that train, validate and test)"),
     ])  # fmt: skip
-    training.add_argument(
-        "--subject-to",
-        type=some_names,
-        action="extend",
-        metavar="CONSTRAINTS",
-        help="what tuned decisions must keep, 'precision>=0.9' or 'recall[malignant]>=0.8'; policy "
-        "gradients are trained under it; several, a,b, or the option again",
-    )
+    add_judging_options(training)
     training.add_argument(
         "--quick", action="store_true", help="a first look: fewer seeds and methods"
     )
@@ -184,6 +167,45 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--predictions",
         action="store_true",
         help="keep probabilities and decisions of the test rows beside the runs",
+    )
+
+
+def add_table_options(parser: argparse.ArgumentParser, data: Any, files: str, text: str) -> None:
+    """Add the options of tables of one's own: which, what to predict of them, how they are read.
+
+    Args:
+        parser: Of the command.
+        data: Its group of the data.
+        files: The placeholder of the paths.
+        text: What they are.
+    """
+    data.add_argument("--csv", "--table", dest="path", type=some_names, metavar=files, help=text)
+    add_rows(data, _TABLE)
+    data.add_argument(
+        "--time-split",
+        metavar="COLUMN",
+        nargs="?",
+        const=True,
+        help="the rows are a series: train on the first, test on the last; sort by COLUMN, if "
+        "given",
+    )
+    add_reading_options(parser)
+
+
+def add_judging_options(group: Any) -> None:
+    """Add the options of what tests, and of what decisions must keep."""
+    text = (
+        "of the rows, that test; a fifth of the others validates (default: 60, 20 and 20 %% that "
+        "train, validate and test)"
+    )
+    add_rows(group, [("--test-share", float, "SHARE", text)])
+    group.add_argument(
+        "--subject-to",
+        type=some_names,
+        action="extend",
+        metavar="CONSTRAINTS",
+        help="what tuned decisions must keep, 'precision>=0.9' or 'recall[malignant]>=0.8'; policy "
+        "gradients are trained under it; several, a,b, or the option again",
     )
 
 
@@ -204,10 +226,17 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_training_options(group: Any, dropout: str) -> None:
-    """Add the options of every study but methods and reward, with the default of `--dropout`."""
+def add_training_options(group: Any, dropout: str, without: Sequence[str] = ()) -> None:
+    """Add the options of every study but methods and reward.
+
+    Args:
+        group: Of a parser.
+        dropout: The default of `--dropout`.
+        without: Options to leave out.
+    """
     text = f"of the hidden units, while training (default: {dropout})"
-    add_rows(group, [*_TRAINING, ("--dropout", float, "SHARE", text)])
+    rows = [row for row in _TRAINING if row[0] not in without]
+    add_rows(group, [*rows, ("--dropout", float, "SHARE", text)])
     group.add_argument(
         "--refit",
         action=argparse.BooleanOptionalAction,

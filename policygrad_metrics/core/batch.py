@@ -34,6 +34,7 @@ class Batch:
         rows: float32 `[N, C, K]`, soft truths: what share of a site is of which class; None where
             they are not asked for.
         group: int32 `[N]`, the group of each example, for constraints on groups; None without.
+        costs: float32 `[N, K]`, what each label costs an example, for rewards of costs; or None.
         valid: bool scalar; False if labels, logits or weights are unusable (only ever False under
             XLA: elsewhere an error has been raised).
         policy, targets, outputs: the policy that read the batch, the truth as it came and the
@@ -49,6 +50,7 @@ class Batch:
     logits: Tensor = None
     rows: Tensor = None
     group: Tensor = None
+    costs: Tensor = None
     valid: Tensor = True
     policy: Any = None
     targets: Tensor = None

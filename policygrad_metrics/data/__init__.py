@@ -9,7 +9,7 @@ A `Dataset` also names the reward that it is made for and says in `notes` what w
 
 from policygrad_metrics.data.catalog import available, load
 from policygrad_metrics.data.dataset import TASKS, Dataset
-from policygrad_metrics.data.prepare import Prepared, prepare
+from policygrad_metrics.data.prepare import Preparation, Prepared, prepare
 from policygrad_metrics.data.reading import Reading
 from policygrad_metrics.data.series import Series
 from policygrad_metrics.data.splits import Split, folds, split
@@ -18,6 +18,7 @@ from policygrad_metrics.data.table import read_table
 __all__ = [
     "TASKS",
     "Dataset",
+    "Preparation",
     "Prepared",
     "Reading",
     "Series",

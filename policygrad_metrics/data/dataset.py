@@ -10,6 +10,7 @@ import numpy as np
 
 from policygrad_metrics.core.checks import choose
 
+#: What a target can be.
 TASKS = ("binary", "multiclass", "ordinal", "multilabel")
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.data.layout import read_layout
+from policygrad_metrics.data.layout import Layout, read_layout
 from policygrad_metrics.data.missing import likely_codes, occurs, without_missing
-from policygrad_metrics.data.text_file import read_text
+from policygrad_metrics.data.text_file import read_text, text_blocks
 from policygrad_metrics.data.written import plain_numbers
 
 
@@ -73,23 +76,14 @@ def read_cells(
     content = read_text(path, how.encoding)
     try:
         layout = read_layout(content, sep=how.sep, header=how.header, skip_lines=how.skip_lines)
-        cells = zip(*layout.rows, strict=True)
-        columns = dict(zip(layout.names, map(list, cells), strict=True))
         for name in how.text:
-            choose("text", name, columns)
-        columns, found = without_missing(columns, how.missing, as_is)
-        columns, notes = plain_numbers(columns, layout.sep, how.decimal, as_is)
+            choose("text", name, layout.names)
+        columns, found, notes = _cells(layout, how, as_is)
     except ValueError as error:
         raise ValueError(f"path={str(path)!r}: {error}") from error
-    if how.missing:  # codes that were written otherwise, such as -200,0
-        columns, more = without_missing(columns, how.missing, as_is)
-        found += more
     notes = [*layout.notes, *notes]
     if found:
-        counts = ", ".join(f"{cell!r} {count}" for cell, count in found.most_common(10))
-        words = [cell for cell in found if cell.casefold() == "none"]
-        kept = f"; in columns of text= (--text) {words[0]!r} is a text" if words else ""
-        notes.append(f"cells that count as missing: {counts}{kept}.")
+        notes.append(_missing_note(found))
     lost = [code for code in how.missing if code and not occurs(code, found)]
     if lost:
         notes.append(
@@ -97,3 +91,76 @@ def read_cells(
         )
     looked_at = {name: cells for name, cells in columns.items() if name not in as_is}
     return columns, notes + likely_codes(looked_at, how.missing)
+
+
+def coded_cells(
+    columns: Mapping[str, list[str]], reading: Reading
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the columns of a frame without its missing codes, and a note of how many these were.
+
+    Args:
+        columns: Name -> cells.
+        reading: Its missing codes, and its columns of texts.
+    """
+    kept, found = without_missing(columns, reading.missing, reading.text)
+    return kept, [_missing_note(found)] if found else []
+
+
+def _missing_note(found: Counter[str]) -> str:
+    counts = ", ".join(f"{cell!r} {count}" for cell, count in found.most_common(10))
+    words = [cell for cell in found if cell.casefold() == "none"]
+    kept = f"; in columns of text= (--text) {words[0]!r} is a text" if words else ""
+    return f"cells that count as missing: {counts}{kept}."
+
+
+def read_blocks(
+    path: str | os.PathLike[str], reading: Reading, texts: Sequence[str] = ()
+) -> Iterator[tuple[int, dict[str, list[str]]]]:
+    """Yield the columns of some rows after the other, so that a file may be larger than memory.
+
+    Args:
+        path: The file, compressed if its name ends in .gz.
+        reading: How it is read; its first line names the columns unless `header` is False.
+        texts: Columns of texts beside those of `reading`, in which missing values are known.
+
+    Yields:
+        How many rows were before, and columns as those of `read_cells`.
+
+    Raises:
+        FileNotFoundError, OSError, ValueError: As for `read_cells`.
+    """
+    path, rows, names = Path(path), 0, ""
+    how = dataclasses.replace(reading, header=reading.header is not False)
+    for block in text_blocks(path, reading.encoding):
+        if rows and not block.strip():
+            continue
+        try:
+            layout = read_layout(
+                names + block, sep=how.sep, header=how.header, skip_lines=how.skip_lines
+            )
+            columns, _, _ = _cells(layout, how, how.text, texts)
+        except ValueError as error:
+            where = f", in the block behind row {rows} (lines are counted from there)" * bool(rows)
+            raise ValueError(f"path={str(path)!r}{where}: {error}") from error
+        yield rows, columns
+        rows += len(layout.rows)
+        line = io.StringIO()
+        csv.writer(line, delimiter=layout.sep, lineterminator="\n").writerow(layout.names)
+        names = line.getvalue()
+        how = dataclasses.replace(how, sep=layout.sep, header=True, skip_lines=0)
+    if not names:
+        raise ValueError(f"path={str(path)!r}: it holds nothing; a header row and data are needed.")
+
+
+def _cells(
+    layout: Layout, how: Reading, as_is: Sequence[str], texts: Sequence[str] = ()
+) -> tuple[dict[str, list[str]], Counter[str], list[str]]:
+    """The columns, which missing values were found, and notes on ways of writing numbers."""
+    cells = zip(*layout.rows, strict=True)
+    columns = dict(zip(layout.names, map(list, cells), strict=True))
+    columns, found = without_missing(columns, how.missing, as_is)
+    columns, notes = plain_numbers(columns, layout.sep, how.decimal, (*as_is, *texts))
+    if how.missing:  # codes that were written otherwise, such as -200,0
+        columns, more = without_missing(columns, how.missing, as_is)
+        found += more
+    return columns, found, notes

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,10 @@ from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data.cells import to_numbers
 from policygrad_metrics.data.dataset import Dataset
 from policygrad_metrics.data.faults import Faults
+from policygrad_metrics.data.frames import as_read, frame_cells, is_frame
 from policygrad_metrics.data.missing import refuse_likely_codes
-from policygrad_metrics.data.reading import Reading, read_cells
+from policygrad_metrics.data.order import ordered_categories
+from policygrad_metrics.data.reading import Reading, coded_cells, read_cells
 from policygrad_metrics.data.series import Columns, Series, lagged, last_known
 from policygrad_metrics.data.target import (
     MAX_CATEGORIES,
@@ -31,7 +32,7 @@ MIN_ROWS = 30
 
 
 def read_table(
-    path: str | os.PathLike[str],
+    path: Any,
     target: str | Sequence[str],
     *,
     bins: Bins = None,
@@ -41,14 +42,15 @@ def read_table(
     reading: Reading | None = None,
     order: Sequence[Any] = (),
 ) -> Dataset:
-    r"""Read a CSV file; say in `notes` what was missing, dropped or decided.
+    r"""Read a table; say in `notes` what was missing, dropped or decided.
 
     A column is numeric if every cell that is not missing reads as a number, and categorical if few
     do; in between the cells at fault are told. Constant columns and categorical ones of more than
     50 distinct texts are dropped.
 
     Args:
-        path: The file, compressed if it ends in .gz.
+        path: A CSV file, compressed if it ends in .gz; a .parquet file; or a frame of pandas,
+            polars or Arrow, or a dict of columns.
         target: The column to predict; texts or few distinct numbers are classes (two: "binary",
             reward "f1"; more: "multiclass", "f1_macro"). Several names: 0/1 columns of a
             multi-label task, reward "f1_samples".
@@ -84,9 +86,14 @@ def read_table(
         raise ValueError(
             "bins, positive and order go with one target column, not with a list of them."
         )
-    reading = reading or Reading()
-    columns, notes = read_cells(path, reading, dropped)
-    faults = Faults(f"path={str(path)!r}")
+    name, shown = table_name(path), _shown(path)
+    path, reading = as_read(path, reading or Reading())
+    if is_frame(path):
+        columns, notes = coded_cells(frame_cells(path), reading)
+        order = order or _order_in(path, target)
+    else:
+        columns, notes = read_cells(path, reading, dropped)
+    faults = Faults(shown)
     time = series.column if series is not None else None
     _check_columns(faults, columns, targets, dropped, time)
     columns = {name: cells for name, cells in columns.items() if name not in dropped}
@@ -116,8 +123,7 @@ def read_table(
     columns, labels, last, more = _rows_to_predict(columns, targets, known, labels, series)
     numeric, categorical, told = _features(columns, text)
     notes += [*more, *labels.notes, *told]
-    _check_enough(path, targets, len(labels.y), len(numeric) + len(categorical), notes)
-    name = table_name(path)
+    _check_enough(shown, targets, len(labels.y), len(numeric) + len(categorical), notes)
     return Dataset(
         name=name,
         title=f"{name}, target {', '.join(targets)}",
@@ -133,27 +139,39 @@ def read_table(
     )
 
 
-def table_name(path: str | os.PathLike[str]) -> str:
-    """Return the name of the data set that a file holds.
+def table_name(path: Any) -> str:
+    """Return the name of the data set that a file holds; "table" for a frame.
 
     >>> table_name("data/air.csv.gz")
     'air'
     """
-    return Path(path).name.removesuffix(".gz").removesuffix(".csv")
+    if is_frame(path):
+        return "table"
+    return Path(path).name.removesuffix(".gz").removesuffix(".csv").removesuffix(".parquet")
+
+
+def _shown(path: Any) -> str:
+    return "the frame" if is_frame(path) else f"path={str(path)!r}"
+
+
+def _order_in(frame: Any, target: str | Sequence[str]) -> Sequence[Any]:
+    """The order that an ordered categorical column to predict brings along."""
+    if not isinstance(target, str) or isinstance(frame, Mapping):
+        return ()
+    return ordered_categories(frame[target]) or () if target in frame.columns else ()
 
 
 def _check_enough(
-    path: object, targets: Sequence[str], rows: int, features: int, notes: Sequence[str]
+    shown: str, targets: Sequence[str], rows: int, features: int, notes: Sequence[str]
 ) -> None:
     if rows < MIN_ROWS:
         raise ValueError(
-            f"path={str(path)!r} has {rows} rows with a target, fewer than the {MIN_ROWS} that "
+            f"{shown} has {rows} rows with a target, fewer than the {MIN_ROWS} that "
             "training, validation and test parts need. " + " ".join(notes)
         )
     if not features:
         raise ValueError(
-            f"path={str(path)!r}: no feature is left beside target={', '.join(targets)!r}. "
-            + " ".join(notes)
+            f"{shown}: no feature is left beside target={', '.join(targets)!r}. " + " ".join(notes)
         )
 
 

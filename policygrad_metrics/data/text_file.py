@@ -6,7 +6,9 @@ import codecs
 import gzip
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 _SAVE_AS = 'open it and save the sheet as "CSV UTF-8", one file for each sheet'
 _SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers")
@@ -26,6 +28,8 @@ _BEGINNINGS = (
     (b"<html", f"a web page; download the file itself, or {_SAVE_AS}"),
     (b"<table", f"a web page's table; {_SAVE_AS}"),
 )
+#: Characters of a block of text.
+_BLOCK = 2**22
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -41,17 +45,53 @@ def read_text(path: Path, encoding: str | None = None) -> str:
         OSError: It cannot be read.
         ValueError: It is no text, or in another encoding; the message says what to do.
     """
-    if encoding is not None:
-        try:
-            codecs.lookup(encoding)
-        except LookupError:
-            raise ValueError(
-                f"encoding={encoding!r} (--encoding) is not known; common ones are utf-8, "
-                "latin-1, cp1252, utf-16, gb18030 and shift_jis."
-            ) from None
-    if not path.exists():
-        raise FileNotFoundError(f"path={str(path)!r}: there is no such file.")
+    _check_encoding(encoding)
     content = _content(path)
+    _check_kind(path, content, encoding)
+    try:
+        return content.decode(encoding or "utf-8-sig").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _undecodable(path, encoding, f"line {line}: {error.reason}") from error
+
+
+def text_blocks(path: Path, encoding: str | None = None) -> Iterator[str]:
+    """Yield the text of a file in blocks of whole lines, some megabytes each.
+
+    Quoted cells may run over several lines; no block ends in one.
+
+    Args:
+        path, encoding: As for `read_text`, and its errors.
+    """
+    _check_encoding(encoding)
+    _check_kind(path, _content(path, _BLOCK), encoding)
+    how: Any = {"encoding": encoding or "utf-8-sig", "newline": ""}
+    zipped = path.suffix.lower() == ".gz"
+    lines = 0
+    try:
+        with gzip.open(path, "rt", **how) if zipped else path.open(**how) as file:
+            while block := file.read(_BLOCK) + file.readline():
+                while block.count('"') % 2 and (line := file.readline()):
+                    block += line
+                yield block if lines else block.removeprefix("\ufeff")
+                lines += block.count("\n")
+    except UnicodeDecodeError as error:
+        raise _undecodable(path, encoding, f"behind line {lines}: {error.reason}") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"path={str(path)!r} is not a whole gzip file: {error}.") from error
+
+
+def _check_encoding(encoding: str | None) -> None:
+    try:
+        codecs.lookup(encoding or "utf-8")
+    except LookupError:
+        raise ValueError(
+            f"encoding={encoding!r} (--encoding) is not known; common ones are utf-8, "
+            "latin-1, cp1252, utf-16, gb18030 and shift_jis."
+        ) from None
+
+
+def _check_kind(path: Path, content: bytes, encoding: str | None) -> None:
     kind = _other_kind(path, content)
     if kind:
         raise ValueError(f"path={str(path)!r} is {kind}.")
@@ -61,21 +101,23 @@ def read_text(path: Path, encoding: str | None = None) -> str:
             f"path={str(path)!r} is not UTF-8 text but looks like UTF-16: give encoding='utf-16' "
             "(--encoding utf-16)."
         )
-    try:
-        return content.decode(encoding or "utf-8-sig").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"path={str(path)!r} is not {(encoding or 'utf-8').upper()} text (line {line}: "
-            f"{error.reason}); say how it is written: encoding='cp1252' (--encoding cp1252) for "
-            "files of Western Windows, latin-1, gb18030, ..."
-        ) from error
 
 
-def _content(path: Path) -> bytes:
+def _undecodable(path: Path, encoding: str | None, where: str) -> ValueError:
+    return ValueError(
+        f"path={str(path)!r} is not {(encoding or 'utf-8').upper()} text ({where}); say how it is "
+        "written: encoding='cp1252' (--encoding cp1252) for files of Western Windows, latin-1, "
+        "gb18030, ..."
+    )
+
+
+def _content(path: Path, most: int = -1) -> bytes:
+    """The first bytes of a file, or all of them."""
+    if not path.exists():
+        raise FileNotFoundError(f"path={str(path)!r}: there is no such file.")
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix.lower() == ".gz" else content
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+            return file.read(most)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"path={str(path)!r} is not a whole gzip file: {error}.") from error
     except OSError as error:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from policygrad_metrics.decision.scorer import adds_up_counts
 from policygrad_metrics.rewards import Reward
 from policygrad_metrics.rewards.base import ConfusionReward
-from policygrad_metrics.rewards.constraints import Constraints
+from policygrad_metrics.rewards.inequalities import Constraints
 
 #: What breaks a constraint scores less than minus this; rewards are of the order of one.
 PENALTY = 1e3
@@ -60,18 +60,23 @@ class Floored(ConfusionReward):
         split = tf.reshape(confusion, shape)
         return tf.stack(tf.unstack(split, num=G, axis=-3), axis=-4)
 
+    def unknown(self, table):
+        """The rates, in words, that a table `[C, G K, K]` has no example of."""
+        return self.constraints.unknown(self.by_group(tf.constant(table)))
+
     def excess(self, counts):
         """By how much each inequality is broken, the margin included, `[..., M]`."""
         if not self.errors:
             return self.constraints.excess(counts)
         smooth, errors = counts + 1.0, []
-        for m in range(len(self.constraints.bounds)):
-            with tf.GradientTape() as tape:
-                tape.watch(smooth)
-                rate = self.constraints.excess(smooth)[..., m]
-            slope = tape.gradient(rate, smooth)
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(smooth)
+            excess = self.constraints.excess(smooth)
+            each = tf.unstack(excess, axis=-1)
+        for one in each:
+            slope = tape.gradient(one, smooth)
             errors.append(tf.sqrt(tf.reduce_sum(smooth * slope**2, axis=[-4, -3, -2, -1])))
-        return self.constraints.excess(smooth) + self.errors * tf.stack(errors, axis=-1)
+        return excess + self.errors * tf.stack(errors, axis=-1)
 
 
 def read_floors(reward: Reward, subject_to: Any, margin: str | None, multilabel: bool) -> Floored:

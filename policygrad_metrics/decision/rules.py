@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -149,6 +151,36 @@ class ExpectedF(Rule):
 
     def describe(self):
         return f"largest expected F{self.beta:g} of the set"
+
+
+#: The rules that decide about each example by itself, by their names in a record.
+_RULES = {rule.__name__: rule for rule in (ArgMax, Thresholds, Offsets, CutPoints, PluginGain)}
+
+
+def rule_record(rule: Any) -> dict[str, Any]:
+    """Return a rule as plain values.
+
+    >>> rule_record(Thresholds((0.3,)))
+    {'rule': 'Thresholds', 'thresholds': (0.3,)}
+    """
+    return {"rule": type(rule).__name__, **dataclasses.asdict(rule)}
+
+
+def read_rule(record: Mapping[str, Any]) -> Rule:
+    """Return the rule of a record, which may come from JSON.
+
+    Raises:
+        ValueError: The rule is not known, or depends on the whole set that it labels.
+
+    >>> read_rule({"rule": "Thresholds", "thresholds": [0.3]})
+    Thresholds(thresholds=(0.3,))
+    """
+    fields = {name: _tuples(value) for name, value in record.items() if name != "rule"}
+    return _RULES[choose("decision['rule']", record.get("rule"), _RULES)](**fields)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 def plain_rule(decision: str = "arg_max", num_classes: int = 2) -> Rule:

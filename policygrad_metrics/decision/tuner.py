@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from policygrad_metrics.core.checks import check_whole, choose
 from policygrad_metrics.decision.curve import ThresholdCurve
-from policygrad_metrics.decision.floors import PENALTY, read_floors
+from policygrad_metrics.decision.floors import PENALTY, Floored, read_floors
 from policygrad_metrics.decision.frank_wolfe import frank_wolfe
 from policygrad_metrics.decision.reading import (
     number_groups,
@@ -37,6 +37,7 @@ FEW_ROWS = 200
 #: Parts of the rows that are left out in turn to see that.
 FOLDS = 5
 
+#: The rules that `DecisionTuner(method=)` can tune; "auto" takes that of reward and classes.
 METHODS = ("auto", "threshold", "offsets", "cut_points", "frank_wolfe", "expected_f")
 
 
@@ -159,47 +160,28 @@ class DecisionTuner(BaseEstimator):
         truth = read_truth(y_true, p, self.multilabel)
         weight = read_weight(sample_weight, len(p))
         self._check_method(reward, p.shape[-1])
-        if groups is not None and np.shape(groups) != (len(p),):
-            raise ValueError(
-                f"groups must hold the group of each of the {len(p)} examples; it has shape "
-                f"{np.shape(groups)}."
-            )
+        floored = self._floored(reward)
+        G = 1 if floored is None else floored.constraints.groups
+        if groups is not None and G == 1:
+            raise ValueError("groups= is for constraints on groups; subject_to= holds none.")
+        group = number_groups(groups, len(p), G) if G > 1 else None
         if weight is not None:
             kept = weight[:, 0] > 0.0
             if not kept.any():
                 raise ValueError("sample_weight must not be zero throughout.")
             p, truth, weight = p[kept], truth[kept], np.repeat(weight[kept], p.shape[1], axis=1)
-            groups = None if groups is None else np.asarray(groups)[kept]
+            group = None if group is None else group[kept]
         self.n_columns_, self.n_classes_ = p.shape[1:]
-        undefined: list[str] = []
         scorer = bare = Scorer(reward, truth, weight, self.n_classes_, self.max_calls)
-        if self.subject_to is not None:
-            if self.method in ("frank_wolfe", "expected_f"):
+        if floored is not None:
+            scorer = Scorer(floored, truth, weight, self.n_classes_, group=group, groups=G)
+            self._unknown = floored.unknown(scorer.tables(truth))
+            if self._unknown and group is not None:
                 raise ValueError(
-                    f"method={self.method!r} knows no constraints; use 'auto' with subject_to=."
-                )
-            floored = read_floors(reward, self.subject_to, self.margin, self.multilabel)
-            group = None
-            if floored.constraints.groups > 1:
-                group = number_groups(groups, len(p), floored.constraints.groups)
-            scorer = Scorer(
-                floored,
-                truth,
-                weight,
-                self.n_classes_,
-                group=group,
-                groups=floored.constraints.groups,
-            )
-            perfect = floored.by_group(tf.constant(scorer.tables(truth)))
-            undefined = floored.constraints.undefined(perfect)
-            if undefined and group is not None:
-                raise ValueError(
-                    f"the examples hold none that {', '.join(undefined)} could be a share of "
+                    f"the examples hold none that {', '.join(self._unknown)} could be a share of "
                     "(groups are numbered in the order of their sorted values), so no gap can be "
                     "told. Give examples of every group and class."
                 )
-        elif groups is not None:
-            raise ValueError("groups= is for constraints on groups; there is no subject_to=.")
         plain = plain_rule(self.plain, self.n_classes_)
         before = plain.decide(p)
         self.method_, self.rule_ = self._tune(reward, p, scorer)
@@ -207,19 +189,29 @@ class DecisionTuner(BaseEstimator):
         careful = self.one_standard_error
         if careful is None:
             careful = self.method == "auto"
-        if careful and not self._is_sure(reward, p, (scorer, bare), before, after):
-            self.rule_, after = plain, before
         self.plain_score_, self.score_ = bare.score(before), bare.score(after)
+        if careful and not self._is_sure(reward, p, (scorer, bare), before, after):
+            self.rule_, after, self.score_ = plain, before, self.plain_score_
         self._scored = scorer.reward
         self._curve = None
         if p.shape[1:] == (1, 2) and scorer.by_counts:
             columns = (p[:, 0, 1], scorer.row[:, 0], scorer.weight[:, 0])
             self._curve = ThresholdCurve.of(*columns, scorer.table_rows)
-        if self.subject_to is not None:
-            self._say_what_is_kept(scorer, after, undefined)
+        if floored is not None:
+            self._say_what_is_kept(scorer, after)
         return self
 
-    def _say_what_is_kept(self, scorer: Scorer, labels: np.ndarray, undefined: list[str]) -> None:
+    def _floored(self, reward: Reward) -> Floored | None:
+        """The reward under the constraints, if there are any."""
+        if self.subject_to is None:
+            return None
+        if self.method in ("frank_wolfe", "expected_f"):
+            raise ValueError(
+                f"method={self.method!r} knows no constraints; use 'auto' with subject_to=."
+            )
+        return read_floors(reward, self.subject_to, self.margin, self.multilabel)
+
+    def _say_what_is_kept(self, scorer: Scorer, labels: np.ndarray) -> None:
         floored: Any = scorer.reward
         table = floored.by_group(tf.constant(scorer.tables(labels)))
         worst = floored.constraints.worst_of_each(table)
@@ -233,8 +225,8 @@ class DecisionTuner(BaseEstimator):
                 f"{len(labels)} examples{margin}. The nearest, {self.rule_.describe()}, "
                 + (f"breaks {', '.join(broken)}" if broken else "keeps them without the margin")
                 + (
-                    f". The examples hold none that {', '.join(undefined)} could be a share of."
-                    if undefined
+                    f". The examples hold none that {', '.join(self._unknown)} could be a share of."
+                    if self._unknown
                     else ". Move the bound, give more examples, or train a better model."
                 ),
                 stacklevel=3,
@@ -327,10 +319,10 @@ class DecisionTuner(BaseEstimator):
         """
         N = len(p)
         scorer, bare = scorers
-        plain_score = scorer.score(before)
+        plain_score = self.plain_score_ if scorer is bare else scorer.score(before)
         if plain_score <= -PENALTY:
             return True  # the default decision breaks a constraint
-        gain = bare.score(after) - bare.score(before)
+        gain = self.score_ - self.plain_score_
         if N < GROUPS or gain <= error_of_gain(bare, before, after, series=self.series):
             return False
         if N >= FEW_ROWS:

@@ -113,7 +113,9 @@ def _strongest(reward: Reward, num_classes: int, columns: int, few: bool) -> Est
     # It probes the reward, which takes longer than a compiled step.
     truth = tf.zeros([1, columns], tf.int32)
     with on_this_replica():
-        bound = reward.bind(Batch(truth, tf.ones_like(truth, tf.float32), num_classes))
+        costs = tf.zeros([1, num_classes])
+        batch = Batch(truth, tf.ones_like(truth, tf.float32), num_classes, costs=costs)
+        bound = reward.bind(batch)
     if has_exact_expectation(bound):
         return ExactExpectation()
     if few and num_classes == 2 and bound.has_count_distribution:

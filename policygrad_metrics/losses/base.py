@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core._compat import called_by_keras_2, in_several_steps, under_xla
 from policygrad_metrics.core.batch import Batch, Tensor
 from policygrad_metrics.core.global_batch import check_strategy, replicas
+from policygrad_metrics.losses.columns import split_columns
 from policygrad_metrics.policies import get_policy
 from policygrad_metrics.policies.reading import read_batch
 
@@ -23,6 +23,9 @@ _MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
 class Reader:
     """How a loss or a metric reads batches: by which policy, and what the outputs are."""
+
+    #: Whether the costs of each example stand behind the labels in y_true.
+    reads_costs = False
 
     def reads(
         self,
@@ -61,15 +64,16 @@ class Reader:
         # A graph is looked at when it is traced; values are looked at once.
         how |= {"from_logits": self.from_logits, "suspect": first or not tf.executing_eagerly()}
         ignored = self.ignore_class
-        if self.groups is None:
+        if self.groups is None and not self.reads_costs:
             return read_batch(
                 self.policy, y_true, y_pred, sample_weight, ignore_class=ignored, **how
             )
-        labels, group, inside = split_groups(y_true, self.groups)
+        labels, costs, group, fine = split_columns(y_true, self.groups, self.reads_costs)
         batch = read_batch(self.policy, labels, y_pred, sample_weight, ignore_class=ignored, **how)
-        sites = tf.shape(batch.y_true)[0] // tf.shape(group)[0]
-        valid = batch.valid & inside if under_xla() else batch.valid
-        return dataclasses.replace(batch, group=tf.repeat(group, sites), valid=valid)
+        if group is not None:
+            group = tf.repeat(group, tf.shape(batch.y_true)[0] // tf.shape(group)[0])
+        valid = batch.valid & fine if under_xla() else batch.valid
+        return dataclasses.replace(batch, costs=costs, group=group, valid=valid)
 
     def reading_config(self) -> dict[str, Any]:
         """The arguments of `reads` as plain values."""
@@ -134,35 +138,6 @@ def _whole_or_none(ignore_class: Any) -> int | None:
             f"{ignore_class!r}. Sites whose truth is NaN need sample_weight 0."
         )
     return int(ignore_class)
-
-
-def split_groups(y_true: Any, groups: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The labels, the groups that the last column of y_true holds, int32 `[B]`, and if all are.
-
-    Raises:
-        ValueError: there is no such column, or it holds other numbers than 0 to groups - 1.
-
-    >>> labels, group, _ = split_groups([[1, 0], [0, 1]], groups=2)
-    >>> labels.numpy().tolist(), group.numpy().tolist()
-    ([[1], [0]], [0, 1])
-    """
-    y_true = tf.convert_to_tensor(y_true)
-    if y_true.shape.rank != 2 or y_true.shape[-1] == 1:
-        raise ValueError(
-            "y_true must have the group of each example as its last column, since a constraint is "
-            f"on groups: np.column_stack([y, group]); it has shape {y_true.shape}."
-        )
-    group = tf.cast(y_true[:, -1], tf.int32)
-    same = tf.cast(group, y_true.dtype) == y_true[:, -1]
-    inside = tf.reduce_all((group >= 0) & (group < groups) & same)
-    if not under_xla():
-        message = f"the last column of y_true must hold groups 0 to {groups - 1} (groups={groups})"
-        if tf.executing_eagerly() and not bool(inside):
-            raise ValueError(f"{message}; it holds {np.unique(y_true[:, -1])[:8].tolist()}.")
-        found = [f"{message}. It holds:", y_true[:8, -1]]
-        with tf.control_dependencies([tf.debugging.Assert(inside, found)]):
-            group = tf.identity(group)
-    return y_true[:, :-1], group, inside
 
 
 class MeanOfValues(keras.losses.Loss):

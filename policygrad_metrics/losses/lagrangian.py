@@ -12,7 +12,8 @@ fresh network, far from any floor, does not wind the multipliers up.
 The counts n are expected ones, sum_i w_i p_i for each truth, which are exact: nothing is drawn.
 Counts of earlier batches are kept beside those of the batch, exponentially forgotten within a
 window of W examples, so that a small batch does not jerk the multipliers. The gradient of a rate
-is its slope by the counts, times the slope of the counts (Wang, Fang, Liu 2017).
+is its slope by the counts, times the slope of the counts (Wang, Fang, Liu 2017). A rate that no
+example of the counts is a share of (recall of a group without a positive one) asks for nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from policygrad_metrics.core.batch import Batch, Tensor
 from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.estimators.base import policy_gradient
 from policygrad_metrics.losses.running_counts import empty_counts
-from policygrad_metrics.rewards.constraints import Constraints
+from policygrad_metrics.rewards.inequalities import Constraints
 
 #: Examples of the window, if `running_counts` gives none.
 WINDOW = 1024.0
@@ -77,6 +78,7 @@ class Lagrangian:
         with tf.GradientTape() as tape:
             tape.watch(counts)
             excess = tf.cast(constraints.excess(tf.cast(counts, tf.float64)), tf.float32)
+            excess = tf.where(constraints.judged(counts), excess, 0.0)
             felt = tf.clip_by_value(tf.stop_gradient(excess), -MOST_EXCESS, MOST_EXCESS)
             cost = tf.reduce_sum(tf.maximum(multipliers + RHO * felt, 0.0) * excess)
         slope = tf.convert_to_tensor(tape.gradient(cost, counts))

@@ -66,6 +66,7 @@ class RewardMetric(Reader, keras.metrics.Metric):
         typed = reward if isinstance(reward, str) else self.reward.name
         super().__init__(name=name or typed, dtype=dtype)
         self.reads(policy, from_logits, groups, ignore_class)
+        self.reads_costs = self.reward.reads_costs
         self._direction = "up"
         self._multilabel = False
         self._counts: Any = None

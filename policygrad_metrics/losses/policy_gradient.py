@@ -52,9 +52,9 @@ from policygrad_metrics.losses.state import Memory, if_valid, on_gradient
 from policygrad_metrics.policies import BinnedRegression, Policy
 from policygrad_metrics.policies.reading import mean_over_sites
 from policygrad_metrics.rewards import Reward, get_reward
-from policygrad_metrics.rewards.constraints import Constraints
+from policygrad_metrics.rewards.inequalities import Constraints
 
-#: Weight of cross-entropy in the default loss; measured, see docs/results.md.
+#: Weight of cross-entropy in the default loss; measured, see benchmarks/notes/results.md.
 DEFAULT_CROSS_ENTROPY = 0.3
 #: From so many classes on the expected reward is a program of XLA's within any graph.
 MANY_CLASSES = 32
@@ -95,12 +95,13 @@ class PolicyGradientLoss(SiteLoss):
         gradient_estimator: "auto" (the strongest that the reward allows), "exact",
             "local_expectation", "reinforce", or an `Estimator`.
         cross_entropy: weight of the cross-entropy that is mixed in (Ranzato 2016). It carries a
-            fresh network to where the reward has a gradient; see docs/results.md for what was
-            measured. 0 trains on the reward alone.
+            fresh network to where the reward has a gradient; benchmarks/notes/results.md has what
+            was measured. 0 trains on the reward alone.
         cross_entropy_weights: "reward" weighs each class in the cross-entropy by what its right
-            labels are worth to the reward (`reward_weights`), for rewards that see classes apart
-            (every F, Jaccard, precision, recall; MCC, G-mean, balanced accuracy) and estimators
-            without much noise (not REINFORCE); "equal", and all others: plain cross-entropy.
+            labels are worth to the reward (`reward_weights`), for rewards in which classes count
+            by something else than their examples (every F, Jaccard, precision, recall; MCC,
+            G-mean, balanced accuracy, AMAE) and estimators without much noise (not REINFORCE);
+            "equal", and all others: plain cross-entropy.
         entropy: weight of the policy's entropy, which keeps it exploring.
         running_counts: True takes the gradient of the reward of the batch *and* of running
             counts of earlier batches, so that a batch without a rare class knows of it; a number
@@ -170,6 +171,7 @@ class PolicyGradientLoss(SiteLoss):
         super().__init__(policy, name, reduction, dtype, from_logits, groups, ignore_class)
         self.subject_to = constraints and constraints.items
         self.reward = get_reward(deserialize_reward(reward))
+        self.reads_costs = self.reward.reads_costs
         self.gradient_estimator: Any = gradient_estimator
         if gradient_estimator != "auto":
             self.gradient_estimator = get_estimator(deserialize_estimator(gradient_estimator))
@@ -328,7 +330,7 @@ class PolicyGradientLoss(SiteLoss):
         weighed = (
             self.cross_entropy_weights == "reward"
             and not _is_zero(self.cross_entropy)
-            and self.reward.is_class_separable
+            and self.reward.weighs_classes
             and not isinstance(estimator, Reinforce)
         )
         return reward_weights(batch, gradient) if weighed else tf.constant(1.0)

@@ -23,7 +23,7 @@ from policygrad_metrics.estimators import Estimate
 from policygrad_metrics.losses.beside import BesideCounts
 from policygrad_metrics.rewards import Reward
 
-#: Examples in the window of `running_counts=True`; measured, see docs/results.md.
+#: Examples in the window of `running_counts=True`; measured, see benchmarks/notes/results.md.
 WINDOW = 512.0
 
 

@@ -49,6 +49,9 @@ from .counts import (
 from .counts import (
     WorstClassRecall as WorstClassRecall,
 )
+from .example_costs import (
+    ExampleCosts as ExampleCosts,
+)
 from .forecasts import (
     SEDI as SEDI,
 )

@@ -39,9 +39,9 @@ class Reward(abc.ABC):
 
     multilabel: bool = dataclasses.field(default=False, kw_only=True)
 
-    #: Whether it is a function of each class's hits and predictions alone: then what a wrong
-    #: label costs depends on the two classes one by one, not on the pair.
-    is_class_separable: ClassVar[bool] = False
+    #: Whether classes count by something else than their examples, and what a wrong label costs is
+    #: told well by its true class: cross-entropy beside it is then weighted by class.
+    weighs_classes: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod
@@ -64,6 +64,8 @@ class Reward(abc.ABC):
 
     #: Whether it calls Python, which XLA cannot compile.
     calls_python: ClassVar[bool] = False
+    #: Whether it reads the costs of each example (`Batch.costs`).
+    reads_costs: ClassVar[bool] = False
 
     @abc.abstractmethod
     def bind(self, batch: Batch) -> BoundReward:
@@ -328,7 +330,7 @@ class ClassCountReward(ConfusionReward):
     terms: Callable[[Tensor, Tensor, Tensor], Tensor]
     combine: Callable[[Tensor], Tensor] | None = None
     label: str = ""
-    is_class_separable = True
+    weighs_classes = True
 
     @property
     def name(self):

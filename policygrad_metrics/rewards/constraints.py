@@ -1,4 +1,4 @@
-"""Constraints: floors and ceilings on rewards, and how far confusion counts are from them.
+"""Constraints: floors and ceilings on rewards.
 
     at_least("precision", 0.9)                  precision >= 0.9
     at_most("false_positive_rate", 0.01)        false positive rate <= 0.01
@@ -13,23 +13,33 @@ the form `sum_t a_t rate_t <= b`.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 import numbers
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from policygrad_metrics.core.batch import Tensor
-from policygrad_metrics.core.checks import check_whole
+from policygrad_metrics.core.checks import check_whole, choose
 from policygrad_metrics.rewards.base import Reward
 from policygrad_metrics.rewards.levels import MeanGain
 from policygrad_metrics.rewards.ratios import AveragedReward
-from policygrad_metrics.rewards.registry import get_reward, reward_of_rate
+from policygrad_metrics.rewards.registry import (
+    COMPLEMENT_ALIASES,
+    COMPLEMENTS,
+    get_reward,
+    reward_names,
+    reward_of_rate,
+)
 
 SENSES = (">=", "<=")
+#: What people write for them.
+_SENSE_OF = {">": ">=", "=>": ">=", "≥": ">=", "<": "<=", "=<": "<=", "≤": "<="}
+_TEXT = re.compile(
+    r"\s*(?P<name>[\w.]+)\s*(?:\[\s*(?P<label>.+?)\s*\])?\s*(?P<sense>>=|<=|=>|=<|[<>≥≤])"
+    r"\s*(?P<bound>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,28 +189,34 @@ def get_constraint(constraint: str | Constraint) -> Constraint:
             "subject_to must hold constraints, at_least(reward, bound) or at_most(reward, bound), "
             f"or texts such as 'precision >= 0.9'; it holds {constraint!r}."
         )
-    pattern = r"\s*([\w.]+)\s*(?:\[(.+)\])?\s*(>=|<=)\s*([-+.\deE]+)\s*"
-    found = re.fullmatch(pattern, constraint)
-    try:
-        name, label, sense, bound = found.groups() if found else (None,) * 4
-        value = float(bound)  # type: ignore[arg-type]  # None raises
-    except (TypeError, ValueError):
+    found = _TEXT.fullmatch(constraint)
+    if found is None:
         raise ValueError(
             f"subject_to={constraint!r} is no constraint. Write REWARD>=NUMBER or REWARD<=NUMBER, "
-            "such as precision>=0.9, and the class in brackets: recall[malignant]>=0.8."
-        ) from None
+            "such as precision>=0.9, and the class in brackets: recall[malignant]>=0.8. Several "
+            "constraints are a list."
+        )
+    name, sense, bound = found["name"], found["sense"], found["bound"]
+    label: Any = found["label"]
+    if sense not in SENSES:
+        raise ValueError(
+            f"subject_to={constraint!r} has the sign {sense!r}; a rate may be at its bound. Write "
+            f"{constraint.replace(sense, _SENSE_OF[sense]).strip()!r}."
+        )
     if label is not None and re.fullmatch(r"-?\d+", label):
         label = int(label)
-    return _constraint(name, sense, value, label)
+    return _constraint(name, sense, float(bound), label)
 
 
 def _constraint(reward, sense, bound, pos_label=None, groups=None):
-    typed = reward if isinstance(reward, str) else getattr(reward, "name", repr(reward))
+    names = (getattr(reward, attribute, None) for attribute in ("name", "__name__"))
+    typed = reward if isinstance(reward, str) else next(filter(None, names), repr(reward))
     if not isinstance(bound, numbers.Real) or not math.isfinite(bound):
         raise ValueError(f"bound of the constraint on {typed} must be a number; it is {bound!r}.")
     name = RATE_ALIASES.get(reward, reward) if isinstance(reward, str) else reward
     gap = isinstance(name, str) and name.endswith("_gap")
-    found, complement = _rate(name.removesuffix("_gap") if gap else name)
+    text = f"{typed} {sense} {bound:g}"
+    found, complement = _rate(name.removesuffix("_gap") if gap else name, typed, text)
     constraint = Constraint(found, sense, float(bound), complement, pos_label, groups, typed)
     if gap != (groups is not None):
         raise ValueError(
@@ -223,7 +239,7 @@ def _constraint(reward, sense, bound, pos_label=None, groups=None):
     return constraint
 
 
-def _rate(name) -> tuple[Reward, bool]:
+def _rate(name, typed, text) -> tuple[Reward, bool]:
     """The reward of a name, and whether what is meant is 1 minus it."""
     if not isinstance(name, str):
         return get_reward(name), False
@@ -231,7 +247,13 @@ def _rate(name) -> tuple[Reward, bool]:
     if name in RATES:
         return RATES[name](), False
     reward = reward_of_rate(name)
-    return get_reward(reward or name), reward is not None
+    try:
+        return get_reward(reward or name), reward is not None
+    except (TypeError, ValueError) as error:
+        if " is not known" in str(error):
+            rates = [*RATES, *RATE_ALIASES, *COMPLEMENTS, *COMPLEMENT_ALIASES]
+            choose(f"subject_to={text!r}: rate", typed, [*reward_names(), *rates])
+        raise ValueError(f"subject_to={text!r}: {error}") from error
 
 
 #: All right, all wrong, and one label for all: `[4, 1, 2, 2]`.
@@ -260,135 +282,3 @@ def _check_reach(constraint):
             f"the constraint '{constraint}' cannot be kept: {constraint.name} is at "
             f"{'most' if floor else 'least'} {best:g}. Move the bound."
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class Constraints:
-    """Several constraints as inequalities `sum_t a[m, t] rate_t <= b[m]`.
-
-    Args:
-        items: the constraints, each with its class as a number.
-        terms: the rates, a reward and a group (None: all examples).
-        slopes: a, `M` rows of `T` numbers.
-        bounds: b, `[M]`.
-        groups: G; 1 if none is of groups.
-    """
-
-    items: tuple[Constraint, ...]
-    terms: tuple[tuple[Reward, int | None], ...]
-    slopes: tuple[tuple[float, ...], ...]
-    bounds: tuple[float, ...]
-    groups: int
-
-    @classmethod
-    def of(cls, subject_to: Any, index: Callable[[Any], int] | None = None) -> Constraints:
-        """Read what a person gives.
-
-        Args:
-            subject_to: a constraint or a text, or several of them.
-            index: gives the number of a class; None where classes are numbers.
-
-        Raises:
-            ValueError: none is given, two contradict each other, numbers of groups differ, or
-                a class is not known.
-        """
-        given = subject_to
-        if isinstance(given, str | Constraint) or not isinstance(given, Iterable):
-            given = [given]
-        items = tuple(get_constraint(one).of_class(index or _class_number) for one in given)
-        if not items:
-            raise ValueError("subject_to holds no constraint; leave it out, or give at_least(...).")
-        _refuse_contradictions(items)
-        groups = {one.groups for one in items if one.groups is not None}
-        if len(groups) > 1:
-            raise ValueError(
-                f"the constraints have different numbers of groups, {sorted(groups)}; there is one "
-                "column of groups: give all the same groups=."
-            )
-        terms: list[tuple[Reward, int | None]] = []
-        rows: list[tuple[dict[int, float], float]] = []
-
-        def place(reward, group):
-            term = (reward, group)
-            if term not in terms:
-                terms.append(term)
-            return terms.index(term)
-
-        for one in items:
-            sign = 1.0 if one.sense == "<=" else -1.0
-            if one.groups is not None:
-                for pair in itertools.permutations(range(one.groups), 2):
-                    more, less = (place(one.reward, group) for group in pair)
-                    rows.append(({more: 1.0, less: -1.0}, one.bound))
-            elif one.complement:  # sign (1 - rate) <= sign bound
-                rows.append(({place(one.reward, None): -sign}, sign * (one.bound - 1.0)))
-            else:
-                rows.append(({place(one.reward, None): sign}, sign * one.bound))
-        slopes = tuple(tuple(row.get(t, 0.0) for t in range(len(terms))) for row, _ in rows)
-        return cls(items, tuple(terms), slopes, tuple(b for _, b in rows), max({1, *groups}))
-
-    def for_multilabel(self) -> Constraints:
-        """The same constraints on label columns."""
-        terms = tuple((reward.for_multilabel(), group) for reward, group in self.terms)
-        return dataclasses.replace(self, terms=terms)
-
-    def rates(self, confusion: Tensor) -> Tensor:
-        """The rates `[..., T]` of confusion counts `[..., G, C, K, K]`."""
-        whole = tf.reduce_sum(confusion, axis=-4)
-        rates = []
-        for reward, group in self.terms:
-            table = whole if group is None else confusion[..., group, :, :, :]
-            try:
-                rates.append(reward.score_columns(table))
-            except ValueError as error:
-                raise ValueError(
-                    f"a constraint of subject_to does not fit: {error} The rate of one class is "
-                    'pos_label=, or "precision[1] >= 0.9".'
-                ) from error
-        return tf.stack(rates, axis=-1)
-
-    def undefined(self, perfect: Tensor) -> list[str]:
-        """The rates, in words, that have no example which they are a share of.
-
-        Args:
-            perfect: the counts of right labels, `[G, C, K, K]`.
-        """
-        return [
-            reward.name + ("" if group is None else f" of group {group}")
-            for (reward, group), rate in zip(self.terms, self.rates(perfect).numpy(), strict=True)
-            if isinstance(reward, AveragedReward) and rate == reward.zero_division == 0.0
-        ]
-
-    def excess(self, confusion: Tensor) -> Tensor:
-        """By how much each inequality is violated, `[..., M]`: negative where it is kept."""
-        rates = self.rates(confusion)
-        slopes = tf.constant(self.slopes, rates.dtype)
-        return tf.einsum("...t,mt->...m", rates, slopes) - tf.constant(self.bounds, rates.dtype)
-
-    def worst_of_each(self, confusion: Tensor) -> list[tuple[Constraint, Tensor]]:
-        """Each constraint, and by how much it is violated by counts `[..., G, C, K, K]`."""
-        rows = [1 if one.groups is None else one.groups * (one.groups - 1) for one in self.items]
-        parts = tf.split(self.excess(confusion), rows, axis=-1)
-        worst = [tf.reduce_max(part, axis=-1) for part in parts]
-        return list(zip(self.items, worst, strict=True))
-
-
-def _class_number(label):
-    if isinstance(label, numbers.Integral) and not isinstance(label, bool) and int(label) >= 0:
-        return int(label)
-    raise ValueError(
-        f"pos_label={label!r} of a constraint must be the number of a class here, 0 to K - 1: the "
-        "loss sees no names. The classifiers take names."
-    )
-
-
-def _refuse_contradictions(items: Sequence[Constraint]) -> None:
-    """Raise if a floor lies above a ceiling of the same rate."""
-    for one, other in itertools.permutations(items, 2):
-        same = one.reward == other.reward and one.complement == other.complement
-        plain = one.groups is None and other.groups is None
-        if same and plain and (one.sense, other.sense) == SENSES and one.bound > other.bound:
-            raise ValueError(
-                f"the constraints '{one}' and '{other}' contradict each other: no decision keeps "
-                "both. Move one of the bounds."
-            )

@@ -36,7 +36,7 @@ class MatthewsCorrelation(ConfusionReward):
     0.5774
     """
 
-    is_class_separable = True
+    weighs_classes = True
 
     @property
     def name(self):
@@ -79,7 +79,7 @@ class GeometricMean(ConfusionReward):
     0.7071
     """
 
-    is_class_separable = True
+    weighs_classes = True
 
     @property
     def name(self):
@@ -119,7 +119,7 @@ class HarmonicMean(ConfusionReward):
     0.6667
     """
 
-    is_class_separable = True
+    weighs_classes = True
 
     @property
     def name(self):
@@ -156,7 +156,7 @@ class WorstClassRecall(ConfusionReward):
     0.5
     """
 
-    is_class_separable = True
+    weighs_classes = True
 
     @property
     def name(self):

@@ -23,7 +23,7 @@ from policygrad_metrics.rewards.confusion import ratio
 class EventReward(ConfusionReward):
     """A reward of two classes, of which class 1 is the event."""
 
-    is_class_separable = True
+    weighs_classes = True
 
     def check_classes(self, num_classes: int) -> None:
         """Raise unless there are two classes."""

@@ -58,7 +58,7 @@ class AveragedReward(ConfusionReward):
     zero_division: float = 0.0
     class_weights: tuple[float, ...] | None = dataclasses.field(default=None, kw_only=True)
 
-    is_class_separable = True
+    weighs_classes = True
     #: The stem of the reward's name.
     stem = ""
 

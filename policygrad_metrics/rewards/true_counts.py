@@ -61,7 +61,7 @@ class BalancedAccuracy(TrueCountGain):
     0.5
     """
 
-    is_class_separable = True
+    weighs_classes = True
 
     @property
     def name(self):
@@ -84,6 +84,8 @@ class NegAMAE(TrueCountGain):
     >>> float(pgm.rewards.NegAMAE()([0, 0, 0, 2], [0, 0, 0, 1]))
     -0.5
     """
+
+    weighs_classes = True
 
     @property
     def name(self):
@@ -112,7 +114,7 @@ class PeirceSkillScore(TrueCountGain):
     0.5
     """
 
-    is_class_separable = True
+    weighs_classes = True
 
     @property
     def name(self):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,11 @@ import tensorflow as tf
 
 from policygrad_metrics.core._compat import input_structure
 from policygrad_metrics.core.batch import Tensor
-from policygrad_metrics.core.checks import choose
 from policygrad_metrics.decision import DecisionTuner, Rule, rules
 from policygrad_metrics.losses.heads import model_policy, squashing_layer
 from policygrad_metrics.policies import BinnedRegression, Policy, get_policy, member_policy
 from policygrad_metrics.policies.reading import logits_of_probabilities
 from policygrad_metrics.saving.graph import decide_in_graph
-
-_RULES = {
-    rule.__name__: rule
-    for rule in (rules.ArgMax, rules.Thresholds, rules.Offsets, rules.CutPoints, rules.PluginGain)
-}
 
 
 @keras.saving.register_keras_serializable(package="policygrad_metrics")
@@ -101,7 +94,7 @@ class DecisionLayer(keras.layers.Layer):
 
     def get_config(self):
         """The constructor's arguments."""
-        decision = {"rule": type(self.rule).__name__, **dataclasses.asdict(self.rule)}  # type: ignore[call-overload]  # rules are dataclasses
+        decision = rules.rule_record(self.rule)
         config = {**super().get_config(), "policy": self.policy.get_config(), "decision": decision}
         del config["trainable"]
         return {**config, "from_logits": self.from_logits}
@@ -113,19 +106,14 @@ def _rule(decision: Any) -> Rule:
     if isinstance(decision, DecisionTuner):
         decision = getattr(decision, "rule_", decision)
     if isinstance(decision, dict):
-        fields = {name: _tuples(value) for name, value in decision.items() if name != "rule"}
-        return _RULES[choose("decision['rule']", decision.get("rule"), _RULES)](**fields)
-    if not isinstance(decision, tuple(_RULES.values())):
-        if isinstance(decision, Rule):
-            decide_in_graph(decision, tf.zeros([1, 1, 2]))  # says why not
+        return rules.read_rule(decision)
+    if not isinstance(decision, Rule):
         raise TypeError(
             f"decision must be None, a DecisionTuner after fit, or its rule_; it is {decision!r}."
         )
+    if isinstance(decision, rules.ExpectedF):
+        decide_in_graph(decision, tf.zeros([1, 1, 2]))  # says why not
     return decision
-
-
-def _tuples(value):
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 def export_decision(

@@ -17,5 +17,7 @@ from .methods import (
 from .settings import StudySettings as StudySettings
 from .table_file import TableFile as TableFile
 from .tables_toml import read_tables as read_tables
+from .trained.fit import train_table as train_table
+from .trained.table import TrainedTable as TrainedTable
 
 __all__: list[str]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.rewards.constraints import Constraints, PredictedRate, get_constraint
+from policygrad_metrics.rewards.constraints import PredictedRate, get_constraint
+from policygrad_metrics.rewards.inequalities import Constraints, number_of
 
 #: Digits after the point of what a constraint is broken by: a rate at its bound is kept.
 _DIGITS = 12
@@ -37,17 +38,9 @@ def read_constraints(
         return None
     multilabel = task == "multilabel"
 
-    def number(label: Any) -> int:
-        if str(label) not in class_names:
-            raise ValueError(
-                f"subject_to (--subject-to) names a class {label!r} that is not known; the "
-                f"classes are {', '.join(class_names)}."
-            )
-        return list(class_names).index(str(label))
-
     for text in texts:
         _check_rate(text, multilabel, class_names)
-    found = Constraints.of(texts, number)
+    found = Constraints.of(texts, number_of(class_names))
     found = found.for_multilabel() if multilabel else found
     columns, K = (len(class_names), 2) if multilabel else (1, len(class_names))
     try:

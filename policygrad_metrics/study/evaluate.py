@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from policygrad_metrics.decision import DecisionTuner, plain_rule
+from policygrad_metrics.decision import DecisionTuner, Rule, plain_rule
 from policygrad_metrics.decision.floors import Floored
 from policygrad_metrics.rewards import Reward, get_reward
-from policygrad_metrics.rewards.constraints import Constraints
+from policygrad_metrics.rewards.inequalities import Constraints
 from policygrad_metrics.study.constrained import broken_by
 from policygrad_metrics.study.predictions import Predictions
 
@@ -90,21 +90,29 @@ class Scorer:
             return [np.bincount(one, minlength=K * K).reshape(K, K).tolist() for one in cells]
         return np.bincount(K * y_true + labels, minlength=K * K).reshape(K, K).tolist()
 
-    def decide(self, chances: np.ndarray, decision: str) -> np.ndarray:
-        """Return the labels of a decision that needs no tuning.
+    def decide(self, chances: np.ndarray, decision: str | Rule) -> np.ndarray:
+        """Return the labels of a decision.
 
         Args:
             chances: Probabilities as `probabilities` gives them.
-            decision: A name of `decision.plain_rule`.
+            decision: A rule, or for one that needs no tuning a name of `decision.plain_rule`.
 
         >>> Scorer.of("accuracy", "ordinal", 3).decide(np.array([[0.2, 0.5, 0.3]]), "arg_max")
         array([1])
         """
-        multilabel = self.task == "multilabel"
-        if multilabel or self.task == "binary":
-            chances = np.stack([1.0 - chances, chances], axis=-1)
-        rule = plain_rule(decision, self.num_classes)
-        return rule.decide(chances) if multilabel else rule.decide(chances[:, None, :])[:, 0]
+        rule = decision
+        if isinstance(rule, str):
+            rule = plain_rule(rule, self.num_classes)
+        return decide(chances, rule, self.task)
+
+
+def decide(chances: np.ndarray, rule: Rule, task: str) -> np.ndarray:
+    """Return the labels of probabilities as `probabilities` gives them."""
+    if task in ("binary", "multilabel"):
+        chances = np.stack([1.0 - chances, chances], axis=-1)
+    if task == "multilabel":
+        return rule.decide(chances)
+    return rule.decide(chances[:, None, :])[:, 0]
 
 
 def probabilities(outputs: np.ndarray, task: str) -> np.ndarray:
@@ -184,11 +192,11 @@ def evaluate_trials(
         for number, trial in known.items()
     }
     tuners = {
-        number: _tuned(scorer, decision, tuning, trial.valid, y_valid)
+        number: tuned_decision(scorer, decision, tuning, trial.valid, y_valid)
         for number, trial in known.items()
     }
     best_plain = max(plain, key=lambda number: plain[number])
-    best_tuned = max(tuners, key=lambda number: _standing(tuners[number]))
+    best_tuned = max(tuners, key=lambda number: standing(tuners[number]))
     shown, tuner = known[best_plain], tuners[best_tuned]
     labels, tuned = scorer.decide(shown.test, decision), tuner.predict(known[best_tuned].test)
     values = None if shown.values is None else shown.values.astype(np.float32)
@@ -228,7 +236,7 @@ def _evaluate_rankings(
     }
 
 
-def _tuned(
+def tuned_decision(
     scorer: Scorer, decision: str, tuning: str, chances: np.ndarray, y_valid: np.ndarray
 ) -> DecisionTuner:
     """The decision that is tuned on the validation part, under the constraints if there are any."""
@@ -250,7 +258,7 @@ def _tuned(
         return tuner.fit(chances, y_valid)
 
 
-def _standing(tuner: DecisionTuner) -> tuple[bool, float]:
+def standing(tuner: DecisionTuner) -> tuple[bool, float]:
     """What tells the better of two tuned decisions: the reward of those that keep the constraints.
 
     Of others it is by how little they break them.

@@ -110,7 +110,7 @@ def write_reports(
     make_directory(directory / PLOTS, running=True)
     for one in itertools.chain(*pictures.values()):
         write_atomically(directory / one.file, one.svg, running=True)
-    environment = _environment()
+    environment = templates()
     paths = directory / "report.html", directory / "report.md"
     for path in paths:
         template = environment.get_template(f"{path.name}.jinja")
@@ -158,7 +158,8 @@ def _with_files(pictures: Mapping[str, Sequence[Picture]]) -> dict[str, list[Pic
     return found
 
 
-def _environment() -> jinja2.Environment:
+def templates() -> jinja2.Environment:
+    """Return the templates of reports, with the filters they use."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("policygrad_metrics.study", "."),
         autoescape=jinja2.select_autoescape(["html.jinja"]),

@@ -283,15 +283,18 @@ class StudySettings:
         words += options(
             self, "tables", "suite", "data", "data_dir", "reward", "subject_to", "methods"
         )
-        words += options(self, "seeds", "seed", "folds", "test_share", "trials")
-        words += options(self, "epochs", "batch_size")
+        words += options(self, "seeds", "seed", "folds", "test_share")
+        return shlex.join([*words, *self.training_words(), *options(self, "predictions")])
+
+    def training_words(self) -> list[str]:
+        """Return the options of how everything is trained."""
+        words = options(self, "trials", "epochs", "batch_size")
         words += options(self, "hidden") or ["--hidden", "none"]
         if self.members != 1:
             words += options(self, "members")
         if self.optimizer != "adam":
             words += options(self, "optimizer")
-        words += options(self, "learning_rate", "dropout", "refit", "predictions")
-        return shlex.join(words)
+        return words + options(self, "learning_rate", "dropout", "refit")
 
 
 def fingerprint(dataset: Dataset) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 from policygrad_metrics.data import Dataset, Reading, Series, read_table
+from policygrad_metrics.data.frames import is_frame
 from policygrad_metrics.study.words import join_names, option, options, reading_words
 
 
@@ -30,10 +31,10 @@ class Source(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class TableFile:
-    """A CSV file to compare on; the fields are arguments of `data.read_table`.
+    """A table to compare on; the fields are arguments of `data.read_table`.
 
     Args:
-        path: The file, as the person wrote it.
+        path: The file, as the person wrote it; or a frame, see `data.read_table`.
         target: The target column, or several 0/1 columns.
         bins: Upper ends of levels, a number of quantile levels, or None.
         time_split: False; True for rows that are in order of time; or the column to sort by.
@@ -49,7 +50,7 @@ class TableFile:
         ValueError: A horizon is given without a time split.
     """
 
-    path: str
+    path: Any
     target: tuple[str, ...]
     bins: tuple[float, ...] | int | None = None
     time_split: str | bool = False
@@ -83,7 +84,7 @@ class TableFile:
                 order=self.order,
             )
         except ValueError as error:
-            if f"path={self.path!r}" in str(error):
+            if is_frame(self.path) or f"path={self.path!r}" in str(error):
                 raise
             raise ValueError(f"path={self.path!r}: {error}") from error
         own = {"name": self.name, "reward": self.reward}
@@ -95,7 +96,8 @@ class TableFile:
         Args:
             others: Paths of further files that are read alike.
         """
-        words = ["policygrad", "compare", *option("--csv", join_names([self.path, *others]))]
+        paths = ["FRAME" if is_frame(self.path) else self.path]
+        words = ["policygrad", "compare", *option("--csv", join_names([*paths, *others]))]
         words += options(self, "target")
         if isinstance(self.bins, int):
             words += ["--bins", f"quantiles:{self.bins}"]
@@ -121,7 +123,9 @@ def command_words(files: Sequence[Source]) -> list[str] | None:
         return None if others else first.words()
     paths = []
     for other in others:
-        if not isinstance(other, TableFile) or dataclasses.replace(other, path=first.path) != first:
+        if not isinstance(other, TableFile) or is_frame(other.path) or is_frame(first.path):
+            return None
+        if dataclasses.replace(other, path=first.path) != first:
             return None
         paths.append(other.path)
     return first.words(*paths) if (first.name, first.reward) == (None, None) else None

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from policygrad_metrics.data import Prepared
@@ -49,6 +50,13 @@ class Head:
     parts: Callable[[Prepared], Parts] = lambda prepared: prepared
     policy: BinnedRegression | None = None
 
+    def model(self, trained: Trained, features: int, outputs: int) -> keras.Model:
+        """Return the network with the weights that were kept."""
+        columns = outputs if self.policy is None else self.policy.output_columns
+        model = self.network.build(features, columns, trained.seed)
+        model.set_weights(trained.weights)
+        return model
+
 
 def train_job(job: Job, missing: Sequence[int], progress: Progress) -> Iterator[Run]:
     """Train the missing seeds and yield their runs as they finish.
@@ -86,7 +94,8 @@ def _train_stacks(job: Job, missing: Sequence[int], progress: Progress) -> Itera
             yield from (run for run in runs if run.seed in wanted)
 
 
-def _info(job: Job, arrays: Prepared) -> TaskInfo:
+def task_info(job: Job, arrays: Prepared) -> TaskInfo:
+    """Return what a loss may know of the task."""
     scorer = job.cases.scorer
     info = TaskInfo.of(scorer.task, job.cases.reward, arrays.y_train, scorer.num_classes)
     constraints = scorer.constraints
@@ -115,9 +124,29 @@ def _head(job: Job) -> Head:
 
 
 def _train_networks(job: Job, parts: Mapping[int, Prepared], progress: Progress) -> list[Run]:
-    """All seeds and trials of a method as one stack."""
+    head, trained = train_networks(job, parts, progress)
+    return [
+        _run(job, seed, parts[seed], [outcome_of(head, group) for group in groups], groups)
+        for seed, groups in trained.items()
+    ]
+
+
+def train_networks(
+    job: Job, parts: Mapping[int, Prepared], progress: Progress
+) -> tuple[Head, dict[int, list[list[Trained]]]]:
+    """Train all seeds and trials of a method as one stack.
+
+    Args:
+        job: Method and data set.
+        parts: Seed -> its parts, all of the same shapes.
+        progress: Is told how far it is.
+
+    Returns:
+        How it was done; seed -> the members of each trial.
+    """
     head, trials = _head(job), _trials(job)
-    infos = {seed: _info(job, arrays) for seed, arrays in parts.items()}
+    M = job.settings.members
+    infos = {seed: task_info(job, arrays) for seed, arrays in parts.items()}
     info = next(iter(infos.values()))
     # Parts that seeds share stay one object, so that the trainer keeps them once.
     learned = {id(arrays): head.parts(arrays) for arrays in parts.values()}
@@ -137,23 +166,30 @@ def _train_networks(job: Job, parts: Mapping[int, Prepared], progress: Progress)
         )
         for seed in parts
         for trial in trials
-        for member in range(job.settings.members)
+        for member in range(M)
     ]
-    each = len(trials) * job.settings.members
     trained = _train(
         job,
         progress,
-        [learned[id(arrays)] for arrays in parts.values() for _ in range(each)],
+        [learned[id(arrays)] for arrays in parts.values() for _ in trials for _ in range(M)],
         network=head.network,
         build_loss=build_loss,
         replicas=replicas,
         num_classes=info.num_classes,
         policy=head.policy,
     )
-    return [
-        _run(job, seed, arrays, head, trained[place * each : (place + 1) * each])
-        for place, (seed, arrays) in enumerate(parts.items())
-    ]
+    groups = [trained[start : start + M] for start in range(0, len(trained), M)]
+    each = len(trials)
+    return head, {
+        seed: groups[place * each : (place + 1) * each] for place, seed in enumerate(parts)
+    }
+
+
+def outcome_of(head: Head, members: Sequence[Trained]) -> Outcome | None:
+    """Return what the members of a trial say together; None if one of them diverged."""
+    if any(one.diverged for one in members):
+        return None
+    return Outcome.mean([*map(head.read, members)])
 
 
 def member_seed(seed: int, member: int) -> int:
@@ -200,17 +236,15 @@ def _scores(job: Job, outcomes: Sequence[Outcome | None], arrays: Prepared) -> d
     )
 
 
-def _run(job: Job, seed: int, arrays: Prepared, head: Head, trained: Sequence[Trained]) -> Run:
-    """The run of one seed: the best of its trials, and the cost of all its networks.
-
-    Of several members one that diverged makes the whole diverge.
-    """
-    M = job.settings.members
-    groups = [trained[start : start + M] for start in range(0, len(trained), M)]
-    outcomes = [
-        None if any(one.diverged for one in group) else Outcome.mean([*map(head.read, group)])
-        for group in groups
-    ]
+def _run(
+    job: Job,
+    seed: int,
+    arrays: Prepared,
+    outcomes: Sequence[Outcome | None],
+    groups: Sequence[Sequence[Trained]],
+) -> Run:
+    """The run of one seed: the best of its trials, and the cost of all its networks."""
+    trained = [one for group in groups for one in group]
     scores = _scores(job, outcomes, arrays)
     shown = groups[scores.get("trial_plain", 0)][0]
     return Run(
@@ -239,14 +273,19 @@ def _kept_history(history: Mapping[str, Sequence[float]]) -> dict[str, list[floa
 
 def _fit_predictor(job: Job, arrays: Prepared, seed: int) -> Run:
     start = time.perf_counter()
-    outcomes = [_fitted(job, arrays, trial, seed) for trial in _trials(job)]
+    outcomes = [outcome for outcome, _ in fit_predictors(job, arrays, seed)]
     seconds = time.perf_counter() - start
     scores = _scores(job, outcomes, arrays)
     return Run(data=job.dataset.name, method=job.method.name, seed=seed, seconds=seconds, **scores)
 
 
-def _fitted(job: Job, arrays: Prepared, trial: dict[str, float], seed: int) -> Outcome:
-    info = _info(job, arrays)
+def fit_predictors(job: Job, arrays: Prepared, seed: int) -> list[tuple[Outcome, Any]]:
+    """Return what each trial of a method without a network says, and the fitted model."""
+    return [_fitted(job, arrays, trial, seed) for trial in _trials(job)]
+
+
+def _fitted(job: Job, arrays: Prepared, trial: dict[str, float], seed: int) -> tuple[Outcome, Any]:
+    info = task_info(job, arrays)
 
     def fit(*parts: np.ndarray) -> Any:
         return job.method.model(info, trial, seed).fit(*parts)
@@ -262,4 +301,4 @@ def _fitted(job: Job, arrays: Prepared, trial: dict[str, float], seed: int) -> O
         both = [np.concatenate(pair) for pair in zip(train, held_out, strict=True)]
         model = model.refit(*both) if job.method.validates else fit(*both)
     values = model.predict(arrays.x_test) if job.method.predicts_values else None
-    return Outcome(valid, chances(model, arrays.x_test), values)
+    return Outcome(valid, chances(model, arrays.x_test), values), model

@@ -30,8 +30,10 @@ from policygrad_metrics.surrogates.soft_counts import (
 from policygrad_metrics.surrogates.soft_kappa import soft_kappa
 from policygrad_metrics.surrogates.soft_thresholds import anyloss, sigmoid_f1, sol
 
+#: A function `(logits, y_true, weight, **hyperparameters) -> scalar loss`.
 Surrogate = Callable[..., Any]
 
+#: name -> function. To add a surrogate, add its function to this folder and its row here.
 SURROGATES: dict[str, Surrogate] = {
     "cross_entropy": cross_entropy,
     "weighted_cross_entropy": weighted_cross_entropy,

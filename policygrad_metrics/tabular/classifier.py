@@ -62,8 +62,8 @@ class PolicyGradientClassifier(RewardClassifier, TabularEstimator):
             the levels of an air-quality scale), and else refuse texts without `classes`.
         subject_to: constraints, such as `at_least("precision", 0.9)` or "recall[sick]>=0.8", or
             several: training keeps their expected rates, and the decision rule is tuned under them
-            as with `tune_decision`, with a margin of one standard error. Not on groups; not with
-            `early_stopping`.
+            as with `tune_decision`, with a margin of one standard error. Those on groups need
+            `fit(X, y, groups=)`. Not with `early_stopping`.
         class_weight: None, "balanced", or weights by class (multi-label: a list of such), as
             elsewhere in scikit-learn; multiplied with `sample_weight`.
         warm_start: whether `fit` goes on from the network of the last `fit`.

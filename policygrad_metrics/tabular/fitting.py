@@ -88,8 +88,13 @@ class Network:
         return np.concatenate([np.asarray(block) for block in blocks])
 
     def strata(self, rows: Rows) -> np.ndarray:
-        """What every batch and held-out part should hold in its share: the labels."""
-        return np.asarray(self.recipe.labels(rows.y))
+        """What every batch and held-out part should hold in its share: labels, by group."""
+        labels = np.asarray(self.recipe.labels(rows.y))
+        if rows.group is None:
+            return labels
+        if labels.ndim > 1:
+            return np.column_stack([rows.group, labels])
+        return labels + self.recipe.num_classes * rows.group
 
     def epoch(self, rows: Rows, batch_size: int | None, use_xla: bool = False) -> float:
         """Train on all rows once; the mean loss, which is NaN if the outputs are not finite.

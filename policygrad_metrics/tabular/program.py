@@ -156,8 +156,8 @@ class TabularProgram:
 
     def judge(self, outputs: np.ndarray, rows: Rows) -> tuple[Tensor, Tensor]:
         """The reward of the likeliest labels and the mean cross-entropy in nats, two scalars."""
-        _, y, *weight = rows.arrays
-        return self._call("judge", self._judge, (outputs, y, *weight), free=(1, 1, 1))
+        weight = () if rows.weight is None else (rows.weight,)
+        return self._call("judge", self._judge, (outputs, rows.priced, *weight), free=(1, 1, 1))
 
     def _call(self, name, body, arrays, free, use_xla=False):
         """Call a function that was compiled once for all arrays of these kinds.
@@ -177,11 +177,12 @@ class TabularProgram:
         return self._functions[key](*arrays)
 
     def _judge(self, outputs, y, row_weight=None):
-        labels = tf.cast(self.recipe.labels(y), tf.int32)
+        priced = self.recipe.reward.reads_costs
+        labels = tf.cast(self.recipe.labels(y[:, 0] if priced else y), tf.int32)
         logits = self.recipe.policy.logits(outputs)
         decisions = tf.argmax(logits, axis=-1, output_type=tf.int32)
         K = self.recipe.num_classes
-        reward = self.recipe.reward(labels, decisions, row_weight, num_classes=K)
+        reward = self.recipe.reward(y if priced else labels, decisions, row_weight, num_classes=K)
         log_probs = tf.reduce_sum(tf.one_hot(labels, K) * tf.nn.log_softmax(logits), axis=-1)
         if log_probs.shape.rank > 1:
             log_probs = tf.reduce_mean(log_probs, axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -12,9 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.decision.floors import read_floors
+from policygrad_metrics.decision.reading import number_groups
 from policygrad_metrics.policies import CumulativeLink, member_policy
 from policygrad_metrics.rewards import Constraint, Reward, get_reward
-from policygrad_metrics.rewards.constraints import Constraints
+from policygrad_metrics.rewards.inequalities import Constraints, number_of
 from policygrad_metrics.tabular.reward_estimator import RewardEstimator, probabilities
 from policygrad_metrics.tabular.rows import Rows
 from policygrad_metrics.tabular.scoring import reward_for, reward_of_labels, serves
@@ -32,6 +33,24 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
     pos_label: Any = None
     classes: Any = None
     subject_to: Any = None
+
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, costs: Any = None, groups: Any = None
+    ) -> Self:
+        """Train on rows X and targets y.
+
+        Args:
+            X: numbers `[N, F]`: an array, a data frame or a sparse matrix.
+            y: targets `[N]`, or 0/1 indicators `[N, L]` where those can be predicted.
+            sample_weight: `[N]`, not negative, or None.
+            costs: `[N, K]`, what each label costs each example, for the reward `ExampleCosts`; the
+                columns are in the order of `classes_`.
+            groups: `[N]`, the group of each example, for constraints on groups. They are numbered
+                in the order of their sorted values.
+
+        With metadata routing, `set_fit_request(costs=True, groups=True)` asks for them.
+        """
+        return self._fit(X, y, sample_weight, costs=costs, groups=groups)
 
     def predict(self, X: Any) -> np.ndarray:
         """Labels `[N]`, or 0/1 indicators `[N, L]`."""
@@ -54,10 +73,13 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
         logits = self._logits(X)
         return self._target.log_odds(logits)
 
-    def reward_score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def reward_score(
+        self, X: Any, y: Any, sample_weight: Any = None, *, costs: Any = None
+    ) -> float:
         """The reward of the predictions; `score` is accuracy, as for all classifiers."""
         labels = self.predict(X)
-        return reward_of_labels(self.reward_, self._target, y, labels, sample_weight)
+        costs = None if costs is None else in_order(costs, self._target)
+        return reward_of_labels(self.reward_, self._target, y, labels, sample_weight, costs)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -100,26 +122,15 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
         """`subject_to` with classes as numbers.
 
         Raises:
-            ValueError: a constraint is on groups or on a class that is none, the reward is no
+            ValueError: a constraint is on a class that is none, the reward is no
                 function of confusion counts, epochs are to be chosen, or classes are weighted.
         """
         if self.subject_to is None:
             return None
 
-        def number(label):
-            known = [str(name) for name in target.classes.tolist()]
-            if target.multilabel or str(label) not in known:
-                raise ValueError(
-                    f"pos_label={label!r} of a constraint is none of the classes {known}."
-                )
-            return int(target.encode(target.classes[[known.index(str(label))]])[0])
-
-        constraints = Constraints.of(self.subject_to, number)
-        if constraints.groups > 1:
-            raise ValueError(
-                "subject_to= of a classifier cannot be on groups: give PolicyGradientLoss and "
-                "DecisionTuner the constraint, which take the group of each example."
-            )
+        names = [str(name) for name in target.classes.tolist()]
+        names = names[::-1] if target.flipped else names
+        constraints = Constraints.of(self.subject_to, number_of([] if target.multilabel else names))
         # What the tuner will ask for after training is asked for before it.
         reward = reward_for(self.reward, target)
         read_floors(reward, constraints.items, None, target.multilabel)
@@ -135,6 +146,29 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
             )
         return constraints.items
 
+    def _rows(self, target, X, y, weight, costs=None, groups=None):
+        priced = getattr(self.reward, "reads_costs", False)
+        if priced != (costs is not None):
+            raise ValueError(
+                "costs= of fit and the reward pgm.rewards.ExampleCosts() belong together: give "
+                "both or neither."
+            )
+        if priced and self.tune_decision:
+            raise ValueError(
+                "tune_decision=True cannot tune for the costs of each example. Leave it False: the "
+                "likeliest labels are what training makes cheap."
+            )
+        constraints = self._constraints(target) or ()
+        G = max([1, *(one.groups or 1 for one in constraints)])
+        if groups is not None and G == 1:
+            raise ValueError(
+                "groups= of fit is for constraints on groups; subject_to= holds none, such as "
+                'pgm.at_most("recall_gap", 0.05, groups=2).'
+            )
+        group = number_groups(groups, X.shape[0], G).astype(np.float32) if G > 1 else None
+        costs = None if costs is None else in_order(costs, target)
+        return super()._rows(target, X, y, weight, costs=costs, group=group)
+
     def _balanced_by(self, target: Target, y: Any) -> Any:
         return y
 
@@ -148,4 +182,22 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
             margin=None if self.subject_to is None else "standard_error",
         )
         logits = np.asarray(self.policy_.logits(self._learner.outputs(rows.x)))
-        return tuner.fit(probabilities(logits), rows.y.astype(np.int64), rows.weight)
+        truth = rows.y.astype(np.int64)
+        return tuner.fit(probabilities(logits), truth, rows.weight, rows.group)
+
+
+def in_order(costs: Any, target: Target) -> np.ndarray:
+    """Costs `[N, K]` of the classes as those of the label numbers, float32.
+
+    Raises:
+        ValueError: there is not a column for each class, or a cost is not finite.
+    """
+    costs = np.asarray(costs, np.float32)
+    if target.multilabel or costs.shape[1:] != (target.num_classes,):
+        raise ValueError(
+            f"costs must have a column for each of the {target.num_classes} classes of one label, "
+            f"in the order of classes_; it has shape {costs.shape}."
+        )
+    if not np.isfinite(costs).all():
+        raise ValueError("costs must be finite; some are NaN or infinite.")
+    return costs[:, ::-1] if target.flipped else costs

@@ -58,14 +58,21 @@ class RewardEstimator(BaseEstimator, abc.ABC):
             y: targets `[N]`, or 0/1 indicators `[N, L]` where those can be predicted.
             sample_weight: `[N]`, not negative, or None.
         """
+        return self._fit(X, y, sample_weight)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, **beside: Any) -> Self:
+        """`fit`, with what else is known of each row."""
         self._check_arguments()
         again = self._goes_on()
         given = y
         X, y, weight = self._validated(X, y, sample_weight, reset=not again, least_rows=2)
+        beside = self._beside(X.shape[0], **beside)
         if weight is not None:  # a class of rows that do not count is not there
-            X, y, weight = X[weight > 0.0], y[weight > 0.0], weight[weight > 0.0]
+            counted = weight > 0.0
+            X, y, weight = X[counted], y[counted], weight[counted]
+            beside = {name: array[counted] for name, array in beside.items()}
         target = self._learn_target(y, self._target if again else None, given)
-        rows = self._rows(target, X, y, weight)
+        rows = self._rows(target, X, y, weight, **beside)
         if not again:
             self._start(target, rows)
         held_out = None
@@ -169,14 +176,25 @@ class RewardEstimator(BaseEstimator, abc.ABC):
                 "example by OneHotEncoder in a ColumnTransformer."
             ) from error
 
-    def _rows(self, target, X, y, weight):
+    def _beside(self, rows: int, **given: Any) -> dict[str, np.ndarray]:
+        """What else is known of each of so many rows, as arrays."""
+        arrays = {name: np.asarray(each) for name, each in given.items() if each is not None}
+        for name, array in arrays.items():
+            if array.shape[:1] != (rows,):
+                raise ValueError(
+                    f"{name} must hold one entry for each of the {rows} rows of X; it has shape "
+                    f"{array.shape}."
+                )
+        return arrays
+
+    def _rows(self, target, X, y, weight, **beside):
         encoded = target.encode(y)
         if self.class_weight is not None:
             classes = [0, 1] if target.multilabel else target.classes.tolist()
             full = full_class_weight(self.class_weight, classes, target.label_columns)
             balance = compute_sample_weight(full, self._balanced_by(target, y))
             weight = balance if weight is None else weight * balance
-        return as_rows(X, encoded, weight, merge=self._merges(len(encoded)))
+        return as_rows(X, encoded, weight, merge=self._merges(len(encoded)), **beside)
 
     def _outputs(self, X):
         check_is_fitted(self)

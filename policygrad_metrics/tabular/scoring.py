@@ -17,11 +17,17 @@ from policygrad_metrics.rewards import (
     get_reward,
 )
 from policygrad_metrics.rewards.ratios import PositiveRatio
+from policygrad_metrics.tabular.rows import beside
 from policygrad_metrics.tabular.targets import OwnLabels, Target, classes_in_order
 
 
 def reward_of_labels(
-    reward: Reward, target: Target, y_true: Any, y_pred: Any, sample_weight: Any = None
+    reward: Reward,
+    target: Target,
+    y_true: Any,
+    y_pred: Any,
+    sample_weight: Any = None,
+    costs: np.ndarray | None = None,
 ) -> float:
     """The reward of predicted targets against true ones, as scikit-learn has it.
 
@@ -33,8 +39,9 @@ def reward_of_labels(
         y_true: true targets, `[N]` or `[N, L]`.
         y_pred: predicted ones.
         sample_weight: `[N]`, or None.
+        costs: `[N, K]` of the label numbers, or None.
     """
-    truth, labels = target.encode(y_true), target.encode(y_pred)
+    truth, labels = beside(target.encode(y_true), costs), target.encode(y_pred)
     if isinstance(reward, PositiveRatio) and reward.labels is None:
         reward = dataclasses.replace(reward, absent="skip")
     return float(reward(truth, labels, sample_weight, num_classes=target.num_classes))

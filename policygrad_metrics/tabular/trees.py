@@ -83,13 +83,20 @@ class Trees:
 
     def held_out(self, rows: Rows, share: float) -> np.ndarray:
         """Row numbers of a stratified validation part."""
-        return hold_out(rows.y, share, [self.settings.seed, 0, 1])
+        strata = rows.y
+        if rows.group is not None:
+            strata = np.column_stack([rows.group, strata])
+        return hold_out(strata, share, [self.settings.seed, 0, 1])
 
     def outputs(self, x: Any) -> np.ndarray:
         """Logits of dense or sparse rows, `[N, columns]`."""
         threads = self.settings.n_jobs or 0
-        raw = self._model.predict(_table(x), raw_score=True, num_threads=threads)
-        return np.reshape(raw, (x.shape[0], -1)) + self.start
+        return raw_outputs(self._model, x, threads) + self.start
+
+    @property
+    def text(self) -> str:
+        """The trees as LightGBM writes them; what they start at is no part of it."""
+        return self._model.model_to_string()
 
     def train(
         self, rows: Rows, held_out: Rows | None, patience: int | None, verbose: int = 0
@@ -176,6 +183,12 @@ class Trees:
 
         booster.eval_valid(judge)
         return found
+
+
+def raw_outputs(booster: Any, x: Any, threads: int = 0) -> np.ndarray:
+    """Return what trees add to the logits that they start at, `[N, columns]`."""
+    raw = booster.predict(_table(x), raw_score=True, num_threads=threads)
+    return np.reshape(raw, (x.shape[0], -1))
 
 
 def import_lightgbm() -> Any:

@@ -116,14 +116,19 @@ def test_label_columns():
             {"groups": np.arange(N) % 3},
             "3 different values",
         ),
-        ({}, {"groups": GROUP}, "no subject_to"),
+        ({}, {"groups": GROUP}, "holds none"),
         (
             {"subject_to": pgm.at_most("recall_gap", 0.1, groups=2)},
             {"groups": np.where(Y == 1, "one", "other")},
             "recall of group 1",
         ),
         ({"subject_to": "coverage[7]<=0.1"}, {}, "no class 7"),
-        ({"subject_to": "precision>=0.5"}, {"groups": [0, 1]}, "groups must hold"),
+        ({"subject_to": "precision>=0.5"}, {"groups": GROUP}, "holds none"),
+        (
+            {"subject_to": pgm.at_most("coverage_gap", 0.1, groups=3)},
+            {"groups": GROUP},
+            "predicted_positive_rate of group 2",
+        ),
     ],
 )
 def test_what_is_refused(tuner, fit, message):

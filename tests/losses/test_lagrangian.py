@@ -10,7 +10,7 @@ import tensorflow as tf
 import policygrad_metrics as pgm
 from policygrad_metrics.core.batch import canonical_batch
 from policygrad_metrics.losses.lagrangian import ETA, MOST_EXCESS, MOST_MULTIPLIER, RHO, Lagrangian
-from policygrad_metrics.rewards.constraints import Constraints
+from policygrad_metrics.rewards.inequalities import Constraints
 
 rng = np.random.default_rng(0)
 
@@ -165,6 +165,21 @@ def test_a_floor_out_of_reach_leaves_finite_weights():
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
     multipliers = model.loss.variables[0].numpy()
     assert np.all(multipliers <= MOST_MULTIPLIER)
+
+
+@pytest.mark.parametrize("absent", ["no positives", "weight 0"])
+def test_a_group_that_tells_nothing_asks_for_nothing(absent):
+    """Its recall is 0 whatever is decided; the other group's must not be drawn there."""
+    gap = pgm.at_most("recall_gap", 0.05, groups=2)
+    loss, free = (pgm.PolicyGradientLoss("f1", subject_to=s) for s in (gap, None))
+    y, group = np.array([0, 1, 1, 0] * 4), np.array([0, 0, 0, 1] * 4)
+    weight = np.where(group == 1, 0.0, 1.0) if absent == "weight 0" else None
+    z = tf.Variable(rng.normal(size=(16, 1)), dtype=tf.float32)
+    with tf.GradientTape(persistent=True) as tape:
+        values = loss(np.column_stack([y, group]), z, weight), free(y, z, weight)
+    slopes = [tape.gradient(value, z).numpy() for value in values]
+    np.testing.assert_array_equal(*slopes)
+    np.testing.assert_array_equal(loss.variables[0], [0.0, 0.0])
 
 
 def test_batches_without_a_group_or_a_class_keep_everything_finite():

@@ -8,7 +8,8 @@ import tensorflow as tf
 from sklearn.metrics import precision_score, recall_score
 
 import policygrad_metrics as pgm
-from policygrad_metrics.rewards.constraints import Constraints, get_constraint
+from policygrad_metrics.rewards.constraints import get_constraint
+from policygrad_metrics.rewards.inequalities import Constraints
 
 rng = np.random.default_rng(0)
 Y, A, G = rng.integers(0, 2, 60), rng.integers(0, 2, 60), rng.integers(0, 2, 60)
@@ -46,6 +47,24 @@ def test_rates_are_those_of_scikit_learn(text):
     assert str(get_constraint(text)) == text
 
 
+def test_spaces_and_a_leading_point_are_read():
+    assert str(get_constraint(" recall [ 0 ] >= .8 ")) == "recall[0] >= 0.8"
+
+
+def test_rates_without_examples_are_not_known():
+    group = np.where(Y == 1, 0, G)  # group 1 has no positives
+    gaps = [pgm.at_most(f"{rate}_gap", 0.05, groups=3) for rate in ("recall", "coverage")]
+    constraints = Constraints.of([*gaps, "precision>=0.9"])
+    table = counts(Y, A, group, groups=3)
+    assert constraints.unknown(table) == [
+        "recall of group 1",
+        "recall of group 2",
+        "predicted_positive_rate of group 2",
+    ]
+    told = constraints.judged(table).numpy().tolist()
+    assert told == [False] * 6 + [True, False, True, False, False, False, True]
+
+
 def test_a_gap_is_the_largest_difference_between_groups():
     recalls = [recall_score(Y[g == G], A[g == G]) for g in (0, 1)]
     gap = pgm.at_most("equal_opportunity_gap", 0.05, groups=2)
@@ -77,8 +96,23 @@ def test_multilabel_rates_are_averages_over_columns():
         (lambda: pgm.at_least("recall_gap", 0.05, groups=2), "at_most"),
         (lambda: pgm.at_most("recall_gap", 0.05, groups=1), "groups must be"),
         (lambda: pgm.at_least(lambda y, a: 0.0, 0.9), "no function of confusion counts"),
-        (lambda: get_constraint("precision > 0.9"), "REWARD>=NUMBER"),
+        (lambda: pgm.at_least(np.mean, 0.9), "'mean >= 0.9'.*no function of confusion counts"),
+        (lambda: get_constraint("precisoin>=.9"), "^subject_to=.*did you mean 'precision'"),
+        (lambda: get_constraint("false_positive_rat<=.1"), "did you mean 'false_positive_rate'"),
+        (lambda: get_constraint("equal_oportunity_gap<=.1"), "'equal_opportunity_gap'"),
+        (lambda: get_constraint("roc_auc>=.9"), "^subject_to=.*metric of scores"),
+        (lambda: get_constraint("gain_matrix>=.9"), "^subject_to='gain_matrix >= 0.9'"),
+        (lambda: get_constraint("precision > .9"), "sign '>'.*Write 'precision >= .9'"),
+        (lambda: get_constraint("recall=<.9"), "Write 'recall<=.9'"),
+        (lambda: get_constraint("precision = 0.9"), "REWARD>=NUMBER"),
+        (lambda: get_constraint("recall>=.9,precision>=.9"), "are a list"),
         (lambda: Constraints.of(["recall>=0.9", "recall<=0.8"]), "contradict"),
+        (
+            lambda: Constraints.of(["recall>=0.9", "miss_rate>=0.2"]),
+            "'miss_rate >= 0.2' contradict",
+        ),
+        (lambda: Constraints.of(["recall[1]>=0.9", "recall<=0.8"]), "contradict"),
+        (lambda: Constraints.of("recall[3]>=0.9").known(counts(Y, A)), "'recall.3. >= 0.9' of sub"),
         (lambda: Constraints.of([]), "no constraint"),
         (lambda: Constraints.of("recall[cat]>=0.9"), "number of a class"),
         (lambda: Constraints.of("accuracy[1]>=0.9"), "rate of one class"),

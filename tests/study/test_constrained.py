@@ -24,7 +24,7 @@ from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.score_grid import score_grid
 from policygrad_metrics.study.settings import StudySettings, directory_name
 from policygrad_metrics.study.table import summarise
-from policygrad_metrics.study.train import _info, train_job
+from policygrad_metrics.study.train import task_info, train_job
 from policygrad_metrics.study.verdict import judge
 
 FLOOR = ("precision>=0.8",)
@@ -87,7 +87,7 @@ def test_a_rate_at_its_bound_is_kept_and_the_worst_constraint_counts():
         ("iris", "coverage<=0.1", r"in brackets, coverage\[setosa\]<=0.1"),
         ("iris", "cohen_kappa_quadratic>=0.5", "order"),
         ("iris", "accuracy[setosa]>=0.5", "needs a rate of one class"),
-        ("iris", "accuracy>0.5", "is no constraint"),
+        ("iris", "accuracy>0.5", "Write 'accuracy>=0.5'"),
         ("iris", "accuracy>=1.5", "accuracy is at most 1"),
         ("multilabel", "recall_macro>=0.5", "needs a reward of confusion counts"),
         ("multilabel:f1_macro", "coverage[label 1]<=0.5", "label columns"),
@@ -124,7 +124,7 @@ def test_the_command_reads_what_it_prints(capsys):
     )
     told = refusal(["compare", "--data", "iris", "--subject-to", "precision>=0.9"], capsys)
     assert "'iris'" in told
-    assert "(--subject-to): a constraint of subject_to does not fit: reward 'precision'" in told
+    assert "(--subject-to): the constraint 'precision >= 0.9' of subject_to does not fit" in told
 
 
 def test_constraints_are_part_of_what_runs_of_a_directory_share():
@@ -293,7 +293,7 @@ def test_a_comparison_under_a_floor(tmp_path):
 def test_policy_gradients_are_trained_under_the_constraints():
     settings = asked(subject_to=("recall[benign]>=0.7",))
     (job,) = plan(dataclasses.replace(settings, methods=("policy_gradient",)), settings.datasets())
-    loss = job.method.loss(_info(job, job.cases[0]))
+    loss = job.method.loss(task_info(job, job.cases[0]))
     assert [one.reward.labels for one in loss.subject_to] == [(0,)]
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn.metrics import precision_score, recall_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
@@ -57,8 +58,8 @@ def test_it_works_in_a_pipeline_and_by_texts():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"subject_to": "recall[nobody]>=0.9"}, "none of the classes"),
-        ({"subject_to": pgm.at_most("recall_gap", 0.1, groups=2)}, "cannot be on groups"),
+        ({"subject_to": "recall[nobody]>=0.9"}, "class .nobody. that is not known"),
+        ({"subject_to": pgm.at_most("recall_gap", 0.1, groups=2)}, "groups must hold the group"),
         ({"subject_to": "recall>=0.9", "early_stopping": True}, "early_stopping"),
         ({"subject_to": "recall>=0.9", "reward": lambda y, a: 0.0}, "confusion counts"),
         ({"subject_to": "recall>=1.9"}, "at most 1"),
@@ -74,3 +75,69 @@ def test_what_is_refused(make, arguments, message):
 def test_partial_fit_is_refused():
     with pytest.raises(ValueError, match="subject_to"):
         network(subject_to="recall>=0.9").partial_fit(X, Y, classes=["well", "sick"])
+
+
+@pytest.mark.parametrize("make", [network, trees])
+def test_a_gap_between_groups_is_kept(make):
+    north = X[:, 1] > 0.0
+    x = np.column_stack([X[:, 0] + north * rng.normal(size=800) * 2.0, X[:, 1:]])
+    gap = pgm.at_most("equal_opportunity_gap", 0.2, groups=2)
+    model = make(reward="f1", pos_label="sick", subject_to=gap, validation_fraction=0.5)
+    model.fit(x, Y, groups=np.where(north, "north", "south"))
+    assert list(model.tuner_.excess_) == ["equal_opportunity_gap <= 0.2"]
+    assert model.tuner_.feasible_
+    assert set(model.predict(x)) == {"sick", "well"}
+
+
+@pytest.mark.filterwarnings("ignore:no decision of method")  # with a margin of one error
+def test_training_sees_the_groups():
+    """Row order, weights of 0 and merged rows leave each example its group."""
+    north = (X[:, 1] > 0.0).astype(int)
+    gap = pgm.at_most("demographic_parity_gap", 0.02, groups=2)
+    y = np.where(X[:, 0] + north > 1.0, "sick", "well")
+    settings = {"reward": "accuracy", "batch_size": None, "epochs": 200, "learning_rate": 0.02}
+    model = network(subject_to=gap, validation_fraction=0.1, **settings).fit(X, y, groups=north)
+    p = model.predict_proba(X)[:, 0]
+    assert abs(p[north == 1].mean() - p[north == 0].mean()) < 0.05
+    free = network(**settings).fit(X, y).predict_proba(X)[:, 0]
+    assert abs(free[north == 1].mean() - free[north == 0].mean()) > 0.2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fit", "message"),
+    [
+        ({}, {"groups": Y}, "subject_to= holds none"),
+        ({}, {"costs": np.zeros((800, 2))}, "belong together"),
+        ({"reward": pgm.rewards.ExampleCosts()}, {}, "belong together"),
+        ({"reward": pgm.rewards.ExampleCosts()}, {"costs": np.zeros(800)}, "column for each"),
+        ({"reward": pgm.rewards.ExampleCosts()}, {"costs": np.zeros((3, 2))}, "the 800 rows"),
+    ],
+)
+def test_what_does_not_belong_to_the_rows_is_refused(arguments, fit, message):
+    with pytest.raises(ValueError, match=message):
+        network(**arguments).fit(X, Y, **fit)
+
+
+@pytest.mark.parametrize("pos_label", ["sick", "well"])
+def test_costs_of_each_example_are_learnt(pos_label):
+    """To miss the sick of the north is dear; costs stay with their classes and rows."""
+    dear = np.where(X[:, 2] > 0.0, 20.0, 0.2)
+    costs = np.column_stack([(Y == "well") * 1.0, (Y == "sick") * dear])  # of "sick", "well"
+    reward = pgm.rewards.ExampleCosts()
+    model = network(reward=reward, pos_label=pos_label, epochs=60, learning_rate=0.02)
+    model.fit(X, Y, sample_weight=(np.arange(800) % 7 > 0) * 1.0, costs=costs)
+    labels = model.predict(X)
+    paid = costs[np.arange(800), (labels == "well").astype(int)].mean()
+    assert model.reward_score(X, Y, costs=costs) == pytest.approx(-paid, rel=1e-5)
+    for constant in (0, 1):
+        assert paid < costs[:, constant].mean() - 0.2
+    called = labels == "sick"
+    assert called[X[:, 2] > 0.5].mean() > 0.6 > 0.4 > called[X[:, 2] < -0.5].mean()
+
+
+def test_groups_and_costs_are_routed():
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = network(reward=pgm.rewards.ExampleCosts(), epochs=2, early_stopping=True)
+        pipeline = make_pipeline(StandardScaler(), model.set_fit_request(costs=True))
+        history = pipeline.fit(X, Y, costs=np.ones((800, 2)))[-1].history_
+        assert history["val_example_costs"] == pytest.approx([-1.0, -1.0])

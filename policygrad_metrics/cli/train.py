@@ -1,0 +1,215 @@
+"""`policygrad train`, `predict` and `export`: a model of a table, its labels, and how it is served.
+
+Nothing heavy is imported before the table is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from policygrad_metrics.cli.errors import bad_input
+from policygrad_metrics.cli.notes import say_about
+from policygrad_metrics.cli.options import (
+    add_judging_options,
+    add_reading_options,
+    add_rows,
+    add_table_options,
+    add_training_options,
+    given,
+    split_names,
+)
+from policygrad_metrics.study.quiet import quiet_start, start_tensorflow
+
+_TRAIN_EPILOG = """examples:
+  policygrad train --csv table.csv --target label --reward f1_macro --out model/
+  policygrad train --csv loans.csv --target risk --positive bad --method best \\
+      --subject-to 'precision>=0.8' --out model/
+"""
+_PREDICT_EPILOG = """examples:
+  policygrad predict model/ new.csv --out labels.csv
+  policygrad predict model/ new.csv --keep id,name > labels.csv
+"""
+_EXPORT_EPILOG = """examples:
+  policygrad export model/ served/
+  docker run -p 8501:8501 -v $PWD/served:/models/model tensorflow/serving
+"""
+#: What is of a comparison alone.
+_NOT_HERE = ("--seeds", "--workers", "--scheduler")
+
+
+def add_train(commands: Any) -> None:
+    """Add the three sub-commands to the parser's commands."""
+    how = argparse.RawDescriptionHelpFormatter
+    train = commands.add_parser(
+        "train",
+        help="train a model on a table, judge it and save it with its decision",
+        description="Train one method on a table, tune its decision, print test scores, a "
+        "confusion matrix and what drives the decision, and write a folder with the model, its "
+        "preparation, its decision and a model card. Nothing in the folder is code.",
+        epilog=_TRAIN_EPILOG,
+        formatter_class=how,
+    )
+    data = train.add_argument_group("data")
+    add_table_options(train, data, "FILE", "the table, .csv, .csv.gz or .parquet")
+    training = train.add_argument_group("training")
+    add_rows(training, [
+        ("--method", str, "NAME", "policy_gradient (default) or another that trains a network or "
+         "boosted trees, see policygrad methods; best: the one with the best cross-validated "
+         "reward"),
+        ("--reward", str, "NAME", "what is maximised, see policygrad rewards (default: f1 of two "
+         "classes, f1_macro of more)"),
+    ])  # fmt: skip
+    add_judging_options(training)
+    add_training_options(training, dropout="0", without=_NOT_HERE)
+    train.add_argument("--out", metavar="DIR", default="model", help="where to write (model)")
+    train.set_defaults(run=_train)
+    predict = commands.add_parser(
+        "predict",
+        help="label the rows of a file with a model of policygrad train",
+        description="Write a label and probabilities for each row of a file, block by block, and "
+        "say which columns differ from the training rows.",
+        epilog=_PREDICT_EPILOG,
+        formatter_class=how,
+    )
+    predict.add_argument("model", metavar="MODEL", help="the folder that policygrad train wrote")
+    predict.add_argument("path", metavar="FILE", help="rows to label, .csv, .csv.gz or .parquet")
+    add_rows(predict, [
+        ("--out", str, "FILE", "where to write (default: standard output)"),
+        ("--keep", split_names, "COLUMNS", "columns of the file to write in front, a,b"),
+    ])  # fmt: skip
+    add_reading_options(predict)
+    predict.set_defaults(run=_predict)
+    export = commands.add_parser(
+        "export",
+        help="write a model of policygrad train for TensorFlow Serving",
+        description="Write preparation, network and decision as one TensorFlow SavedModel, whose "
+        "inputs are the columns of the table.",
+        epilog=_EXPORT_EPILOG,
+        formatter_class=how,
+    )
+    export.add_argument("model", metavar="MODEL", help="the folder that policygrad train wrote")
+    export.add_argument("out", metavar="DIR", help="where to write; each export is a version")
+    export.add_argument(
+        "--format", choices=["tf", "onnx"], default="tf", help="tf (default), or onnx"
+    )
+    export.set_defaults(run=_export)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from policygrad_metrics.data.reading import Reading
+    from policygrad_metrics.study.progress import showing
+    from policygrad_metrics.study.settings import StudySettings
+    from policygrad_metrics.study.table_file import TableFile
+    from policygrad_metrics.study.trained.request import read_request
+
+    with bad_input():
+        if not options.path or len(options.path) > 1 or options.target is None:
+            raise ValueError(
+                "train needs one table, --csv FILE, and the column to predict, --target COLUMN."
+            )
+        how = given(options, TableFile) | given(options, StudySettings) | given(options, Reading)
+        for name in ("path", "target"):
+            how.pop(name)
+        if options.subject_to is not None:
+            how["subject_to"] = tuple(options.subject_to)
+        method = options.method or "policy_gradient"
+        asked = read_request(options.path[0], options.target, method, how)
+    notes = say_about([asked.dataset])
+    start_tensorflow()
+    with quiet_start():
+        from policygrad_metrics.study.trained.fit import fit_table, jobs_of
+        from policygrad_metrics.study.trained.table import check_folder
+    with bad_input():
+        check_folder(Path(options.out))
+        jobs = jobs_of(asked)
+        with showing(notes) as progress:
+            model = fit_table(asked, jobs, progress)
+        model.save(options.out)
+    _print_card(model.card)
+    notes.print(f"{Path(options.out, 'model_card.html')}", markup=False, highlight=False)
+    notes.print(f"policygrad predict {options.out} new.csv --out labels.csv", highlight=False)
+    return 0
+
+
+def _print_card(card: Any) -> None:
+    from rich.console import Console
+
+    from policygrad_metrics.study.grid import rich_grid
+    from policygrad_metrics.study.progress import printable
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=110)
+    console.print(printable(card.lead), markup=False, highlight=False, style="bold")
+    console.print()
+    for grid in card.tables:
+        console.print(rich_grid(grid))
+        console.print(printable(grid.below), markup=False, highlight=False)
+        console.print()
+    for line in card.method:
+        console.print(printable(f"- {line}"), markup=False, highlight=False)
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from policygrad_metrics.data.reading import Reading
+
+    notes = _starting()
+    with quiet_start():
+        from policygrad_metrics.study.trained.stream import label_file
+        from policygrad_metrics.study.trained.table import TrainedTable
+    with bad_input():
+        model = TrainedTable.load(options.model)
+
+        def said(rows: int) -> None:
+            if notes.is_terminal:
+                notes.print(f"{rows:,} rows", end="\r")
+
+        reading = given(options, Reading)
+        with _output(options.out) as file:
+            done = label_file(
+                model, options.path, file, keep=options.keep or (), said=said, **reading
+            )
+    for line in done.lines():
+        notes.print(line, markup=False, highlight=False, soft_wrap=not notes.is_terminal)
+    return 0
+
+
+@contextlib.contextmanager
+def _output(path: str | None) -> Iterator[TextIO]:
+    from policygrad_metrics.core.durable import replacing
+
+    if path is None:
+        yield sys.stdout
+        return
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with replacing(Path(path)) as file:
+        yield file
+
+
+def _export(options: argparse.Namespace) -> int:
+    notes = _starting()
+    with quiet_start():
+        from policygrad_metrics.study.trained.export import export
+        from policygrad_metrics.study.trained.table import TrainedTable
+    with bad_input():
+        model = TrainedTable.load(options.model)
+        with quiet_start():
+            written = export(model, Path(options.out), options.format)
+    notes.print(f"{written}", markup=False, highlight=False)
+    return 0
+
+
+def _starting() -> Any:
+    """Start TensorFlow, and return the console of what is no result."""
+    from rich.console import Console
+
+    notes = Console(stderr=True)
+    if notes.is_terminal:
+        notes.print("starting TensorFlow", end="\r")
+    start_tensorflow()
+    return notes

@@ -1,0 +1,324 @@
+"""`train_table`: from a table to a model that is judged and can be saved."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from policygrad_metrics.core.checks import choose
+from policygrad_metrics.data import Preparation
+from policygrad_metrics.data.frames import frame_cells, is_frame
+from policygrad_metrics.data.reading import read_blocks
+from policygrad_metrics.decision import DecisionTuner
+from policygrad_metrics.study.cases import Cases
+from policygrad_metrics.study.evaluate import Outcome, Scorer, standing, tuned_decision
+from policygrad_metrics.study.methods import METHODS, Method
+from policygrad_metrics.study.plan import Job, about_constraints, about_members, plan
+from policygrad_metrics.study.progress import Progress
+from policygrad_metrics.study.train import (
+    fit_predictors,
+    outcome_of,
+    task_info,
+    train_job,
+    train_networks,
+)
+from policygrad_metrics.study.trained.card import (
+    Card,
+    confusion_grids,
+    how_to_use,
+    importance_grid,
+    score_grid,
+)
+from policygrad_metrics.study.trained.decider import Decider
+from policygrad_metrics.study.trained.drift import Ranges
+from policygrad_metrics.study.trained.judge import bootstrap_interval, importances
+from policygrad_metrics.study.trained.models import Models, Networks, Trees
+from policygrad_metrics.study.trained.request import Request, read_request
+from policygrad_metrics.study.trained.schema import Schema
+from policygrad_metrics.study.trained.table import TrainedTable
+from policygrad_metrics.study.words import options
+
+#: Of which `method="best"` takes the one with the best cross-validated reward.
+CANDIDATES = (
+    "cross_entropy",
+    "policy_gradient",
+    "boosting_cross_entropy",
+    "boosting_policy_gradient",
+)
+_FOLDS = 5
+_BEST = "best"
+
+
+def train_table(
+    source: Any,
+    target: str | Sequence[str],
+    *,
+    method: str = "policy_gradient",
+    progress: Progress | None = None,
+    **how: Any,
+) -> TrainedTable:
+    """Train a method on a table, tune its decision, and judge it on test rows.
+
+    The table is read, prepared and split as `compare` does it for its first seed.
+
+    Args:
+        source: A CSV file, a Parquet file, a frame of pandas, polars or Arrow, or a dict of
+            columns.
+        target: The column to predict, or several 0/1 columns.
+        method: One whose model can be saved: those that train a network, those that grow LightGBM's
+            trees, or "best" for the one of `CANDIDATES` with the best cross-validated reward.
+        progress: Is told how far it is.
+        how: Fields of `TableFile`, of `StudySettings` (such as `reward`, `subject_to`, `seed` or
+            `epochs`), and of `data.Reading`.
+
+    Raises:
+        ValueError: An argument is out of range, the method cannot be saved, or the table cannot be
+            used.
+
+    >>> table = {"x": np.arange(200.0) % 17, "y": np.where(np.arange(200) % 17 > 11, "high", "low")}
+    >>> model = train_table(table, "y", epochs=30, hidden=(8,), learning_rate=0.03)
+    >>> model.predict({"x": [1, 16]}).tolist()
+    ['low', 'high']
+    """
+    targets = (target,) if isinstance(target, str) else tuple(target)
+    asked = read_request(source, targets, method, how)
+    return fit_table(asked, jobs_of(asked), progress or Progress())
+
+
+def jobs_of(asked: Request) -> dict[str, Job]:
+    """Return the job of each method that may be taken.
+
+    Raises:
+        ValueError: The method cannot be saved, or it, the reward or a constraint does not suit the
+            table.
+    """
+    settings = dataclasses.replace(asked.settings, methods=_methods(asked.method))
+    return {job.method.name: job for job in plan(settings, [asked.dataset])}
+
+
+def _methods(method: str) -> tuple[str, ...]:
+    """The methods that may be taken; errors as for `train_table`."""
+    if method == _BEST:
+        return tuple(name for name in CANDIDATES if METHODS[name].installed)
+    found = METHODS[choose("method", method, [*METHODS, _BEST])]
+    if not _can_be_saved(found):
+        raise ValueError(
+            f"method={method!r} (--method) has no model that can be saved without code in it: "
+            "choose one that trains a network (cross_entropy, policy_gradient, ...), "
+            "boosting_policy_gradient or another boosting_ method, or best. `policygrad compare` "
+            "compares all of them."
+        )
+    return (method,)
+
+
+def _can_be_saved(method: Method) -> bool:
+    networks = method.build is not None and method.tuning != "expected_f"
+    return networks or (method.needs == "lightgbm" and method.predictor is not None)
+
+
+def fit_table(asked: Request, jobs: Mapping[str, Job], progress: Progress) -> TrainedTable:
+    """Train what was asked for.
+
+    Args:
+        asked: What `read_request` returns.
+        jobs: What `jobs_of` returns.
+        progress: Is told how far it is.
+    """
+    compared: dict[str, float] = {}
+    if len(jobs) > 1:
+        compared = cross_validated(asked, [*jobs], progress.part(0.6))
+    name = max(compared, key=lambda name: compared[name]) if compared else next(iter(jobs))
+    job, seed = jobs[name], asked.settings.seed
+    progress.working_on(job.label)
+    models, tuner = fit_models(job, seed, progress.part(0.3 if compared else 0.9))
+    dataset, rows = asked.dataset, job.cases.split(seed)
+    preparation = Preparation.fit(dataset, rows.train)
+    decider = Decider(preparation, models, tuner.rule_, dataset.task)
+    progress.working_on(f"{dataset.name}: test rows")
+    card = _card(asked, job, decider, tuner, compared)
+    schema = Schema.of(dataset, asked.file.target, _columns(asked), asked.reading)
+    names = schema.numeric, schema.categorical
+    ranges = Ranges.of(names, dataset.numeric[rows.train], dataset.categorical[rows.train])
+    progress.advance(0.1)
+    return TrainedTable(schema, decider, ranges, card)
+
+
+def cross_validated(asked: Request, names: Sequence[str], progress: Progress) -> dict[str, float]:
+    """Return method -> mean reward of tuned decisions over five folds of all but the test rows.
+
+    Of a series it is the reward of the validation part. Where constraints are broken on average
+    the worst excess counts, below all that keep them.
+
+    Args:
+        asked: The table.
+        names: The methods.
+        progress: Is told how far it is.
+    """
+    settings, dataset = dataclasses.replace(asked.settings, methods=tuple(names)), asked.dataset
+    if not dataset.time_ordered:
+        parts = Cases(dataset, settings).split(settings.seed)
+        dataset = dataset.take(np.sort(np.concatenate([parts.train, parts.valid])))
+        least = min((count for count in dataset.counts if count), default=0)
+        folds = min(_FOLDS, len(dataset) if dataset.task == "multilabel" else least)
+        if folds < 2:
+            raise ValueError(
+                "method='best' (--method best) cross-validates, which needs two rows of every "
+                "class outside the test part: name a method, or leave the rarest class out."
+            )
+        settings = dataclasses.replace(settings, folds=folds, seeds=folds, test_share=None)
+    scores = {}
+    jobs = plan(settings, [dataset])
+    for job in jobs:
+        progress.working_on(f"{job.label}, cross-validation")
+        runs = [*train_job(job, list(job.cases), progress.part(1 / len(jobs)))]
+        if any(run.diverged for run in runs):
+            continue
+        column = "valid_tuned" if dataset.time_ordered else "tuned"
+        broken = np.mean([run.broken_tuned or 0.0 for run in runs]) * (column == "tuned")
+        mean = float(np.mean([getattr(run, column) for run in runs]))
+        scores[job.method.name] = mean if broken <= 0.0 else -1e6 * (1 + float(broken))
+    return scores
+
+
+def fit_models(job: Job, seed: int, progress: Progress) -> tuple[Models, DecisionTuner]:
+    """Return the models of the best trial and the decision that is tuned for them.
+
+    Args:
+        job: Method and data set.
+        seed: Of the run.
+        progress: Is told how far it is.
+
+    Raises:
+        ValueError: Training diverged.
+    """
+    arrays, task = job.cases[seed], job.dataset.task
+    found: Any
+    if job.method.trains_network:
+        head, groups = train_networks(job, {seed: arrays}, progress)
+        found = [(outcome_of(head, group), group) for group in groups[seed]]
+    else:
+        head, found = None, fit_predictors(job, arrays, seed)
+        progress.advance(1.0)
+    trials = [(_tuner(job, outcome, arrays.y_valid), model) for outcome, model in found if outcome]
+    if not trials:
+        raise ValueError(
+            f"training of {job.method.name} diverged: give a smaller learning rate, learning_rate= "
+            "(--learning-rate)."
+        )
+    tuner, model = max(trials, key=lambda trial: standing(trial[0]))
+    if head is None:
+        return Trees(model.trees_.text, model.trees_.start, task), tuner
+    features, outputs = arrays.x_train.shape[1], task_info(job, arrays).outputs
+    return Networks([head.model(one, features, outputs) for one in model], task), tuner
+
+
+def _tuner(job: Job, outcome: Outcome, y_valid: np.ndarray) -> DecisionTuner:
+    method = job.method
+    return tuned_decision(job.cases.scorer, method.decision, method.tuning, outcome.valid, y_valid)
+
+
+def _columns(asked: Request) -> list[str]:
+    if is_frame(asked.file.path):
+        return [*frame_cells(asked.file.path)]
+    _, columns = next(read_blocks(asked.file.path, asked.reading))
+    return [*columns]
+
+
+def _card(
+    asked: Request, job: Job, decider: Decider, tuner: DecisionTuner, compared: Mapping[str, float]
+) -> Card:
+    scorer, dataset, seed = job.cases.scorer, asked.dataset, asked.settings.seed
+    rows = job.cases.split(seed)
+    chances = decider.probabilities(dataset.numeric[rows.test], dataset.categorical[rows.test])
+    y_test = dataset.y[rows.test]
+    tuned, plain = decider.decide(chances), scorer.decide(chances, job.method.decision)
+    grids = judged(scorer, y_test, {"as saved": tuned, "most probable class": plain})
+    multilabel = dataset.task == "multilabel"
+    counts = scorer.confusion(y_test, tuned)
+    reward, target = job.cases.reward, ", ".join(asked.file.target)
+    drops = importances(decider, scorer, dataset, rows.test, seed)
+    score = grids.rows[0][1].text
+    tables = (
+        grids,
+        *confusion_grids(counts, dataset.class_names, multilabel),
+        importance_grid(drops, reward),
+    )
+    sizes = f"{len(rows.train)}/{len(rows.valid)}/{len(rows.test)}"
+    return Card(
+        title=f"{target} of {dataset.name}, by {job.method.name}",
+        lead=f"Predicts {target} ({', '.join(dataset.class_names)}) from "
+        f"{len(dataset.numeric_names) + len(dataset.categorical_names)} columns, to maximise "
+        f"{reward}: {score} on rows that were kept apart.",
+        tables=tables,
+        method=(
+            f"{job.method.name}: {job.method.summary} ({job.method.paper}).",
+            *_about_choice(compared, scorer),
+            f"{len(dataset)} rows; {sizes} of them trained, validated and tested"
+            + (", one after the other in time." if scorer.series else f" (seed {seed})."),
+            f"Decision, tuned on the validation rows for {reward}: {tuner.rule_.describe()}.",
+            *about_constraints(asked.settings.subject_to)[:1],
+            *about_members(asked.settings.members),
+        ),
+        limits=_limits(asked),
+        use=how_to_use(target),
+        command=_command(asked),
+        notes=tuple(dataset.notes),
+    )
+
+
+def judged(scorer: Scorer, y_test: np.ndarray, labels: Mapping[str, np.ndarray]) -> Any:
+    """Return the table of the test scores of several decisions: the reward, then constrained rates.
+
+    Args:
+        scorer: How labels are scored.
+        y_test: The truth.
+        labels: Name of a decision -> its labels.
+    """
+    scorers = {scorer.reward.name: scorer}
+    for one in scorer.constraints.items if scorer.constraints else ():
+        scorers[str(one)] = dataclasses.replace(scorer, reward=one.reward)
+    scores = {
+        name: [bootstrap_interval(one, y_test, found) for found in labels.values()]
+        for name, one in scorers.items()
+    }
+    return score_grid(scores, [*labels], len(y_test))
+
+
+def _about_choice(compared: Mapping[str, float], scorer: Scorer) -> list[str]:
+    if not compared:
+        return []
+    where = "on the validation rows" if scorer.series else "over five folds of all but test rows"
+    ranked = sorted(compared.items(), key=lambda item: -item[1])
+    shown = ", ".join(f"{name} {value:.3f}" for name, value in ranked)
+    return [f"Chosen by the reward of tuned decisions {where}: {shown}."]
+
+
+def _limits(asked: Request) -> tuple[str, ...]:
+    dataset, horizon = asked.dataset, asked.dataset.horizon
+    rare = [f"{n} ({c} rows)" for n, c in zip(dataset.class_names, dataset.counts, strict=True)
+            if c < 50]  # fmt: skip
+    return (
+        "For rows of the kind that it was trained on. `policygrad predict` reports rows outside "
+        "the training range, unknown texts and columns that have drifted: where it does, judge the "
+        "model anew on rows whose truth is known.",
+        "The test score is that of one split; the interval tells how other test rows would differ, "
+        "not how another training would.",
+        *([f"Little was seen of {', '.join(rare)}."] if rare else []),
+        *([f"A prediction is of the label {horizon} rows after its row."] if horizon else []),
+        "Nobody has looked at whom its errors fall upon: compare error rates between groups before "
+        "it decides about people.",
+    )
+
+
+def _command(asked: Request) -> str:
+    if is_frame(asked.file.path):
+        given = {"method": asked.method, **asked.how}
+        words = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        return f"pgm.study.train_table(frame, {asked.file.target!r}, {words})"
+    words = ["policygrad", "train", *asked.file.words()[2:], "--method", asked.method]
+    words += options(asked.settings, "reward", "subject_to", "seed", "test_share")
+    return shlex.join([*words, *asked.settings.training_words(), "--out", "model"])

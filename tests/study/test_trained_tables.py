@@ -1,0 +1,212 @@
+"""A model of a table: trained as `compare` trains it, saved as plain files, used on new rows."""
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from policygrad_metrics.data import Reading, text_file
+from policygrad_metrics.study import TrainedTable, train_table
+from policygrad_metrics.study.comparison import compare, plan
+from policygrad_metrics.study.settings import StudySettings
+from policygrad_metrics.study.table_file import TableFile
+from policygrad_metrics.study.trained import fit
+from policygrad_metrics.study.trained.export import export
+from policygrad_metrics.study.trained.stream import label_file
+
+HOW = {"epochs": 6, "hidden": (8,), "learning_rate": 0.02}
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Numbers with gaps, texts, and texts that look like numbers; y is told by x and kind."""
+    rng = np.random.default_rng(0)
+    N = 300
+    x, kind = rng.normal(size=N), rng.choice(["a", "b", "c"], N)
+    y = np.where(x + (kind == "a") + 0.3 * rng.normal(size=N) > 0.8, "hi", "lo")
+    size = np.where(np.arange(N) % 7 == 0, np.nan, rng.lognormal(size=N).round(3))
+    code = [f"0{number % 3}" for number in range(N)]
+    return pd.DataFrame({"x": x.round(4), "kind": kind, "size": size, "code": code, "y": y})
+
+
+@pytest.fixture(scope="module")
+def file(table, tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "toy.csv"
+    table.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(file):
+    return train_table(file, "y", text=("code",), **HOW)
+
+
+def test_the_test_score_is_that_of_a_comparison(file, model, tmp_path):
+    """The same rows, preparation, network and decision, so the same number."""
+    how = {"methods": ("policy_gradient",), "seeds": 1, "predictions": True, **HOW}
+    files = (TableFile(str(file), ("y",), reading=Reading(text=("code",))),)
+    settings = StudySettings(data=(), files=files, **how)
+    done = compare(settings, plan(settings, settings.datasets()), tmp_path / "study")
+    (run,) = done.runs
+    scores, confusion, _ = model.card.tables
+    assert scores.rows[0][1].text.startswith(f"{run.tuned:.3f} [")
+    assert scores.rows[0][2].text.startswith(f"{run.plain:.3f} [")
+    counts = [[int(cell.text) for cell in row[1:]] for row in confusion.rows]
+    assert counts == run.confusion_tuned
+
+
+def test_a_frame_and_its_file_give_the_same_model(table, model):
+    again = train_table(table, "y", **HOW)
+    assert np.array_equal(again.predict_proba(table), model.predict_proba(table))
+    assert set(again.predict(table)) == {"hi", "lo"}
+    assert (again.predict(table) == table["y"]).mean() > 0.8
+
+
+@pytest.mark.parametrize("method", ["policy_gradient", "boosting_policy_gradient"])
+def test_a_saved_model_is_the_same_and_holds_no_code(table, method, tmp_path):
+    made = train_table(table, "y", method=method, members=2, **HOW)
+    made.save(tmp_path / "model")
+    made.save(tmp_path / "model")  # in the place of the earlier one
+    loaded = TrainedTable.load(tmp_path / "model")
+    assert np.array_equal(loaded.predict_proba(table), made.predict_proba(table))
+    assert loaded.card == made.card
+    assert loaded.ranges == made.ranges
+    suffixes = {path.suffix for path in (tmp_path / "model").iterdir()}
+    assert suffixes == {".json", ".md", ".html", ".keras" if method[0] == "p" else ".txt"}
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    with pytest.raises(FileExistsError, match="name a folder that is new"):
+        made.save(tmp_path)
+    (tmp_path / "model" / "decision.json").write_text("{")
+    with pytest.raises(ValueError, match="is damaged"):
+        TrainedTable.load(tmp_path / "model")
+
+
+def test_best_is_chosen_by_cross_validation_without_the_test_rows(table, monkeypatch):
+    monkeypatch.setattr(fit, "CANDIDATES", ("boosting_cross_entropy", "policy_gradient"))
+    best = train_table(table, "y", method="best", **HOW)
+    (line,) = [line for line in best.card.method if line.startswith("Chosen by")]
+    assert "over five folds of all but test rows" in line
+    scores = [float(one.split()[1].rstrip(".")) for one in line.split(": ")[1].split(", ")]
+    assert len(scores) == 2
+    assert scores == sorted(scores, reverse=True)
+    assert best.card.method[0].startswith(line.split(": ")[1].split()[0])
+
+
+def labels_of(model, source, **how):
+    out = io.StringIO()
+    done = label_file(model, source, out, **how)
+    return done, pd.read_csv(io.StringIO(out.getvalue()), dtype={"y": str})
+
+
+def test_a_long_file_is_read_in_blocks(table, file, model, monkeypatch):
+    monkeypatch.setattr(text_file, "_BLOCK", 500)
+    steps = []
+    done, found = labels_of(model, file, said=steps.append)
+    assert len(steps) > 5
+    assert steps[-1] == done.rows == len(table)
+    assert found["y"].tolist() == model.predict(table).tolist()
+    assert np.allclose(found["P(hi)"], model.predict_proba(table)[:, 1], atol=1e-5)
+    assert done.counts == found["y"].value_counts().to_dict()
+    assert done.drift == done.new == ()
+
+
+def test_other_orders_columns_and_ways_of_writing(table, model, tmp_path):
+    changed = table.drop(columns="y").iloc[:, ::-1].assign(id=range(len(table)))
+    changed.to_csv(tmp_path / "new.csv", sep=";", decimal=",", index=False)
+    done, found = labels_of(model, tmp_path / "new.csv", keep=["id"])
+    assert done.new == ("id",)
+    assert found["id"].tolist() == [*range(len(table))]
+    assert found["y"].tolist() == model.predict(table).tolist()
+
+
+def test_drift_is_told(table, model):
+    far = table.assign(x=table["x"] + 50, kind=["z", "a"] * 150, size=np.nan)
+    done, _ = labels_of(model, far)
+    told = {line.split(":")[0]: line for line in done.drift}
+    assert set(told) == {"'x'", "'kind'", "'size'"}
+    assert "100 % of the rows are outside" in told["'x'"]
+    assert "50 % of the rows have texts that training rows had not ('z')" in told["'kind'"]
+    assert "100 % of the cells are missing, 14 % in training" in told["'size'"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x,kind,size\n1,a,2\n", "columns are missing: 'code'"),
+        ("x,kind,sizes,code\n1,a,2,00\n", "'size' may be 'sizes'"),
+        ("x,kind,size,code\n1,a,2,00\nlow,a,2,00\n", r"first 'low' \(row 2 below the header\)"),
+        ("x,kind,size,code\n", "only a header row"),
+        ("", "it holds nothing"),
+    ],
+)
+def test_other_files_are_refused_in_clear_words(model, tmp_path, text, message):
+    (tmp_path / "new.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        labels_of(model, tmp_path / "new.csv")
+
+
+def test_one_row_is_a_file(table, model, tmp_path):
+    table.head(1).to_csv(tmp_path / "one.csv", index=False)
+    _, found = labels_of(model, tmp_path / "one.csv")
+    assert found["y"].tolist() == model.predict(table.head(1)).tolist()
+
+
+def test_a_series_with_a_horizon_tells_the_label_of_a_later_row():
+    hour = np.arange(400)
+    pm = 50 + 40 * np.sin(hour / 4)
+    series = pd.DataFrame({"hour": hour, "pm": pm})
+    model = train_table(series, "pm", bins=(50,), time_split="hour", horizon=3, **HOW)
+    assert model.schema.features == ("pm",)
+    done, found = labels_of(model, series[["pm"]])
+    assert next(iter(found)) == "pm, 3 rows after"
+    assert done.rows == 400
+    later = np.where(pm[3:] > 50, "> 50", "<= 50")
+    assert (found.iloc[:-3, 0] == later).mean() > 0.7
+
+
+def test_label_columns(table):
+    both = table[["x", "size"]].assign(
+        up=(table["x"] > 0).astype(int), far=(table["x"].abs() > 1).astype(int)
+    )
+    model = train_table(both, ["up", "far"], reward="f1_macro", **HOW)
+    assert model.predict(both).shape == model.predict_proba(both).shape == (300, 2)
+    _, found = labels_of(model, both)
+    assert list(found) == ["up", "far", "P(up)", "P(far)"]
+    assert found[["up", "far"]].to_numpy().tolist() == model.predict(both).tolist()
+
+
+@pytest.mark.parametrize("members", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_served_it_answers_as_it_predicts(table, members, tmp_path):
+    model = train_table(table.rename(columns={"x": "x (m)"}), "y", members=members, **HOW)
+    rows = table.rename(columns={"x": "x (m)"}).head(20)
+    written = export(model, tmp_path / "served")
+    assert written.name == "1"
+    served = tf.saved_model.load(str(written)).signatures["serving_default"]
+    columns = {"x__m_": rows["x (m)"], **{name: rows[name] for name in ("size", "kind", "code")}}
+    texts = ("kind", "code")
+    types = {name: tf.string if name in texts else tf.float64 for name in columns}
+    found = served(**{n: tf.constant(c.to_numpy(), types[n]) for n, c in columns.items()})
+    assert np.allclose(found["probabilities"], model.predict_proba(rows), atol=1e-5)
+    names = np.array(model.schema.class_names)
+    assert names[found["labels"].numpy()].tolist() == model.predict(rows).tolist()
+    request = json.loads((tmp_path / "served" / "example_request.json").read_text())
+    assert set(request["instances"][0]) == set(columns)
+    with pytest.raises(ValueError, match="needs tf2onnx"):
+        export(model, tmp_path / "served", "onnx")
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"method": "majority"}, "no model that can be saved without code"),
+        ({"method": "polcy_gradient"}, "did you mean 'policy_gradient'"),
+        ({"epoch": 3}, "did you mean 'epochs'"),
+        ({"subject_to": ("recall[no]>=0.5",)}, "the classes are"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(table, how, message):
+    with pytest.raises(ValueError, match=message):
+        train_table(table, "y", **how)
