@@ -14,6 +14,7 @@ from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.score_grid import score_grid
 from policygrad_metrics.study.table import (
     COLUMNS,
+    RANKING,
     Row,
     Summary,
     method_text,
@@ -75,6 +76,7 @@ def summaries(settings: Mapping[str, Any], runs: Iterable[Run]) -> list[Summary]
             folds=settings["fixed"].get("folds"),
             test_share=settings["fixed"].get("test_share"),
             subject_to=about.get("subject_to") or settings["fixed"].get("subject_to", ()),
+            ranks=about.get("ranks", False),
         )
         for name, about in chosen_data(settings)
     ]
@@ -145,8 +147,8 @@ def content(
         "conclusion": concluded,
         "lead": f"{fixed['seeds']} {'run' if fixed['seeds'] == 1 else 'runs'} of every method. In "
         "each table the methods are sorted by "
-        f'the mean of "{COLUMNS["tuned"]}", the best of each column is bold, and ± gives half the '
-        "95 % interval of the mean."
+        f'the mean of "{tables[0].columns["tuned"]}", the best of each column is bold, and ± gives '
+        "half the 95 % interval of the mean."
         + " Methods that break a constraint on average stand below those that keep all."
         * any(table.subject_to for table in tables),
         "warnings": _warnings(tables),
@@ -208,12 +210,16 @@ def _warnings(tables: Sequence[Summary]) -> list[str]:
 
 def _test_grid(summary: Summary) -> Grid:
     header = ["method"]
-    for title in COLUMNS.values():
+    for title in summary.columns.values():
         header += [f"p, {title}", f"Holm's p, {title}"]
     rows = [
         (
             Text(method_text(row)),
-            *(p_text(p) for cell in (row.plain, row.tuned) for p in (cell.p_value, cell.p_holm)),
+            *(
+                p_text(p)
+                for column in summary.columns
+                for p in (getattr(row, column).p_value, getattr(row, column).p_holm)
+            ),
         )
         for row in summary.rows
         if row.method != summary.reference
@@ -246,7 +252,9 @@ def published_grids(settings: Mapping[str, Any], tables: Sequence[Summary]) -> l
     """Return published figures beside the measured ones, a table for each set that has some."""
     grids = []
     for summary in tables:
-        cells = {row.method: (row.plain, row.tuned) for row in summary.rows}
+        cells = {
+            row.method: [getattr(row, column) for column in summary.columns] for row in summary.rows
+        }
         known = settings.get("published", {}).get(summary.data, [])
         lines = [
             (
@@ -259,7 +267,7 @@ def published_grids(settings: Mapping[str, Any], tables: Sequence[Summary]) -> l
             if method in cells
         ]
         if lines:
-            header = ("method", "published", *COLUMNS.values(), "where")
+            header = ("method", "published", *summary.columns.values(), "where")
             title = f"{summary.data}: published {summary.reward} beside the measured"
             grids.append(Grid(title, header, tuple(lines)))
     return grids
@@ -303,7 +311,7 @@ def overall_grid(found: Overall) -> Grid:
             f"{p_words(found.friedman_p)}; critical difference of two mean ranks (Nemenyi, 95 %): "
             f"{found.critical:.2f}."
         )
-    return Grid(f"All data sets: {COLUMNS[found.column]}", tuple(header), tuple(rows), below)
+    return Grid(f"All data sets: {found.title}", tuple(header), tuple(rows), below)
 
 
 def pairs_grid(found: Overall) -> Grid:
@@ -313,7 +321,7 @@ def pairs_grid(found: Overall) -> Grid:
         (Text(name), *(Text(", ".join(cell.lines), cell.bold) for cell in cells))
         for name, cells in zip(matrix.methods, matrix.cells, strict=True)
     )
-    title = f"Every two methods: {COLUMNS[found.column]}"
+    title = f"Every two methods: {found.title}"
     return Grid(title, ("method", *matrix.methods), rows, matrix.words)
 
 
@@ -351,14 +359,15 @@ def overview_grid(tables: Sequence[Summary], anchors: Sequence[str]) -> Grid:
         tables: One per data set.
         anchors: Where the report says more of it.
     """
-    reference = tables[0].reference
-    header = ["data set", "reward", *(f"best {title}" for title in COLUMNS.values())]
+    ranks = all(table.ranks for table in tables)
+    reference, columns = tables[0].reference, RANKING if ranks else COLUMNS
+    header = ["data set", "reward", *(f"best {title}" for title in columns.values())]
     if reference:
-        header.append(f"{reference}, {COLUMNS['tuned']}")
+        header.append(f"{reference}, {columns['tuned']}")
     rows = []
     for table, anchor in zip(tables, anchors, strict=True):
         texts = [Text(table.data, link=anchor), Text(table.reward)]
-        texts += [Text(_best_text(table.rows, column)) for column in COLUMNS]
+        texts += [Text(_best_text(table.rows, column)) for column in columns]
         if reference:
             scores = [row.tuned.score for row in table.rows if row.method == reference]
             texts.append(Text(score_text(scores[0]) if scores else "-"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ class Scorer:
 
     Args:
         reward: The reward, ready for label columns if the task has them.
-        task: "binary", "multiclass", "ordinal" or "multilabel".
+        task: "binary", "multiclass", "ordinal", "multilabel" or "ranking".
         num_classes: K; 2 for label columns.
         series: Whether the rows are in order of time.
         constraints: What tuned decisions must keep, see `study.constrained`; None for nothing.
@@ -49,14 +49,26 @@ class Scorer:
         series: bool = False,
         constraints: Constraints | None = None,
     ) -> Scorer:
-        """Return the scorer of a reward's name; the errors are those of `get_reward`."""
+        """Return the scorer of a reward's name; the task of rankings is "ranking".
+
+        Raises:
+            ValueError: As of `get_reward`; or the reward ranks rows, but there are not two classes.
+        """
         found = get_reward(reward)
+        if found.ranks and task != "binary":
+            raise ValueError(
+                f"reward {reward!r} ranks rows of two classes, and these are {task}: make one "
+                "class the positive one (--positive CLASS, for files), or take a reward of labels."
+            )
+        task = "ranking" if found.ranks else task
         multilabel = task == "multilabel"
         found = found.for_multilabel() if multilabel else found
         return cls(found, task, 2 if multilabel else num_classes, series, constraints)
 
     def score(self, y_true: np.ndarray, labels: np.ndarray) -> float:
-        """Return the reward of labels shaped like the truth."""
+        """Return the reward of labels shaped like the truth, or of scores that rank the rows."""
+        if self.reward.ranks:
+            return float(self.reward(y_true, labels))
         return float(self.reward(y_true, labels, num_classes=self.num_classes))
 
     @property
@@ -106,10 +118,14 @@ def decide(chances: np.ndarray, rule: Rule, task: str) -> np.ndarray:
 def probabilities(outputs: np.ndarray, task: str) -> np.ndarray:
     """Return probabilities float64 of a network's outputs: `[N]` binary, `[N, K]`, or `[N, L]`.
 
+    Of a ranking they are the scores `[N]`, as saturated probabilities would tie.
+
     >>> probabilities(np.array([[0.0]]), "binary")
     array([0.5])
     """
     outputs = np.asarray(outputs, np.float64)
+    if task == "ranking":
+        return outputs[:, 0]
     if task == "binary":
         return special.expit(outputs[:, 0])
     if task == "multilabel":
@@ -169,6 +185,8 @@ def evaluate_trials(
     known = {number: trial for number, trial in enumerate(trials) if trial is not None}
     if not known:
         return {}
+    if scorer.reward.ranks:
+        return _evaluate_rankings(scorer, known, y_valid, y_test)
     plain = {
         number: scorer.score(y_valid, scorer.decide(trial.valid, decision))
         for number, trial in known.items()
@@ -200,6 +218,21 @@ def evaluate_trials(
         "predictions": Predictions(
             shown.test.astype(np.float32), labels.astype(np.int16), tuned.astype(np.int16), values
         ),
+    }
+
+
+def _evaluate_rankings(
+    scorer: Scorer, known: Mapping[int, Outcome], y_valid: np.ndarray, y_test: np.ndarray
+) -> dict[str, Any]:
+    """The same of rankings, which need no decision: both columns are the one score."""
+    valid = {number: scorer.score(y_valid, trial.valid) for number, trial in known.items()}
+    best = max(valid, key=lambda number: valid[number])
+    test = scorer.score(y_test, known[best].test)
+    return {
+        **dict.fromkeys(("plain", "tuned"), test),
+        **dict.fromkeys(("valid_plain", "valid_tuned"), valid[best]),
+        **dict.fromkeys(("trial_plain", "trial_tuned"), best),
+        "predictions": Predictions(known[best].test.astype(np.float32)),
     }
 
 

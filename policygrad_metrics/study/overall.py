@@ -39,7 +39,7 @@ from policygrad_metrics.study.statistics import (
     ranks,
     wilcoxon,
 )
-from policygrad_metrics.study.table import COLUMNS, REFERENCE, Row, Summary
+from policygrad_metrics.study.table import COLUMNS, RANKING, REFERENCE, Row, Summary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +109,7 @@ class Overall:
         cliques: Places in `standings` that cannot be told apart, each from the first to the last.
         pairs: Every two methods, in the order of `standings`.
         constrained: Whether methods that break a constraint are last.
+        ranks: Whether all data sets have rankings instead of labels.
     """
 
     column: str
@@ -120,6 +121,12 @@ class Overall:
     cliques: tuple[tuple[int, int], ...]
     pairs: tuple[Pair, ...] = ()
     constrained: bool = False
+    ranks: bool = False
+
+    @property
+    def title(self) -> str:
+        """What the column is called."""
+        return (RANKING if self.ranks else COLUMNS)[self.column]
 
 
 def overall(tables: Sequence[Summary], runs: Sequence[Run], column: str) -> Overall:
@@ -174,7 +181,11 @@ def overall(tables: Sequence[Summary], runs: Sequence[Run], column: str) -> Over
 
 def all_overall(tables: Sequence[Summary], runs: Sequence[Run]) -> list[Overall]:
     """Return every column over all data sets; nothing if there is one data set only."""
-    return [overall(tables, runs, column) for column in COLUMNS] if len(tables) > 1 else []
+    if len(tables) < 2:
+        return []
+    ranks = all(table.ranks for table in tables)
+    columns = RANKING if ranks else COLUMNS
+    return [dataclasses.replace(overall(tables, runs, c), ranks=ranks) for c in columns]
 
 
 def _score(row: Row, column: str) -> float:

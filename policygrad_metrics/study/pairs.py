@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 from policygrad_metrics.study.grid import p_words
 from policygrad_metrics.study.overall import Overall
 from policygrad_metrics.study.style import STYLE
-from policygrad_metrics.study.table import COLUMNS
 
 #: The matrix shows the best methods by mean rank, no more than this.
 MOST_METHODS = 16
@@ -107,7 +106,7 @@ def draw_pairs(found: Overall) -> Figure:
         axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
         axes.spines[:].set_visible(False)
         figure.supxlabel(
-            f"row less column, {COLUMNS[found.column]}, {found.data_sets} data sets;\n"
+            f"row less column, {found.title}, {found.data_sets} data sets;\n"
             "won / tied / lost; Wilcoxon's p, bold below 0.05",
             fontsize=9,
         )

@@ -23,6 +23,7 @@ from policygrad_metrics.study.settings import (
     StudySettings,
 )
 from policygrad_metrics.study.suites import SUITES
+from policygrad_metrics.surrogates.rankings import RANKING_SURROGATES
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -293,7 +294,7 @@ def _check_used(
 def _suits(method: Method, cases: Cases) -> bool:
     scorer = cases.scorer
     known = method.reads == "features" or cases.last_known is not None
-    tunable = can_tune(method.tuning, scorer.reward, scorer.num_classes)
+    tunable = scorer.reward.ranks or can_tune(method.tuning, scorer.reward, scorer.num_classes)
     if scorer.constraints is not None:
         tunable &= method.tuning not in UNCONSTRAINED
     return known and tunable and scorer.task in method.tasks
@@ -322,7 +323,9 @@ def settings_record(settings: StudySettings, jobs: Sequence[Job]) -> dict[str, A
 def _describe(job: Job, jobs: Sequence[Job], settings: StudySettings) -> dict[str, Any]:
     dataset, parts = job.dataset, job.cases.split(settings.seed)
     ran = {other.method.name for other in jobs if other.dataset is dataset}
-    left = [name for name in settings.methods if name not in ran]
+    # Of labels it goes without saying that losses of rankings are left out.
+    silent = () if job.cases.scorer.reward.ranks else RANKING_SURROGATES
+    left = [name for name in settings.methods if name not in ran and name not in silent]
     notes = [*dataset.notes, *parts.notes]
     if left:
         notes.append(f"left out, as not for such data: {', '.join(left)}.")
@@ -335,6 +338,7 @@ def _describe(job: Job, jobs: Sequence[Job], settings: StudySettings) -> dict[st
         **own,
         "task": dataset.task,
         "reward": job.cases.reward,
+        "ranks": job.cases.scorer.reward.ranks,
         "rows": len(dataset),
         "features": len(dataset.numeric_names) + len(dataset.categorical_names),
         "class_names": list(dataset.class_names),

@@ -18,15 +18,15 @@ class Predictions:
 
     Args:
         chances: Probabilities float32, as `evaluate.probabilities` gives them.
-        plain: Labels of the default decisions, int16, shaped like the truth.
-        tuned: Labels of the tuned decisions.
+        plain: Labels of the default decisions, int16, shaped like the truth; None of a ranking.
+        tuned: Labels of the tuned decisions; None likewise.
         values: Numbers that the labels are cut from, float32 `[N]`; None of a method that predicts
             labels only.
     """
 
     chances: np.ndarray
-    plain: np.ndarray
-    tuned: np.ndarray
+    plain: np.ndarray | None = None
+    tuned: np.ndarray | None = None
     values: np.ndarray | None = None
 
     def to_bytes(self) -> bytes:

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from policygrad_metrics.study.overall import Overall
 from policygrad_metrics.study.style import DARK, LIGHT, MIDDLE, STYLE, WIDTH
-from policygrad_metrics.study.table import COLUMNS
 
 
 def draw_ranks(found: Overall) -> Figure:
@@ -42,9 +41,7 @@ def draw_ranks(found: Overall) -> Figure:
         axes.set_xlim(0.8, worst + (3.8 + len(found.cliques)) * step)
         axes.set_xticks(range(1, int(worst) + 1, math.ceil(worst / 5)))
         # The label belongs to the figure: beside long names the axes are too narrow for it.
-        figure.supxlabel(
-            f"mean rank, {COLUMNS[found.column]}, {found.data_sets} data sets", fontsize=11
-        )
+        figure.supxlabel(f"mean rank, {found.title}, {found.data_sets} data sets", fontsize=11)
         figure.suptitle(
             f"joined: closer than the critical\ndifference, {found.critical:.2f} ranks", fontsize=10
         )

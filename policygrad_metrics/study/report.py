@@ -35,7 +35,7 @@ from policygrad_metrics.study.plots import Picture, draw_all, picture
 from policygrad_metrics.study.rank_plot import draw_ranks
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.runs import make_directory, write_atomically
-from policygrad_metrics.study.table import COLUMNS, Summary
+from policygrad_metrics.study.table import Summary
 from policygrad_metrics.study.verdict import Verdict, conclusion
 
 PLOTS = "plots"
@@ -122,7 +122,7 @@ def write_reports(
 def _overall_pictures(found: Overall) -> list[Picture]:
     if found.critical is None:
         return []
-    words = f"Every two methods over {found.data_sets} data sets, {COLUMNS[found.column]}: "
+    words = f"Every two methods over {found.data_sets} data sets, {found.title}: "
     words += "the numbers are those of the table."
     matrix = picture(pairs_name(found), words, draw_pairs(found))
     ranks = picture(ranks_name(found), _rank_words(found), draw_ranks(found))
@@ -131,7 +131,7 @@ def _overall_pictures(found: Overall) -> list[Picture]:
 
 def _rank_words(found: Overall) -> str:
     return (
-        f"Mean ranks over {found.data_sets} data sets, {COLUMNS[found.column]}, the best on top; "
+        f"Mean ranks over {found.data_sets} data sets, {found.title}, the best on top; "
         "bars join methods that the critical difference cannot tell apart."
     )
 

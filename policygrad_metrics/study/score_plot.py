@@ -11,7 +11,10 @@ from matplotlib.figure import Figure
 
 from policygrad_metrics.study.statistics import Interval
 from policygrad_metrics.study.style import DARK, FONT, GONE, LIGHT, STYLE, WIDTH, row_label
-from policygrad_metrics.study.table import COLUMNS, Row, Summary
+from policygrad_metrics.study.table import Row, Summary
+
+#: Column -> its marker, the marker's face, and how far it stands from the method's line.
+_MARKS = {"plain": ("o", "white", -0.16), "tuned": ("s", DARK, 0.16)}
 
 
 def draw_scores(summary: Summary) -> Figure:
@@ -25,17 +28,16 @@ def draw_scores(summary: Summary) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 1.5 + 0.52 * len(rows)), layout="constrained")
         axes = figure.add_subplot()
-        for column, marker, face, shift in (
-            ("plain", "o", "white", -0.16),
-            ("tuned", "s", DARK, 0.16),
-        ):
-            axes.plot([], [], marker, color=DARK, markerfacecolor=face, label=COLUMNS[column])
+        for column, title in summary.columns.items():
+            marker, face, shift = _MARKS[column]
+            axes.plot([], [], marker, color=DARK, markerfacecolor=face, label=title)
             for place, row in enumerate(rows):
                 score = getattr(row, column).score
                 if score is not None:
                     color = GONE if row.diverged else DARK
                     style = {"color": color, "markerfacecolor": "white" if row.diverged else face}
-                    _draw_score(axes, score, place + shift, left, marker, style)
+                    shifted = place + shift * (len(summary.columns) > 1)
+                    _draw_score(axes, score, shifted, left, marker, style)
         for row in rows:
             if row.method == summary.reference and row.tuned.score is not None:
                 axes.axvline(row.tuned.score.estimate, color=LIGHT, linestyle="--", zorder=0)

@@ -44,6 +44,11 @@ PRINCIPAL = (
     "soft_f1",
     "soft_f1_mixed",
     "anyloss",
+    "pairwise_logistic",
+    "listnet",
+    "listmle",
+    "approx_ndcg",
+    "smooth_ap",
     "reinforce_leave_one_out",
     "policy_gradient",
     "policy_gradient_pure",
@@ -58,6 +63,8 @@ QUICK = (
     "cross_entropy",
     "weighted_cross_entropy",
     "soft_f1_mixed",
+    "pairwise_logistic",
+    "smooth_ap",
     "policy_gradient",
 )
 #: The least default number of epochs, and the least number of optimizer steps in them.

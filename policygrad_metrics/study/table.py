@@ -30,7 +30,10 @@ from policygrad_metrics.study.statistics import (
 )
 
 REFERENCE = "cross_entropy"
+#: What the columns of scores of labels are called.
 COLUMNS = {"plain": "default decision", "tuned": "tuned decision"}
+#: A ranking has no decision: its one score stands in the column of tuned ones.
+RANKING = {"tuned": "ranking"}
 
 
 def part_shares(folds: int | None, test_share: float | None = None) -> tuple[float, float]:
@@ -115,6 +118,7 @@ class Summary:
         own_splits, reference: See `summarise` and `REFERENCE`.
         rows: One per method.
         subject_to: The constraints, as texts.
+        ranks: Whether rankings are scored instead of labels.
     """
 
     data: str
@@ -123,6 +127,12 @@ class Summary:
     reference: str | None
     rows: tuple[Row, ...]
     subject_to: tuple[str, ...] = ()
+    ranks: bool = False
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns that say something: column -> title."""
+        return RANKING if self.ranks else COLUMNS
 
 
 def summarise(
@@ -135,6 +145,7 @@ def summarise(
     folds: int | None = None,
     test_share: float | None = None,
     subject_to: Sequence[str] = (),
+    ranks: bool = False,
 ) -> Summary:
     """Return the table of one data set.
 
@@ -147,6 +158,7 @@ def summarise(
         folds: Of how many folds these splits are; None for random ones.
         test_share: Of random ones; None for the usual one.
         subject_to: The constraints that the runs were made under, as texts.
+        ranks: Whether the reward scores rankings instead of labels.
 
     >>> runs = [Run("toy", m, s, plain=p + s / 9, tuned=p + s / 9, valid_plain=0, valid_tuned=0)
     ...         for s in (0, 1, 2) for m, p in (("cross_entropy", 0.5), ("focal", 0.25))]
@@ -180,7 +192,7 @@ def summarise(
     ]
     rows.sort(key=_order)
     named = REFERENCE if reference else None
-    return Summary(data, reward, own_splits, named, tuple(rows), tuple(subject_to))
+    return Summary(data, reward, own_splits, named, tuple(rows), tuple(subject_to), ranks)
 
 
 def _order(row: Row) -> tuple[int, bool, float]:

@@ -295,7 +295,7 @@ def _fitted(job: Job, arrays: Prepared, trial: dict[str, float], seed: int) -> t
 
     def chances(model: Any, x: np.ndarray) -> np.ndarray:
         table = np.asarray(model.predict_proba(x))
-        return table[:, 1] if info.task == "binary" else table
+        return table[:, 1] if info.task in ("binary", "ranking") else table
 
     train, held_out = (arrays.x_train, arrays.y_train), (arrays.x_valid, arrays.y_valid)
     model = fit(*train, *held_out) if job.method.validates else fit(*train)

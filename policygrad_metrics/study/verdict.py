@@ -162,11 +162,11 @@ def _finding(
     under = f" subject to {', '.join(summary.subject_to)}" if summary.subject_to else ""
     text = (
         f"training on {reward}{under} {verb}: {metric} {_difference(rows[metric].tuned)} against "
-        f"{reference}, both with tuned decisions"
+        f"{reference}" + ", both with tuned decisions" * (not summary.ranks)
     )
     plain, sure = _outcome(rows[metric].plain)
     keep = rows[metric].plain.keeps and rows[reference].plain.keeps
-    if keep and plain != outcome and plain in ("paid", "cost"):
+    if not summary.ranks and keep and plain != outcome and plain in ("paid", "cost"):
         text += f"; with default decisions it {'' if sure else 'probably '}{plain}: "
         text += _difference(rows[metric].plain)
     return f"{text}."
@@ -203,7 +203,8 @@ def _to_use(
                 f"Use {row.method}: {reference} is not better than it beyond chance, and nothing "
                 f"is better than {reference}."
             )
-    text = f"Use {reference} with a tuned decision: nothing is better beyond chance"
+    decided = "" if summary.ranks else " with a tuned decision"
+    text = f"Use {reference}{decided}: nothing is better beyond chance"
     if rows[0].method != reference:
         highest = score_text(rows[0].tuned.difference, signed=True)
         text += f" (highest mean: {rows[0].method}, {highest})"
@@ -259,7 +260,7 @@ def _certain_over(over: Sequence[Overall]) -> list[str]:
         ]
         if found.column == "tuned" and ahead:
             sets = "Over the data sets together"
-            return [f"{sets} ahead of {found.reference}, tuned decisions: {', '.join(ahead)}."]
+            return [f"{sets} ahead of {found.reference}, {found.title}s: {', '.join(ahead)}."]
     return []
 
 
@@ -273,7 +274,7 @@ def _on_average(method: str, over: Sequence[Overall]) -> str:
         for one in found.standings:
             if (found.column, one.method) == ("tuned", method) and one.difference is not None:
                 return (
-                    f" Against {found.reference}, tuned decisions, it has the higher mean on "
+                    f" Against {found.reference}, {found.title}s, it has the higher mean on "
                     f"{one.won} and the lower one on {one.lost}, {one.difference:+z.3f} on average "
                     f"(Wilcoxon's p over data sets {p_words(one.p_value)}, Holm's p "
                     f"{p_words(one.p_holm)})."

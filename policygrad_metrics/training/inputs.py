@@ -25,6 +25,7 @@ POLICIES: dict[str, Policy] = {
     "multiclass": Softmax(),
     "ordinal": Softmax(),
     "multilabel": Sigmoid(),
+    "ranking": Sigmoid(),
 }
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from policygrad_metrics.estimators import LocalExpectation, Reinforce, strongest_estimator
 from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
-from policygrad_metrics.rewards import BlackBox, Reward, get_reward
+from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.training import inputs
 from policygrad_metrics.training.optimizer import Update, read_optimizer
 from policygrad_metrics.training.records import (
@@ -185,7 +185,7 @@ def _complaint(one_at_a_time, xla, error):
 
 def _compiles(loss):
     """False for a reward in Python, which XLA would refuse; nothing is lost by not trying it."""
-    return not (isinstance(loss, PolicyGradientLoss) and isinstance(loss.reward, BlackBox))
+    return not (isinstance(loss, PolicyGradientLoss) and loss.reward.calls_python)
 
 
 def _loss_state(loss, policy, outputs):
@@ -209,6 +209,8 @@ def _label_sets(loss, policy, outputs):
     if not isinstance(loss, PolicyGradientLoss):
         return 0
     estimator, layout = loss.gradient_estimator, policy.layout(outputs)
+    if estimator == "auto" and loss.reward.ranks:
+        return 0
     if estimator == "auto":
         estimator = strongest_estimator(
             loss.reward.for_multilabel() if layout.multilabel else loss.reward,

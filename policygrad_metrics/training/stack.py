@@ -156,7 +156,10 @@ class Stack:
             outputs = self._of_part("valid", state.weights, state.others)
         loss = total / tf.cast(count, tf.float32)
         report = self._judge(self._which, outputs, state.weights, loss)
-        return state, {name: value.numpy() for name, value in report.items()}
+        found = {name: value.numpy() for name, value in report.items()}
+        if self.plan.reward.ranks:
+            found["reward"] = self._score_rankings(outputs.numpy())
+        return state, found
 
     def _of_part(self, part, weights, others):
         """The outputs `[R, N, D]` on the part "valid" or "test".
@@ -188,7 +191,15 @@ class Stack:
         report = {"loss": loss, "reward": self._score(outputs, which), "finite": finite}
         return {name: tf.reshape(value, [-1]) for name, value in report.items()}
 
+    def _score_rankings(self, outputs):
+        """Rewards `[R]` of scores `[R, N, 1]`; of such that are not finite it does not matter."""
+        scores, truth = np.nan_to_num(outputs[..., 0]), self.plan.examples.y_valid
+        pairs = zip(self._which, scores, strict=True)
+        return np.array([self.plan.reward(truth[which], one) for which, one in pairs])
+
     def _score(self, outputs, which):
+        if self.plan.reward.ranks:
+            return tf.zeros(tf.shape(which))
         policy, truth = self.plan.policy, self.plan.examples.y_valid
         labels = policy.predict(outputs)
         # The sigmoid policy, for one, has two classes and one column of outputs.

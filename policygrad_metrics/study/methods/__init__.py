@@ -2,7 +2,8 @@
 
 Read `base.py` (what a method is) and `registry.py` (the table, and the hyper-parameters of trials);
 the rows are in `surrogate_methods.py`, `gradient_methods.py`, `relaxed_methods.py`,
-`keras_methods.py`, `level_methods.py`, `sklearn_methods.py` and `boosting_methods.py`.
+`keras_methods.py`, `level_methods.py`, `ranking_methods.py`, `sklearn_methods.py` and
+`boosting_methods.py`.
 
 To add a method, add its row to the `ROWS` of one of these files.
 """

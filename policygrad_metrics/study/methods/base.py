@@ -16,8 +16,11 @@ from policygrad_metrics.core.checks import choose
 from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.rewards.constraints import Constraint
 
-TASKS = ("binary", "multiclass", "ordinal", "multilabel")
-ANY_TASK = frozenset(TASKS)
+TASKS = ("binary", "multiclass", "ordinal", "multilabel", "ranking")
+#: Those with labels to decide on.
+ANY_TASK = frozenset(TASKS) - {"ranking"}
+#: Those of what gives each example a probability, whatever it is for.
+EVERY_TASK = frozenset(TASKS)
 
 #: `loss(y_true, outputs, sample_weight=None) -> scalar`, on logits.
 Loss = Callable[..., Tensor]
@@ -28,8 +31,8 @@ class TaskInfo:
     """What a loss may know of the data: nothing but their kind and the training part's counts.
 
     Args:
-        task: "binary" (outputs `[B, 1]`), "multiclass" or "ordinal" (`[B, K]`), or "multilabel"
-            (`[B, L]`).
+        task: "binary" or "ranking" (outputs `[B, 1]`), "multiclass" or "ordinal" (`[B, K]`), or
+            "multilabel" (`[B, L]`).
         reward: what is to be maximised, a name or a `Reward`.
         num_classes: K; 2 for binary and multi-label.
         columns: L for multi-label, else 1.
@@ -59,10 +62,11 @@ class TaskInfo:
     def __post_init__(self) -> None:
         choose("task", self.task, TASKS)
         get_reward(self.reward)
-        if self.num_classes < 2 or (self.task in ("binary", "multilabel") and self.num_classes > 2):
+        several = self.task in ("multiclass", "ordinal")
+        if self.num_classes < 2 or (not several and self.num_classes > 2):
             raise ValueError(
-                f"num_classes must be 2 for binary and multi-label tasks, else 2 or more; it is "
-                f"{self.num_classes} for task={self.task!r}."
+                f"num_classes must be 2 for binary, multi-label and ranking tasks, else 2 or more; "
+                f"it is {self.num_classes} for task={self.task!r}."
             )
         if self.columns < 1 or (self.task != "multilabel" and self.columns > 1):
             raise ValueError(
@@ -106,12 +110,12 @@ class TaskInfo:
         """Output columns of the network."""
         if self.task == "multilabel":
             return self.columns
-        return 1 if self.task == "binary" else self.num_classes
+        return 1 if self.task in ("binary", "ranking") else self.num_classes
 
     @property
     def policy(self) -> str:
         """The name of the policy that reads the outputs."""
-        return "sigmoid" if self.task in ("binary", "multilabel") else "softmax"
+        return "softmax" if self.task in ("multiclass", "ordinal") else "sigmoid"
 
     @property
     def average(self) -> str:

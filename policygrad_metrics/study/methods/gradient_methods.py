@@ -13,7 +13,7 @@ from policygrad_metrics.estimators import LocalExpectation, Reinforce
 from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
 from policygrad_metrics.losses.running_counts import WINDOW
 from policygrad_metrics.rewards import get_reward
-from policygrad_metrics.study.methods.base import Choice, Method
+from policygrad_metrics.study.methods.base import ANY_TASK, EVERY_TASK, Choice, Method
 from policygrad_metrics.study.methods.variants import WARM_START, MixedBuild, pure_mixed_warm
 
 _PAPERS = {
@@ -30,12 +30,16 @@ _BASELINES = {
 }
 
 
+def _policy(info):
+    return "plackett_luce" if info.task == "ranking" else info.policy
+
+
 def _gradient(estimator: Any) -> MixedBuild:
     def build(info, hyper, mixed_in):
         del hyper
         return PolicyGradientLoss(
             info.reward,
-            policy=info.policy,
+            policy=_policy(info),
             gradient_estimator=estimator,
             cross_entropy=0.0 if mixed_in is None else mixed_in,
             cross_entropy_weights="equal",
@@ -48,7 +52,7 @@ def _gradient(estimator: Any) -> MixedBuild:
 def _recipe(info, hyper):
     return PolicyGradientLoss(
         info.reward,
-        policy=info.policy,
+        policy=_policy(info),
         cross_entropy=hyper["cross_entropy"],
         subject_to=info.subject_to or None,
     )
@@ -59,15 +63,17 @@ def _beside_running_counts(info, hyper):
     counted = get_reward(info.reward).aggregation != "nothing"
     return PolicyGradientLoss(
         info.reward,
-        policy=info.policy,
+        policy=_policy(info),
         cross_entropy=hyper["cross_entropy"],
         running_counts=hyper["running_counts"] if counted else None,
         subject_to=info.subject_to or None,
     )
 
 
-def _rows(name: str, summary: str, paper: str, estimator: Any) -> list[Method]:
-    return pure_mixed_warm(_gradient(estimator), name, summary, "policy gradient", paper)
+def _rows(
+    name: str, summary: str, paper: str, estimator: Any, tasks: frozenset[str] = EVERY_TASK
+) -> list[Method]:
+    return pure_mixed_warm(_gradient(estimator), name, summary, "policy gradient", paper, tasks)
 
 
 #: The strongest estimator; its mixture bears the plain name.
@@ -103,6 +109,7 @@ ROWS: list[Method] = [
         name="policy_gradient_running",
         summary="the same as policy_gradient, beside running counts of earlier batches",
         paper="Wang, Fang, Liu 2017, Stochastic compositional gradient descent",
+        tasks=ANY_TASK,
         build=_beside_running_counts,
         hyperparameters={
             **RECOMMENDED.hyperparameters,
@@ -114,6 +121,7 @@ ROWS: list[Method] = [
         "sampled label sets, summed exactly over each one label (8 sets)",
         "Titsias, Lazaro-Gredilla 2015, Local expectation gradients",
         LocalExpectation(samples=8),
+        ANY_TASK,
     ),
     *(
         row

@@ -12,6 +12,7 @@ from policygrad_metrics.study.methods import (
     gradient_methods,
     keras_methods,
     level_methods,
+    ranking_methods,
     relaxed_methods,
     sklearn_methods,
     surrogate_methods,
@@ -28,6 +29,7 @@ METHODS: dict[str, Method] = {
         relaxed_methods,
         keras_methods,
         level_methods,
+        ranking_methods,
     )
     for row in file.ROWS
 }

@@ -12,7 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
-from policygrad_metrics.study.methods.base import ANY_TASK, Choice, Method, TaskInfo
+from policygrad_metrics.study.methods.base import EVERY_TASK, Choice, Method, TaskInfo
 
 
 class ProbabilityModel(BaseEstimator):
@@ -115,7 +115,7 @@ def _row(name: str, summary: str, paper: str, make: Any, **hyperparameters: Choi
         summary,
         family,
         paper,
-        ANY_TASK,
+        EVERY_TASK,
         predictor=_predictor(make),
         hyperparameters=hyperparameters,
     )

@@ -11,7 +11,7 @@ import functools
 from typing import Any
 
 from policygrad_metrics.rewards import get_reward
-from policygrad_metrics.study.methods.base import ANY_TASK, Choice, Method, TaskInfo
+from policygrad_metrics.study.methods.base import ANY_TASK, EVERY_TASK, Choice, Method, TaskInfo
 from policygrad_metrics.study.methods.variants import CanonicalLoss, MixedBuild, pure_mixed_warm
 from policygrad_metrics.surrogates import (
     anyloss,
@@ -79,7 +79,7 @@ _CROSS_ENTROPY = Method(
     "mean negative log-likelihood",
     "cross-entropy",
     "Good 1952, Rational decisions",
-    ANY_TASK,
+    EVERY_TASK,
     build=lambda info, hyper: CanonicalLoss(info, cross_entropy),
 )
 
@@ -90,6 +90,7 @@ ROWS: list[Method] = [
         name="cross_entropy_frank_wolfe",
         summary="cross-entropy; tuned is the plug-in decision of Frank and Wolfe's method",
         paper="Narasimhan, Ramaswamy, Saha, Agarwal 2015, Complex performance measures",
+        tasks=ANY_TASK,
         tuning="frank_wolfe",
     ),
     dataclasses.replace(
@@ -105,7 +106,7 @@ ROWS: list[Method] = [
         "cross-entropy with weights N / (K N_k), every class counting alike",
         "cross-entropy",
         "King, Zeng 2001, Logistic regression in rare events data",
-        ANY_TASK,
+        EVERY_TASK,
         build=lambda info, hyper: CanonicalLoss(
             info, functools.partial(weighted_cross_entropy, class_weight=info.class_weight)
         ),
@@ -115,7 +116,7 @@ ROWS: list[Method] = [
         "cross-entropy that looks away from what is already right",
         "cross-entropy",
         "Lin, Goyal, Girshick, He, Dollar 2017, Focal loss for dense object detection",
-        ANY_TASK,
+        EVERY_TASK,
         build=lambda info, hyper: CanonicalLoss(
             info, functools.partial(focal, gamma=hyper["gamma"])
         ),

@@ -1,0 +1,72 @@
+"""Differentiable losses of rankings, the batch being the list."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import tensorflow as tf
+
+from policygrad_metrics.study.methods.base import Choice, Method
+from policygrad_metrics.study.methods.variants import CanonicalLoss
+from policygrad_metrics.surrogates import rankings
+
+
+def _of_the_batch(function: Any) -> Any:
+    """A loss of lists as a function of canonical tensors of two classes, whose log-odds rank."""
+
+    def loss(logits, y_true, weight):
+        scores = (logits[..., 1] - logits[..., 0], y_true, weight)
+        return function(*(tf.transpose(one) for one in scores))
+
+    return loss
+
+
+def _row(name: str, summary: str, paper: str, **hyperparameters: Choice) -> Method:
+    function = rankings.RANKING_SURROGATES[name]
+
+    def build(info, hyper):
+        return CanonicalLoss(info, _of_the_batch(functools.partial(function, **hyper)))
+
+    return Method(
+        name,
+        summary,
+        "surrogate",
+        paper,
+        frozenset({"ranking"}),
+        build=build,
+        hyperparameters=hyperparameters,
+    )
+
+
+_TEMPERATURE = Choice(1.0, 0.05, 2.0, log=True)
+
+ROWS: list[Method] = [
+    _row(
+        "pairwise_logistic",
+        "logistic loss of every pair of which one ranks higher (RankNet)",
+        "Burges et al. 2005, Learning to rank using gradient descent",
+    ),
+    _row(
+        "listnet",
+        "cross-entropy of the chances to be ranked first",
+        "Cao, Qin, Liu, Tsai, Li 2007, Learning to rank: from pairwise to listwise approach",
+    ),
+    _row(
+        "listmle",
+        "likelihood of the true order under Plackett-Luce",
+        "Xia, Liu, Wang, Zhang, Li 2008, Listwise approach to learning to rank",
+    ),
+    _row(
+        "approx_ndcg",
+        "NDCG at ranks made of sigmoids",
+        "Qin, Liu, Li 2010, A general approximation framework",
+        temperature=_TEMPERATURE,
+    ),
+    _row(
+        "smooth_ap",
+        "average precision with ranks made of sigmoids",
+        "Brown, Xie, Kalogeiton, Zisserman 2020, Smooth-AP",
+        temperature=_TEMPERATURE,
+    ),
+]
