@@ -87,3 +87,31 @@ def test_a_level_or_above_is_saved_and_refuses_what_it_cannot_be():
         too_high([0, 1, 2], [0, 1, 2])
     with pytest.raises(TypeError, match="reward must be one of confusion counts"):
         pgm.rewards.at_or_above(lambda y_true, y_pred: 1.0, 1)
+
+
+SCORES = {
+    "critical_success_index": "critical_success_index",
+    "equitable_threat_score": "equitable_threat_score",
+    "heidke_skill_score": "heidke_skill_score",
+    "peirce_skill_score": "peirce_skill_score",
+    "probability_of_detection": "probability_of_detection",
+    "sedi": "symmetric_extremal_dependence_index",
+    "false_alarm_ratio": "false_alarm_ratio",
+}
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_the_package_scores_has_the_same(name):
+    categorical = pytest.importorskip("scores.categorical")
+    xarray = pytest.importorskip("xarray")
+    rng = np.random.default_rng(2)
+    for (rejected, alarms), (missed, hits) in [FINLEY, *rng.integers(1, 90, (8, 2, 2)) * 1.0]:
+        counts = {"tp_count": hits, "tn_count": rejected, "fp_count": alarms, "fn_count": missed}
+        counts["total_count"] = sum(counts.values())
+        arrays = {cell: xarray.DataArray(float(count)) for cell, count in counts.items()}
+        table = categorical.BasicContingencyManager(arrays)
+        expected = float(getattr(table, SCORES[name])())
+        reward = "precision" if name == "false_alarm_ratio" else name
+        score = float(pgm.get_reward(reward).score_counts([[rejected, alarms], [missed, hits]]))
+        score = 1.0 - score if name == "false_alarm_ratio" else score
+        assert score == pytest.approx(expected, rel=1e-6)
