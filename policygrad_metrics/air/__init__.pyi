@@ -5,9 +5,7 @@ from .outlook import Outlook as Outlook
 from .outlook import look_ahead as look_ahead
 from .outlook_plot import draw_outlook as draw_outlook
 from .published import overall_station as overall_station
-from .outlook_plot import draw_outlook as draw_outlook
 from .published import published as published
-from .outlook_plot import draw_outlook as draw_outlook
 from .published import to_days as to_days
 from .settings import StationFile as StationFile
 from .settings import forecast_settings as forecast_settings
