@@ -128,4 +128,5 @@ def command_words(files: Sequence[Source]) -> list[str] | None:
         if dataclasses.replace(other, path=first.path) != first:
             return None
         paths.append(other.path)
-    return first.words(*paths) if (first.name, first.reward) == (None, None) else None
+    told = is_frame(first.path) or (first.name, first.reward) == (None, None)
+    return first.words(*paths) if told else None
