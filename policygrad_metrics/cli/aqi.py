@@ -111,6 +111,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "concentration_policy_gradient_likelihood) for each horizon and save it for policygrad "
         "forecast; FILE may be a folder of files, a model each",
     )
+    add_rows(output, [
+        ("--stations", str, "COLUMN", "with --save: a model for each station that this column "
+         "names"),
+    ])  # fmt: skip
 
 
 def read_settings(options: argparse.Namespace) -> tuple[StudySettings, StationFile]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -77,16 +79,20 @@ def save(options: argparse.Namespace) -> int:
     options.horizon = None
     with bad_input():
         paths = station_files(options.path)
-        several = Path(options.path).is_dir()
         reading = Reading(**given(options, Reading))
         study = {"epochs": QUICK["epochs"]} if options.quick else {}
         study |= given(options, StudySettings)
-        files = [
-            StationFile(**{**given(options, StationFile), "path": str(path)}, reading=reading)
+        files = {
+            table_name(path): StationFile(
+                **{**given(options, StationFile), "path": str(path)}, reading=reading
+            )
             for path in paths
-        ]
-        default = files[0].horizon or 1
-        for file in files if several else ():
+        }
+        if options.stations is not None:
+            files = _by_station(files, options.stations)
+        several = Path(options.path).is_dir() or options.stations is not None
+        default = next(iter(files.values())).horizon or 1
+        for file in files.values() if several else ():
             file.levels_station()  # all must be readable before any is trained
     notes = starting()
     from policygrad_metrics.air.trained import METHOD, train_forecaster
@@ -98,8 +104,8 @@ def save(options: argparse.Namespace) -> int:
     with bad_input():
         if len(study.get("methods", ())) > 1:
             raise ValueError("--save keeps one method: name one, --methods NAME.")
-        for file in files:
-            folder = Path(options.save, table_name(file.path)) if several else Path(options.save)
+        for name, file in files.items():
+            folder = Path(options.save, name) if several else Path(options.save)
             check_folder(folder)
             settings = forecast_settings(file, **{"methods": (METHOD,), "seeds": 1, **study})
             with showing(notes) as progress:
@@ -108,6 +114,23 @@ def save(options: argparse.Namespace) -> int:
             print_grid(made.card.tables[0])
             notes.print(f"{folder / 'model_card.html'}", markup=False, highlight=False)
     return 0
+
+
+def _by_station(files: dict[str, Any], column: str) -> dict[str, Any]:
+    """Return a file for each station that a column names, by names for folders."""
+    from policygrad_metrics.core.checks import choose
+    from policygrad_metrics.data.reading import read_cells
+
+    found = {}
+    for file in files.values():
+        columns, _ = read_cells(file.path, file.reading)
+        for station in sorted(
+            set(columns[choose("stations (--stations)", column, columns)]) - {""}
+        ):
+            name = re.sub(r"[^\w.-]+", "_", station)
+            where = (*file.where, f"{column}={station}")
+            found[name] = dataclasses.replace(file, where=where)
+    return found
 
 
 def _forecast(options: argparse.Namespace) -> int:
@@ -122,15 +145,31 @@ def _forecast(options: argparse.Namespace) -> int:
     out, found = Path(options.out or "outlook"), []
     with bad_input():
         for path in paths:
-            own = Path(options.model, table_name(path))
-            model = Forecaster.load(own if own.is_dir() and len(paths) > 1 else options.model)
-            found.append(look_ahead(model, path, **alerts))
+            for folder in _models(Path(options.model), table_name(path)):
+                one = look_ahead(Forecaster.load(folder), path, **alerts)
+                if folder.parent == Path(options.model):
+                    station = dataclasses.replace(one.station, name=folder.name)
+                    one = dataclasses.replace(one, station=station)
+                found.append(one)
         out.mkdir(parents=True, exist_ok=True)
         for one in found:
             _write(one, out)
         if len(found) > 1:
             _write_common(found, out)
     return 0
+
+
+def _models(folder: Path, name: str) -> list[Path]:
+    """Return the model of a station, else the only one of the folder, else those of all stations.
+
+    A file of several stations has a model for each of them, which reads its own rows.
+    """
+    from policygrad_metrics.study.trained.table import PREPARATION
+
+    for one in (folder / name, folder):
+        if (one / PREPARATION).exists():
+            return [one]
+    return sorted(path.parent for path in folder.glob(f"*/{PREPARATION}")) or [folder]
 
 
 def _write(found: Any, out: Path) -> None:
@@ -145,8 +184,9 @@ def _write(found: Any, out: Path) -> None:
     print("\n".join(days))
     name = found.station.name
     report = templates().from_string(
-        '{% from "grids.md.jinja" import grid %}{{ grid(table, "#") }}\n'
+        '{% autoescape false %}{% from "grids.md.jinja" import grid %}{{ grid(table, "#") }}\n'
         "{% for day in days %}- {{ day|md }}\n{% endfor %}\n![what comes]({{ name }}.png)\n"
+        "{% endautoescape %}"
     )
     text = report.render(table=found.grid(), days=days, name=name)
     for suffix, content in (
@@ -161,14 +201,15 @@ def _write_common(found: Sequence[Any], out: Path) -> None:
     from policygrad_metrics.core.durable import write_atomically
     from policygrad_metrics.study.grid import Grid, Text
 
-    header, rows = ("station", "after", "highest level", "at", "today", "tomorrow", "alert"), []
+    header = ("station", "highest level", "at", "alert", "today", "tomorrow", "after")
+    rows = []
     for one in found:
         place = int(one.levels.argmax())
         days = [day.level for day in one.days()] or [None, None]
         rows.append([
-            one.station.name, show(one.station.hours[-1]), one.levels[place],
-            show(one.hours[place]), *("" if level is None else level for level in days),
+            one.station.name, one.levels[place], show(one.hours[place]),
             "" if one.alerts is None else one.alerts.max(),
+            *("" if level is None else level for level in days), show(one.station.hours[-1]),
         ])  # fmt: skip
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows([header, *rows])

@@ -131,4 +131,4 @@ def command_words(files: Sequence[Source]) -> list[str] | None:
             return None
         paths.append(other.path)
     own = first.name or first.reward or first.subject_to
-    return None if own else first.words(*paths)
+    return first.words(*paths) if is_frame(first.path) or not own else None

@@ -27,7 +27,7 @@ def test_a_run_is_the_mean_of_networks_trained_one_by_one():
     (run,) = train_job(job, [0], Progress())
     alone = train_replicas(
         Network((8,)),
-        lambda hyper: job.method.loss(train._info(job, job.cases[0])),
+        lambda hyper: job.method.loss(train.task_info(job, job.cases[0])),
         job.cases.scorer.reward,
         job.cases.scorer.task,
         job.cases[0],

@@ -1,0 +1,91 @@
+"""`policygrad train`, `predict`, `export`, `aqi --save` and `forecast` at a terminal."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from policygrad_metrics.cli import main as cli
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "toy.csv"
+    rows = [f"{n % 17},{'abc'[n % 3]},{'hi' if n % 17 > 11 else 'lo'}" for n in range(200)]
+    path.write_text("\n".join(["x,kind,y", *rows]))
+    return path
+
+
+def test_a_table_is_trained_its_rows_labelled_and_drift_told(table, tmp_path, capsys):
+    model, out = tmp_path / "model", tmp_path / "new" / "labels.csv"
+    words = ["train", "--csv", str(table), "--target", "y", "--hidden", "8", "--epochs", "30"]
+    assert cli.main([*words, "--learning-rate", "0.03", "--out", str(model)]) == 0
+    shown = capsys.readouterr()
+    assert "Confusion matrix" in shown.out
+    assert "What drives the decision" in shown.out
+    new = tmp_path / "new.csv"
+    new.write_text("kind;id;x\na;first;16\nz;second;1\n")
+    assert cli.main(["predict", str(model), str(new), "--keep", "id", "--out", str(out)]) == 0
+    with out.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["id"], row["y"]) for row in rows] == [("first", "hi"), ("second", "lo")]
+    assert float(rows[0]["P(hi)"]) + float(rows[0]["P(lo)"]) == pytest.approx(1, abs=1e-5)
+    told = capsys.readouterr().err
+    assert "columns that the training table had not: id" in told
+    assert "texts that training rows had not ('z')" in told
+    assert [path.name for path in out.parent.iterdir()] == ["labels.csv"]
+    bad = tmp_path / "bad.csv"
+    bad.write_text("x,kind\nmany,a\n")
+    before = out.read_text()
+    assert cli.main(["predict", str(model), str(bad), "--out", str(out)]) == 2
+    assert "column 'x' held numbers" in capsys.readouterr().err
+    assert out.read_text() == before  # what was there stays
+    assert cli.main(["predict", str(model), str(new), "--out", str(tmp_path)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "--csv", "{table}"], "train needs one table"),
+        (["train", "--csv", "{table}", "--target", "z"], "target='z' is not known"),
+        (["train", "--csv", "gone.csv", "--target", "y"], "there is no such file"),
+        (["train", "--csv", "{table}", "--target", "y", "--seeds", "3"], "unrecognized arguments"),
+        (["predict", "gone", "{table}"], "holds no model"),
+        (["forecast", "gone", "{table}"], "holds no model"),
+        (["forecast", "gone", "{table}", "--floor", "high"], "levels with probabilities"),
+        (["aqi", "{table}", "--horizon", "1..3"], "go with --save"),
+    ],
+)
+def test_bad_input_ends_with_two_and_a_message(
+    table, words, message, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = cli.main([word.format(table=table) for word in words])
+    except SystemExit as error:
+        code = error.code
+    assert code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_stations_of_one_file_have_models_and_a_common_table(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rng, lines = np.random.default_rng(0), ["time,place,pm2.5"]
+    for place, usual in (("North Side", 15.0), ("south", 70.0)):
+        for hour in range(400):
+            when = str(np.datetime64("2024-01-01T00") + hour).replace("T", " ")
+            lines.append(f"{when}:00,{place},{usual * np.exp(0.5 * rng.normal()):.0f}")
+    (tmp_path / "city.csv").write_text("\n".join(lines))
+    words = ["aqi", "city.csv", "--time", "time", "--stations", "place", "--horizon", "1,2"]
+    more = ["--methods", "boosting_cross_entropy", "--save", "models"]
+    assert cli.main([*words, *more]) == 0
+    assert cli.main(["forecast", "models", "city.csv", "--floor", "1=0.5"]) == 0
+    capsys.readouterr()
+    with open("outlook/stations.csv", newline="") as file:
+        rows = {row["station"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {"North_Side", "south"}
+    assert int(rows["south"]["highest level"]) > int(rows["North_Side"]["highest level"])
+    for name in rows:
+        assert (tmp_path / "outlook" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+        assert "P(level &gt;= 1)" in (tmp_path / "outlook" / f"{name}.md").read_text()
+        assert "&amp;" not in (tmp_path / "outlook" / f"{name}.md").read_text()
