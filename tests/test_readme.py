@@ -56,6 +56,16 @@ def test_snippets_of_the_constraints_page_run(capsys):
     plt.close(session["picture"])
 
 
+def test_snippets_of_the_rankings_page_run():
+    session = run_snippets("docs/rankings.md")
+    assert session["value"] > 0.25
+    # Keras reports a float32.
+    reported = session["history"].history["val_average_precision"][-1]
+    assert abs(reported - session["value"]) < 1e-6
+    assert 0.0 <= session["found"] <= 1.0
+    assert session["scorer_of_any"] > 0.25
+
+
 def test_both_commands_are_there():
     commands = re.findall(r"```bash\n(python3 -m venv.*?)\n```", README)
     assert len(commands) == 2
