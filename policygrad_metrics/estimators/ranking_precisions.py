@@ -90,7 +90,7 @@ class FirstHits(Precisions):
 
     def _psi(self, arrivals, held):
         # Without those who have not arrived: of a positive the product holds exp(-rate) already.
-        here = tf.where(self.positive[..., None], arrivals.rate, arrivals.density)
+        here: Any = tf.where(self.positive[..., None], arrivals.rate, arrivals.density)
         return here[..., None] / tf.where(self.positive[..., None, None], tf.ones_like(held), held)
 
     def _hits(self, arrivals, v, held):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
 
@@ -49,7 +50,7 @@ class PLRank(SamplingEstimator):
         return noisy_scores(problem.batch.logits[..., 0], self.samples, seed)
 
     def estimate_from(self, problem, samples, state):
-        bound = problem.bound
+        bound: Any = problem.bound
         there = bound.weight > 0.0
         order = order_of(samples, there)
         scores = tf.cast(problem.batch.logits[..., 0], tf.float64)
@@ -71,6 +72,6 @@ class PLRank(SamplingEstimator):
         slope = tf.gather(slope, back, axis=-1, batch_dims=2) * tf.cast(there, tf.float64)
         share = tf.cast(bound.share, tf.float64)
         value = tf.reduce_mean(tf.reduce_sum(share * tf.reduce_sum(gains, axis=-1), axis=-1))
-        gradient = tf.reduce_mean(share[:, None] * slope, axis=0)[..., None]
+        gradient = tf.expand_dims(tf.reduce_mean(share[:, None] * slope, axis=0), -1)
         kind = problem.batch.logits.dtype
         return Estimate(tf.cast(value, kind), tf.cast(gradient, kind))
