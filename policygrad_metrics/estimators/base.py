@@ -88,6 +88,8 @@ class Estimator(abc.ABC):
     stochastic = True
     #: Whether the mean over draws is the gradient of E[R] itself.
     unbiased = True
+    #: Whether it knows rankings.
+    ranks = False
 
     # AutoGraph would take seconds to find out that no tensor decides what Python does here.
     @tf.autograph.experimental.do_not_convert
@@ -139,6 +141,11 @@ class Estimator(abc.ABC):
 
     def problem(self, batch: Batch, reward: Reward) -> Problem:
         """Bind the reward to the batch, and check that this estimator can serve it."""
+        if reward.ranks and not self.ranks:
+            raise TypeError(
+                f"{type(self).__name__} draws labels, and the reward {reward.name!r} scores a "
+                'ranking. Use gradient_estimator="exact" or "reinforce" ("auto" picks one).'
+            )
         problem = Problem(batch, reward, reward.bind(batch), tf.nn.softmax(batch.logits))
         self.check(problem)
         return problem

@@ -127,6 +127,7 @@ class ExactExpectation(Estimator):
 
     nodes: int | None = None
     stochastic = False
+    ranks = True
 
     def __post_init__(self):
         if self.nodes is not None and (self.nodes < 1 or int(self.nodes) != self.nodes):

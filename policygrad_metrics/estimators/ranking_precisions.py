@@ -22,29 +22,32 @@ class Precisions(Terms):
     """
 
     def integrate(self, arrivals, of_value, of_slope):
-        positive, negative = (self._as(x)[..., None, None] for x in self._sides())
-        q, density = arrivals.arrived[..., None], arrivals.density[..., None]
-        v, rest, w = _counting(tf.reduce_sum(self._counted(arrivals), axis=1, keepdims=True))
+        v, rest, w = _counting(over_items(self._counted(arrivals)))
         held, mass = self._held(arrivals, v, rest)
-        mass *= w
-        psi = self._psi(arrivals, density, held)
-        A = over_items(positive * psi)
-        C = over_items(negative * psi)
-        front, own = self._front(positive, psi, v * q / held, A)
-        value = tf.reduce_sum(mass * front, axis=[1, 3])
-        exchange = rest * mass
-        slope = tf.where(positive > 0.0, own * (exchange * C), negative * -(exchange * front))
-        # Of one item and node x there are few v, of which the last axis is short.
-        slope = tf.reduce_sum(psi * slope, axis=-1) * of_slope[:, None]
-        found = tf.cast(tf.reduce_sum(self._found(), axis=-1), self.dtype)
-        share = tf.math.divide_no_nan(tf.ones_like(found), found)
-        return (
-            share * tf.reduce_sum(value * of_value, axis=-1),
-            share[:, None] * tf.reduce_sum(slope, axis=-1),
-        )
-
-    def _sides(self):
-        return self.positive, self.negative
+        psi = self._psi(arrivals, held)
+        sides = tf.stack([self._as(self.positive), self._as(self.negative)], axis=1)
+        # One matrix product adds up all items, another all nodes.
+        table = _flat(psi)
+        A, C = tf.split(sides @ table, 2, axis=1)
+        mass = _flat(mass * w)
+        exchange = _flat(rest * tf.repeat(of_slope[:, None, :, None], rest.shape[-1], -1)) * mass
+        r = self._hits(arrivals, v, held)
+        front, gains, both = A, exchange * C, None
+        if r is not None:
+            both = table * _flat(r)
+            S, B = (sides[:, :1] @ x for x in (_flat(r), both))
+            front = A + (S * A - B)
+            gains *= 1.0 + S
+        found = table @ tf.stack([gains[:, 0], (exchange * front)[:, 0]], axis=-1)
+        gained, lost = found[..., 0], found[..., 1]
+        if both is not None:
+            gained -= tf.linalg.matvec(both, (exchange * C)[:, 0])
+        slope = sides[:, 0] * gained - sides[:, 1] * lost
+        of_nodes = tf.repeat(of_value, rest.shape[-1], axis=-1)
+        value = tf.reduce_sum((mass * front)[:, 0] * of_nodes, axis=-1)
+        count = tf.reduce_sum(self._found(), axis=-1)
+        share = tf.math.divide_no_nan(tf.ones_like(count), count)
+        return share * value, share[:, None] * slope
 
     def _found(self):
         return tf.cast(self.positive, tf.float32)
@@ -57,14 +60,12 @@ class Precisions(Terms):
         product = _product(-rest * arrivals.arrived[..., None])
         return v + rest * arrivals.absent[..., None], tf.cast(product, self.dtype)
 
-    def _psi(self, arrivals, density, held):
-        return density / held
+    def _psi(self, arrivals, held):
+        return arrivals.density[..., None] / held
 
-    def _front(self, positive, psi, r, A):
-        """The sum over positives i of psi_i (1 + N without i), and the bracket of each."""
-        r *= positive
-        S, B = over_items(r), over_items(psi * r)
-        return A + (S * A - B), 1.0 + (S - r)
+    def _hits(self, arrivals, v, held):
+        """What a positive adds to N, where N counts."""
+        return v * arrivals.arrived[..., None] / held
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,12 +88,13 @@ class FirstHits(Precisions):
         held: Any = tf.where(positive, 1.0, arrivals.absent)
         return v + rest * held[..., None], tf.cast(product, self.dtype)
 
-    def _psi(self, arrivals, density, held):
+    def _psi(self, arrivals, held):
         # Without those who have not arrived: of a positive the product holds exp(-rate) already.
-        return tf.where(self.positive[..., None, None], arrivals.rate[..., None], density / held)
+        here: Any = tf.where(self.positive[..., None], arrivals.rate, arrivals.density)
+        return here[..., None] / tf.where(self.positive[..., None, None], tf.ones_like(held), held)
 
-    def _front(self, positive, psi, r, A):
-        return A, tf.ones_like(r)
+    def _hits(self, arrivals, v, held):
+        return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +148,14 @@ def _counting(arrived):
     scale = tf.minimum(1.25 * quadrature.COUNT_NODES / (1.0 + arrived), 1.0)[..., None]
     v, rest = tf.exp(-scale * t), -tf.math.expm1(-scale * t)
     return v, rest, scale * w * v
+
+
+def _flat(x):
+    """Nodes x and v as one axis."""
+    lead = [-1 if size is None else size for size in x.shape[:2]]
+    if lead == [-1, -1]:
+        lead = [tf.shape(x)[0], -1]
+    return tf.reshape(x, [*lead, x.shape[2] * x.shape[3]])
 
 
 def _product(z):

@@ -44,7 +44,7 @@ class Arrivals(NamedTuple):
         u = tf.minimum(scores[..., None] + x[:, None, :], _LATE)
         rate = tf.where(there[..., None], tf.exp(u), 0.0)
         absent = tf.exp(-rate)
-        return cls(rate, absent, -tf.math.expm1(-rate), rate * absent)
+        return cls(rate, absent, _arrived(rate, absent), rate * absent)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,3 +98,13 @@ class Terms(abc.ABC):
 def over_items(x: Tensor) -> Tensor:
     """Sum over the items `[lists, L, ...]`, to `[lists, 1, ...]`."""
     return tf.reduce_sum(x, axis=1, keepdims=True)
+
+
+def _arrived(rate, absent):
+    """1 - exp(-rate): by its series where it is small, which XLA vectorises and `expm1` not."""
+    if rate.dtype != tf.float32:
+        return -tf.math.expm1(-rate)
+    series = tf.ones_like(rate)
+    for k in range(8, 1, -1):
+        series = 1.0 - rate * series * (1.0 / k)
+    return tf.where(rate < 0.3, rate * series, 1.0 - absent)

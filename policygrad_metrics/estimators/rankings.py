@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core._compat import materialized
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.global_batch import is_stacked, replicas
 from policygrad_metrics.estimators.ranking_places import (
@@ -55,7 +56,7 @@ BEFORE, BEHIND = 8.0, 3.3
 #: Nodes where their number must not depend on values.
 STACKED_NODES = 80
 #: Numbers of a chunk of nodes, and most and fewest nodes of one.
-CHUNK, MOST, LEAST = 2**20, 32, 4
+CHUNK, MOST, LEAST = 2**20, 16, 4
 #: The width of a list of which it is not known.
 UNKNOWN = 4096
 
@@ -147,6 +148,8 @@ def _expectation(bound, terms, logits, nodes):
             for k in (1.0, 2.0)
         )
         arrivals = Arrivals.at(scores, there, tf.cast(x, terms.dtype))
+        if not is_stacked():  # exponentials that XLA would compute again for each v and each sum
+            arrivals = Arrivals(*materialized(*arrivals))
         return terms.integrate(arrivals, of_value, of_slope)
 
     value, gradient = _added_up(chunk, count, size, scores, terms)

@@ -60,6 +60,7 @@ class Reinforce(SamplingEstimator):
     samples: int = 16
     baseline: Literal["none", "leave_one_out", "moving_average", "greedy"] = "leave_one_out"
     decay: float = 0.9
+    ranks = True
 
     def __post_init__(self):
         choose("baseline", self.baseline, BASELINES)

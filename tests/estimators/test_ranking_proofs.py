@@ -1,6 +1,7 @@
 """Rewards of rankings: value and gradient against all rankings, or very many."""
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -162,8 +163,6 @@ def test_a_very_long_list_keeps_its_relative_precision():
 
 def test_sampled_gradients_are_unbiased():
     """The mean of REINFORCE's estimate over all rankings of four is the gradient."""
-    import itertools
-
     s, y = np.array([0.3, -1.0, 0.8, 0.0]), np.array([1, 0, 0, 1])
     reward = pgm.get_reward("average_precision")
     value, slope = enumerated(reward, s, y)
@@ -180,6 +179,29 @@ def test_sampled_gradients_are_unbiased():
         batch.logits[..., 0], tf.ones([1, 4], tf.bool), tf.constant(samples), weights
     )
     np.testing.assert_allclose(found[0], slope, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["ndcg@2", "dcg", "recall@2", "precision@1"])
+def test_pl_rank_is_unbiased(name):
+    """The mean of its gradient over all rankings of four is the gradient."""
+    s, y = np.array([[0.3, -1.0, 0.8, 0.0]], np.float32), np.array([1, 0, 0, 1])
+    reward = pgm.get_reward(name)
+    value, slope = enumerated(reward, s[0], y)
+    orders = np.array(list(itertools.permutations(range(4))))
+    chance = np.exp(pgm.policies.PlackettLuce().log_prob(np.tile(s, (24, 1)), orders))
+    estimator = pgm.estimators.get_estimator("pl_rank", samples=1)
+    problem = estimator.problem(as_batch(s, y), reward)
+    found = np.zeros(4)
+    for order, p in zip(orders, chance, strict=True):
+        sample = np.zeros([1, 1, 4])
+        sample[0, 0, order] = -np.arange(4.0)
+        estimate = estimator.estimate_from(problem, tf.constant(sample), ())
+        found += p * estimate.gradient[0, :, 0].numpy()
+        value -= p * float(estimate.value)
+    np.testing.assert_allclose(found, slope, atol=1e-6)
+    assert abs(value) < 1e-6
+    with pytest.raises(TypeError, match="at their places"):
+        estimator([0.0, 1.0], pgm.get_reward("roc_auc"), [0, 1], seed=1)
 
 
 def test_noisy_scores_follow_the_policy():
@@ -220,5 +242,7 @@ def test_what_cannot_be_served_is_told():
             [0, 1, 1],
             sample_weight=[1.0, 2.0, 3.0],
         )
+    with pytest.raises(TypeError, match="draws labels"):
+        pgm.estimators.LocalExpectation()([0.0, 1.0], own, [0, 1], seed=1)
     assert type(pgm.estimators.strongest_estimator(own, 1)).__name__ == "Reinforce"
     assert type(pgm.estimators.strongest_estimator(ALL[0], 1)).__name__ == "ExactExpectation"

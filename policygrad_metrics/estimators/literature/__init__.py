@@ -11,6 +11,7 @@ from policygrad_metrics.estimators.base import Estimator
 from policygrad_metrics.estimators.literature.antithetic import AntitheticPairs, Disarm
 from policygrad_metrics.estimators.literature.counterfactual import Coma, DifferenceRewards
 from policygrad_metrics.estimators.literature.muprop import MuProp
+from policygrad_metrics.estimators.literature.pl_rank import PLRank
 from policygrad_metrics.estimators.literature.plug_in import SoftPlugIn
 from policygrad_metrics.estimators.literature.rebar import Rebar, Relax
 from policygrad_metrics.estimators.literature.relaxed import GumbelSoftmax, StraightThroughGumbel
@@ -24,6 +25,7 @@ LITERATURE: dict[str, type[Estimator]] = {
     "coma": Coma,
     "difference_rewards": DifferenceRewards,
     "muprop": MuProp,
+    "pl_rank": PLRank,
     "rebar": Rebar,
     "relax": Relax,
     "unordered_set": UnorderedSet,
@@ -41,6 +43,7 @@ __all__ = [
     "Disarm",
     "GumbelSoftmax",
     "MuProp",
+    "PLRank",
     "Rebar",
     "Relax",
     "SoftPlugIn",
