@@ -1,4 +1,4 @@
-"""Comparisons on rewards of rankings: one column, methods that rank, scores that are the reward's."""
+"""Comparisons on rewards of rankings: one column, methods that rank, the reward as the score."""
 
 import numpy as np
 import pytest
