@@ -292,7 +292,7 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
     if options.folds is not None and options.seeds is None:
         chosen["seeds"] = options.folds
     table, reading = given(options, TableFile), given(options, Reading)
-    for other in ("path", "reward"):  # the files, and the reward of all data sets
+    for other in ("path", "reward", "subject_to"):  # the files; the others are of all data sets
         table.pop(other, None)
     if options.path or options.tables:
         chosen["data"] = options.data or ()
