@@ -298,13 +298,19 @@ def _methods(options: argparse.Namespace) -> int:
 
 def _rewards(options: argparse.Namespace) -> int:
     with quiet_start():
-        from policygrad_metrics.rewards import ALIASES, REWARDS
-    texts: dict[str, list[str]] = {name: [] for name in REWARDS}
-    for alias, name in ALIASES.items():
+        from policygrad_metrics.rewards import ALIASES, RANKING_ALIASES, RANKINGS, REWARDS
+    texts: dict[str, list[str]] = {name: [] for name in (*REWARDS, *RANKINGS)}
+    for alias, name in (*ALIASES.items(), *RANKING_ALIASES.items()):
         texts[name].append(f"also {alias}" if not texts[name] else alias)
     for name, reward in REWARDS.items():
         if reward().uses_order:
             texts[name].append("depends on the order of the classes")
+    for name in RANKINGS:
+        texts[name].append("scores a ranking")
+        if name in ("ndcg", "dcg"):
+            texts[name].append(f"{name}@10 that of the first 10 places")
+        elif name.endswith("@"):
+            texts[f"{name}10"] = [*texts.pop(name), "or another number of places"]
     _print_lines({name: ", ".join(words) for name, words in texts.items()})
     return 0
 

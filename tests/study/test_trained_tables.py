@@ -205,6 +205,7 @@ def test_served_it_answers_as_it_predicts(table, members, tmp_path):
         ({"method": "polcy_gradient"}, "did you mean 'policy_gradient'"),
         ({"epoch": 3}, "did you mean 'epochs'"),
         ({"subject_to": ("recall[no]>=0.5",)}, "the classes are"),
+        ({"reward": "ndcg@10"}, "scores a ranking, and this model gives labels"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(table, how, message):
