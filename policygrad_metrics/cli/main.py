@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     True
     """
     words = _with_negatives(sys.argv[1:] if arguments is None else arguments)
-    parser = build_parser()
+    parser, options = build_parser(), None
     try:
         if words and not words[0].startswith("-"):
             with bad_input():
@@ -133,7 +133,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"policygrad: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("policygrad: stopped; the same command goes on from here.", file=sys.stderr)
+        # Studies keep their runs, unless --no-resume; other commands write when they are done.
+        goes_on = getattr(options, "resume", False) and getattr(options, "save", None) is None
+        what = "goes on from here" if goes_on else "begins anew"
+        print(f"policygrad: stopped; the same command {what}.", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader has gone, as with `| head`. Nothing more may be written, not even at exit.

@@ -206,6 +206,25 @@ def test_an_unknown_optimizer_is_one_line_without_start_up_lines():
     assert re.fullmatch(r"policygrad: optimizer='foo' is not known\..*\n", done.stderr)
 
 
+@pytest.mark.parametrize(
+    ("words", "run", "last"),
+    [
+        (["compare"], "_compare", "goes on from here"),
+        (["compare", "--no-resume"], "_compare", "begins anew"),
+        (["aqi", "a.csv"], "_aqi", "goes on from here"),
+        (["aqi", "a.csv", "--save", "air"], "_aqi", "begins anew"),
+        (["datasets"], "_datasets", "begins anew"),
+    ],
+)
+def test_what_is_interrupted_says_whether_it_goes_on(words, run, last, monkeypatch, capsys):
+    def stopped(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, run, stopped)
+    assert cli.main(words) == 130
+    assert capsys.readouterr().err == f"policygrad: stopped; the same command {last}.\n"
+
+
 def test_logs_are_shown_when_tensorflow_fails_to_start(capfd):
     def start():
         with cli.quiet_start():

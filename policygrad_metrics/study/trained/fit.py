@@ -312,7 +312,7 @@ def _limits(asked: Request) -> tuple[str, ...]:
     rare = [f"{n} ({c} rows)" for n, c in zip(dataset.class_names, dataset.counts, strict=True)
             if c < 50]  # fmt: skip
     return (
-        "For rows of the kind that it was trained on. `policygrad predict` reports rows outside "
+        "For rows of the kind that it was trained on. policygrad predict reports rows outside "
         "the training range, unknown texts and columns that have drifted: where it does, judge the "
         "model anew on rows whose truth is known.",
         "The test score is that of one split; the interval tells how other test rows would differ, "
