@@ -61,6 +61,7 @@ def forecast_table(task: ForecastTask, found: Predictions) -> str:
         *(f"P(level = {k})" for k in range(K)),
         *(f"P(level >= {k})" for k in range(1, K)),
     ])  # fmt: skip
+    decided = np.column_stack([found.tuned, found.plain]).tolist()
     # The probabilities of all worse levels are summed from the worst on.
     worse = np.cumsum(found.chances[:, ::-1], axis=1)[:, ::-1]
     for row, (place, hour) in enumerate(zip(test, task.hours[test], strict=True)):
@@ -68,8 +69,7 @@ def forecast_table(task: ForecastTask, found: Predictions) -> str:
             show(hour),
             f"{task.concentration[place]:g}",
             task.dataset.y[place],
-            found.tuned[row],
-            found.plain[row],
+            *decided[row],
             *([] if found.values is None else [f"{found.values[row]:.6g}"]),
             *(f"{chance:.4f}" for chance in found.chances[row]),
             *(f"{min(chance, 1.0):.4f}" for chance in worse[row, 1:]),

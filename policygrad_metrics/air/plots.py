@@ -138,7 +138,7 @@ def draw_days(
     days = (hours - start).astype(int) / a_day
     colours = aqi.colours(task.scale, task.pollutant)
     strips = {"truth": task.dataset.y[test]}
-    strips |= {method: found.tuned[week] for method, found in forecasts.items()}
+    strips |= {method: np.asarray(found.tuned)[week] for method, found in forecasts.items()}
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 2.9 + _STRIP * len(strips)), layout="constrained")
         top, below = figure.subplots(

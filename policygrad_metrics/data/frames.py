@@ -79,7 +79,7 @@ def read_parquet(path: str | os.PathLike[str]) -> Any:
         if find_spec("polars"):
             import polars  # pyright: ignore[reportMissingImports]
 
-            return polars.read_parquet(path)
+            return polars.read_parquet(str(path))
         if find_spec("pyarrow"):
             import pyarrow.parquet  # pyright: ignore[reportMissingImports]
 

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 
 from policygrad_metrics.losses.base import SiteLoss
-from policygrad_metrics.policies import Policy
-from policygrad_metrics.surrogates import SOFT_TARGETS, get_surrogate
+from policygrad_metrics.policies import PlackettLuce, Policy, get_policy
+from policygrad_metrics.surrogates import RANKING_SURROGATES, SOFT_TARGETS, get_surrogate
 
 
 @keras.saving.register_keras_serializable(package="policygrad_metrics")
@@ -17,9 +17,10 @@ class SurrogateLoss(SiteLoss):
 
     Args:
         surrogate: "cross_entropy", "weighted_cross_entropy", "focal", "soft_f1",
-            "double_soft_f1", of ordered classes "sord", "oll", "cdw", "slace", "corn", ...; see
+            "double_soft_f1", of ordered classes "sord", "oll", "cdw", "slace", "corn", of rankings
+            "pairwise_logistic", "listnet", "listmle", "approx_ndcg", "smooth_ap", ...; see
             `policygrad_metrics.surrogates`.
-        policy: as for `PolicyGradientLoss`.
+        policy: as for `PolicyGradientLoss`; of rankings it is "plackett_luce".
         reduction, name: as in Keras.
         from_logits, ignore_class: as for `PolicyGradientLoss`.
         hyperparameters: the surrogate's own, such as `gamma=` for focal.
@@ -43,16 +44,25 @@ class SurrogateLoss(SiteLoss):
         ignore_class: int | None = None,
         **hyperparameters: Any,
     ):
+        self._function = get_surrogate(surrogate)
+        self._ranks = surrogate in RANKING_SURROGATES
+        if self._ranks:
+            policy = "plackett_luce" if policy == "auto" else policy
+            if not isinstance(get_policy(policy), PlackettLuce):
+                raise ValueError(
+                    f"policy={policy!r} has labels, and surrogate={surrogate!r} is of rankings: "
+                    'leave policy="auto".'
+                )
         super().__init__(policy, name, reduction, dtype, from_logits, ignore_class=ignore_class)
         self.surrogate = surrogate
         self.soft = surrogate in SOFT_TARGETS
         self.hyperparameters = hyperparameters
-        self._function = get_surrogate(surrogate)
 
     def batch_loss(self, batch):
         """The surrogate of one batch."""
         truth = batch.y_true if batch.rows is None else batch.rows
-        return self._function(batch.logits, truth, batch.weight, **self.hyperparameters)
+        outputs = batch.logits[..., 0] if self._ranks else batch.logits
+        return self._function(outputs, truth, batch.weight, **self.hyperparameters)
 
     def get_config(self):
         """The constructor's arguments."""

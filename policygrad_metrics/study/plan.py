@@ -23,7 +23,7 @@ from policygrad_metrics.study.settings import (
     StudySettings,
 )
 from policygrad_metrics.study.suites import SUITES
-from policygrad_metrics.surrogates.rankings import RANKING_SURROGATES
+from policygrad_metrics.surrogates import RANKING_SURROGATES
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

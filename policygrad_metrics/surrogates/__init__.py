@@ -13,7 +13,8 @@ hyper-parameters are not allowed. `average` is "binary", class 1 of one column o
 "macro", the mean over the classes of one column, or over class 1 of several columns.
 
 All start from `log_softmax` of the logits, never from the logarithm of a softmax; gradients are
-finite at logits of +-1e4. Hyper-parameters that are numbers may be tensors.
+finite at logits of +-1e4. Hyper-parameters that are numbers may be tensors. Losses of rankings
+take lists of scores instead, see `rankings.py`.
 """
 
 from policygrad_metrics.surrogates.activations import SigmoidStaircase
@@ -30,6 +31,14 @@ from policygrad_metrics.surrogates.ordinal import (
     ranked_probability_score,
     slace,
     sord,
+)
+from policygrad_metrics.surrogates.rankings import (
+    RANKING_SURROGATES,
+    approx_ndcg,
+    listmle,
+    listnet,
+    pairwise_logistic,
+    smooth_ap,
 )
 from policygrad_metrics.surrogates.registry import (
     SOFT_TARGETS,
@@ -48,11 +57,13 @@ from policygrad_metrics.surrogates.soft_kappa import soft_kappa
 from policygrad_metrics.surrogates.soft_thresholds import anyloss, sigmoid_f1, sol
 
 __all__ = [
+    "RANKING_SURROGATES",
     "SOFT_TARGETS",
     "SURROGATES",
     "SigmoidStaircase",
     "Surrogate",
     "anyloss",
+    "approx_ndcg",
     "cdw",
     "corn",
     "cross_entropy",
@@ -60,12 +71,16 @@ __all__ = [
     "double_soft_f1",
     "focal",
     "get_surrogate",
+    "listmle",
+    "listnet",
     "lovasz_hinge",
     "lovasz_softmax",
     "oll",
+    "pairwise_logistic",
     "ranked_probability_score",
     "sigmoid_f1",
     "slace",
+    "smooth_ap",
     "soft_f1",
     "soft_fbeta",
     "soft_jaccard",

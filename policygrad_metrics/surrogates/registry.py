@@ -21,6 +21,7 @@ from policygrad_metrics.surrogates.ordinal import (
     slace,
     sord,
 )
+from policygrad_metrics.surrogates.rankings import RANKING_SURROGATES
 from policygrad_metrics.surrogates.soft_counts import (
     double_soft_f1,
     soft_f1,
@@ -65,7 +66,7 @@ def get_surrogate(name: str) -> Surrogate:
     """The loss function `surrogate(logits, y_true, weight, **hyperparameters)` of a name.
 
     Args:
-        name: a key of `SURROGATES`.
+        name: a key of `SURROGATES`, or of `RANKING_SURROGATES`, which takes lists of scores.
 
     Returns:
         The function.
@@ -76,14 +77,15 @@ def get_surrogate(name: str) -> Surrogate:
     >>> get_surrogate("focal").__name__
     'focal'
     """
-    return SURROGATES[choose("surrogate", name, SURROGATES)]
+    known = {**SURROGATES, **RANKING_SURROGATES}
+    return known[choose("surrogate", name, known)]
 
 
 def default_hyperparameters(name: str) -> dict[str, Any]:
     """The keyword arguments of a surrogate with their defaults.
 
     Args:
-        name: a key of `SURROGATES`.
+        name: as for `get_surrogate`.
 
     Returns:
         A new dict, in the order of the signature.

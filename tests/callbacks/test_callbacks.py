@@ -108,6 +108,7 @@ def test_history_holds_loss_and_reward_of_both_parts(run):
     assert history[MONITOR][-1] == pytest.approx(score(model), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_subclass_of_your_own(run):
     _, own, _, history = run
     assert 1 < len(history[MONITOR]) < 40

@@ -257,6 +257,7 @@ def test_all_methods_get_the_same_network_seeds_splits_and_budget(trained_with, 
     }
 
 
+@pytest.mark.slow
 def test_json_holds_the_standings_over_data_sets_that_the_tables_show(
     trained_with, tmp_path, capsys
 ):

@@ -71,6 +71,7 @@ def test_bad_input_ends_with_two_and_a_message(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_stations_of_one_file_have_models_and_a_common_table(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     rng, lines = np.random.default_rng(0), ["time,place,pm2.5"]

@@ -54,6 +54,7 @@ def test_weights_of_one_are_the_arg_max_and_the_graph_decides_alike():
 
 
 @pytest.mark.parametrize("one_standard_error", [False, True])
+@pytest.mark.slow
 def test_thirty_classes_and_five_thousand_rows_take_seconds(one_standard_error):
     p, y = problem(30, 5000)
     start = time.process_time()
@@ -66,6 +67,7 @@ def test_thirty_classes_and_five_thousand_rows_take_seconds(one_standard_error):
 @pytest.mark.parametrize(
     "reward", ["f1_macro", "cohen_kappa_quadratic", "accuracy", "matthews_corrcoef", "g_mean"]
 )
+@pytest.mark.few(2)
 def test_chosen_stops_are_as_good_as_all(reward, monkeypatch):
     lost = []
     for seed in range(4):

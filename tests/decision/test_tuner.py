@@ -391,6 +391,7 @@ def test_the_error_of_a_gain_is_the_paired_one_of_a_mean():
 
 @pytest.mark.parametrize("name", ["accuracy", "f1"])
 @pytest.mark.parametrize("threshold", [0.25, 0.02])
+@pytest.mark.few(2)
 def test_the_error_of_a_gain_is_that_over_other_data(name, threshold):
     """Classes drawn anew included, which decide most of the gain of a low threshold."""
     rng, gains, errors = np.random.default_rng(0), [], []
@@ -443,6 +444,7 @@ def test_a_gain_in_one_stretch_of_a_series_is_not_sure():
 
 
 @pytest.mark.parametrize("size", [8, 40, 100])
+@pytest.mark.few(1)
 def test_few_rows_do_not_wreck_a_good_decision(size):
     rng, lost, lost_by_greed = np.random.default_rng(0), [], []
 

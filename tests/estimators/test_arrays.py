@@ -37,6 +37,7 @@ def enumerated(reward, y, logits, weight=None):
 
 @pytest.mark.parametrize("name", ["f1_macro", "cohen_kappa_quadratic", "jaccard_micro"])
 @pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.few(2)
 def test_value_gradient_and_hessian_are_those_of_enumeration(name, weighted):
     rng = np.random.default_rng(3)
     y, logits = np.array([0, 2, 1, 1, 0]), rng.normal(size=(5, 3))
@@ -111,6 +112,7 @@ def allows(name, kind, K):
 
 @pytest.mark.parametrize(("kind", "rows", "K"), [("two", 7, 2), ("more", 5, 3), ("columns", 3, 2)])
 @pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.few(2)
 def test_every_named_reward_is_that_of_enumeration(eagerly, kind, rows, K, weighted):
     rng, C = np.random.default_rng(1), 2 if kind == "columns" else 1
     y = rng.integers(0, K, (rows, C)) if kind == "columns" else np.arange(rows) % K

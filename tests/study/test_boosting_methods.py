@@ -45,6 +45,7 @@ def test_the_rivals_are_lightgbm_as_it_comes(K, name, class_weight):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.few(1)
 def test_the_validation_part_chooses_how_many_trees_and_a_refit_keeps_them(name):
     x, y = clouds(3)
     model = METHODS[name].model(TaskInfo.of("multiclass", "f1_macro", y[:160], 3))
@@ -74,6 +75,7 @@ BEST = ("policy_gradient_best", "policy_gradient", "boosting_policy_gradient")
 
 
 @pytest.mark.parametrize("asked", [BEST, BEST[:1]])
+@pytest.mark.few(1)
 def test_the_best_is_the_part_with_the_better_validation_reward(tmp_path, asked):
     settings = StudySettings(
         data=("iris",), methods=asked, seeds=3, epochs=1, hidden=(4,), predictions=True
@@ -106,6 +108,7 @@ def test_a_part_that_diverged_is_never_the_best_one():
     assert best_run("best", [gone, gone]).diverged
 
 
+@pytest.mark.slow
 def test_methods_of_another_comparison_join_earlier_runs(tmp_path):
     """The parts are trained first, the best of them in a later sitting: nothing is trained anew."""
     settings = StudySettings(data=("iris",), methods=BEST[1:], seeds=1, epochs=1, hidden=(4,))

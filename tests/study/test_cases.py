@@ -234,6 +234,7 @@ def test_every_method_travels_to_other_processes_by_name(table):
     assert pickle.loads(pickle.dumps(other)) == other  # as it is, not as the table has it
 
 
+@pytest.mark.slow
 def test_predictions_are_kept_beside_the_runs_of_any_data(tmp_path):
     asked = StudySettings(
         data=("iris", "multilabel"), methods=("majority", "logistic_regression"), seeds=2,

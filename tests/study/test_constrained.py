@@ -311,6 +311,7 @@ def test_the_epoch_is_the_best_of_those_that_keep_the_floor():
     assert shown[run.best_epoch - 1] == max(kept) == pytest.approx(run.valid_plain)
 
 
+@pytest.mark.slow
 def test_labels_of_several_columns_and_epochs_that_all_break_a_floor(tmp_path):
     settings = asked(data=("multilabel:f1_macro",), subject_to=("recall[label 4]>=1",), seeds=1)
     study = compare(settings, plan(settings, settings.datasets()), tmp_path)

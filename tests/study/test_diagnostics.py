@@ -89,6 +89,7 @@ def test_truth_is_exact_enumerated_sampled_or_refused():
         measure_gradients([0, 1], tf.constant([[200.0, 0.0], [0.0, 200.0]]), "f1")
 
 
+@pytest.mark.slow
 def test_skipped_by_default_and_refused_by_name():
     y_true, logits = toy_problem(9, 3)
     report = measure_gradients(y_true, logits, "worst_class_recall", draws=2, samples=2, warm_up=2)

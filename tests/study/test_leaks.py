@@ -188,6 +188,7 @@ def test_permuted_training_labels_give_chance_on_the_test_part(name, task, monke
         pytest.param("policy_gradient", "binary", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.few(1)
 def test_permuted_labels_give_chance_and_true_ones_or_a_leak_do_not(name, task, monkeypatch):
     """The test above for a few methods; and so that it can fail."""
     monkeypatch.setattr(train, "train_replicas", plain_trainer)

@@ -283,6 +283,7 @@ def test_straight_through_is_hard_forwards_and_soft_backwards():
 
 
 @pytest.mark.parametrize(("name", "task"), PREDICTORS)
+@pytest.mark.few(12)
 def test_models_predict_probabilities_that_can_be_tuned(name, task):
     rng = np.random.default_rng(0)
     info, y, _ = problem(task, size=60)

@@ -270,6 +270,7 @@ def test_every_picture_is_whole_xml_whatever_names_hold():
 
 
 @pytest.mark.parametrize("sets", [1, 4, 5])
+@pytest.mark.few(1)
 def test_many_data_sets_are_folded_below_one_line_each_that_leads_to_them(tmp_path, sets):
     data, runs = {}, []
     for number in range(sets):
@@ -326,6 +327,7 @@ def test_reports_that_cannot_be_written_say_that_the_runs_are_kept(tmp_path):
     assert raised.value.running
 
 
+@pytest.mark.slow
 def test_pictures_of_an_earlier_report_are_removed_and_nothing_else(tmp_path):
     record, runs = a_study()
     write_reports(tmp_path, record, runs)
@@ -354,6 +356,7 @@ def test_both_reports_warn_of_diverged_runs(tmp_path):
         {"methods": ("focal",), "diverged": ("focal",)},
     ],
 )
+@pytest.mark.few(2)
 def test_reports_of_little_or_nothing_are_written_too(tmp_path, changes):
     record, runs = a_study(**changes)
     made = write_reports(tmp_path, record, runs)

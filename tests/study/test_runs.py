@@ -356,6 +356,7 @@ def files_read_alike(draw, **fields):
         learning_rate=strategies.floats(1e-9, 10),
     )
 )
+@pytest.mark.slow
 def test_the_printed_command_asks_for_the_same_comparison(asked):
     assert parsed(asked.command()) == asked
 

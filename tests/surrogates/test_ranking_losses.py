@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import policygrad_metrics as pgm
 from policygrad_metrics.surrogates.rankings import RANKING_SURROGATES
 
 every = pytest.mark.parametrize("name", RANKING_SURROGATES)
@@ -121,3 +122,17 @@ def test_bad_input(name):
     if name in ("approx_ndcg", "smooth_ap"):
         with pytest.raises(ValueError, match="temperature"):
             surrogate(tf.zeros([1, 4]), [[1, 0, 0, 1]], [[1.0] * 4], temperature=0)
+
+
+@every
+def test_as_a_keras_loss(name):
+    surrogate = RANKING_SURROGATES[name]
+    loss = pgm.SurrogateLoss(name)
+    lists = loss(GRADES, SCORES.astype("float32"), sample_weight=ONES)
+    np.testing.assert_allclose(lists, surrogate(tf.constant(SCORES), GRADES, ONES), rtol=1e-6)
+    one = loss(GRADES[0], SCORES[0, :, None].astype("float32"))
+    expected = surrogate(tf.constant(SCORES[:1]), GRADES[:1], ONES[:1])
+    np.testing.assert_allclose(one, expected, rtol=1e-6)
+    assert type(loss).from_config(loss.get_config()).surrogate == name
+    with pytest.raises(ValueError, match="policy='softmax' has labels"):
+        pgm.SurrogateLoss(name, policy="softmax")

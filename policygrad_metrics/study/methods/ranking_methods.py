@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Any
-
-import tensorflow as tf
-
+from policygrad_metrics.losses.surrogate import SurrogateLoss
 from policygrad_metrics.study.methods.base import Choice, Method
-from policygrad_metrics.study.methods.variants import CanonicalLoss
-from policygrad_metrics.surrogates import rankings
-
-
-def _of_the_batch(function: Any) -> Any:
-    """A loss of lists as a function of canonical tensors of two classes, whose log-odds rank."""
-
-    def loss(logits, y_true, weight):
-        scores = (logits[..., 1] - logits[..., 0], y_true, weight)
-        return function(*(tf.transpose(one) for one in scores))
-
-    return loss
 
 
 def _row(name: str, summary: str, paper: str, **hyperparameters: Choice) -> Method:
-    function = rankings.RANKING_SURROGATES[name]
-
-    def build(info, hyper):
-        return CanonicalLoss(info, _of_the_batch(functools.partial(function, **hyper)))
-
     return Method(
         name,
         summary,
         "surrogate",
         paper,
         frozenset({"ranking"}),
-        build=build,
+        build=lambda info, hyper: SurrogateLoss(name, **hyper),
         hyperparameters=hyperparameters,
     )
 
