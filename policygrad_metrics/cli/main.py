@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     True
     """
     words = _with_negatives(sys.argv[1:] if arguments is None else arguments)
-    parser = build_parser()
+    parser, options = build_parser(), None
     try:
         if words and not words[0].startswith("-"):
             with bad_input():
@@ -133,7 +133,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"policygrad: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("policygrad: stopped; the same command goes on from here.", file=sys.stderr)
+        # Studies keep their runs, unless --no-resume; other commands write when they are done.
+        goes_on = getattr(options, "resume", False) and getattr(options, "save", None) is None
+        what = "goes on from here" if goes_on else "begins anew"
+        print(f"policygrad: stopped; the same command {what}.", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader has gone, as with `| head`. Nothing more may be written, not even at exit.
@@ -298,13 +301,19 @@ def _methods(options: argparse.Namespace) -> int:
 
 def _rewards(options: argparse.Namespace) -> int:
     with quiet_start():
-        from policygrad_metrics.rewards import ALIASES, REWARDS
-    texts: dict[str, list[str]] = {name: [] for name in REWARDS}
-    for alias, name in ALIASES.items():
+        from policygrad_metrics.rewards import ALIASES, RANKING_ALIASES, RANKINGS, REWARDS
+    texts: dict[str, list[str]] = {name: [] for name in (*REWARDS, *RANKINGS)}
+    for alias, name in (*ALIASES.items(), *RANKING_ALIASES.items()):
         texts[name].append(f"also {alias}" if not texts[name] else alias)
     for name, reward in REWARDS.items():
         if reward().uses_order:
             texts[name].append("depends on the order of the classes")
+    for name in RANKINGS:
+        texts[name].append("scores a ranking")
+        if name in ("ndcg", "dcg"):
+            texts[name].append(f"{name}@10 that of the first 10 places")
+        elif name.endswith("@"):
+            texts[f"{name}10"] = [*texts.pop(name), "or another number of places"]
     _print_lines({name: ", ".join(words) for name, words in texts.items()})
     return 0
 

@@ -181,7 +181,7 @@ def _predict(options: argparse.Namespace) -> int:
                 notes.print(f"{rows:,} rows", end="\r")
 
         reading = given(options, Reading)
-        with _output(options.out) as file:
+        with _output(options.out, options.path) as file:
             done = label_file(
                 model, options.path, file, keep=options.keep or (), said=said, **reading
             )
@@ -191,12 +191,18 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _output(path: str | None) -> Iterator[TextIO]:
+def _output(path: str | None, source: str) -> Iterator[TextIO]:
     from policygrad_metrics.core.durable import replacing
 
     if path is None:
         yield sys.stdout
         return
+    if Path(path).is_dir():
+        raise ValueError(f"out={path!r} (--out) is a folder: name a file in it.")
+    if Path(path).exists() and Path(source).exists() and Path(path).samefile(source):
+        raise ValueError(
+            f"out={path!r} (--out) is the file that is labelled, which would be lost: name another."
+        )
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with replacing(Path(path)) as file:
         yield file

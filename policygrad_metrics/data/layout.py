@@ -36,6 +36,7 @@ def read_layout(
     sep: str | None = None,
     header: bool | None = None,
     skip_lines: int | None = None,
+    keep_empty: bool = False,
 ) -> Layout:
     r"""Return the rows of a text of cells, without blanks around the cells.
 
@@ -47,6 +48,7 @@ def read_layout(
         sep: What separates the cells, as a character or a name ("tab"); None to find out.
         header: Whether the first row names the columns; None to find out.
         skip_lines: How many lines stand above it; None to find out.
+        keep_empty: Whether rows of as many empty cells as there are columns are rows, too.
 
     Raises:
         ValueError: Lines have too many or too few cells, or it is not clear where the table begins.
@@ -65,7 +67,7 @@ def read_layout(
         raise ValueError(
             f"sep={sep!r} (--sep) must be one character, or comma, semicolon, tab, pipe or space."
         )
-    rows = _all_rows(lines, sep, skip_lines or 0)
+    rows = _all_rows(lines, sep, skip_lines or 0, keep_empty)
     if not rows:
         raise ValueError("it holds nothing; a header row and data are needed.")
     rows = _with_all_names(rows)
@@ -79,21 +81,25 @@ def read_layout(
         _refuse_lost_header(rows)
     names = _names(rows[0][1], named=header is not False)
     body = rows if header is False else [row for row in rows[1:] if row[1] != rows[0][1]]
+    repeated = 0 if header is False else len(rows) - 1 - len(body)
+    body = [row for row in body if any(row[1]) or len(row[1]) == len(names)]
     _refuse_ragged(names, body, sep)
     if not body:
         raise ValueError("it holds only a header row; a header row and data are needed.")
-    repeated = 0 if header is False else len(rows) - 1 - len(body)
     notes += [f"{repeated} rows that repeat the header were passed over."] if repeated else []
     return Layout(names, [row for _, row in body], sep, notes)
 
 
-def _all_rows(lines: Sequence[str], sep: str, skip: int) -> list[Row]:
+def _all_rows(lines: Sequence[str], sep: str, skip: int, keep_empty: bool) -> list[Row]:
     try:
-        return list(_rows(lines, sep, skip))
+        rows = list(_rows(lines, sep, skip, keep_empty=keep_empty))
     except ValueError as error:
         if "expected after" not in str(error):
             raise
-        return list(_rows(lines, sep, skip, strict=False))  # blanks behind a closing quote
+        # Blanks behind a closing quote.
+        rows = list(_rows(lines, sep, skip, strict=False, keep_empty=keep_empty))
+    first = next((place for place, (_, row) in enumerate(rows) if any(row)), len(rows))
+    return rows[first:]
 
 
 def _with_all_names(rows: list[Row]) -> list[Row]:
@@ -107,13 +113,15 @@ def _with_all_names(rows: list[Row]) -> list[Row]:
     return [(line, ["", *first]), *below] if _count_up(numbers) else rows
 
 
-def _rows(lines: Sequence[str], sep: str, skip: int, strict: bool = True) -> Iterator[Row]:
+def _rows(
+    lines: Sequence[str], sep: str, skip: int, strict: bool = True, keep_empty: bool = False
+) -> Iterator[Row]:
     reader = csv.reader(lines[skip:], delimiter=sep, skipinitialspace=True, strict=strict)
     line = skip + 1  # where the current row starts: quoted cells may run over several lines
     try:
         for row in reader:
             cells = [cell.strip() for cell in row]
-            if any(cells):
+            if any(cells) or (keep_empty and len(cells) > 1):
                 yield line, cells
             line = skip + reader.line_num + 1
     except csv.Error as error:

@@ -118,6 +118,8 @@ def read_blocks(
 ) -> Iterator[tuple[int, dict[str, list[str]]]]:
     """Yield the columns of some rows after the other, so that a file may be larger than memory.
 
+    Rows of empty cells are rows here, so that what is made of the rows stands beside them.
+
     Args:
         path: The file, compressed if its name ends in .gz.
         reading: How it is read; its first line names the columns unless `header` is False.
@@ -136,7 +138,11 @@ def read_blocks(
             continue
         try:
             layout = read_layout(
-                names + block, sep=how.sep, header=how.header, skip_lines=how.skip_lines
+                names + block,
+                sep=how.sep,
+                header=how.header,
+                skip_lines=how.skip_lines,
+                keep_empty=True,
             )
             columns, _, _ = _cells(layout, how, how.text, texts)
         except ValueError as error:

@@ -131,6 +131,9 @@ from .registry import (
     ALIASES as ALIASES,
 )
 from .registry import (
+    RANKING_ALIASES as RANKING_ALIASES,
+)
+from .registry import (
     RANKINGS as RANKINGS,
 )
 from .registry import (

@@ -57,8 +57,8 @@ class Scorer:
         found = get_reward(reward)
         if found.ranks and task != "binary":
             raise ValueError(
-                f"reward {reward!r} ranks rows of two classes, and these are {task}: make one "
-                "class the positive one (--positive CLASS, for files), or take a reward of labels."
+                f"reward {reward!r} ranks rows of two classes, and these are {task}: give a target "
+                "that is 1 for one class and 0 for the others, or take a reward of labels."
             )
         task = "ranking" if found.ranks else task
         multilabel = task == "multilabel"

@@ -22,7 +22,7 @@ def quiet_start() -> Iterator[None]:
         os.dup2(kept.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             sys.stderr.flush()
             kept.seek(0)
             os.write(terminal, kept.read())

@@ -18,6 +18,7 @@ import numpy as np
 import policygrad_metrics
 from policygrad_metrics.data import Dataset
 from policygrad_metrics.data.splits import check_folds
+from policygrad_metrics.study.quiet import quiet_start
 from policygrad_metrics.study.suites import check_word, load_word, thinned, words_of
 from policygrad_metrics.study.table import part_shares
 from policygrad_metrics.study.table_file import Source, command_words
@@ -160,8 +161,8 @@ class StudySettings:
         if not isinstance(self.optimizer, str):
             raise ValueError(f"optimizer must be a name such as adamw, got {self.optimizer!r}.")
         if self.optimizer != "adam":
-            from policygrad_metrics.training.optimizer import configured  # TensorFlow loads slowly
-
+            with quiet_start():  # TensorFlow loads slowly
+                from policygrad_metrics.training.optimizer import configured
             configured(self.optimizer)
         if not (math.isfinite(self.learning_rate) and 0 < self.learning_rate <= 10):
             raise ValueError(

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -93,10 +94,11 @@ def test_data_sets_are_listed_a_line_each(capsys):
 
 
 def test_rewards_and_methods_are_listed_a_line_each(capsys):
-    from policygrad_metrics.rewards import REWARDS
+    from policygrad_metrics.rewards import RANKINGS, REWARDS
     from policygrad_metrics.study.methods import METHODS as ALL
 
-    for command, names in (("rewards", REWARDS), ("methods", ALL)):
+    rankings = [f"{name}10" if name.endswith("@") else name for name in RANKINGS]
+    for command, names in (("rewards", [*REWARDS, *rankings]), ("methods", ALL)):
         assert cli.main([command]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert [line.split()[0] for line in lines] == [*names]
@@ -192,6 +194,35 @@ def test_a_method_that_suits_no_data_set_is_an_error(capsys, tmp_path):
     code = cli.main(["compare", "--data", "iris", "--methods", f"{name},focal"])
     assert code == 2
     assert f"method {name!r} has nothing to do" in capsys.readouterr().err
+
+
+def test_an_unknown_optimizer_is_one_line_without_start_up_lines():
+    done = subprocess.run(
+        [sys.executable, "-m", "policygrad_metrics", "compare", "--optimizer", "foo"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert re.fullmatch(r"policygrad: optimizer='foo' is not known\..*\n", done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("words", "run", "last"),
+    [
+        (["compare"], "_compare", "goes on from here"),
+        (["compare", "--no-resume"], "_compare", "begins anew"),
+        (["aqi", "a.csv"], "_aqi", "goes on from here"),
+        (["aqi", "a.csv", "--save", "air"], "_aqi", "begins anew"),
+        (["datasets"], "_datasets", "begins anew"),
+    ],
+)
+def test_what_is_interrupted_says_whether_it_goes_on(words, run, last, monkeypatch, capsys):
+    def stopped(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, run, stopped)
+    assert cli.main(words) == 130
+    assert capsys.readouterr().err == f"policygrad: stopped; the same command {last}.\n"
 
 
 def test_logs_are_shown_when_tensorflow_fails_to_start(capfd):

@@ -40,7 +40,10 @@ def test_a_table_is_trained_its_rows_labelled_and_drift_told(table, tmp_path, ca
     assert cli.main(["predict", str(model), str(bad), "--out", str(out)]) == 2
     assert "column 'x' held numbers" in capsys.readouterr().err
     assert out.read_text() == before  # what was there stays
-    assert cli.main(["predict", str(model), str(new), "--out", str(tmp_path)]) == 2
+    for out, message in ((tmp_path, "is a folder"), (new, "is the file that is labelled")):
+        assert cli.main(["predict", str(model), str(new), "--out", str(out)]) == 2
+        assert message in capsys.readouterr().err
+    assert new.read_text().startswith("kind;id;x")
 
 
 @pytest.mark.parametrize(

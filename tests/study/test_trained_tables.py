@@ -14,6 +14,7 @@ from policygrad_metrics.study.comparison import compare, plan
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table_file import TableFile
 from policygrad_metrics.study.trained import fit
+from policygrad_metrics.study.trained.drift import Drift, Ranges
 from policygrad_metrics.study.trained.export import export_table
 from policygrad_metrics.study.trained.stream import label_file
 
@@ -122,6 +123,32 @@ def test_other_orders_columns_and_ways_of_writing(table, model, tmp_path):
     assert found["y"].tolist() == model.predict(table).tolist()
 
 
+def test_rows_of_empty_cells_are_labelled_so_that_labels_stand_beside_rows(
+    table, model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(text_file, "_BLOCK", 500)
+    gone = table.drop(columns="y").assign(kind=table["kind"].astype(object))
+    gone.iloc[[2, *range(150, 300)]] = None  # whole blocks of them
+    gone.to_csv(tmp_path / "new.csv", index=False)
+    done, found = labels_of(model, tmp_path / "new.csv")
+    assert done.rows == len(found) == len(table)
+    assert found["y"].tolist()[3:150] == model.predict(table).tolist()[3:150]
+
+
+def test_gaps_are_drift_only_beyond_chance():
+    ranges = Ranges.of(
+        (["x"], []), np.where(np.arange(200) % 4, 1.0, np.nan)[:, None], np.empty([200, 0], object)
+    )
+    told = {}
+    for missing in (14, 30):
+        drift = Drift(ranges)
+        x = np.where(np.arange(50) < missing, np.nan, 1.0)[:, None]
+        drift.add(x, np.empty([50, 0], object))
+        told[missing] = " ".join(drift.lines())
+    assert "are missing" not in told[14]  # 28 % and 25 %
+    assert "60 % of the cells are missing, 25 % in training" in told[30]
+
+
 def test_drift_is_told(table, model):
     far = table.assign(x=table["x"] + 50, kind=["z", "a"] * 150, size=np.nan)
     done, _ = labels_of(model, far)
@@ -205,6 +232,7 @@ def test_served_it_answers_as_it_predicts(table, members, tmp_path):
         ({"method": "polcy_gradient"}, "did you mean 'policy_gradient'"),
         ({"epoch": 3}, "did you mean 'epochs'"),
         ({"subject_to": ("recall[no]>=0.5",)}, "the classes are"),
+        ({"reward": "ndcg@10"}, "scores a ranking, and this model gives labels"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(table, how, message):

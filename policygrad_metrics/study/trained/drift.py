@@ -124,11 +124,17 @@ class Drift:
                 f"{share} of the rows have texts that training rows had not ({shown}{more})"
             )
         gaps, before = self._gaps(name)
-        if gaps - before > TOLD:
+        if gaps - before > max(TOLD, 3.0 * self._deviation(gaps, before)):
             words.append(
                 f"{_percent(gaps)} of the cells are missing, {_percent(before)} in training"
             )
         return words
+
+    def _deviation(self, here: float, before: float) -> float:
+        """The standard deviation of the difference of two shares that are alike but for chance."""
+        rows, trained = max(self.rows, 1), max(self.ranges.rows, 1)
+        share = (here * rows + before * trained) / (rows + trained)
+        return (share * (1.0 - share) * (1 / rows + 1 / trained)) ** 0.5
 
     def _gaps(self, name: str) -> tuple[float, float]:
         """The share of missing cells, here and in training."""

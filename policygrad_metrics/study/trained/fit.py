@@ -14,6 +14,7 @@ from policygrad_metrics.data import Preparation
 from policygrad_metrics.data.frames import frame_cells, is_frame
 from policygrad_metrics.data.reading import read_blocks
 from policygrad_metrics.decision import DecisionTuner
+from policygrad_metrics.rewards import get_reward
 from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.evaluate import Outcome, Scorer, standing, tuned_decision
 from policygrad_metrics.study.methods import METHODS, Method
@@ -97,6 +98,12 @@ def jobs_of(asked: Request) -> dict[str, Job]:
             table.
     """
     settings = dataclasses.replace(asked.settings, methods=_methods(asked.method))
+    if settings.reward is not None and get_reward(settings.reward).ranks:
+        raise ValueError(
+            f"reward={settings.reward!r} (--reward) scores a ranking, and this model gives labels: "
+            "take a reward of labels, such as f1. `policygrad compare` and "
+            "PolicyGradientClassifier take rankings."
+        )
     return {job.method.name: job for job in plan(settings, [asked.dataset])}
 
 
@@ -305,7 +312,7 @@ def _limits(asked: Request) -> tuple[str, ...]:
     rare = [f"{n} ({c} rows)" for n, c in zip(dataset.class_names, dataset.counts, strict=True)
             if c < 50]  # fmt: skip
     return (
-        "For rows of the kind that it was trained on. `policygrad predict` reports rows outside "
+        "For rows of the kind that it was trained on. policygrad predict reports rows outside "
         "the training range, unknown texts and columns that have drifted: where it does, judge the "
         "model anew on rows whose truth is known.",
         "The test score is that of one split; the interval tells how other test rows would differ, "
