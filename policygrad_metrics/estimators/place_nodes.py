@@ -88,15 +88,15 @@ def _mixture(length: int) -> tuple[np.ndarray, np.ndarray]:
 def circle(k: int) -> Nodes:
     """`1 / log2(2 + D)` for D < k, and 0 from there on.
 
-    With 2 n = k + 4 points of the circle, n of them in the upper half, what comes back from D of
-    2 n and more falls by rho^(2 n) = 1e-9 for the radius rho, and rounding grows by less than 1e9.
+    The radius rho is such that rounding grows by rho^-k = 1e7, and what comes back from D beyond
+    the number of points, 1.2 k + 4, falls by less than rho^(1.2 k) = 4e-9.
 
     >>> nodes, D = circle(3), np.arange(6)[:, None]
     >>> np.real(nodes.of_value.numpy() * nodes.z.numpy() ** D).sum(1).round(4).tolist()
     [1.0, 0.6309, 0.5, 0.0, 0.0, 0.0]
     """
-    half = -(-k // 2) + 2
-    radius = 10.0 ** (-4.5 / half)
+    half = int(np.ceil(0.6 * k)) + 2
+    radius = 10.0 ** (-7.0 / k)
     z = radius * np.exp(1j * np.pi * (np.arange(half) + 0.5) / half)
     D = np.arange(k)
     weight = (z[:, None] ** -D / np.log2(2.0 + D)).sum(axis=1) / half

@@ -6,12 +6,17 @@ import abc
 import dataclasses
 from typing import Any, ClassVar
 
+import numpy as np
+import scipy.special
 import tensorflow as tf
 
 from policygrad_metrics.core._compat import under_xla
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.estimators.place_nodes import Nodes, circle, mixture, window
 from policygrad_metrics.estimators.ranking_terms import Terms
+
+#: Minus the logarithm of a chance that does not matter.
+_NEVER = 28.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Places(Terms):
     """
 
     dtype: ClassVar[Any] = tf.float64
+    numbers: ClassVar[int] = 32
 
     @abc.abstractmethod
     def nodes(self, arrived: Tensor) -> Nodes:
@@ -113,9 +119,17 @@ def _inverse(unit, numerator):
 class Discounts(Places):
     """DCG and NDCG."""
 
-    @property
-    def last(self):
-        return self.positive
+    def end(self, scores):
+        reward: Any = self.bound.reward
+        end, length = super().end(scores), scores.shape[-1]
+        if reward.k is None or length is None or 3 * reward.k + 2 > length:
+            return end
+        # Of the 3 k that arrive first, but for i and j, k have arrived when ever so few have not.
+        k = reward.k
+        missing = 2 * k + 1
+        log_ways = scipy.special.gammaln([3 * k + 1, missing + 1, k]) @ [1.0, -1.0, -1.0]
+        certain = np.log((_NEVER + log_ways) / missing)
+        return tf.minimum(end, certain - tf.math.top_k(scores, 3 * k + 2)[0][:, -1])
 
     def nodes(self, arrived):
         reward: Any = self.bound.reward
