@@ -42,7 +42,7 @@ class Nodes(NamedTuple):
     of_exchange: Any
     radius: Any
     shift: Any = 0.0
-    whole_value: Any = 0.0
+    whole_value: Any = np.zeros([1, 1, 1])
     whole_exchange: Any = 0.0
 
 
@@ -88,15 +88,15 @@ def _mixture(length: int) -> tuple[np.ndarray, np.ndarray]:
 def circle(k: int) -> Nodes:
     """`1 / log2(2 + D)` for D < k, and 0 from there on.
 
-    The radius rho is such that rounding grows by rho^-k = 1e6, and what comes back from D beyond
-    the number of nodes, 1.5 k, falls by rho^(1.5 k) = 1e-9.
+    The radius rho is such that rounding grows by rho^-k = 1e7, and what comes back from D beyond
+    the number of points, 1.2 k + 4, falls by less than rho^(1.2 k) = 4e-9.
 
     >>> nodes, D = circle(3), np.arange(6)[:, None]
     >>> np.real(nodes.of_value.numpy() * nodes.z.numpy() ** D).sum(1).round(4).tolist()
     [1.0, 0.6309, 0.5, 0.0, 0.0, 0.0]
     """
-    half = int(np.ceil(0.75 * k)) + 2
-    radius = 10.0 ** (-6.0 / k)
+    half = int(np.ceil(0.6 * k)) + 2
+    radius = 10.0 ** (-7.0 / k)
     z = radius * np.exp(1j * np.pi * (np.arange(half) + 0.5) / half)
     D = np.arange(k)
     weight = (z[:, None] ** -D / np.log2(2.0 + D)).sum(axis=1) / half

@@ -6,12 +6,17 @@ import abc
 import dataclasses
 from typing import Any, ClassVar
 
+import numpy as np
+import scipy.special
 import tensorflow as tf
 
 from policygrad_metrics.core._compat import under_xla
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.estimators.place_nodes import Nodes, circle, mixture, window
-from policygrad_metrics.estimators.ranking_terms import Terms, over_items
+from policygrad_metrics.estimators.ranking_terms import Terms
+
+#: Minus the logarithm of a chance that does not matter.
+_NEVER = 28.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Places(Terms):
     """
 
     dtype: ClassVar[Any] = tf.float64
+    numbers: ClassVar[int] = 32
 
     @abc.abstractmethod
     def nodes(self, arrived: Tensor) -> Nodes:
@@ -73,7 +79,6 @@ class Places(Terms):
     def integrate(self, arrivals, of_value, of_slope):
         a = self._a()
         c = self._c(a)
-        a, c = a[..., None], c[..., None]
         q: Any = tf.where(self._counted()[..., None], arrivals.arrived, 0.0)
         nodes = self.nodes(q)
         kind = nodes.z.dtype
@@ -83,29 +88,48 @@ class Places(Terms):
         unit /= tf.cast(radius[..., None], kind)
         scale = tf.exp(tf.reduce_sum(tf.math.log(radius), axis=1, keepdims=True) - nodes.shift)
         mass = tf.reduce_prod(unit, axis=1, keepdims=True) * tf.cast(scale[..., None], kind)
-        psi = tf.cast((arrivals.density / radius)[..., None], kind) / unit
-        A, C = (over_items(tf.cast(x[..., None], kind) * psi) for x in (a, c))
-        value = tf.math.real(tf.reduce_sum(nodes.of_value * mass * A, axis=[1, 3]))
-        mass *= nodes.of_exchange
-        gains, losses = (
-            tf.math.real(tf.reduce_sum(mass * total * psi, axis=-1)) for total in (C, A)
-        )
-        density = arrivals.density
-        whole_a, whole_c = (tf.reduce_sum(x * density, axis=1, keepdims=True) for x in (a, c))
-        value += (nodes.whole_value * whole_a)[:, 0]
-        gains += nodes.whole_exchange * density * whole_c
-        losses += nodes.whole_exchange * density * whole_a
-        slope = tf.reduce_sum((a * gains - c * losses) * of_slope[:, None], axis=-1)
-        return tf.reduce_sum(value * of_value, axis=-1), slope
+        table = _inverse(unit, (arrivals.density / radius)[..., None])
+        # A matrix product adds up all items, another one all nodes.
+        sides = tf.stack([a, c], axis=1)
+        sums = tf.stack([tf.einsum("bsl,blqv->bsqv", sides, part) for part in table])
+        sums = mass * (tf.complex(sums[0], sums[1]) if kind.is_complex else sums[0])
+        value = tf.math.real(tf.reduce_sum(nodes.of_value * sums[:, :1], axis=[1, 3]))
+        sums *= nodes.of_exchange * tf.cast(of_slope[:, None, :, None], kind)
+        signed = [tf.math.real(sums), -tf.math.imag(sums)] if kind.is_complex else [sums]
+        pairs = zip(table, signed, strict=True)
+        found = tf.add_n([tf.einsum("blqv,bsqv->bsl", part, x) for part, x in pairs])
+        # What the nodes leave out is the same at all places.
+        whole = tf.einsum("bsl,blq->bsq", sides, arrivals.density)
+        value += nodes.whole_value[:, 0] * whole[:, 0]
+        whole *= nodes.whole_exchange * of_slope[:, None]
+        found += tf.einsum("blq,bsq->bsl", arrivals.density, whole)
+        return tf.reduce_sum(value * of_value, axis=-1), a * found[:, 1] - c * found[:, 0]
+
+
+def _inverse(unit, numerator):
+    """The quotient, or its real and its imaginary part."""
+    if not unit.dtype.is_complex:
+        return [numerator / unit]
+    real, imag = tf.math.real(unit), tf.math.imag(unit)
+    numerator /= real**2 + imag**2
+    return [real * numerator, -imag * numerator]
 
 
 @dataclasses.dataclass(frozen=True)
 class Discounts(Places):
     """DCG and NDCG."""
 
-    @property
-    def last(self):
-        return self.positive
+    def end(self, scores):
+        reward: Any = self.bound.reward
+        end, length = super().end(scores), scores.shape[-1]
+        if reward.k is None or length is None or 3 * reward.k + 2 > length:
+            return end
+        # Of the 3 k that arrive first, but for i and j, k have arrived when ever so few have not.
+        k = reward.k
+        missing = 2 * k + 1
+        log_ways = scipy.special.gammaln([3 * k + 1, missing + 1, k]) @ [1.0, -1.0, -1.0]
+        certain = np.log((_NEVER + log_ways) / missing)
+        return tf.minimum(end, certain - tf.math.top_k(scores, 3 * k + 2)[0][:, -1])
 
     def nodes(self, arrived):
         reward: Any = self.bound.reward

@@ -14,11 +14,14 @@ import abc
 import dataclasses
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.rewards.rankings import Orders
 
+#: So long after it is to be expected, an item has arrived for certain.
+BEHIND = 3.3
 #: exp(-exp(30)) is 0 and exp(30) is a number still.
 _LATE = 30.0
 
@@ -76,10 +79,13 @@ class Terms(abc.ABC):
             of_slope: those for the slope.
         """
 
-    @property
-    def last(self) -> Tensor:
-        """The items after whose arrival nothing changes, bool `[lists, L]`."""
-        return self.positive
+    def end(self, scores: Tensor) -> Tensor:
+        """The time x `[lists]` from which on nothing changes; infinite if nothing ever does.
+
+        Args:
+            scores: float64 `[lists, L]`, minus infinity for items that are not there.
+        """
+        return BEHIND - tf.reduce_min(tf.where(self.positive, scores, np.inf), axis=-1)
 
     @property
     def positive(self) -> Tensor:

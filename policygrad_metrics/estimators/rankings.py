@@ -50,9 +50,8 @@ from policygrad_metrics.rewards.rankings import Orders
 
 #: The spacing of the nodes x. Half of it where `nodes` says so, and so on.
 STEP = 0.4
-#: The first node lies so far before the first arrival that is to be expected, and the last one so
-#: far behind the last.
-BEFORE, BEHIND = 8.0, 3.3
+#: The first node lies so far before the first arrival that is to be expected.
+BEFORE = 8.0
 #: Nodes where their number must not depend on values.
 STACKED_NODES = 80
 #: Numbers of a chunk of nodes, and most and fewest nodes of one.
@@ -128,7 +127,7 @@ def ranking_expectation(
 def _expectation(bound, terms, logits, nodes):
     there = bound.weight > 0.0
     scores = tf.where(there, tf.cast(logits[..., 0], terms.dtype), 0.0)
-    start, end = _range(tf.cast(scores, tf.float64), there, terms.last)
+    start, end = _range(tf.cast(scores, tf.float64), there, terms)
     if nodes or is_stacked():
         count: Any = nodes or STACKED_NODES
         step = (end - start) / (count - 1)
@@ -160,16 +159,13 @@ def _expectation(bound, terms, logits, nodes):
     return tf.cast(whole, logits.dtype), tf.cast(gradient[..., None], logits.dtype)
 
 
-def _range(scores, there, last):
+def _range(scores, there, terms):
     """The first and the last node `[lists]`."""
-    low = tf.constant(-np.inf, tf.float64)
-    first = tf.reduce_logsumexp(tf.where(there, scores, low), axis=-1)
-    least = tf.reduce_min(tf.where(last, scores, -low), axis=-1)
-    nothing = tf.math.is_inf(first)
-    start = tf.where(nothing, tf.zeros_like(first), -first) - BEFORE
-    # Nobody to wait for: there is nothing to integrate.
-    end = tf.where(tf.math.is_inf(least), start + 1.0, BEHIND - least)
-    return start, tf.maximum(end, start + 1.0)
+    scores = tf.where(there, scores, -np.inf)
+    first = tf.reduce_logsumexp(scores, axis=-1)
+    start = tf.where(tf.math.is_inf(first), tf.zeros_like(first), -first) - BEFORE
+    end = terms.end(scores)
+    return start, tf.where(tf.math.is_inf(end), start + 1.0, tf.maximum(end, start + 1.0))
 
 
 def _chunk_size(scores, numbers):

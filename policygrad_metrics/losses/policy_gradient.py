@@ -62,7 +62,7 @@ from policygrad_metrics.rewards.inequalities import Constraints
 
 #: Weight of cross-entropy in the default loss; measured, see benchmarks/notes/results.md.
 DEFAULT_CROSS_ENTROPY = 0.3
-#: From so many classes on the expected reward is a program of XLA's within any graph.
+#: From so many classes on, and of rankings, the expected reward is XLA's program in any graph.
 MANY_CLASSES = 32
 #: What the classes weigh in that cross-entropy.
 CROSS_ENTROPY_WEIGHTS = ("reward", "equal")
@@ -300,7 +300,8 @@ class PolicyGradientLoss(SiteLoss):
             return Estimate(estimate.value, slope, (*estimate.state, *multipliers)), weights
 
         many = batch.num_classes >= MANY_CLASSES and not self.reward.calls_python
-        if many and in_plain_graph():  # of Keras's training step on a CPU
+        exact_ranking = self.reward.ranks and not estimator.stochastic
+        if (many or exact_ranking) and in_plain_graph():  # of Keras's training step on a CPU
             score = tf.function(score, autograph=False, jit_compile=True)
         return score(logits, batch.y_true, batch.weight, state)
 
