@@ -64,5 +64,5 @@ def test_methods_of_labels_are_refused():
 
 def test_several_classes_are_refused():
     settings = StudySettings(data=("iris",), reward="roc_auc")
-    with pytest.raises(ValueError, match=r"'roc_auc' ranks rows of two classes.*--positive"):
+    with pytest.raises(ValueError, match="'roc_auc' ranks rows of two classes"):
         plan(settings, settings.datasets())
