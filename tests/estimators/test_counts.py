@@ -279,6 +279,7 @@ def cases_without_a_series():
 @pytest.mark.parametrize(
     ("logits", "y_true"), [pytest.param(*rest, id=id) for id, *rest in cases_without_a_series()]
 )
+@pytest.mark.slow
 def test_the_delta_method_is_no_worse_than_the_plug_in_where_its_series_diverges(
     name, logits, y_true
 ):
@@ -299,6 +300,7 @@ def test_the_delta_method_is_no_worse_than_the_plug_in_where_its_series_diverges
         pytest.param([0] * 7, id="one class", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_the_delta_method_leaves_out_under_xla_what_it_leaves_out_eagerly(y_true):
     reward, y_true = pgm.get_reward("g_mean"), tf.constant(y_true)
     logits = tf.constant([[3.0, -3.0]] * 7)

@@ -45,6 +45,7 @@ def model(file):
     return train_table(file, "y", text=("code",), **HOW)
 
 
+@pytest.mark.slow
 def test_the_test_score_is_that_of_a_comparison(file, model, tmp_path):
     """The same rows, preparation, network and decision, so the same number."""
     how = {"methods": ("policy_gradient",), "seeds": 1, "predictions": True, **HOW}
@@ -59,6 +60,7 @@ def test_the_test_score_is_that_of_a_comparison(file, model, tmp_path):
     assert counts == run.confusion_tuned
 
 
+@pytest.mark.slow
 def test_a_frame_and_its_file_give_the_same_model(table, model):
     again = train_table(table, "y", **HOW)
     assert np.array_equal(again.predict_proba(table), model.predict_proba(table))
@@ -85,6 +87,7 @@ def test_a_saved_model_is_the_same_and_holds_no_code(table, method, tmp_path):
         TrainedTable.load(tmp_path / "model")
 
 
+@pytest.mark.slow
 def test_best_is_chosen_by_cross_validation_without_the_test_rows(table, monkeypatch):
     monkeypatch.setattr(fit, "CANDIDATES", ("boosting_cross_entropy", "policy_gradient"))
     best = train_table(table, "y", method="best", **HOW)

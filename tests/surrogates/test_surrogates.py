@@ -124,6 +124,7 @@ COMPILED_TASKS = [pytest.param("binary", marks=pytest.mark.slow), "multi_class",
 
 @pytest.mark.parametrize("compiled", [pytest.param(_graph, marks=pytest.mark.slow), _xla])
 @pytest.mark.parametrize("task", COMPILED_TASKS)
+@pytest.mark.few(1)
 def test_saturated_logits_give_finite_values_and_gradients(task, compiled):
     C, K = TASKS[task]
     rng = np.random.default_rng(13)
@@ -165,6 +166,7 @@ def test_eager_graph_and_xla_agree_on_one_example(task, compiled):
 
 
 @pytest.mark.parametrize("name", SURROGATES)
+@pytest.mark.few(1)
 def test_replicas_can_be_vectorised(name):
     task = "multi_class" if suits(name, "multi_class") else "multi_label"
     batches = [random_batch(task, seed) for seed in (16, 17, 18)]
