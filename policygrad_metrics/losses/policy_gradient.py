@@ -260,10 +260,8 @@ class PolicyGradientLoss(SiteLoss):
     def batch_loss(self, batch):
         """`1 - E[R]` and the terms that are mixed in, of one batch: the one of all replicas."""
         if self._window is not None and replicas() > 1:
-            raise ValueError(
-                "running_counts= is not available under a tf.distribute strategy: use larger "
-                "global batches instead."
-            )
+            about = "is not available under a tf.distribute strategy: use larger global batches"
+            raise ValueError(f"running_counts= {about} instead.")
         check_replicas(self.reduction, self._memory.variables)
         assign = self._memory.assign if self._memory.keeps else None
         return shared_gradient(self._loss(batch, self._memory.read(batch), assign)[0])
@@ -296,12 +294,12 @@ class PolicyGradientLoss(SiteLoss):
                 constraint_slope, multipliers = self._lagrangian.step(here, multipliers)
                 slope += constraint_slope
             slope = tf.where(batch.valid, slope, 0.0)
-            weights = self._site_weights(here, estimator, slope)
-            return Estimate(estimate.value, slope, (*estimate.state, *multipliers)), weights
+            found = Estimate(estimate.value, slope, (*estimate.state, *multipliers))
+            return found, self._site_weights(here, estimator, slope)
 
-        many = batch.num_classes >= MANY_CLASSES and not self.reward.calls_python
         exact_ranking = self.reward.ranks and not estimator.stochastic
-        if (many or exact_ranking) and in_plain_graph():  # of Keras's training step on a CPU
+        pays = (exact_ranking or batch.num_classes >= MANY_CLASSES) and not self.reward.calls_python
+        if pays and in_plain_graph():  # of Keras's training step on a CPU
             score = tf.function(score, autograph=False, jit_compile=True)
         return score(logits, batch.y_true, batch.weight, state)
 
