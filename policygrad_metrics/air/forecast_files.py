@@ -61,7 +61,7 @@ def forecast_table(task: ForecastTask, found: Predictions) -> str:
         *(f"P(level = {k})" for k in range(K)),
         *(f"P(level >= {k})" for k in range(1, K)),
     ])  # fmt: skip
-    decided = np.column_stack([found.tuned, found.plain]).tolist()
+    decided = np.stack([np.asarray(found.tuned), np.asarray(found.plain)], axis=1).tolist()
     # The probabilities of all worse levels are summed from the worst on.
     worse = np.cumsum(found.chances[:, ::-1], axis=1)[:, ::-1]
     for row, (place, hour) in enumerate(zip(test, task.hours[test], strict=True)):

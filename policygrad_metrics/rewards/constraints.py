@@ -232,7 +232,8 @@ def _constraint(reward, sense, bound, pos_label=None, groups=None):
     if found.aggregation != "counts" or found.calls_python:
         raise ValueError(
             f"the constraint '{constraint}' is on a reward that is no function of confusion counts "
-            "in TensorFlow, so its rate cannot be kept. Write it as a CountReward."
+            "in TensorFlow, so its rate cannot be kept. "
+            + ("Bound a rate of labels." if found.ranks else "Write it as a CountReward.")
         )
     if gap:
         check_whole("groups", groups, 2)

@@ -100,7 +100,7 @@ def test_multilabel_rates_are_averages_over_columns():
         (lambda: get_constraint("precisoin>=.9"), "^subject_to=.*did you mean 'precision'"),
         (lambda: get_constraint("false_positive_rat<=.1"), "did you mean 'false_positive_rate'"),
         (lambda: get_constraint("equal_oportunity_gap<=.1"), "'equal_opportunity_gap'"),
-        (lambda: get_constraint("roc_auc>=.9"), "^subject_to=.*metric of scores"),
+        (lambda: get_constraint("roc_auc>=.9"), "'roc_auc >= 0.9'.*Bound a rate of labels"),
         (lambda: get_constraint("gain_matrix>=.9"), "^subject_to='gain_matrix >= 0.9'"),
         (lambda: get_constraint("precision > .9"), "sign '>'.*Write 'precision >= .9'"),
         (lambda: get_constraint("recall=<.9"), "Write 'recall<=.9'"),
