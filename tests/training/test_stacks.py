@@ -12,6 +12,7 @@ from policygrad_metrics.study.methods import METHODS, TaskInfo
 from policygrad_metrics.training import Network, Replica, train_replicas
 
 R, N = 3, 24
+REWARDS = {"binary": "f1", "ranking": "average_precision", "ordinal": "cohen_kappa_quadratic"}
 #: A warm start is another order of the same losses, another tuning comes after them.
 NETWORKS = [
     n for n, row in METHODS.items() if row.build and row.tuning == "auto" and row.warm_start == 0
@@ -34,11 +35,10 @@ def test_gradients_in_a_stack_equal_those_alone(name):
     Gradients are sums over 24 rows in float32: some 1e-6 of the largest.
     """
     method, rng = METHODS[name], np.random.default_rng(0)
-    task = "binary" if "binary" in method.tasks else "ordinal"
-    K, D = (2, 1) if task == "binary" else (3, 3)
+    task = next(task for task in REWARDS if task in method.tasks)
+    K, D = (3, 3) if task == "ordinal" else (2, 1)
     labels = np.stack([rng.permutation(np.arange(N) % K) for _ in range(R)])
-    reward = "f1" if task == "binary" else "cohen_kappa_quadratic"
-    info = TaskInfo.of(task, reward, labels[0], K)
+    info = TaskInfo.of(task, REWARDS[task], labels[0], K)
     outputs = tf.constant(rng.normal(size=[R, N, D]), tf.float32)
     y, seeds = tf.constant(labels, tf.int32), tf.constant([[0, 5], [1, 5], [7, 5]], tf.int32)
     scales = tf.constant([0.8, 1.0, 1.2])
