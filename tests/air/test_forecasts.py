@@ -375,7 +375,7 @@ BAD = {
     "aqi {csv} --pollutant-column pm25": "did you mean 'pm2.5'",
     "aqi {csv} --time hours": "did you mean 'hour'",
     "aqi {csv} --horizon -1": "horizon must be a whole number of hours from 0",
-    "aqi {csv} --horizon soon": "must be a number of hours, or several, 1..24 or 1,6,24, got 'soon'",
+    "aqi {csv} --horizon soon": "a number of hours, or several, 1..24 or 1,6,24, got 'soon'",
     "aqi {csv} --reward exact_bni": "did you mean 'exact_bin'",
     "aqi {csv} --methods persistance": "did you mean 'persistence'",
     "aqi {csv} --unit ppm": "unit='ppm' is for gases",
