@@ -16,9 +16,8 @@ import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
 
-#: Half as many nodes of a window; where its circle is cut off, in standard deviations of D; the
-#: logarithm of what is left there, and of what comes back from the other end of the circle.
-_HALF, _WIDE, _LOST = 16, 7.0, 20.7
+#: Half as many nodes of a window; minus the logarithm of what is left where its circle is cut off.
+_HALF, _CUT = 12, 24.5
 #: Halvings that find the radius of a window.
 _HALVINGS = 14
 #: Lists of unknown length are taken to be no longer.
@@ -89,7 +88,8 @@ def circle(k: int) -> Nodes:
     """`1 / log2(2 + D)` for D < k, and 0 from there on.
 
     The radius rho is such that rounding grows by rho^-k = 1e7, and what comes back from D beyond
-    the number of points, 1.2 k + 4, falls by less than rho^(1.2 k) = 4e-9.
+    the number of points falls by less than rho^(1.2 k) = 4e-9. Of 1.2 k + 4 points one half mirrors
+    the other.
 
     >>> nodes, D = circle(3), np.arange(6)[:, None]
     >>> (np.real(nodes.of_value * nodes.z**D).sum(1).round(4) + 0.0).tolist()
@@ -114,34 +114,34 @@ def window(arrived: Tensor, last: Tensor, fraction: Tensor | None = None) -> Nod
 
     P(D <= last) is an integral of E[z^D] z^-last / (1 - z) along a circle, of the radius where the
     integrand is least (there D would be `last` on average), cut off where nothing is left of it. So
-    16 nodes do for any k. On a circle around z = 1 the pole there is added.
+    few nodes do for any k. The sum over n nodes of a whole circle of radius r has the poles of
+    1 / (1 + (z / r)^n), so that the pole at z = 1 adds 1 / (1 + r^-n), wherever the circle passes.
 
     Args:
         arrived: chances `[lists, L, nodes x]`, 0 for items that D does not count.
         last: float64 `[lists, 1, 1]`, a whole number.
         fraction: from 0 to 1.
     """
-    saddle, variance = _saddle(arrived, last)
-    most = tf.minimum(_WIDE * tf.math.rsqrt(tf.maximum(variance, 1e-12)), np.pi)
-    step: Any = most / _HALF
-    # So far from the pole that what comes back from the other end of the circle is lost.
-    least = _LOST * step / (2.0 * np.pi)
-    log_radius = tf.where(saddle < 0.0, tf.minimum(saddle, -least), tf.maximum(saddle, least))
+    log_radius, variance = _saddle(arrived, last)
+    # |E[z^D]| is at most exp(-variance (1 - cos angle)) times that at angle 0.
+    most = tf.math.asin(tf.sqrt(tf.minimum(0.5 * _CUT / tf.maximum(variance, 1e-12), 1.0)))
+    step: Any = 2.0 * most / _HALF
     angle = step[..., None] * (tf.range(_HALF, dtype=tf.float64) + 0.5)
     radius: Any = tf.exp(log_radius)
     z = tf.cast(radius[..., None], tf.complex128) * _turn(angle)
     weight = _turn(-angle * last[..., None]) * tf.cast(step[..., None] / np.pi, tf.complex128)
-    outside = tf.cast(log_radius > 0.0, tf.float64)
+    n: Any = 2.0 * np.pi / step
+    pole: Any = tf.sigmoid(n * log_radius)
     one: Any = tf.ones([], tf.complex128)
     # The z^-last of the largest modulus is kept apart, in `shift`.
     shift = last * log_radius
     if fraction is None:
-        return Nodes(z, weight / (one - z), weight, radius, shift, outside)
+        return Nodes(z, weight / (one - z), weight, radius, shift, pole)
     part = tf.cast(fraction[..., None], tf.complex128)
     mean = tf.reduce_sum(arrived, axis=1, keepdims=True)
     ramp = part + z / (one - z)
-    whole = outside * (last + fraction - mean)
-    return Nodes(z, weight * ramp / (one - z), weight * ramp, radius, shift, whole, outside)
+    whole = pole * (last + fraction - mean + n * (1.0 - pole))
+    return Nodes(z, weight * ramp / (one - z), weight * ramp, radius, shift, whole, pole)
 
 
 def _turn(angle):

@@ -6,8 +6,6 @@ import abc
 import dataclasses
 from typing import Any, ClassVar
 
-import numpy as np
-import scipy.special
 import tensorflow as tf
 
 from policygrad_metrics.core._compat import under_xla
@@ -15,23 +13,12 @@ from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.estimators.place_nodes import Nodes, circle, mixture, window
 from policygrad_metrics.estimators.ranking_terms import Terms
 
-#: Minus the logarithm of a chance that does not matter.
-_NEVER = 28.0
-
 
 @dataclasses.dataclass(frozen=True)
 class Pairs(Terms):
     """ROC-AUC: the chance that a positive arrives before a negative."""
 
     numbers: ClassVar[int] = 1
-
-    @property
-    def _factor(self):
-        both = [
-            tf.reduce_sum(self.bound.weight * tf.cast(side, tf.float32), axis=-1)
-            for side in (self.positive, self.negative)
-        ]
-        return tf.math.divide_no_nan(tf.ones_like(both[0]), both[0] * both[1])
 
     def integrate(self, arrivals, of_value, of_slope):
         a, c = (
@@ -43,10 +30,20 @@ class Pairs(Terms):
             for x in (a * arrivals.density, c * arrivals.density, c * arrivals.absent)
         )
         gains = arrivals.density * (a * (of_slope * C)[:, None] - c * (of_slope * A)[:, None])
+        share = _share_of_pair(self)
         return (
-            self._factor * tf.reduce_sum(A * later * of_value, axis=-1),
-            self._factor[:, None] * tf.reduce_sum(gains, axis=-1),
+            share * tf.reduce_sum(A * later * of_value, axis=-1),
+            share[:, None] * tf.reduce_sum(gains, axis=-1),
         )
+
+
+def _share_of_pair(terms: Terms) -> Tensor:
+    """1 / (weight of the positives * weight of the negatives), `[lists]`; 0 without any pair."""
+    sides = [
+        tf.reduce_sum(terms.bound.weight * tf.cast(side, tf.float32), axis=-1)
+        for side in (terms.positive, terms.negative)
+    ]
+    return tf.math.divide_no_nan(tf.ones_like(sides[0]), sides[0] * sides[1])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,13 +70,10 @@ class Places(Terms):
         there = tf.cast(self.bound.weight > 0.0, tf.float64)
         return there * (1.0 - tf.math.divide_no_nan(a, tf.reduce_max(a, axis=-1, keepdims=True)))
 
-    def _counted(self):
-        return self.bound.weight > 0.0
-
     def integrate(self, arrivals, of_value, of_slope):
         a = self._a()
         c = self._c(a)
-        q: Any = tf.where(self._counted()[..., None], arrivals.arrived, 0.0)
+        q: Any = tf.where(self.counted()[..., None], arrivals.arrived, 0.0)
         nodes = self.nodes(q)
         kind = nodes.z.dtype
         # Divided by what they are at |z|, so that no product overflows.
@@ -119,35 +113,33 @@ def _inverse(unit, numerator):
 class Discounts(Places):
     """DCG and NDCG."""
 
-    def end(self, scores):
+    def cut(self):
         reward: Any = self.bound.reward
-        end, length = super().end(scores), scores.shape[-1]
-        if reward.k is None or length is None or 3 * reward.k + 2 > length:
-            return end
-        # Of the 3 k that arrive first, but for i and j, k have arrived when ever so few have not.
-        k = reward.k
-        missing = 2 * k + 1
-        log_ways = scipy.special.gammaln([3 * k + 1, missing + 1, k]) @ [1.0, -1.0, -1.0]
-        certain = np.log((_NEVER + log_ways) / missing)
-        return tf.minimum(end, certain - tf.math.top_k(scores, 3 * k + 2)[0][:, -1])
+        if self._counts_all():
+            return None
+        return tf.fill(tf.shape(self.bound.share), tf.constant(reward.k, tf.float64))
 
     def nodes(self, arrived):
         reward: Any = self.bound.reward
+        return mixture(self.bound.y_true.shape[-1]) if self._counts_all() else circle(reward.k)
+
+    def _counts_all(self):
+        reward: Any = self.bound.reward
         length = self.bound.y_true.shape[-1]
-        if reward.k is None or (length is not None and reward.k >= length):
-            return mixture(length)
-        return circle(reward.k)
+        return reward.k is None or (length is not None and reward.k >= length)
 
 
 @dataclasses.dataclass(frozen=True)
 class FirstPlaces(Places):
     """Precision and recall of the first k places: f is 1 for D < k and 0 after."""
 
-    def nodes(self, arrived):
+    def cut(self):
         reward: Any = self.bound.reward
-        there = tf.cast(self.bound.weight > 0.0, tf.float64)
-        limit = tf.cast(reward.limit(tf.reduce_sum(there, axis=-1, keepdims=True)), tf.float64)
-        return window(arrived, limit[:, None] - 1.0)
+        items = tf.reduce_sum(tf.cast(self.bound.weight > 0.0, tf.float64), axis=-1)
+        return tf.cast(reward.limit(items), tf.float64)
+
+    def nodes(self, arrived):
+        return window(arrived, self.cut()[:, None, None] - 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,22 +163,24 @@ class PartialPairs(Places):
 
     def _a(self):
         reward: Any = self.bound.reward
-        both = [
-            tf.reduce_sum(tf.cast(side, tf.float64), axis=-1, keepdims=True)
-            for side in (self.positive, self.negative)
-        ]
-        share = tf.math.divide_no_nan(tf.cast(reward.scale()[0], tf.float64), both[0] * both[1])
-        return share * tf.cast(self.positive, tf.float64)
+        share = tf.cast(reward.scale()[0], tf.float64) * tf.cast(_share_of_pair(self), tf.float64)
+        return share[:, None] * tf.cast(self.positive, tf.float64)
 
     def _c(self, a):
         return tf.cast(self.negative, tf.float64)
 
-    def _counted(self):
+    def counted(self):
         return self.negative
 
+    def cut(self):
+        return tf.floor(self._room() + 1e-9) + 1.0
+
     def nodes(self, arrived):
+        last = self.cut() - 1.0
+        part = tf.maximum(self._room() - last, 0.0)
+        return window(arrived, last[:, None, None], part[:, None, None])
+
+    def _room(self):
+        """How many negatives a positive may have before it."""
         reward: Any = self.bound.reward
-        negatives = tf.reduce_sum(tf.cast(self.negative, tf.float64), axis=-1, keepdims=True)
-        room = reward.max_fpr * negatives[:, None]
-        whole = tf.floor(room + 1e-9)
-        return window(arrived, whole, tf.maximum(room - whole, 0.0))
+        return reward.max_fpr * tf.reduce_sum(tf.cast(self.negative, tf.float64), axis=-1)

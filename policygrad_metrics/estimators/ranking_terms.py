@@ -87,6 +87,14 @@ class Terms(abc.ABC):
         """
         return BEHIND - tf.reduce_min(tf.where(self.positive, scores, np.inf), axis=-1)
 
+    def cut(self) -> Tensor | None:
+        """How many arrivals `[lists]` there are behind which nothing counts; None if all do."""
+        return None
+
+    def counted(self) -> Tensor:
+        """Which items `[lists, L]` D counts."""
+        return self.bound.weight > 0.0
+
     @property
     def positive(self) -> Tensor:
         """Whether an item is one of those to be found."""

@@ -18,7 +18,6 @@ what they gain; where all exchanges have one sign, nothing is lost to rounding.
 from __future__ import annotations
 
 import functools
-import math
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ import tensorflow as tf
 from policygrad_metrics.core._compat import materialized
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.global_batch import is_stacked, replicas
+from policygrad_metrics.estimators.arrival_nodes import BEFORE, ArrivalNodes
 from policygrad_metrics.estimators.ranking_places import (
     Discounts,
     FirstPlaces,
@@ -48,12 +48,8 @@ from policygrad_metrics.rewards.ranking_metrics import (
 )
 from policygrad_metrics.rewards.rankings import Orders
 
-#: The spacing of the nodes x. Half of it where `nodes` says so, and so on.
-STEP = 0.4
-#: The first node lies so far before the first arrival that is to be expected.
-BEFORE = 8.0
-#: Nodes where their number must not depend on values.
-STACKED_NODES = 80
+#: Nodes where their number must not depend on values, and where a reward is cut off.
+STACKED_NODES, STACKED_CUT = 80, 120
 #: Numbers of a chunk of nodes, and most and fewest nodes of one.
 CHUNK, MOST, LEAST = 2**20, 16, 4
 #: The width of a list of which it is not known.
@@ -127,23 +123,24 @@ def ranking_expectation(
 def _expectation(bound, terms, logits, nodes):
     there = bound.weight > 0.0
     scores = tf.where(there, tf.cast(logits[..., 0], terms.dtype), 0.0)
-    start, end = _range(tf.cast(scores, tf.float64), there, terms)
+    grid = _nodes(tf.cast(scores, tf.float64), there, terms)
     if nodes or is_stacked():
-        count: Any = nodes or STACKED_NODES
-        step = (end - start) / (count - 1)
+        count: Any = nodes or (STACKED_NODES if terms.cut() is None else STACKED_CUT)
+        part = grid.last[:, None] / (count - 1)
     else:
-        count = tf.cast(tf.reduce_max(tf.math.ceil((end - start) / STEP)), tf.int32) + 1
-        step = tf.fill(tf.shape(start), tf.constant(STEP, tf.float64))
+        count = tf.cast(tf.reduce_max(tf.math.ceil(grid.last)), tf.int32) + 1
+        part = tf.ones_like(grid.last)[:, None]
     size = count if nodes or is_stacked() else _chunk_size(scores, terms.numbers)
 
     def chunk(number):
         place = tf.cast(number * size + tf.range(size), tf.float64)
-        x = start[:, None] + step[:, None] * place
-        inside = tf.where(place < tf.cast(count, tf.float64), step[:, None], 0.0)
+        x, step = grid.at(part * place)
+        step *= part
+        inside = tf.where(place < tf.cast(count, tf.float64), step, 0.0)
         # Before the first node the integrands fall as exp(x) and exp(2 x): geometric series.
         first = tf.cast(place == 0.0, tf.float64)
         of_value, of_slope = (
-            tf.cast(inside * (1.0 + first / tf.math.expm1(k * step[:, None])), terms.dtype)
+            tf.cast(inside * (1.0 + first / tf.math.expm1(k * step)), terms.dtype)
             for k in (1.0, 2.0)
         )
         arrivals = Arrivals.at(scores, there, tf.cast(x, terms.dtype))
@@ -159,13 +156,17 @@ def _expectation(bound, terms, logits, nodes):
     return tf.cast(whole, logits.dtype), tf.cast(gradient[..., None], logits.dtype)
 
 
-def _range(scores, there, terms):
-    """The first and the last node `[lists]`."""
+def _nodes(scores, there, terms: Terms) -> ArrivalNodes:
+    """Where the nodes lie, of float64 scores."""
     scores = tf.where(there, scores, -np.inf)
     first = tf.reduce_logsumexp(scores, axis=-1)
     start = tf.where(tf.math.is_inf(first), tf.zeros_like(first), -first) - BEFORE
     end = terms.end(scores)
-    return start, tf.where(tf.math.is_inf(end), start + 1.0, tf.maximum(end, start + 1.0))
+    end = tf.where(tf.math.is_inf(end), start + 1.0, tf.maximum(end, start + 1.0))
+    k = terms.cut()
+    if k is None:
+        return ArrivalNodes.between(start, end)
+    return ArrivalNodes.cut_off(tf.where(terms.counted(), scores, -np.inf), k, start, end)
 
 
 def _chunk_size(scores, numbers):
@@ -194,12 +195,3 @@ def _added_up(chunk, count, size, scores, terms: Terms):
         lambda number, *_: number < chunks, add, start, parallel_iterations=1
     )
     return value, gradient
-
-
-def trapezoid_error(step: float, angle: float = math.acos(0.15)) -> float:
-    """A bound of the relative error of one exchange: see docs/mathematics.md.
-
-    >>> trapezoid_error(0.4) < 3e-8
-    True
-    """
-    return 2.0 * math.exp(-2.0 * math.pi * angle / step) / math.cos(angle) ** 2

@@ -12,8 +12,6 @@ import policygrad_metrics as pgm
 from policygrad_metrics.estimators.exact import expectation
 from policygrad_metrics.estimators.orders import noisy_scores, order_gradient
 from policygrad_metrics.estimators.place_nodes import circle, mixture, window
-from policygrad_metrics.estimators.ranking_places import Discounts
-from policygrad_metrics.estimators.ranking_terms import Terms
 
 NAMES = {
     "average_precision": {},
@@ -136,10 +134,7 @@ def test_a_long_list_agrees_with_many_sampled_rankings(reward):
 @pytest.mark.slow
 @every_reward
 @pytest.mark.parametrize("n", [400])
-def test_hundreds_of_items_agree_with_a_hundred_thousand_rankings(reward, n, request):
-    if reward.name == "recall_at_budget":
-        why = "with 140 places of 400 the expectation is 1.3 % too high: .3372 for .3328"
-        request.applymarker(pytest.mark.xfail(reason=why, strict=True))
+def test_hundreds_of_items_agree_with_a_hundred_thousand_rankings(reward, n):
     rng = np.random.default_rng(2)
     scores = 2.0 * rng.normal(size=n)
     y = rng.integers(0, 4, n) if reward.graded else rng.random(n) < 0.1
@@ -150,23 +145,6 @@ def test_hundreds_of_items_agree_with_a_hundred_thousand_rankings(reward, n, req
         [bound.score(noisy_scores(batch.logits[..., 0], 5000, seed)).numpy() for seed in range(20)]
     )
     assert abs(values.mean(dtype=np.float64) - float(value)) < 5.0 * values.std() / 1e5**0.5 + 1e-6
-
-
-@pytest.mark.parametrize("scale", [1.0, 20.0])
-def test_what_comes_after_the_first_places_is_left_out(monkeypatch, scale):
-    rng = np.random.default_rng(4)
-    scores, y = scale * rng.normal(size=(3, 40)), rng.integers(0, 4, (3, 40))
-    y[1], y[1, scores[1].argmin()] = 0, 1  # the last one alone
-    batch = as_batch(scores, y)
-    bound = pgm.get_reward("dcg@3").bind(batch)
-    value, gradient = expectation(bound, batch.logits)
-    ends = Discounts(bound).end(batch.logits[..., 0])
-    monkeypatch.setattr(Discounts, "end", Terms.end)
-    later, more = expectation(bound, batch.logits)
-    assert np.all(ends < Discounts(bound).end(batch.logits[..., 0]) - 1.0)
-    np.testing.assert_allclose(value, later, rtol=1e-9)
-    error = np.linalg.norm(gradient - more, axis=1)
-    assert np.all(error <= 1e-7 * np.linalg.norm(more, axis=1) + CERTAIN["float64"])
 
 
 def test_a_very_long_list_keeps_its_relative_precision():

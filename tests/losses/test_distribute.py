@@ -24,7 +24,7 @@ def results(tmp_path_factory):
     """All cases, run in one other process and its forks."""
     program = Path(__file__).with_name("distribute_runs.py")
     command = [sys.executable, program, tmp_path_factory.mktemp("runs")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1200)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
