@@ -89,7 +89,8 @@ _DATA: tuple[Row, ...] = (
     ("--suite", str, "NAME", "standard: 11 data sets, 24 with the files of --data-dir, each with "
      "the reward it is made for; published: three sets, linear, 10 folds, published figures beside "
      "ours; ordinal: eight sets of the files of --data-dir, 30 splits, on amae or --reward "
-     "quadratic_kappa"),
+     "quadratic_kappa; ranking: three sets of rare positives, six with --data-dir, on "
+     "average_precision or --reward roc_auc"),
     ("--data-dir", str, "FOLDER", "where the data sets are that are read from files"),
     ("--tables", str, "FILE", "a TOML file that names tables: a [[table]] each, csv, target and "
      "what else it needs of name, reward and the options of reading"),

@@ -79,7 +79,18 @@ def _car_as_numbers(dataset: Dataset) -> Dataset:
     )
 
 
+def _pictures_against_rest(dataset: Dataset) -> Dataset:
+    return dataclasses.replace(
+        dataset,
+        y=(dataset.y == dataset.class_names.index("5")).astype(int),
+        class_names=["other", "picture"],
+        task="binary",
+        reward="f1",
+    )
+
+
 _THEN: dict[str, Callable[[Dataset], Dataset]] = {
+    "pictures_against_rest": _pictures_against_rest,
     "without_rare_classes": _without_rare_classes,
     "zeros_as_missing": _zeros_as_missing,
     "car_as_numbers": _car_as_numbers,

@@ -20,6 +20,9 @@ TITLES = {
     "random": "Synthetic 'Random' set of the AnyLoss study, 2 features, about 10 % positive",
     "imbalanced5": "Synthetic clouds of 5 uneven classes, the rarest 3 %",
     "multilabel": "Synthetic multi-label set, 6 labels",
+    "rare_1": "Synthetic set, 1 % positive, 20 features, one cluster a class",
+    "rare_1_clusters": "Synthetic set, 1 % positive, 20 features, four clusters a class",
+    "rare_03": "Synthetic set, .3 % positive, 20 features, two clusters a class",
 }
 
 
@@ -191,9 +194,40 @@ def _multilabel(seed: int) -> Dataset:
     )
 
 
+def _rare(name: str, share: float, rows: int, clusters: int) -> Callable[[int], Dataset]:
+    def make(seed: int) -> Dataset:
+        from sklearn.datasets import make_classification
+
+        features, y = make_classification(
+            rows,
+            n_features=20,
+            n_informative=6,
+            n_redundant=2,
+            n_clusters_per_class=clusters,
+            weights=[1.0 - share],
+            flip_y=0.0,
+            random_state=seed,
+        )
+        return numeric_dataset(
+            name,
+            TITLES[name],
+            features,
+            y,
+            ("negative", "positive"),
+            task="binary",
+            reward="f1",
+            notes=(f"synthetic: make_classification, {rows} rows, seed {seed}.",),
+        )
+
+    return make
+
+
 _MAKERS: dict[str, Callable[[int], Dataset]] = {
     "pm25": _pm25,
     "random": _random,
     "imbalanced5": _imbalanced5,
     "multilabel": _multilabel,
+    "rare_1": _rare("rare_1", 0.01, 10_000, 1),
+    "rare_1_clusters": _rare("rare_1_clusters", 0.01, 10_000, 4),
+    "rare_03": _rare("rare_03", 0.003, 20_000, 2),
 }

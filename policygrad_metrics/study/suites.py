@@ -145,6 +145,24 @@ SUITES = {
             ),
         },
     ),
+    # The other reward is asked for by --reward roc_auc.
+    "ranking": Suite(
+        bundled=("rare_1", "rare_1_clusters", "rare_03"),
+        files=("mammography", "german_credit", "page_blocks_pictures"),
+        settings={
+            "reward": "average_precision",
+            "seeds": 10,
+            "methods": (
+                "logistic_regression",
+                "gradient_boosting",
+                "cross_entropy",
+                "focal",
+                "pairwise_logistic",
+                "smooth_ap",
+                "policy_gradient",
+            ),
+        },
+    ),
 }
 #: A suite takes only some rows of a set of more numbers than this: of the images alone.
 MOST_NUMBERS = 3_000_000

@@ -28,11 +28,15 @@ COUNTS = {
     "iris": (50, 50, 50),
     "digits_rare": (1797 - 174, 174),
     "imbalanced5": (3000, 1000, 600, 250, 150),
+    "rare_1": (9900, 100),
+    "rare_1_clusters": (9900, 100),
+    "rare_03": (19940, 60),
     "mammography": (10923, 260),
     "pima": (500, 268),
     "german_credit": (700, 300),
     "ecoli": (143, 77, 35, 20, 52),
     "page_blocks": (4913, 329, 28, 88, 115),
+    "page_blocks_pictures": (5473 - 115, 115),
     "car": (1210, 384, 69, 65),
     "car_levels": (1210, 384, 69, 65),
     "winequality_red": (10, 53, 681, 638, 199, 18),
@@ -52,6 +56,7 @@ FEATURES = {  # columns without the target; Beijing: 6 weather, 4 of time, 1 win
     "german_credit": (7, 13),
     "ecoli": (7, 0),
     "page_blocks": (10, 0),
+    "page_blocks_pictures": (10, 0),
     "car": (0, 6),
     "car_levels": (6, 0),
     "winequality_red": (11, 0),
@@ -69,7 +74,8 @@ FEATURES = {  # columns without the target; Beijing: 6 weather, 4 of time, 1 win
     "diabetes_levels": (10, 0),
 }
 TASKS = {
-    "binary": "breast_cancer breast_cancer_36 digits_rare random mammography pima german_credit",
+    "binary": "breast_cancer breast_cancer_36 digits_rare random mammography pima german_credit "
+    "page_blocks_pictures rare_1 rare_1_clusters rare_03",
     "multiclass": "wine digits iris imbalanced5 ecoli page_blocks mnist",
     "ordinal": "diabetes_levels pm25 car car_levels winequality_red esl lev machine_cpu "
     "swd eucalyptus tae new_thyroid beijing_pm25",
