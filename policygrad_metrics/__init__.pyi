@@ -67,6 +67,9 @@ from .tabular import (
     PolicyGradientLevelRegressor as PolicyGradientLevelRegressor,
 )
 from .tabular import (
+    PolicyGradientRanker as PolicyGradientRanker,
+)
+from .tabular import (
     boosting as boosting,
 )
 from .tabular import (

@@ -91,11 +91,13 @@ def _around(scores, k, start, end):
     def bound(k, mean):
         return tf.math.xlogy(k, k / mean) - k + mean
 
-    s, least = tf.cast(scores, tf.float32), tf.constant(1e-30, tf.float64)
+    s: Any = tf.cast(scores, tf.float32)
+    least = tf.constant(1e-30, tf.float64)
     low, high = tf.stack([start, start]), tf.stack([end, end])
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
-        rate = tf.exp(tf.minimum(s + tf.cast(middle, tf.float32)[..., None], 30.0))
+        x: Any = tf.cast(middle, tf.float32)
+        rate = tf.exp(tf.minimum(s + x[..., None], 30.0))
         mean = tf.cast(tf.reduce_sum(1.0 - tf.exp(-rate), axis=-1), tf.float64)
         few, many = tf.maximum(mean[0], least), tf.maximum(mean[1] - 2.0, least)
         before = (few < k) & (bound(k, few) > _SELDOM)

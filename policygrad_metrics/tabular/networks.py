@@ -1,4 +1,4 @@
-"""Networks that a function of the user makes, built without touching any global seed."""
+"""Networks that a function of the user makes, built without touching any global seed, and lists."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
+
+from policygrad_metrics.training.network import Network
 
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -55,6 +57,33 @@ class OwnNetwork:
         if wrong:
             raise ValueError(f"hidden must return a network of float32 weights; not so: {wrong}.")
         return network
+
+
+@dataclasses.dataclass(frozen=True)
+class ListNetwork:
+    """A dense network that scores each row of a list, with the weights of one of single rows.
+
+    Args:
+        hidden: width of each hidden layer.
+        length: rows of a list.
+
+    >>> ListNetwork((8,), length=5).build(3, 5, seed=0).output_shape
+    (None, 5)
+    """
+
+    hidden: tuple[int, ...]
+    length: int
+
+    def build(self, features: int, outputs: int, seed: int) -> keras.Model:
+        """Build the model, from `[lists, L, F]` to scores `[lists, L]`."""
+        single = Network(self.hidden).build(features, 1, seed)
+        inputs = keras.Input((outputs, features))
+        values = inputs
+        for layer in single.layers[1:]:
+            values = type(layer).from_config(layer.get_config())(values)
+        model = keras.Model(inputs, keras.layers.Reshape((outputs,))(values))
+        model.set_weights(single.get_weights())
+        return model
 
 
 @contextlib.contextmanager

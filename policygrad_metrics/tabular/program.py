@@ -22,9 +22,10 @@ import tensorflow as tf
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
+from policygrad_metrics.losses.surrogate import SurrogateLoss
 from policygrad_metrics.policies import BinnedRegression, Policy
 from policygrad_metrics.rewards import Constraint, Reward
-from policygrad_metrics.tabular.networks import OwnNetwork
+from policygrad_metrics.tabular.networks import ListNetwork, OwnNetwork
 from policygrad_metrics.tabular.rows import Rows
 from policygrad_metrics.training.inputs import first_weights
 from policygrad_metrics.training.network import Network
@@ -53,7 +54,7 @@ class Recipe:
         running_counts, subject_to: as for `PolicyGradientLoss`.
     """
 
-    network: Network | OwnNetwork
+    network: Network | OwnNetwork | ListNetwork
     optimizer: Rule
     features: int
     outputs: int
@@ -161,10 +162,13 @@ class TabularProgram:
         Of a ranking it is that of the outputs.
         """
         weight = () if rows.weight is None else (rows.weight,)
+        score: Any = self.recipe.reward
+        if isinstance(self.recipe.network, ListNetwork):
+            cross_entropy = SurrogateLoss("listnet")(rows.y, outputs, *weight)
+            return score(rows.y, outputs, *weight), cross_entropy
         arrays = (outputs, rows.priced, *weight)
         reward, cross_entropy = self._call("judge", self._judge, arrays, free=(1, 1, 1))
         if self.recipe.reward.ranks:
-            score: Any = self.recipe.reward
             reward = score(rows.y, outputs[:, 0], *weight)
         return reward, cross_entropy
 

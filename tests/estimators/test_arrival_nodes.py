@@ -1,5 +1,7 @@
 """The nodes of rewards that are cut off behind k places, up to hundreds of them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -25,7 +27,8 @@ CUT_OFF = {
 @pytest.mark.parametrize("name", CUT_OFF)
 def test_many_places_are_as_exact_as_few(name, scale):
     rng = np.random.default_rng(2)
-    reward, n = pgm.get_reward(name, **CUT_OFF[name]), 240
+    reward: Any = pgm.get_reward(name, **CUT_OFF[name])
+    n = 240
     y = rng.integers(0, 4, n) if reward.graded else rng.random(n) < 0.2
     batch = as_batch(scale * rng.normal(size=n), y)
     bound = reward.bind(batch)
@@ -80,7 +83,7 @@ def test_denser_nodes_are_needed(monkeypatch):
     """As densely as elsewhere, 140 places were 1 % off."""
     rng = np.random.default_rng(2)
     batch = as_batch(2.0 * rng.normal(size=400), rng.random(400) < 0.1)
-    bound = pgm.get_reward("recall@140").bind(batch)
+    bound: Any = pgm.get_reward("recall@140").bind(batch)
     value, _ = ranking_expectation(bound, batch.logits)
     monkeypatch.setattr(arrival_nodes, "DENSE", 100.0)
     before, _ = ranking_expectation(bound, batch.logits)
