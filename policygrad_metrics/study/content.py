@@ -13,10 +13,9 @@ from policygrad_metrics.study.pairs import PairMatrix
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.score_grid import score_grid
 from policygrad_metrics.study.table import (
-    COLUMNS,
-    RANKING,
     Row,
     Summary,
+    columns_of,
     method_text,
     score_text,
     summarise,
@@ -360,7 +359,7 @@ def overview_grid(tables: Sequence[Summary], anchors: Sequence[str]) -> Grid:
         anchors: Where the report says more of it.
     """
     ranks = all(table.ranks for table in tables)
-    reference, columns = tables[0].reference, RANKING if ranks else COLUMNS
+    reference, columns = tables[0].reference, columns_of(ranks)
     header = ["data set", "reward", *(f"best {title}" for title in columns.values())]
     if reference:
         header.append(f"{reference}, {columns['tuned']}")

@@ -39,7 +39,7 @@ from policygrad_metrics.study.statistics import (
     ranks,
     wilcoxon,
 )
-from policygrad_metrics.study.table import COLUMNS, RANKING, REFERENCE, Row, Summary
+from policygrad_metrics.study.table import REFERENCE, Row, Summary, columns_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Overall:
     @property
     def title(self) -> str:
         """What the column is called."""
-        return (RANKING if self.ranks else COLUMNS)[self.column]
+        return columns_of(self.ranks)[self.column]
 
 
 def overall(tables: Sequence[Summary], runs: Sequence[Run], column: str) -> Overall:
@@ -184,8 +184,7 @@ def all_overall(tables: Sequence[Summary], runs: Sequence[Run]) -> list[Overall]
     if len(tables) < 2:
         return []
     ranks = all(table.ranks for table in tables)
-    columns = RANKING if ranks else COLUMNS
-    return [dataclasses.replace(overall(tables, runs, c), ranks=ranks) for c in columns]
+    return [dataclasses.replace(overall(tables, runs, c), ranks=ranks) for c in columns_of(ranks)]
 
 
 def _score(row: Row, column: str) -> float:

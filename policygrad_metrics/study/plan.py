@@ -12,6 +12,7 @@ from policygrad_metrics.data import Dataset
 from policygrad_metrics.data.order import known_order, no_order
 from policygrad_metrics.decision import can_tune
 from policygrad_metrics.decision.scorer import adds_up_counts
+from policygrad_metrics.rewards import get_reward
 from policygrad_metrics.rewards.constraints import get_constraint
 from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.methods import METHODS, Method
@@ -73,6 +74,14 @@ TUNED = (
     "fewer than 200 rows they must also gain on rows left out of tuning, and of fewer than 20 the "
     "default decision stays."
 )
+_DECISIONS = (
+    "Default decisions are the most probable class, or above one half (of methods that "
+    f"train the expected level: its nearest level); {TUNED}"
+)
+_RANKINGS = (
+    "The score is that of the ranking by the positive class's score; no decision is taken. The "
+    "losses of rankings, the policy gradient among them, take each batch as one list."
+)
 #: How the reports describe the comparison; see `protocol`.
 _PROTOCOL = (
     "Every method trains the same network (cumulative links, clm, corn: the same hidden layers, "
@@ -82,8 +91,7 @@ _PROTOCOL = (
     "{trials}",
     "The weights kept are those of the epoch with the best validation reward, the last of equal "
     "ones; so are the trees of the boosting_ methods, which grow alike but for their loss.",
-    "Default decisions are the most probable class, or above one half (of methods that "
-    f"train the expected level: its nearest level); {TUNED}",
+    "{decisions}",
     "The test part was read once, at the end.",
     "On one data set: ± is half the 95 % interval of the mean by Student's t; with random splits "
     "or folds the variance is Nadeau and Bengio's, because the parts share rows. Differences are "
@@ -104,6 +112,8 @@ def protocol(settings: StudySettings) -> list[str]:
 
     >>> protocol(StudySettings(data=("iris",), seeds=10, folds=5))[1][:36]
     'Rows are split by stratified 5-fold '
+    >>> protocol(StudySettings(data=("iris",), reward="roc_auc"))[4][:32]
+    'The score is that of the ranking'
     """
     parts = "/".join(f"{100 * share:.4g}" for share in settings.fractions)
     splits = (
@@ -121,10 +131,12 @@ def protocol(settings: StudySettings) -> list[str]:
         "(first seed, method, number); for each column the one with the best validation reward "
         "counts, and no other is scored on the test part."
     )
+    ranks = settings.reward is not None and get_reward(settings.reward).ranks
     chosen = [WHY_DEFAULT] if settings.words == DEFAULT_DATA and not settings.has_tables else []
     words = {
         "splits": f"{splits}; a series is split by time, the same split for every seed.",
         "trials": trials,
+        "decisions": _RANKINGS if ranks else _DECISIONS,
     }
     lines = (line.format(**words) for line in _PROTOCOL)
     about = about_constraints(settings.subject_to)

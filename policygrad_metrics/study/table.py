@@ -32,8 +32,6 @@ from policygrad_metrics.study.statistics import (
 REFERENCE = "cross_entropy"
 #: What the columns of scores of labels are called.
 COLUMNS = {"plain": "default decision", "tuned": "tuned decision"}
-#: A ranking has no decision: its one score stands in the column of tuned ones.
-RANKING = {"tuned": "ranking"}
 
 
 def part_shares(folds: int | None, test_share: float | None = None) -> tuple[float, float]:
@@ -132,7 +130,15 @@ class Summary:
     @property
     def columns(self) -> dict[str, str]:
         """The columns that say something: column -> title."""
-        return RANKING if self.ranks else COLUMNS
+        return columns_of(self.ranks)
+
+
+def columns_of(ranks: bool) -> dict[str, str]:
+    """The columns of tables: column -> title.
+
+    A ranking has no decision: its one score stands in the column of tuned ones.
+    """
+    return {"tuned": "ranking"} if ranks else COLUMNS
 
 
 def summarise(
