@@ -37,6 +37,8 @@ _PREDICT_EPILOG = """examples:
 _EXPORT_EPILOG = """examples:
   policygrad export model/ served/
   docker run -p 8501:8501 -v $PWD/served:/models/model tensorflow/serving
+  curl -d @served/example_request.json http://localhost:8501/v1/models/model:predict
+  policygrad export model/ served/ --format onnx
 """
 #: What is of a comparison alone.
 _NOT_HERE = ("--seeds", "--workers", "--scheduler")
@@ -86,16 +88,19 @@ def add_train(commands: Any) -> None:
     predict.set_defaults(run=_predict)
     export = commands.add_parser(
         "export",
-        help="write a model of policygrad train for TensorFlow Serving",
-        description="Write preparation, network and decision as one TensorFlow SavedModel, whose "
-        "inputs are the columns of the table.",
+        help="write a model of policygrad train for TensorFlow Serving or ONNX",
+        description="Write preparation, network and decision as one TensorFlow SavedModel, or one "
+        "ONNX file; inputs are the columns of the table.",
         epilog=_EXPORT_EPILOG,
         formatter_class=how,
     )
     export.add_argument("model", metavar="MODEL", help="the folder that policygrad train wrote")
     export.add_argument("out", metavar="DIR", help="where to write; each export is a version")
     export.add_argument(
-        "--format", choices=["tf", "onnx"], default="tf", help="tf (default), or onnx"
+        "--format",
+        choices=["tf", "onnx"],
+        default="tf",
+        help="tf (default), or onnx (extra [onnx])",
     )
     export.set_defaults(run=_export)
 

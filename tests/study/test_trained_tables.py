@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -208,24 +209,66 @@ def test_label_columns(table):
     assert found[["up", "far"]].to_numpy().tolist() == model.predict(both).tolist()
 
 
+def as_tensorflow_serving_does(written, columns):
+    """Answer in a graph that is restored by the SavedModel's own operations, without Python."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        graph = tf.compat.v1.saved_model.load(session, ["serve"], str(written))
+        signature = graph.signature_def["serving_default"]
+        given = {signature.inputs[name].name: cells.tolist() for name, cells in columns.items()}
+        outputs = {name: one.name for name, one in signature.outputs.items()}
+        return session.run(outputs, given)
+
+
 @pytest.mark.parametrize("members", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_served_it_answers_as_it_predicts(table, members, tmp_path):
     model = train_table(table.rename(columns={"x": "x (m)"}), "y", members=members, **HOW)
     rows = table.rename(columns={"x": "x (m)"}).head(20)
     written = export_table(model, tmp_path / "served")
     assert written.name == "1"
-    served = tf.saved_model.load(str(written)).signatures["serving_default"]
     columns = {"x__m_": rows["x (m)"], **{name: rows[name] for name in ("size", "kind", "code")}}
-    texts = ("kind", "code")
-    types = {name: tf.string if name in texts else tf.float64 for name in columns}
-    found = served(**{n: tf.constant(c.to_numpy(), types[n]) for n, c in columns.items()})
+    found = as_tensorflow_serving_does(written, columns)
     assert np.allclose(found["probabilities"], model.predict_proba(rows), atol=1e-5)
     names = np.array(model.schema.class_names)
-    assert names[found["labels"].numpy()].tolist() == model.predict(rows).tolist()
+    assert names[found["labels"]].tolist() == model.predict(rows).tolist()
     request = json.loads((tmp_path / "served" / "example_request.json").read_text())
     assert set(request["instances"][0]) == set(columns)
-    with pytest.raises(ValueError, match="needs tf2onnx"):
+
+
+def test_onnx_without_its_packages_says_what_to_install(model, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(ValueError, match=r"policygrad_metrics\[onnx\]"):
         export_table(model, tmp_path / "served", "onnx")
+
+
+@pytest.mark.parametrize(
+    ("target", "how"),
+    [
+        ("y", {}),
+        (["up", "far"], {"reward": "f1_macro"}),
+        ("level", {"order": ("low", "mid", "top"), "reward": "quadratic_kappa", "members": 2}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # of tf2onnx
+def test_onnx_runtime_gives_the_same_labels(table, tmp_path, target, how):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    table = table.assign(
+        up=(table["x"] > 0).astype(int),
+        far=(table["x"].abs() > 1).astype(int),
+        level=np.array(["low", "mid", "top"])[np.digitize(table["x"], [-0.5, 1])],
+    )
+    drop = tuple({"y", "up", "far", "level"} - {*np.atleast_1d(target)})
+    model = train_table(table, target, drop=drop, **how, **HOW)
+    rows = table.assign(kind=["new", *table["kind"][1:]])
+    path = export_table(model, tmp_path, "onnx")
+    session = runtime.InferenceSession(path)
+    types = {"tensor(double)": float, "tensor(string)": object}
+    given = {one.name: rows[one.name].to_numpy(types[one.type]) for one in session.get_inputs()}
+    assert {*given} == {"x", "size", "kind", "code"}
+    labels, chances = session.run(["labels", "probabilities"], given)
+    assert np.allclose(chances, model.predict_proba(rows), atol=1e-5)
+    names = labels if labels.ndim == 2 else model.classes_[labels]
+    assert names.tolist() == model.predict(rows).tolist()
 
 
 @pytest.mark.parametrize(
