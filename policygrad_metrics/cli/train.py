@@ -60,9 +60,9 @@ def add_train(commands: Any) -> None:
     add_table_options(train, data, "FILE", "the table, .csv, .csv.gz or .parquet")
     training = train.add_argument_group("training")
     add_rows(training, [
-        ("--method", str, "NAME", "policy_gradient (default) or another that trains a network or "
-         "boosted trees, see policygrad methods; best: the one with the best cross-validated "
-         "reward"),
+        ("--method", str, "NAME", "policy_gradient (default) or another that trains a network, "
+         "logistic regression or boosted trees, see policygrad methods; best: the one with the "
+         "best cross-validated reward"),
         ("--reward", str, "NAME", "what is maximised, see policygrad rewards (default: f1 of two "
          "classes, f1_macro of more)"),
     ])  # fmt: skip

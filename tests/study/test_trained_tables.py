@@ -8,15 +8,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from scipy.special import expit, softmax
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
 
 from policygrad_metrics.data import Reading, text_file
 from policygrad_metrics.study import TrainedTable, train_table
 from policygrad_metrics.study.comparison import compare, plan
+from policygrad_metrics.study.methods import METHODS
+from policygrad_metrics.study.methods.sklearn_methods import ProbabilityModel
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table_file import TableFile
 from policygrad_metrics.study.trained import fit
 from policygrad_metrics.study.trained.drift import Drift, Ranges
 from policygrad_metrics.study.trained.export import export_table
+from policygrad_metrics.study.trained.linear import one_layer
 from policygrad_metrics.study.trained.stream import label_file
 
 HOW = {"epochs": 6, "hidden": (8,), "learning_rate": 0.02}
@@ -89,6 +95,36 @@ def test_a_saved_model_is_the_same_and_holds_no_code(table, method, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("method", ["logistic_regression", "majority"])
+def test_a_linear_model_is_saved_as_a_network(table, tmp_path, method):
+    model = train_table(table, "y", method=method, **HOW)
+    model.save(tmp_path / "model")
+    again = TrainedTable.load(tmp_path / "model")
+    assert np.array_equal(again.predict_proba(table), model.predict_proba(table))
+    right = (again.predict(table) == table["y"]).mean()
+    assert right > 0.85 if method == "logistic_regression" else right == (table["y"] == "lo").mean()
+
+
+@pytest.mark.parametrize("classes", [[0, 1], [0, 1, 2], [0, 2], [0, 2, 3], [1]])
+@pytest.mark.parametrize("multilabel", [False, True])
+@pytest.mark.parametrize("made", [LogisticRegression(), DummyClassifier(strategy="prior")])
+def test_one_layer_has_the_probabilities_of_the_model(classes, multilabel, made):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 3)).astype(np.float32), rng.choice(classes, 60)
+    task = "multilabel" if multilabel else "multiclass" if classes != [0, 1] else "binary"
+    if multilabel:  # columns with both labels, with 0 alone, with 1 alone
+        y = np.stack([y > 0, y > 9, y < 9], axis=1).astype(int)
+    model = ProbabilityModel(made, 4 if task == "multiclass" else 2, multilabel).fit(x, y)
+    outputs = np.asarray(one_layer(model, 3, task)(x), float)
+    found = expit(outputs) if task != "multiclass" else softmax(outputs, axis=1)
+    expected = model.predict_proba(x)
+    np.testing.assert_allclose(found, expected[:, 1:] if task == "binary" else expected, atol=1e-6)
+
+
+def test_best_takes_only_what_can_be_saved():
+    assert all(fit.can_be_saved(METHODS[name]) for name in fit.CANDIDATES)
+
+
 def test_best_is_chosen_by_cross_validation_without_the_test_rows(table, monkeypatch):
     monkeypatch.setattr(fit, "CANDIDATES", ("boosting_cross_entropy", "policy_gradient"))
     best = train_table(table, "y", method="best", **HOW)
@@ -274,7 +310,8 @@ def test_onnx_runtime_gives_the_same_labels(table, tmp_path, target, how):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"method": "majority"}, "no model that can be saved without code"),
+        ({"method": "gradient_boosting"}, "no model that can be saved without code"),
+        ({"method": "persistence"}, "no model that can be saved without code"),
         ({"method": "polcy_gradient"}, "did you mean 'policy_gradient'"),
         ({"epoch": 3}, "did you mean 'epochs'"),
         ({"subject_to": ("recall[no]>=0.5",)}, "the classes are"),
