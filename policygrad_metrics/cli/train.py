@@ -40,6 +40,8 @@ _EXPORT_EPILOG = """examples:
   curl -d @served/example_request.json http://localhost:8501/v1/models/model:predict
   policygrad export model/ served/ --format onnx
 """
+#: No table is as wide.
+_ANY = 10**6
 #: What is of a comparison alone.
 _NOT_HERE = ("--seeds", "--workers", "--scheduler")
 
@@ -154,12 +156,21 @@ def _print_card(card: Any) -> None:
 
 
 def print_grid(grid: Any) -> None:
-    """Print a table, and what stands below it."""
-    from policygrad_metrics.study.grid import rich_grid
+    """Print a table and what stands below it, and say which columns are too many for the width."""
+    from policygrad_metrics.study.grid import MOST_COLUMNS, rich_grid
     from policygrad_metrics.study.progress import printable
 
     console = _results()
-    console.print(rich_grid(grid))
+    columns, unbounded = len(grid.header), console.options.update(width=_ANY)
+    while (
+        columns > MOST_COLUMNS
+        and console.measure(rich_grid(grid, columns), options=unbounded).maximum > console.width
+    ):
+        columns -= 1
+    console.print(rich_grid(grid, columns))
+    if lost := ", ".join(grid.header[columns:]):
+        below = f"Not shown, for the width: {lost}; the files have them."
+        console.print(printable(below), markup=False, highlight=False)
     console.print(printable(grid.below), markup=False, highlight=False)
     console.print()
 

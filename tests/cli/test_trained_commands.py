@@ -4,8 +4,11 @@ import csv
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from policygrad_metrics.cli import main as cli
+from policygrad_metrics.cli import train as commands
+from policygrad_metrics.study.grid import Grid, Text
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +108,17 @@ def test_stations_that_would_share_a_folder_are_refused(tmp_path, capsys):
     assert "would both be kept in the folder 'North_Side'" in " ".join(
         capsys.readouterr().err.split()
     )
+
+
+@pytest.mark.parametrize(("width", "shown"), [(115, 10), (93, 8), (20, 6)])
+def test_as_many_columns_are_printed_as_fit(width, shown, monkeypatch, capsys):
+    monkeypatch.setattr(commands, "_results", lambda: Console(width=width))
+    names = [f"column {letter}" for letter in "abcdefghij"]
+    commands.print_grid(Grid("A table", tuple(names), (tuple(map(Text, "abcdefghij")),)))
+    table, _, lost = capsys.readouterr().out.partition("Not shown")
+    left = " ".join(lost.split()).removeprefix(", for the width: ").split(";")[0]
+    assert left == ", ".join(names[shown:])
+    assert all((name in table) == (place < shown) for place, name in enumerate(names)) or width < 70
 
 
 @pytest.mark.slow
