@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,7 +140,8 @@ def _train(options: argparse.Namespace) -> int:
         model.save(options.out)
     _print_card(model.card)
     notes.print(f"{Path(options.out, 'model_card.html')}", markup=False, highlight=False)
-    notes.print(f"policygrad predict {options.out} new.csv --out labels.csv", highlight=False)
+    then = f"policygrad predict {shlex.quote(options.out)} new.csv --out labels.csv"
+    notes.print(then, markup=False, highlight=False)
     return 0
 
 

@@ -1,6 +1,9 @@
 """`policygrad train`, `predict`, `export`, `aqi --save` and `forecast` at a terminal."""
 
 import csv
+import io
+import os
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +12,16 @@ from rich.console import Console
 from policygrad_metrics.cli import main as cli
 from policygrad_metrics.cli import train as commands
 from policygrad_metrics.study.grid import Grid, Text
+
+
+class Closed(io.StringIO):
+    """An output that nobody reads any more."""
+
+    def write(self, text):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    def fileno(self):
+        return os.open(os.devnull, os.O_WRONLY)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +60,23 @@ def test_a_table_is_trained_its_rows_labelled_and_drift_told(table, tmp_path, ca
         assert cli.main(["predict", str(model), str(new), "--out", str(out)]) == 2
         assert message in capsys.readouterr().err
     assert new.read_text().startswith("kind;id;x")
+
+
+def test_trees_without_lightgbm_and_a_closed_pipe_need_no_traceback(
+    table, tmp_path, monkeypatch, capsys
+):
+    pytest.importorskip("lightgbm")
+    monkeypatch.chdir(tmp_path)  # which becomes the model
+    words = ["--csv", str(table), "--target", "y", "--method", "boosting_cross_entropy"]
+    assert cli.main(["train", *words, "--out", "."]) == 0
+    model = [str(tmp_path), str(table)]
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", Closed())
+        assert cli.main(["predict", *model]) == 0
+    assert "Broken pipe" not in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    assert cli.main(["predict", *model]) == 2
+    assert "pip install policygrad-metrics[boosting]" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
