@@ -200,5 +200,5 @@ def test_stations_of_one_file_have_models_and_a_common_table(tmp_path, monkeypat
     assert int(rows["south"]["highest level"]) > int(rows["North_Side"]["highest level"])
     for name in rows:
         assert (tmp_path / "outlook" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
-        assert "P(level &gt;= 1)" in (tmp_path / "outlook" / f"{name}.md").read_text()
+        assert "P(&gt;= 1)" in (tmp_path / "outlook" / f"{name}.md").read_text()
         assert "&amp;" not in (tmp_path / "outlook" / f"{name}.md").read_text()

@@ -101,8 +101,11 @@ def test_a_linear_model_is_saved_as_a_network(table, tmp_path, method):
     model.save(tmp_path / "model")
     again = TrainedTable.load(tmp_path / "model")
     assert np.array_equal(again.predict_proba(table), model.predict_proba(table))
-    right = (again.predict(table) == table["y"]).mean()
-    assert right > 0.85 if method == "logistic_regression" else right == (table["y"] == "lo").mean()
+    labels = again.predict(table)
+    if method == "majority":
+        assert len(set(labels)) == 1
+    else:
+        assert (labels == table["y"]).mean() > 0.85
 
 
 @pytest.mark.parametrize("classes", [[0, 1], [0, 1, 2], [0, 2], [0, 2, 3], [1]])

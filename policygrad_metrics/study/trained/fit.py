@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.data import Preparation
+from policygrad_metrics.data import Preparation, Prepared
 from policygrad_metrics.data.frames import frame_cells, is_frame
 from policygrad_metrics.data.reading import read_blocks
 from policygrad_metrics.decision import DecisionTuner
@@ -214,6 +214,8 @@ def fit_models(job: Job, seed: int, progress: Progress) -> tuple[Models, Decisio
         found = [(outcome_of(head, group), group) for group in groups[seed]]
     else:
         head, found = None, fit_predictors(job, arrays, seed)
+        if is_linear(job.method):  # decided by what will be saved, in its float32
+            found = [_as_networks(model, arrays, task) for _, model in found]
         progress.advance(1.0)
     trials = [(_tuner(job, outcome, arrays.y_valid), model) for outcome, model in found if outcome]
     if not trials:
@@ -222,14 +224,20 @@ def fit_models(job: Job, seed: int, progress: Progress) -> tuple[Models, Decisio
             "(--learning-rate)."
         )
     tuner, model = max(trials, key=lambda trial: standing(trial[0]))
-    features, outputs = arrays.x_train.shape[1], task_info(job, arrays).outputs
-    if is_linear(job.method):
-        return Networks([one_layer(model, features, task)], task), tuner
+    if isinstance(model, Networks):
+        return model, tuner
     if head is None:
         return Trees(model.trees_.text, model.trees_.start, task), tuner
+    features, outputs = arrays.x_train.shape[1], task_info(job, arrays).outputs
     policies = None if head.reads is None else [head.reads(one) for one in model]
     models = [head.model(one, features, outputs) for one in model]
     return Networks(models, task, policies), tuner
+
+
+def _as_networks(model: Any, arrays: Prepared, task: str) -> tuple[Outcome, Networks]:
+    made = Networks([one_layer(model, arrays.x_train.shape[1], task)], task)
+    valid, test = (made.probabilities(x) for x in (arrays.x_valid, arrays.x_test))
+    return Outcome(valid, test), made
 
 
 def _tuner(job: Job, outcome: Outcome, y_valid: np.ndarray) -> DecisionTuner:
