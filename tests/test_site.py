@@ -2,7 +2,10 @@
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
+
+import pytest
 
 import policygrad_metrics as pgm
 
@@ -58,3 +61,14 @@ def test_the_picture_shows_what_the_readme_says_of_it():
         "ahead of it on 18 of 24 data sets, level on 1\nand behind on 5"
         in (ROOT / "README.md").read_text()
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["mlflow_runs", "optuna_search", "tensorboard_logs", "wandb_offline"]
+)
+def test_an_example_without_its_package_says_what_to_install(name, monkeypatch, tmp_path, capsys):
+    example = load(f"examples/{name}.py")
+    monkeypatch.setattr(example, "find_spec", lambda package: None)
+    monkeypatch.setattr(sys, "argv", [name, "--quick", "--out", str(tmp_path / "out")])
+    example.main()
+    assert capsys.readouterr().out == "skipped: pip install 'policygrad_metrics[trackers]'\n"

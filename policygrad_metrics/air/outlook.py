@@ -74,7 +74,7 @@ class Outlook:
     def grid(self) -> Grid:
         """Return the forecasts as a table."""
         K, alert = self.chances.shape[1], [] if self.alerts is None else ["alert"]
-        likely = [f"P(level >= {k})" for k in range(1, K)]
+        likely = [f"P(>= {k})" for k in range(1, K)]
         rows = [
             tuple(map(Text, (
                 show(hour), f"{self.levels[row]} {self.names[self.levels[row]]}",

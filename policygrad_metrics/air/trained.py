@@ -17,7 +17,7 @@ from policygrad_metrics.air.features import Features, make_features
 from policygrad_metrics.air.names import title_of
 from policygrad_metrics.air.settings import StationFile
 from policygrad_metrics.air.station import Station
-from policygrad_metrics.air.task import ForecastTask
+from policygrad_metrics.air.task import TEST, VALID, ForecastTask
 from policygrad_metrics.data import Preparation
 from policygrad_metrics.study.grid import Grid, Text
 from policygrad_metrics.study.plan import Job
@@ -37,6 +37,8 @@ from policygrad_metrics.study.trained.table import (
 )
 from policygrad_metrics.study.words import options
 
+#: Steps that choose the decision of a forecaster that is kept, and that test it, at least.
+LEAST = 24
 #: What is trained unless a method is named: it gives a concentration as well as levels.
 METHOD = "concentration_policy_gradient_likelihood"
 _USE = """\
@@ -190,11 +192,10 @@ def train_forecaster(
     Raises:
         ValueError: The method cannot be saved, a horizon is 0, or the file cannot be used.
     """
+    check_station(file, horizons)
     progress, deciders, rows = progress or Progress(), {}, []
     tables: tuple[Grid, ...] = ()
     for number, horizon in enumerate(sorted(set(horizons))):
-        if horizon < 1:
-            raise ValueError("horizon (--horizon) must be 1 or more to save a forecaster.")
         task = dataclasses.replace(file, horizon=horizon).task()
         (job,) = plan(settings, task)
         if not can_be_saved(job.method):
@@ -210,6 +211,31 @@ def train_forecaster(
         rows.append((Text(str(horizon)), *row))
     card = _card(file, settings, task, job, rows, tables)
     return Forecaster(file, deciders, task.columns, card)
+
+
+def check_station(file: StationFile, horizons: Sequence[int]) -> None:
+    """Raise unless forecasters of a file can be trained and judged; all of it before any is.
+
+    Args:
+        file: The station.
+        horizons: Hours (or days) ahead.
+
+    Raises:
+        ValueError: A horizon is 0, the file cannot be used, or is too short.
+    """
+    if min(horizons) < 1:
+        raise ValueError("horizon (--horizon) must be 1 or more to save a forecaster.")
+    task = dataclasses.replace(file, horizon=max(horizons)).task()
+    sizes = len(task.parts.valid), len(task.parts.test)
+    if min(sizes) < LEAST:
+        raise ValueError(
+            f"{task.dataset.name}: {len(task.hours)} {task.step}s can be forecast {task.horizon} "
+            f"{task.step}s ahead, of which {sizes[0]} would choose the decision and {sizes[1]} "
+            f"test it; {LEAST} of each are needed. Give a file of "
+            f"{round(LEAST / min(VALID, TEST)) + task.horizon} {task.step}s or more whose "
+            "concentration is known (or dates that leave as many: valid_from=, test_from=; "
+            "--valid-from, --test-from)."
+        )
 
 
 def _judged(

@@ -12,8 +12,13 @@ class BadInputError(Exception):
 
 @contextmanager
 def bad_input() -> Iterator[None]:
-    """Turn the errors of a person's input into `BadInputError`; others keep their traceback."""
+    """Turn the errors of a person's input into `BadInputError`; others keep their traceback.
+
+    A package of an extra that is not installed is one of them; a pipe that nobody reads is none.
+    """
     try:
         yield
-    except (ValueError, OSError) as error:
+    except BrokenPipeError:
+        raise
+    except (ValueError, OSError, ImportError) as error:
         raise BadInputError(str(error)) from error

@@ -91,28 +91,33 @@ def save(options: argparse.Namespace) -> int:
         if options.stations is not None:
             files = _by_station(files, options.stations)
         several = Path(options.path).is_dir() or options.stations is not None
-        default = next(iter(files.values())).horizon or 1
-        for file in files.values() if several else ():
-            file.levels_station()  # all must be readable before any is trained
-    notes = starting()
-    from policygrad_metrics.air.trained import METHOD, train_forecaster
-    from policygrad_metrics.study.trained.table import check_folder
-
-    asked = (
-        horizons if isinstance(horizons, tuple) else (default if horizons is None else horizons,)
-    )
-    with bad_input():
         if len(study.get("methods", ())) > 1:
             raise ValueError("--save keeps one method: name one, --methods NAME.")
+    notes = starting()
+    from policygrad_metrics.air.trained import METHOD, check_station, train_forecaster
+    from policygrad_metrics.study.trained.table import check_folder
+
+    if horizons is None:
+        horizons = next(iter(files.values())).horizon
+    asked: Any = horizons if isinstance(horizons, tuple) else (horizons,)
+    with bad_input():
+        folders = {
+            name: Path(options.save, name) if several else Path(options.save) for name in files
+        }
+        for name, file in files.items():  # all must be usable before any is trained
+            check_folder(folders[name])
+            try:
+                if several:
+                    check_station(file, asked)
+            except ValueError as error:
+                raise ValueError(f"{file.path}: {error}") from error
         for name, file in files.items():
-            folder = Path(options.save, name) if several else Path(options.save)
-            check_folder(folder)
             settings = forecast_settings(file, **{"methods": (METHOD,), "seeds": 1, **study})
             with showing(notes) as progress:
                 made = train_forecaster(file, settings, asked, progress)
-            made.save(folder)
+            made.save(folders[name])
             print_grid(made.card.tables[0])
-            notes.print(f"{folder / 'model_card.html'}", markup=False, highlight=False)
+            notes.print(f"{folders[name] / 'model_card.html'}", markup=False, highlight=False)
     return 0
 
 
@@ -121,13 +126,19 @@ def _by_station(files: dict[str, Any], column: str) -> dict[str, Any]:
     from policygrad_metrics.core.checks import choose
     from policygrad_metrics.data.reading import read_cells
 
-    found = {}
+    found: dict[str, Any] = {}
     for file in files.values():
         columns, _ = read_cells(file.path, file.reading)
-        for station in sorted(
-            set(columns[choose("stations (--stations)", column, columns)]) - {""}
-        ):
-            name = re.sub(r"[^\w.-]+", "_", station)
+        cells = columns[choose("stations (--stations)", column, columns)]
+        for station in sorted({*cells} - {""}):
+            name = re.sub(r"[^\w.-]+|^\.", "_", station)
+            if name in found:
+                raise ValueError(
+                    f"stations={column!r} (--stations): {station!r} in {file.path} and "
+                    f"{found[name].where[-1]!r} in {found[name].path} would both be kept in the "
+                    f"folder {name!r}. Give files that hold each station once, by names that "
+                    "differ."
+                )
             where = (*file.where, f"{column}={station}")
             found[name] = dataclasses.replace(file, where=where)
     return found
@@ -142,20 +153,36 @@ def _forecast(options: argparse.Namespace) -> int:
     from policygrad_metrics.air.trained import Forecaster
     from policygrad_metrics.data.table import table_name
 
-    out, found = Path(options.out or "outlook"), []
+    out, found, faults = Path(options.out or "outlook"), [], []
     with bad_input():
-        for path in paths:
-            for folder in _models(Path(options.model), table_name(path)):
-                one = look_ahead(Forecaster.load(folder), path, **alerts)
-                if folder.parent == Path(options.model):
-                    station = dataclasses.replace(one.station, name=folder.name)
-                    one = dataclasses.replace(one, station=station)
-                found.append(one)
+        asked = [
+            (path, folder, Forecaster.load(folder))
+            for path in paths
+            for folder in _models(Path(options.model), table_name(path))
+        ]
+        for path, folder, forecaster in asked:
+            own = folder.name if folder.parent == Path(options.model) else None
+            if own not in (None, table_name(path)) and not forecaster.file.where:
+                raise ValueError(
+                    f"model={options.model!r} holds no model of {table_name(path)!r}: train one "
+                    f"(policygrad aqi {path} --save), or name another station's, such as {folder}."
+                )
+            try:
+                one = look_ahead(forecaster, path, **alerts)
+            except ValueError as error:  # the other stations are told all the same
+                faults.append(f"{path}: {error}" if len(asked) > 1 else str(error))
+                continue
+            if own is not None:
+                station = dataclasses.replace(one.station, name=own)
+                one = dataclasses.replace(one, station=station)
+            found.append(one)
         out.mkdir(parents=True, exist_ok=True)
         for one in found:
             _write(one, out)
         if len(found) > 1:
             _write_common(found, out)
+        if faults:
+            raise ValueError("\n".join(faults))
     return 0
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,11 @@ _PREDICT_EPILOG = """examples:
 _EXPORT_EPILOG = """examples:
   policygrad export model/ served/
   docker run -p 8501:8501 -v $PWD/served:/models/model tensorflow/serving
+  curl -d @served/example_request.json http://localhost:8501/v1/models/model:predict
+  policygrad export model/ served/ --format onnx
 """
+#: No table is as wide.
+_ANY = 10**6
 #: What is of a comparison alone.
 _NOT_HERE = ("--seeds", "--workers", "--scheduler")
 
@@ -58,9 +63,9 @@ def add_train(commands: Any) -> None:
     add_table_options(train, data, "FILE", "the table, .csv, .csv.gz or .parquet")
     training = train.add_argument_group("training")
     add_rows(training, [
-        ("--method", str, "NAME", "policy_gradient (default) or another that trains a network or "
-         "boosted trees, see policygrad methods; best: the one with the best cross-validated "
-         "reward"),
+        ("--method", str, "NAME", "policy_gradient (default) or another that trains a network, "
+         "logistic regression or boosted trees, see policygrad methods; best: the one with the "
+         "best cross-validated reward"),
         ("--reward", str, "NAME", "what is maximised, see policygrad rewards (default: f1 of two "
          "classes, f1_macro of more)"),
     ])  # fmt: skip
@@ -86,16 +91,19 @@ def add_train(commands: Any) -> None:
     predict.set_defaults(run=_predict)
     export = commands.add_parser(
         "export",
-        help="write a model of policygrad train for TensorFlow Serving",
-        description="Write preparation, network and decision as one TensorFlow SavedModel, whose "
-        "inputs are the columns of the table.",
+        help="write a model of policygrad train for TensorFlow Serving or ONNX",
+        description="Write preparation, network and decision as one TensorFlow SavedModel, or one "
+        "ONNX file; inputs are the columns of the table.",
         epilog=_EXPORT_EPILOG,
         formatter_class=how,
     )
     export.add_argument("model", metavar="MODEL", help="the folder that policygrad train wrote")
     export.add_argument("out", metavar="DIR", help="where to write; each export is a version")
     export.add_argument(
-        "--format", choices=["tf", "onnx"], default="tf", help="tf (default), or onnx"
+        "--format",
+        choices=["tf", "onnx"],
+        default="tf",
+        help="tf (default), or onnx (extra [onnx])",
     )
     export.set_defaults(run=_export)
 
@@ -132,7 +140,8 @@ def _train(options: argparse.Namespace) -> int:
         model.save(options.out)
     _print_card(model.card)
     notes.print(f"{Path(options.out, 'model_card.html')}", markup=False, highlight=False)
-    notes.print(f"policygrad predict {options.out} new.csv --out labels.csv", highlight=False)
+    then = f"policygrad predict {shlex.quote(options.out)} new.csv --out labels.csv"
+    notes.print(then, markup=False, highlight=False)
     return 0
 
 
@@ -149,12 +158,21 @@ def _print_card(card: Any) -> None:
 
 
 def print_grid(grid: Any) -> None:
-    """Print a table, and what stands below it."""
-    from policygrad_metrics.study.grid import rich_grid
+    """Print a table and what stands below it, and say which columns are too many for the width."""
+    from policygrad_metrics.study.grid import MOST_COLUMNS, rich_grid
     from policygrad_metrics.study.progress import printable
 
     console = _results()
-    console.print(rich_grid(grid))
+    columns, unbounded = len(grid.header), console.options.update(width=_ANY)
+    while (
+        columns > MOST_COLUMNS
+        and console.measure(rich_grid(grid, columns), options=unbounded).maximum > console.width
+    ):
+        columns -= 1
+    console.print(rich_grid(grid, columns))
+    if lost := ", ".join(grid.header[columns:]):
+        below = f"Not shown, for the width: {lost}; the files have them."
+        console.print(printable(below), markup=False, highlight=False)
     console.print(printable(grid.below), markup=False, highlight=False)
     console.print()
 

@@ -45,6 +45,7 @@ def frame_cells(frame: Any) -> dict[str, list[str]]:
 
     Raises:
         TypeError: It is neither.
+        ValueError: Columns of a mapping have different lengths.
 
     >>> frame_cells({"x": [1.5, None], "kind": np.array(["a", "b"])})
     {'x': ['1.5', ''], 'kind': ['a', 'b']}
@@ -96,7 +97,11 @@ def read_parquet(path: str | os.PathLike[str]) -> Any:
 
 def _columns(frame: Any) -> dict[str, Sequence[Any]]:
     if isinstance(frame, Mapping):
-        return {str(name): np.asarray(values, object).tolist() for name, values in frame.items()}
+        found = {str(name): np.asarray(values, object).tolist() for name, values in frame.items()}
+        if len({*map(len, found.values())}) > 1:
+            sizes = ", ".join(f"{name!r} {len(values)}" for name, values in found.items())
+            raise ValueError(f"columns must have as many rows each; they have {sizes}.")
+        return found
     try:
         import narwhals.stable.v1 as nw
     except ImportError as error:
@@ -109,7 +114,7 @@ def _columns(frame: Any) -> dict[str, Sequence[Any]]:
     except TypeError as error:
         raise TypeError(
             "a table must be the path of a file, a frame of pandas, polars or Arrow, or a dict of "
-            f"columns; got {type(frame).__name__}."
+            f"columns; got {type(frame).__name__} (of a lazy frame give what collect() returns)."
         ) from error
     return {str(name): table[name].to_list() for name in table.columns}
 

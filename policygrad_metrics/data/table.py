@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.data.cells import to_numbers
+from policygrad_metrics.data.cells import to_numbers, to_times
 from policygrad_metrics.data.dataset import Dataset
 from policygrad_metrics.data.faults import Faults
 from policygrad_metrics.data.frames import as_read, frame_cells, is_frame
@@ -262,7 +263,7 @@ def _features(
         if numbers is None and texts > MAX_CATEGORIES:
             notes.append(
                 f"categorical column {name!r} was dropped: {texts} distinct texts, more than "
-                f"{MAX_CATEGORIES}."
+                f"{MAX_CATEGORIES}.{_about_dates(name, cells)}"
             )
             continue
         absent = cells.count("")
@@ -286,6 +287,18 @@ def _features(
     if missing:
         notes.insert(0, f"missing cells by column: {', '.join(missing)}.")
     return numeric, categorical, notes
+
+
+def _about_dates(name: str, cells: Sequence[str]) -> str:
+    """What can be done with a column of dates; nothing of another."""
+    try:
+        to_times(name, [cell for cell in cells if cell])
+    except ValueError:
+        return ""
+    return (
+        " They are dates: make columns of numbers of what matters in them (month, weekday, days "
+        f"since), or split by them, time_split={name!r} (--time-split {shlex.quote(name)})."
+    )
 
 
 def _repeats(

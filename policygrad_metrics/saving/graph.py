@@ -36,7 +36,8 @@ def decide_in_graph(rule: Rule, probabilities: Tensor) -> Tensor:
     elif isinstance(rule, Thresholds):
         return tf.cast(p[..., 1] > tf.constant(rule.thresholds, tf.float64), tf.int32)
     elif isinstance(rule, Offsets):
-        largest = tf.reduce_max(p, axis=-1, keepdims=True)
+        # Of float64 ONNX Runtime has no maximum as tf2onnx writes it, but a minimum.
+        largest = -tf.reduce_min(-p, axis=-1, keepdims=True)
         shares = tf.where(largest > 0.0, p / tf.where(largest > 0.0, largest, 1.0), 1.0)
         scores = tf.maximum(shares, FLOOR) * tf.constant(rule.weights, tf.float64)
     elif isinstance(rule, CutPoints):

@@ -39,17 +39,17 @@ class Grid:
     below: str = ""
 
 
-def rich_grid(grid: Grid) -> Table:
+def rich_grid(grid: Grid, columns: int = MOST_COLUMNS) -> Table:
     """Return the first columns of a grid, for a terminal."""
     from rich import box, text
     from rich.table import Table
 
     table = Table(title=text.Text(grid.title), box=box.SIMPLE_HEAD, title_justify="left")
     table.add_column(grid.header[0], no_wrap=True)
-    for name in grid.header[1:MOST_COLUMNS]:
+    for name in grid.header[1:columns]:
         table.add_column(name, justify="right", overflow="fold")
     for row in grid.rows:
-        cells = row[:MOST_COLUMNS]
+        cells = row[:columns]
         table.add_row(*(text.Text(cell.text, style="bold" if cell.bold else "") for cell in cells))
     return table
 

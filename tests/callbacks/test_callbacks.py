@@ -179,9 +179,27 @@ def test_terminate_on_nan_stops_at_a_bad_batch():
 
 def test_tensorboard_writes_the_reward(tmp_path):
     pytest.importorskip("tensorboard")
-    fit(network(), keras.callbacks.TensorBoard(tmp_path))
+    fit(network(), keras.callbacks.TensorBoard(tmp_path, histogram_freq=1))
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("events.out.tfevents.*"))
     assert b"epoch_f1_macro" in written
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])  # MLflow's autologging writes .h5
+def test_a_checkpoint_of_the_whole_model_is_loaded_with_its_loss(tmp_path, suffix):
+    model = network()
+    fit(model, keras.callbacks.ModelCheckpoint(tmp_path / f"model.{suffix}"))
+    loaded = keras.models.load_model(tmp_path / f"model.{suffix}")
+    assert loaded.loss.get_config() == model.loss.get_config()
+    assert score(loaded) == score(model)
+
+
+def test_logs_are_numbers_that_trackers_take(tmp_path):
+    x, y = toy()
+    monitor, seen = pgm.GradientMonitor(x, y, batch_size=32), {}
+    keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.update(logs))
+    fit(network(), monitor, keep, epochs=1)
+    assert {*seen} >= {"f1_macro", MONITOR, "gradient_snr", "policy_entropy"}
+    assert json.loads(json.dumps(seen)) == seen
 
 
 def test_the_progress_bar_shows_the_reward(capsys):

@@ -1,11 +1,27 @@
 """`policygrad train`, `predict`, `export`, `aqi --save` and `forecast` at a terminal."""
 
 import csv
+import io
+import os
+import sys
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from policygrad_metrics.cli import main as cli
+from policygrad_metrics.cli import train as commands
+from policygrad_metrics.study.grid import Grid, Text
+
+
+class Closed(io.StringIO):
+    """An output that nobody reads any more."""
+
+    def write(self, text):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    def fileno(self):
+        return os.open(os.devnull, os.O_WRONLY)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +62,23 @@ def test_a_table_is_trained_its_rows_labelled_and_drift_told(table, tmp_path, ca
     assert new.read_text().startswith("kind;id;x")
 
 
+def test_trees_without_lightgbm_and_a_closed_pipe_need_no_traceback(
+    table, tmp_path, monkeypatch, capsys
+):
+    pytest.importorskip("lightgbm")
+    monkeypatch.chdir(tmp_path)  # which becomes the model
+    words = ["--csv", str(table), "--target", "y", "--method", "boosting_cross_entropy"]
+    assert cli.main(["train", *words, "--out", "."]) == 0
+    model = [str(tmp_path), str(table)]
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", Closed())
+        assert cli.main(["predict", *model]) == 0
+    assert "Broken pipe" not in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    assert cli.main(["predict", *model]) == 2
+    assert "pip install policygrad-metrics[boosting]" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -71,6 +104,82 @@ def test_bad_input_ends_with_two_and_a_message(
     assert message in capsys.readouterr().err
 
 
+def station_lines(usual, hours, newest=None):
+    """A station's file of so many hours; after the newest known one cells are empty."""
+    rng, lines = np.random.default_rng(0), ["time,pm2.5"]
+    for hour in range(hours):
+        when = str(np.datetime64("2024-01-01T00") + hour).replace("T", " ")
+        value = usual * np.exp(0.5 * rng.normal())
+        lines.append(f"{when}:00,{'' if newest and hour > newest else f'{value:.0f}'}")
+    return "\n".join(lines)
+
+
+def test_too_few_hours_are_refused_before_anything_is_trained(tmp_path, capsys):
+    folder = tmp_path / "city"
+    folder.mkdir()
+    (folder / "long.csv").write_text(station_lines(40.0, 400))
+    (folder / "short.csv").write_text(station_lines(40.0, 39))
+    words = ["--time", "time", "--horizon", "1,24", "--save", str(tmp_path / "models")]
+    for path in (folder / "short.csv", folder):
+        assert cli.main(["aqi", str(path), *words]) == 2
+        told = " ".join(capsys.readouterr().err.split())
+        assert "short: 15 hours can be forecast 24 hours ahead" in told
+        assert "3 test it; 24 of each are needed. Give a file of 144 hours or more" in told
+    assert not (tmp_path / "models").exists()
+
+
+def test_stations_that_would_share_a_folder_are_refused(tmp_path, capsys):
+    lines = station_lines(40.0, 400).splitlines()
+    both = [lines[0] + ",place"]
+    both += [f"{line},{place}" for place in ("North Side", "North_Side") for line in lines[1:]]
+    (tmp_path / "city.csv").write_text("\n".join(both))
+    words = ["--stations", "place", "--save", str(tmp_path / "models")]
+    assert cli.main(["aqi", str(tmp_path / "city.csv"), *words]) == 2
+    assert "would both be kept in the folder 'North_Side'" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+@pytest.mark.parametrize(("width", "shown"), [(115, 10), (93, 8), (20, 6)])
+def test_as_many_columns_are_printed_as_fit(width, shown, monkeypatch, capsys):
+    monkeypatch.setattr(commands, "_results", lambda: Console(width=width))
+    names = [f"column {letter}" for letter in "abcdefghij"]
+    commands.print_grid(Grid("A table", tuple(names), (tuple(map(Text, "abcdefghij")),)))
+    table, _, lost = capsys.readouterr().out.partition("Not shown")
+    left = " ".join(lost.split()).removeprefix(", for the width: ").split(";")[0]
+    assert left == ", ".join(names[shown:])
+    assert all((name in table) == (place < shown) for place, name in enumerate(names)) or width < 70
+
+
+@pytest.mark.slow
+def test_a_station_without_news_or_without_a_model_stops_no_other(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("past", "now", "more"):
+        (tmp_path / folder).mkdir()
+    for name, usual in (("north", 15.0), ("south", 70.0), ("west", 40.0)):
+        (tmp_path / "past" / f"{name}.csv").write_text(station_lines(usual, 300))
+        newest = 200 if name == "south" else None
+        (tmp_path / "now" / f"{name}.csv").write_text(station_lines(usual, 300, newest))
+    (tmp_path / "more" / "east.csv").write_text(station_lines(40.0, 300))
+    how = [
+        "--time",
+        "time",
+        "--horizon",
+        "1",
+        "--methods",
+        "boosting_cross_entropy",
+        "--save",
+        "models",
+    ]
+    assert cli.main(["aqi", "past", *how]) == 0
+    assert cli.main(["forecast", "models", "now"]) == 2
+    assert "south: no concentration is known shortly before" in capsys.readouterr().err
+    kept = {path.name for path in (tmp_path / "outlook").glob("*.csv")}
+    assert kept == {"north.csv", "west.csv", "stations.csv"}
+    assert cli.main(["forecast", "models", "more"]) == 2
+    assert "holds no model of 'east'" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_stations_of_one_file_have_models_and_a_common_table(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -91,5 +200,5 @@ def test_stations_of_one_file_have_models_and_a_common_table(tmp_path, monkeypat
     assert int(rows["south"]["highest level"]) > int(rows["North_Side"]["highest level"])
     for name in rows:
         assert (tmp_path / "outlook" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
-        assert "P(level &gt;= 1)" in (tmp_path / "outlook" / f"{name}.md").read_text()
+        assert "P(&gt;= 1)" in (tmp_path / "outlook" / f"{name}.md").read_text()
         assert "&amp;" not in (tmp_path / "outlook" / f"{name}.md").read_text()

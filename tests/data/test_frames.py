@@ -75,3 +75,30 @@ def test_what_is_no_table_is_refused(tmp_path):
         ValueError, match=r"is a Parquet file, which needs|cannot be read as Parquet"
     ):
         read_table(tmp_path / "t.parquet", "y")
+
+
+def test_columns_of_different_lengths_are_told():
+    with pytest.raises(ValueError, match="as many rows each; they have 'x' 2, 'kind' 1"):
+        frame_cells({"x": [1.0, 2.0], "kind": ["a"]})
+
+
+def test_of_a_lazy_frame_the_collected_one_is_asked_for():
+    polars = pytest.importorskip("polars")
+    with pytest.raises(TypeError, match=r"got LazyFrame .*collect\(\)"):
+        frame_cells(polars.LazyFrame({"x": [1.0]}))
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_other_frames_and_parquet_are_the_same_table(frame, library, tmp_path):
+    polars = pytest.importorskip("polars")
+    ours = read_table(frame, "y")
+    other = polars.DataFrame(
+        {name: [None if pd.isna(one) else one for one in frame[name]] for name in frame}
+    )
+    other.write_parquet(tmp_path / "table.parquet")
+    if library == "pyarrow":
+        other = pytest.importorskip("pyarrow").table(other.to_dict(as_series=False))
+    for theirs in (read_table(other, "y"), read_table(tmp_path / "table.parquet", "y")):
+        assert np.array_equal(ours.numeric, theirs.numeric, equal_nan=True)
+        assert ours.categorical.tolist() == theirs.categorical.tolist()
+        assert (ours.y.tolist(), ours.class_names) == (theirs.y.tolist(), theirs.class_names)

@@ -25,6 +25,14 @@ def _write(path: Path, header: str, rows: list[str]) -> Path:
     return path
 
 
+@pytest.mark.parametrize(("cell", "told"), [("2024-01-01T00:00:{:02}", True), ("t{}", False)])
+def test_a_column_of_dates_that_is_dropped_says_what_to_do(cell, told):
+    when = [cell.format(i) for i in range(58)] + ["", ""]
+    dataset = read_table({"x": range(60), "the day": when, "y": ["a", "b"] * 30}, "y")
+    (note,) = [note for note in dataset.notes if "'the day' was dropped" in note]
+    assert ("They are dates" in note and note.endswith("(--time-split 'the day').")) == told
+
+
 def test_read_table_reports_everything(tmp_path):
     wide = [f"word{i}" for i in range(60)]
     rows = [f"{i},{i * i % 7},x,{w},{'NW' if i % 2 else '?'},{i % 3}" for i, w in enumerate(wide)]

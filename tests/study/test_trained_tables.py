@@ -2,20 +2,27 @@
 
 import io
 import json
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from scipy.special import expit, softmax
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
 
 from policygrad_metrics.data import Reading, text_file
 from policygrad_metrics.study import TrainedTable, train_table
 from policygrad_metrics.study.comparison import compare, plan
+from policygrad_metrics.study.methods import METHODS
+from policygrad_metrics.study.methods.sklearn_methods import ProbabilityModel
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table_file import TableFile
 from policygrad_metrics.study.trained import fit
 from policygrad_metrics.study.trained.drift import Drift, Ranges
 from policygrad_metrics.study.trained.export import export_table
+from policygrad_metrics.study.trained.linear import one_layer
 from policygrad_metrics.study.trained.stream import label_file
 
 HOW = {"epochs": 6, "hidden": (8,), "learning_rate": 0.02}
@@ -88,6 +95,39 @@ def test_a_saved_model_is_the_same_and_holds_no_code(table, method, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("method", ["logistic_regression", "majority"])
+def test_a_linear_model_is_saved_as_a_network(table, tmp_path, method):
+    model = train_table(table, "y", method=method, **HOW)
+    model.save(tmp_path / "model")
+    again = TrainedTable.load(tmp_path / "model")
+    assert np.array_equal(again.predict_proba(table), model.predict_proba(table))
+    labels = again.predict(table)
+    if method == "majority":
+        assert len(set(labels)) == 1
+    else:
+        assert (labels == table["y"]).mean() > 0.85
+
+
+@pytest.mark.parametrize("classes", [[0, 1], [0, 1, 2], [0, 2], [0, 2, 3], [1]])
+@pytest.mark.parametrize("multilabel", [False, True])
+@pytest.mark.parametrize("made", [LogisticRegression(), DummyClassifier(strategy="prior")])
+def test_one_layer_has_the_probabilities_of_the_model(classes, multilabel, made):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 3)).astype(np.float32), rng.choice(classes, 60)
+    task = "multilabel" if multilabel else "multiclass" if classes != [0, 1] else "binary"
+    if multilabel:  # columns with both labels, with 0 alone, with 1 alone
+        y = np.stack([y > 0, y > 9, y < 9], axis=1).astype(int)
+    model = ProbabilityModel(made, 4 if task == "multiclass" else 2, multilabel).fit(x, y)
+    outputs = np.asarray(one_layer(model, 3, task)(x), float)
+    found = expit(outputs) if task != "multiclass" else softmax(outputs, axis=1)
+    expected = model.predict_proba(x)
+    np.testing.assert_allclose(found, expected[:, 1:] if task == "binary" else expected, atol=1e-6)
+
+
+def test_best_takes_only_what_can_be_saved():
+    assert all(fit.can_be_saved(METHODS[name]) for name in fit.CANDIDATES)
+
+
 def test_best_is_chosen_by_cross_validation_without_the_test_rows(table, monkeypatch):
     monkeypatch.setattr(fit, "CANDIDATES", ("boosting_cross_entropy", "policy_gradient"))
     best = train_table(table, "y", method="best", **HOW)
@@ -208,30 +248,73 @@ def test_label_columns(table):
     assert found[["up", "far"]].to_numpy().tolist() == model.predict(both).tolist()
 
 
+def as_tensorflow_serving_does(written, columns):
+    """Answer in a graph that is restored by the SavedModel's own operations, without Python."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        graph = tf.compat.v1.saved_model.load(session, ["serve"], str(written))
+        signature = graph.signature_def["serving_default"]
+        given = {signature.inputs[name].name: cells.tolist() for name, cells in columns.items()}
+        outputs = {name: one.name for name, one in signature.outputs.items()}
+        return session.run(outputs, given)
+
+
 @pytest.mark.parametrize("members", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_served_it_answers_as_it_predicts(table, members, tmp_path):
     model = train_table(table.rename(columns={"x": "x (m)"}), "y", members=members, **HOW)
     rows = table.rename(columns={"x": "x (m)"}).head(20)
     written = export_table(model, tmp_path / "served")
     assert written.name == "1"
-    served = tf.saved_model.load(str(written)).signatures["serving_default"]
     columns = {"x__m_": rows["x (m)"], **{name: rows[name] for name in ("size", "kind", "code")}}
-    texts = ("kind", "code")
-    types = {name: tf.string if name in texts else tf.float64 for name in columns}
-    found = served(**{n: tf.constant(c.to_numpy(), types[n]) for n, c in columns.items()})
+    found = as_tensorflow_serving_does(written, columns)
     assert np.allclose(found["probabilities"], model.predict_proba(rows), atol=1e-5)
     names = np.array(model.schema.class_names)
-    assert names[found["labels"].numpy()].tolist() == model.predict(rows).tolist()
+    assert names[found["labels"]].tolist() == model.predict(rows).tolist()
     request = json.loads((tmp_path / "served" / "example_request.json").read_text())
     assert set(request["instances"][0]) == set(columns)
-    with pytest.raises(ValueError, match="needs tf2onnx"):
+
+
+def test_onnx_without_its_packages_says_what_to_install(model, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(ValueError, match=r"policygrad_metrics\[onnx\]"):
         export_table(model, tmp_path / "served", "onnx")
+
+
+@pytest.mark.parametrize(
+    ("target", "how"),
+    [
+        ("y", {}),
+        (["up", "far"], {"reward": "f1_macro"}),
+        ("level", {"order": ("low", "mid", "top"), "reward": "quadratic_kappa", "members": 2}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # of tf2onnx
+def test_onnx_runtime_gives_the_same_labels(table, tmp_path, target, how):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    table = table.assign(
+        up=(table["x"] > 0).astype(int),
+        far=(table["x"].abs() > 1).astype(int),
+        level=np.array(["low", "mid", "top"])[np.digitize(table["x"], [-0.5, 1])],
+    )
+    drop = tuple({"y", "up", "far", "level"} - {*np.atleast_1d(target)})
+    model = train_table(table, target, drop=drop, **how, **HOW)
+    rows = table.assign(kind=["new", *table["kind"][1:]])
+    path = export_table(model, tmp_path, "onnx")
+    session = runtime.InferenceSession(path)
+    types = {"tensor(double)": float, "tensor(string)": object}
+    given = {one.name: rows[one.name].to_numpy(types[one.type]) for one in session.get_inputs()}
+    assert {*given} == {"x", "size", "kind", "code"}
+    labels, chances = session.run(["labels", "probabilities"], given)
+    assert np.allclose(chances, model.predict_proba(rows), atol=1e-5)
+    names = labels if labels.ndim == 2 else model.classes_[labels]
+    assert names.tolist() == model.predict(rows).tolist()
 
 
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"method": "majority"}, "no model that can be saved without code"),
+        ({"method": "gradient_boosting"}, "no model that can be saved without code"),
+        ({"method": "persistence"}, "no model that can be saved without code"),
         ({"method": "polcy_gradient"}, "did you mean 'policy_gradient'"),
         ({"epoch": 3}, "did you mean 'epochs'"),
         ({"subject_to": ("recall[no]>=0.5",)}, "the classes are"),

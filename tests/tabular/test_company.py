@@ -18,12 +18,39 @@ from sklearn.multioutput import ClassifierChain
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from policygrad_metrics.tabular import reward_scorer
+from policygrad_metrics.tabular import PolicyGradientBoostingClassifier, reward_scorer
 
 
 @pytest.fixture(scope="module")
 def cancer():
     return cancer_rows()
+
+
+def frame_of(library, table):
+    module = pytest.importorskip(library)
+    return module.table(table) if library == "pyarrow" else module.DataFrame(table)
+
+
+def boosted():
+    pytest.importorskip("lightgbm")
+    return PolicyGradientBoostingClassifier("f1", n_estimators=3, random_state=0)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+@pytest.mark.parametrize("make", [quick, boosted, quick_levels])
+def test_names_of_columns_come_back_and_are_checked(library, make):
+    rng = np.random.default_rng(0)
+    left, right = rng.normal(size=(2, 60)).astype(np.float32)
+    y = np.abs(left) * 60 if make is quick_levels else left > 0
+    few = {} if make is boosted else {"epochs": 1}
+    model = make(**few).fit(frame_of(library, {"left": left, "right": right}), y)
+    assert model.feature_names_in_.tolist() == ["left", "right"]
+    same = model.predict(frame_of(library, {"left": left, "right": right}))
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        np.testing.assert_array_equal(same, model.predict(np.stack([left, right], axis=1)))
+    for other in ({"right": right, "left": left}, {"left": left, "top": right}):
+        with pytest.raises(ValueError, match="feature names should match"):
+            model.predict(frame_of(library, other))
 
 
 def test_columns_of_numbers_and_of_text(cancer):

@@ -88,7 +88,8 @@ def how_to_use(target: str) -> tuple[tuple[str, str, str], ...]:
         (
             "As a service, of networks:",
             "policygrad export model/ served/\n"
-            "docker run -p 8501:8501 -v $PWD/served:/models/model tensorflow/serving",
+            "docker run -p 8501:8501 -v $PWD/served:/models/model tensorflow/serving\n"
+            "curl -d @served/example_request.json http://localhost:8501/v1/models/model:predict",
             "sh",
         ),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.data import Preparation
+from policygrad_metrics.data import Preparation, Prepared
 from policygrad_metrics.data.frames import frame_cells, is_frame
 from policygrad_metrics.data.reading import read_blocks
 from policygrad_metrics.decision import DecisionTuner
@@ -37,6 +37,7 @@ from policygrad_metrics.study.trained.card import (
 from policygrad_metrics.study.trained.decider import Decider
 from policygrad_metrics.study.trained.drift import Ranges
 from policygrad_metrics.study.trained.judge import bootstrap_interval, importances
+from policygrad_metrics.study.trained.linear import is_linear, one_layer
 from policygrad_metrics.study.trained.models import Models, Networks, Trees
 from policygrad_metrics.study.trained.request import Request, read_request
 from policygrad_metrics.study.trained.schema import Schema
@@ -45,6 +46,7 @@ from policygrad_metrics.study.words import options
 
 #: Of which `method="best"` takes the one with the best cross-validated reward.
 CANDIDATES = (
+    "logistic_regression",
     "cross_entropy",
     "policy_gradient",
     "boosting_cross_entropy",
@@ -70,8 +72,9 @@ def train_table(
         source: A CSV file, a Parquet file, a frame of pandas, polars or Arrow, or a dict of
             columns.
         target: The column to predict, or several 0/1 columns.
-        method: One whose model can be saved: those that train a network, those that grow LightGBM's
-            trees, or "best" for the one of `CANDIDATES` with the best cross-validated reward.
+        method: One whose model can be saved: those that train a network, logistic regressions,
+            those that grow LightGBM's trees, or "best" for the one of `CANDIDATES` with the best
+            cross-validated reward.
         progress: Is told how far it is.
         how: Fields of `TableFile`, of `StudySettings` (such as `reward`, `subject_to`, `seed` or
             `epochs`), and of `data.Reading`.
@@ -116,16 +119,17 @@ def _methods(method: str) -> tuple[str, ...]:
         raise ValueError(
             f"method={method!r} (--method) has no model that can be saved without code in it: "
             "choose one that trains a network (cross_entropy, policy_gradient, ...), "
-            "boosting_policy_gradient or another boosting_ method, or best. `policygrad compare` "
-            "compares all of them."
+            "logistic_regression, boosting_policy_gradient or another boosting_ method, or best. "
+            "`policygrad compare` compares all of them."
         )
     return (method,)
 
 
 def can_be_saved(method: Method) -> bool:
-    """Return whether a method's model is made of networks, or of LightGBM's trees."""
-    networks = method.trains_network and method.tuning != "expected_f"
-    return networks or (method.needs == "lightgbm" and method.predictor is not None)
+    """Return whether a method's model is made of networks, is linear, or LightGBM's trees."""
+    if method.tuning == "expected_f" or method.best_of:
+        return False
+    return method.trains_network or method.needs == "lightgbm" or is_linear(method)
 
 
 def fit_table(asked: Request, jobs: Mapping[str, Job], progress: Progress) -> TrainedTable:
@@ -210,6 +214,8 @@ def fit_models(job: Job, seed: int, progress: Progress) -> tuple[Models, Decisio
         found = [(outcome_of(head, group), group) for group in groups[seed]]
     else:
         head, found = None, fit_predictors(job, arrays, seed)
+        if is_linear(job.method):  # decided by what will be saved, in its float32
+            found = [_as_networks(model, arrays, task) for _, model in found]
         progress.advance(1.0)
     trials = [(_tuner(job, outcome, arrays.y_valid), model) for outcome, model in found if outcome]
     if not trials:
@@ -218,12 +224,20 @@ def fit_models(job: Job, seed: int, progress: Progress) -> tuple[Models, Decisio
             "(--learning-rate)."
         )
     tuner, model = max(trials, key=lambda trial: standing(trial[0]))
+    if isinstance(model, Networks):
+        return model, tuner
     if head is None:
         return Trees(model.trees_.text, model.trees_.start, task), tuner
     features, outputs = arrays.x_train.shape[1], task_info(job, arrays).outputs
     policies = None if head.reads is None else [head.reads(one) for one in model]
     models = [head.model(one, features, outputs) for one in model]
     return Networks(models, task, policies), tuner
+
+
+def _as_networks(model: Any, arrays: Prepared, task: str) -> tuple[Outcome, Networks]:
+    made = Networks([one_layer(model, arrays.x_train.shape[1], task)], task)
+    valid, test = (made.probabilities(x) for x in (arrays.x_valid, arrays.x_test))
+    return Outcome(valid, test), made
 
 
 def _tuner(job: Job, outcome: Outcome, y_valid: np.ndarray) -> DecisionTuner:

@@ -141,6 +141,7 @@ def write_folder(folder: Path, save: Any, about: Mapping[str, Any], card: Card) 
         about: What else the preparation's file holds.
         card: What is to be known of it.
     """
+    folder = folder.resolve()  # "." has no name
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(made, ignore_errors=True)
