@@ -19,6 +19,7 @@ from policygrad_metrics.rewards.counts import (
     NegMMAE,
     WorstClassRecall,
 )
+from policygrad_metrics.rewards.example_costs import ExampleCosts
 from policygrad_metrics.rewards.forecasts import SEDI, EquitableThreatScore
 from policygrad_metrics.rewards.hierarchical import HierarchicalF
 from policygrad_metrics.rewards.levels import (
@@ -136,12 +137,13 @@ RANKING_ALIASES = {
     "mrr": "reciprocal_rank",
 }
 
-#: Rewards that need arguments and so have no plain name: their classes, for configurations.
+#: Rewards that need more than labels, arguments or costs, and so are in no list of plain names.
 _WITH_ARGUMENTS = {
     "gain_matrix": GainMatrix,
     "cost_matrix": cost_matrix,
     "fbeta": FBeta,
     "hierarchical_f": HierarchicalF,
+    "example_costs": ExampleCosts,
 }
 
 
@@ -205,6 +207,10 @@ def get_reward(reward: str | Reward | Callable[..., float], **arguments: Any) ->
         return dataclasses.replace(reward, **arguments) if arguments else reward
     if isinstance(reward, str):
         return _by_name(reward, arguments)
+    if isinstance(reward, type) and issubclass(reward, Reward):
+        raise TypeError(
+            f"reward is the class {reward.__name__}: give an object of it, {reward.__name__}(...)."
+        )
     if hasattr(reward, "_score_func") or hasattr(reward, "update_state"):
         raise TypeError(
             f"reward must be a name, a Reward or a function f(y_true, y_pred) -> float; {reward!r} "

@@ -450,6 +450,7 @@ def test_aliases_and_generated_names():
     for alias, name in ALIASES.items():
         assert pgm.get_reward(alias) == pgm.get_reward(name)
     assert pgm.get_reward("within_3").bins == 3
+    assert pgm.get_reward("example_costs") == pgm.rewards.ExampleCosts()
     assert pgm.get_reward("fbeta_micro", beta=0.5).name == "f0.5_micro"
 
 
@@ -493,6 +494,10 @@ def test_arguments_that_are_missing_or_unknown_are_named(name, arguments, messag
 def test_errors():
     with pytest.raises(ValueError, match=r"did you mean 'f1_macro'"):
         pgm.get_reward("f1_macr")
+    with pytest.raises(
+        TypeError, match=r"class ExampleCosts: give an object of it, ExampleCosts\("
+    ):
+        pgm.get_reward(pgm.rewards.ExampleCosts)
     with pytest.raises(TypeError, match="name, a Reward or a function"):
         pgm.get_reward(3)
     with pytest.raises(ValueError, match=r'K=3 classes. Use "f1_macro"'):
