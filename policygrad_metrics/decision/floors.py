@@ -100,9 +100,13 @@ def read_floors(reward: Reward, subject_to: Any, margin: str | None, multilabel:
     if margin not in (None, "standard_error"):
         raise ValueError(f"margin must be None or 'standard_error'; it is {margin!r}.")
     if not adds_up_counts(reward):
+        way_out = "Write it as a CountReward."
+        if reward.reads_costs:
+            way_out = (
+                "Bound it in training, PolicyGradientLoss(subject_to=), or put it into the costs."
+            )
         raise ValueError(
-            f"subject_to= needs a reward of confusion counts; {reward.name!r} is none. Write "
-            "it as a CountReward."
+            f"subject_to= needs a reward of confusion counts; {reward.name!r} is none. {way_out}"
         )
     if multilabel:
         constraints = constraints.for_multilabel()

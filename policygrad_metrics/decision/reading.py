@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from policygrad_metrics.rewards import Reward
+
 
 def read_probabilities(probabilities: Any, multilabel: bool) -> np.ndarray:
     """Return probabilities as float64 `[N, C, K]`.
@@ -49,6 +51,30 @@ def read_truth(y_true: Any, p: np.ndarray, multilabel: bool) -> np.ndarray:
             "order of the columns of the probabilities."
         )
     return y.astype(np.int64).reshape(p.shape[:2])
+
+
+def read_costs(y_true: Any, reward: Reward, p: np.ndarray) -> tuple[Any, np.ndarray | None]:
+    """Return the labels, and the costs `[N, K]` behind them where the reward reads such.
+
+    Raises:
+        ValueError: the reward reads costs, and y_true is not `[N, 1 + K]`, or a cost is not finite.
+
+    >>> from policygrad_metrics.rewards import ExampleCosts
+    >>> table, p = [[0, 0.0, 5.0], [1, 9.0, 5.0]], read_probabilities([0.2, 0.7], False)
+    >>> labels, costs = read_costs(table, ExampleCosts(), p)
+    >>> labels.tolist(), costs.tolist()
+    ([0.0, 1.0], [[0.0, 5.0], [9.0, 5.0]])
+    """
+    if not reward.reads_costs:
+        return y_true, None
+    table = np.asarray(y_true, np.float64)
+    if table.shape != (len(p), 1 + p.shape[2]) or not np.isfinite(table[:, 1:]).all():
+        raise ValueError(
+            f"reward {reward.name!r} needs the costs of each example: y_true must be "
+            f"np.column_stack([y, costs]), {1 + p.shape[2]} columns of finite numbers for "
+            f"{len(p)} examples of {p.shape[2]} classes; it has shape {table.shape}."
+        )
+    return table[:, 0], table[:, 1:]
 
 
 def read_weight(sample_weight: Any, size: int) -> np.ndarray | None:

@@ -28,6 +28,7 @@ class Scorer:
         max_calls: most calls of a black box in one sweep.
         group: int `[N]`, whose tables stand below each other: `[C, G K, K]`; None for one group.
         groups: G.
+        costs: `[N, K]`, for a reward that reads the costs of each example; else None.
 
     Raises:
         ValueError: the reward does not fit the data.
@@ -42,6 +43,7 @@ class Scorer:
         max_calls: int = 100,
         group: np.ndarray | None = None,
         groups: int = 1,
+        costs: np.ndarray | None = None,
     ):
         self.reward = reward
         self.truth = truth
@@ -54,6 +56,7 @@ class Scorer:
         self.weight = np.ones(truth.shape) if weight is None else weight
         self.num_classes = num_classes
         self.max_calls = max_calls
+        self.costs = costs
         self.by_counts = adds_up_counts(reward)
         self.by_examples = reward.aggregation == "examples"
         self._bound: Any = None
@@ -64,6 +67,7 @@ class Scorer:
                     tf.constant(self.weight, tf.float32),
                     num_classes,
                     self.weighted,
+                    costs=None if costs is None else tf.constant(costs, tf.float32),
                 )
             )
 
@@ -71,8 +75,9 @@ class Scorer:
         """Return the same scorer of those examples whose place in `kept [N]` is True."""
         weight = self.weight[kept] if self.weighted else None
         group = None if self.group is None else self.group[kept]
+        costs = None if self.costs is None else self.costs[kept]
         truth = self.truth[kept]
-        settings = (self.num_classes, self.max_calls, group, self.groups)
+        settings = (self.num_classes, self.max_calls, group, self.groups, costs)
         return Scorer(self.reward, truth, weight, *settings)
 
     def score(self, labels: np.ndarray) -> float:

@@ -17,6 +17,7 @@ from policygrad_metrics.decision.floors import PENALTY, Floored, read_floors
 from policygrad_metrics.decision.frank_wolfe import frank_wolfe
 from policygrad_metrics.decision.reading import (
     number_groups,
+    read_costs,
     read_probabilities,
     read_truth,
     read_weight,
@@ -135,7 +136,8 @@ class DecisionTuner(BaseEstimator):
         Args:
             probabilities: of data that the model was not trained on: `[N]` or `[N, 1]` (of
                 class 1) or `[N, K]`; with `multilabel=True` `[N, L]`.
-            y_true: labels 0 ... K-1, `[N]`; with `multilabel=True` 0 or 1, `[N, L]`.
+            y_true: labels 0 ... K-1, `[N]`; with `multilabel=True` 0 or 1, `[N, L]`. For the reward
+                `ExampleCosts` `np.column_stack([y, costs])`; `predict` needs no costs.
             sample_weight: `[N]`, not negative.
             groups: the group of each example, `[N]`, for constraints on groups.
 
@@ -160,6 +162,7 @@ class DecisionTuner(BaseEstimator):
         if self.multilabel:
             reward = reward.for_multilabel()
         p = read_probabilities(probabilities, self.multilabel)
+        y_true, costs = read_costs(y_true, reward, p)
         truth = read_truth(y_true, p, self.multilabel)
         weight = read_weight(sample_weight, len(p))
         self._check_method(reward, p.shape[-1])
@@ -173,9 +176,10 @@ class DecisionTuner(BaseEstimator):
             if not kept.any():
                 raise ValueError("sample_weight must not be zero throughout.")
             p, truth, weight = p[kept], truth[kept], np.repeat(weight[kept], p.shape[1], axis=1)
-            group = None if group is None else group[kept]
+            group, costs = (x if x is None else x[kept] for x in (group, costs))
         self.n_columns_, self.n_classes_ = p.shape[1:]
-        scorer = bare = Scorer(reward, truth, weight, self.n_classes_, self.max_calls)
+        known = (reward, truth, weight, self.n_classes_, self.max_calls)
+        scorer = bare = Scorer(*known, costs=costs)
         if floored is not None:
             scorer = Scorer(floored, truth, weight, self.n_classes_, group=group, groups=G)
             self._unknown = floored.unknown(scorer.tables(truth))
@@ -264,7 +268,9 @@ class DecisionTuner(BaseEstimator):
         weight = read_weight(sample_weight, len(p))
         if weight is not None:
             weight = np.repeat(weight, p.shape[1], axis=1)
-        scorer = Scorer(reward, read_truth(y_true, p, self.multilabel), weight, self.n_classes_)
+        y_true, costs = read_costs(y_true, reward, p)
+        truth = read_truth(y_true, p, self.multilabel)
+        scorer = Scorer(reward, truth, weight, self.n_classes_, costs=costs)
         return scorer.score(labels.reshape(p.shape[:2]))
 
     def plot(self, ax: Any = None, *, n_bootstrap: int = 200, seed: int = 0) -> Any:

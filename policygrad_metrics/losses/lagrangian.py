@@ -2,12 +2,14 @@
 
 For rates v(n) of confusion counts n and inequalities e(n) = A v(n) - b <= 0, what is climbed is
 
-    E[R] - sum_m mu_m e_m(n),        mu_m = max(0, lambda_m + RHO e_m)
+    E[R] - sum_m mu_m e_m(n),        mu_m = max(0, lambda_m + RHO (1 + lambda_m) e_m)
 
-with lambda_m <- max(0, lambda_m + ETA e_m) at each step: an augmented Lagrangian (Hestenes 1969,
-Powell 1969; as control: an integral and a proportional term, Stooke, Achiam, Abbeel 2020, which
-damps the oscillation of plain ascent). Violations count as at most MOST_EXCESS there, so that a
-fresh network, far from any floor, does not wind the multipliers up.
+with lambda_m <- max(0, lambda_m + ETA (1 + lambda_m) e_m) at each step: an augmented Lagrangian
+(Hestenes 1969, Powell 1969; as control: an integral and a proportional term, Stooke, Achiam, Abbeel
+2020, which damps the oscillation of plain ascent). The factor 1 + lambda_m is that of
+multiplicative weights (Arora, Hazan, Kale 2012): a rate that needs a large multiplier answers
+little to each unit of it. Violations count as at most MOST_EXCESS at once and MOST_GROWTH for good,
+so that a fresh network, far from any floor, does not wind the multipliers up.
 
 The counts n are expected ones, sum_i w_i p_i for each truth, which are exact: nothing is drawn.
 Counts of earlier batches are kept beside those of the batch, exponentially forgotten within a
@@ -32,10 +34,10 @@ from policygrad_metrics.rewards.inequalities import Constraints
 
 #: Examples of the window, if `running_counts` gives none.
 WINDOW = 1024.0
-#: What a violation adds to a multiplier at once (RHO), and at each step for good (ETA).
-RHO, ETA = 5.0, 0.1
-#: Violations count as no more than this.
-MOST_EXCESS = 0.2
+#: What a violation adds to a multiplier of 0 at once (RHO), and at each step for good (ETA).
+RHO, ETA = 3.0, 0.2
+#: Violations count as no more than this at once, and for good.
+MOST_EXCESS, MOST_GROWTH = 0.3, 0.05
 #: Multipliers grow no further: a floor that cannot be reached must not bury the reward.
 MOST_MULTIPLIER = 100.0
 
@@ -79,14 +81,20 @@ class Lagrangian:
             tape.watch(counts)
             excess = tf.cast(constraints.excess(tf.cast(counts, tf.float64)), tf.float32)
             excess = tf.where(constraints.judged(counts), excess, 0.0)
-            felt = tf.clip_by_value(tf.stop_gradient(excess), -MOST_EXCESS, MOST_EXCESS)
-            cost = tf.reduce_sum(tf.maximum(multipliers + RHO * felt, 0.0) * excess)
+            felt = tf.stop_gradient(excess)
+            at_once = _within(MOST_EXCESS, felt) * (1.0 + multipliers)
+            cost = tf.reduce_sum(tf.maximum(multipliers + RHO * at_once, 0.0) * excess)
         slope = tf.convert_to_tensor(tape.gradient(cost, counts))
         batch_total, total = tf.reduce_sum(own), tf.reduce_sum(counts)
         # The batch stands for all of the counts.
         scale = tf.math.divide_no_nan(total, batch_total)
         worth = -scale * tf.einsum("ng,gcta,nct->nca", member, slope, truth)
-        after = tf.clip_by_value(multipliers + ETA * felt, 0.0, MOST_MULTIPLIER)
+        for_good = _within(MOST_GROWTH, felt) * (1.0 + multipliers)
+        after = tf.clip_by_value(multipliers + ETA * for_good, 0.0, MOST_MULTIPLIER)
         window = self.window * batch.columns
         kept = counts * (window / (window + batch_total))
         return policy_gradient(probs, worth), (after, kept)
+
+
+def _within(most, x):
+    return tf.clip_by_value(x, -most, most)

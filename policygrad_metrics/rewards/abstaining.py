@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from policygrad_metrics.rewards.base import ConfusionReward
+from policygrad_metrics.rewards.base import ConfusionReward, require_counts
 from policygrad_metrics.rewards.bound import BoundReward, ChoiceRatio, Linear
 from policygrad_metrics.rewards.bound_counts import Counts
 from policygrad_metrics.rewards.levels import MeanGain, share_of_total
@@ -57,11 +57,7 @@ class Abstaining(ConfusionReward):
 
     def __post_init__(self):
         found = get_reward(self.reward)
-        if not isinstance(found, ConfusionReward) or found.aggregation != "counts":
-            raise TypeError(
-                f"reward must be one of confusion counts, got {found.name!r}; give a name such as "
-                '"accuracy" or "f1_macro".'
-            )
+        require_counts(found, "accuracy")
         object.__setattr__(self, "reward", found)
         for name, least in (("cost", 0.0), ("zero_division", -math.inf)):
             value = getattr(self, name)

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from policygrad_metrics.core.sums import slice_rows
-from policygrad_metrics.rewards.base import ConfusionReward, Reward
+from policygrad_metrics.rewards.base import ConfusionReward, Reward, require_counts
 from policygrad_metrics.rewards.bound import ChoiceRatio, IndicatorRatios, Linear
 from policygrad_metrics.rewards.bound_counts import Counts
 from policygrad_metrics.rewards.registry import get_reward
@@ -41,11 +41,7 @@ class AtOrAbove(ConfusionReward):
 
     def __post_init__(self):
         found = get_reward(self.reward)
-        if not isinstance(found, ConfusionReward) or found.aggregation != "counts":
-            raise TypeError(
-                f"reward must be one of confusion counts, got {found.name!r}; give a name such as "
-                '"f1" or "equitable_threat_score".'
-            )
+        require_counts(found, "f1")
         object.__setattr__(self, "reward", found)
         if isinstance(self.level, bool) or self.level != int(self.level) or self.level < 1:
             raise ValueError(

@@ -136,7 +136,8 @@ class Reward(abc.ABC):
 
         Args:
             confusion: float32 or float64 `[..., K, K]`, rows the truth; a multi-label reward
-                takes a matrix for each label column, `[..., C, 2, 2]`.
+                takes a matrix for each label column, `[..., C, 2, 2]`. Whole numbers become
+                float64.
 
         Returns:
             `[...]`, of the type of `confusion`.
@@ -156,6 +157,8 @@ class Reward(abc.ABC):
                 "and y_pred."
             )
         confusion = tf.convert_to_tensor(confusion)
+        if not confusion.dtype.is_floating:
+            confusion = tf.cast(confusion, tf.float64)
         return tf.cast(self.of_counts(tf.cast(confusion, tf.float64)), confusion.dtype)
 
     def score_columns(self, confusion: Tensor) -> Tensor:
@@ -222,6 +225,23 @@ class ConfusionReward(Reward):
             confusion_counts(batch.y_true, samples, batch.weight, batch.num_classes)
         )
         return tf.cast(self.score_columns(confusion), tf.float32)
+
+
+def require_counts(reward: Reward, example: str) -> None:
+    """Raise if a reward that another is made of is no function of confusion counts.
+
+    Args:
+        reward: what was given.
+        example: a name that would do.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(reward, ConfusionReward) or reward.aggregation != "counts":
+        raise TypeError(
+            f"reward must be one of confusion counts, got {reward.name!r}; give a name such as "
+            f"{example!r}."
+        )
 
 
 @dataclasses.dataclass(frozen=True)

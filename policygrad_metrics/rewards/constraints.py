@@ -39,7 +39,7 @@ SENSES = (">=", "<=")
 _SENSE_OF = {">": ">=", "=>": ">=", "≥": ">=", "<": "<=", "=<": "<=", "≤": "<="}
 _TEXT = re.compile(
     r"\s*(?P<name>[\w.]+)\s*(?:\[\s*(?P<label>.+?)\s*\])?\s*(?P<sense>>=|<=|=>|=<|[<>≥≤])"
-    r"\s*(?P<bound>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*"
+    r"\s*(?P<bound>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?P<percent>%?)\s*"
 )
 
 
@@ -177,7 +177,7 @@ def at_most(
 
 
 def get_constraint(constraint: str | Constraint) -> Constraint:
-    """A constraint of a text such as "precision >= 0.9" or "recall[2] >= 0.8" (of class 2).
+    """A constraint of a text: "precision >= 0.9", "precision >= 90%", "recall[2] >= 0.8".
 
     Raises:
         ValueError: the text is none.
@@ -209,7 +209,7 @@ def get_constraint(constraint: str | Constraint) -> Constraint:
         )
     if label is not None and re.fullmatch(r"-?\d+", label):
         label = int(label)
-    return _constraint(name, sense, float(bound), label)
+    return _constraint(name, sense, float(bound) / (100.0 if found["percent"] else 1.0), label)
 
 
 def _constraint(reward, sense, bound, pos_label=None, groups=None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,8 @@ class HierarchicalF(ConfusionReward):
             raise ValueError(f"kind must be one of {', '.join(KINDS)}; it is {self.kind!r}.")
         if not 0.0 < self.beta < float("inf"):
             raise ValueError(f"beta must be a positive, finite number; it is {self.beta!r}.")
-        if any(isinstance(row, str) for row in self.ancestors):
+        rows = self.ancestors if isinstance(self.ancestors, Sequence) else [""]
+        if not all(isinstance(row, Sequence) and not isinstance(row, str) for row in rows):
             raise ValueError(
                 "ancestors must hold a list for each class, [] for one below the root: "
                 f"[['mammal'], ['mammal'], []]; it is {self.ancestors!r}."

@@ -19,6 +19,7 @@ from policygrad_metrics.rewards.counts import (
     NegMMAE,
     WorstClassRecall,
 )
+from policygrad_metrics.rewards.example_costs import ExampleCosts
 from policygrad_metrics.rewards.forecasts import SEDI, EquitableThreatScore
 from policygrad_metrics.rewards.hierarchical import HierarchicalF
 from policygrad_metrics.rewards.levels import (
@@ -136,12 +137,13 @@ RANKING_ALIASES = {
     "mrr": "reciprocal_rank",
 }
 
-#: Rewards that need arguments and so have no plain name: their classes, for configurations.
+#: Rewards that need more than labels, arguments or costs, and so are in no list of plain names.
 _WITH_ARGUMENTS = {
     "gain_matrix": GainMatrix,
     "cost_matrix": cost_matrix,
     "fbeta": FBeta,
     "hierarchical_f": HierarchicalF,
+    "example_costs": ExampleCosts,
 }
 
 
@@ -191,7 +193,7 @@ def get_reward(reward: str | Reward | Callable[..., float], **arguments: Any) ->
 
     Raises:
         ValueError: the name is not known; the nearest known one is offered.
-        TypeError: it is no name, reward or function, or it has no such argument.
+        TypeError: it is no name, reward or function, has no such argument, or lacks one.
 
     >>> get_reward("f1_macro", zero_division=1.0).name
     'f1_macro'
@@ -205,6 +207,10 @@ def get_reward(reward: str | Reward | Callable[..., float], **arguments: Any) ->
         return dataclasses.replace(reward, **arguments) if arguments else reward
     if isinstance(reward, str):
         return _by_name(reward, arguments)
+    if isinstance(reward, type) and issubclass(reward, Reward):
+        raise TypeError(
+            f"reward is the class {reward.__name__}: give an object of it, {reward.__name__}(...)."
+        )
     if hasattr(reward, "_score_func") or hasattr(reward, "update_state"):
         raise TypeError(
             f"reward must be a name, a Reward or a function f(y_true, y_pred) -> float; {reward!r} "
@@ -223,11 +229,9 @@ def _by_name(name: str, arguments: dict[str, Any]) -> Reward:
     name = ALIASES.get(name, name)
     within = re.fullmatch(r"within_(\d+)", name)
     if within:
-        return WithinBins(int(within[1]), **arguments)
-    if name in _WITH_ARGUMENTS:
-        return _WITH_ARGUMENTS[name](**arguments)
+        return _made(name, WithinBins, {"bins": int(within[1]), **arguments})
     if name.startswith("fbeta_") and name.removeprefix("fbeta_") in AVERAGES:
-        return FBeta(average=name.removeprefix("fbeta_"), **arguments)
+        return _made(name, FBeta, {"average": name.removeprefix("fbeta_"), **arguments})
     if name.lower() in _OF_PROBABILITIES:
         raise ValueError(
             f"reward={name!r} is a metric of probabilities, and a reward here is one of labels or "
@@ -235,9 +239,17 @@ def _by_name(name: str, arguments: dict[str, Any]) -> Reward:
         )
     _refuse_rate(name)
     name, arguments = _places(RANKING_ALIASES.get(name.lower(), name), arguments)
-    known = {**REWARDS, **RANKINGS}
-    choose("reward", name, [*known, *ALIASES, *RANKING_ALIASES, *_WITH_ARGUMENTS])
-    kind = known[name]
+    known = {**REWARDS, **RANKINGS, **_WITH_ARGUMENTS}
+    choose("reward", name, [*known, *ALIASES, *RANKING_ALIASES])
+    return _made(name, known[name], arguments)
+
+
+def _made(name, kind, arguments):
+    """The reward of a constructor.
+
+    Raises:
+        TypeError: it has no such argument, or lacks one.
+    """
     known = inspect.signature(kind).parameters
     for argument in arguments:
         if argument not in known:
@@ -245,6 +257,13 @@ def _by_name(name: str, arguments: dict[str, Any]) -> Reward:
             raise TypeError(
                 f"reward {name!r} has no argument {argument}=; it has these: {allowed}."
             )
+    needed = [x for x, one in known.items() if one.default is one.empty and x not in arguments]
+    if needed:
+        given = ", ".join(f"{x}=..." for x in needed)
+        raise TypeError(
+            f"reward {name!r} has no default for {', '.join(f'{x}=' for x in needed)}: its name "
+            f"alone is no reward. Give pgm.get_reward({name!r}, {given}) in place of the name."
+        )
     return kind(**arguments)
 
 

@@ -172,11 +172,6 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
                 "costs= of fit and the reward pgm.rewards.ExampleCosts() belong together: give "
                 "both or neither."
             )
-        if priced and self.tune_decision:
-            raise ValueError(
-                "tune_decision=True cannot tune for the costs of each example. Leave it False: the "
-                "likeliest labels are what training makes cheap."
-            )
         if getattr(self.reward, "abstains", False) and target.classes[-1] in y:
             listed = ", ".join(map(repr, target.classes.tolist()))
             raise ValueError(
@@ -208,7 +203,7 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
             margin=None if self.subject_to is None else "standard_error",
         )
         logits = np.asarray(self.policy_.logits(self._learner.outputs(rows.x)))
-        truth = rows.y.astype(np.int64)
+        truth = rows.y.astype(np.int64) if rows.costs is None else rows.priced
         return tuner.fit(probabilities(logits), truth, rows.weight, rows.group)
 
 

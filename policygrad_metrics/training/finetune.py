@@ -168,10 +168,11 @@ def finetune(
     if y is not None:
         training = shuffled_batches(*training, batch_size=how.batch_size, seed=how.seed)
     reward = get_reward(reward)
-    if reward.ranks:
+    if reward.ranks or reward.reads_costs:
+        why = "scores a ranking" if reward.ranks else "reads the costs of each example"
         raise ValueError(
-            f"finetune measures decisions, and reward={reward.name!r} scores a ranking: compile "
-            "with PolicyGradientLoss and RewardMetric of it, and fit."
+            f"finetune measures decisions by labels alone, and reward={reward.name!r} {why}: "
+            "compile with PolicyGradientLoss and RewardMetric of it, and fit."
         )
     with _without_final_activation(model) as had_activation:
         tuned = SameWeights(model)

@@ -9,7 +9,14 @@ import tensorflow as tf
 
 import policygrad_metrics as pgm
 from policygrad_metrics.core.batch import canonical_batch
-from policygrad_metrics.losses.lagrangian import ETA, MOST_EXCESS, MOST_MULTIPLIER, RHO, Lagrangian
+from policygrad_metrics.losses.lagrangian import (
+    ETA,
+    MOST_EXCESS,
+    MOST_GROWTH,
+    MOST_MULTIPLIER,
+    RHO,
+    Lagrangian,
+)
 from policygrad_metrics.rewards.inequalities import Constraints
 
 rng = np.random.default_rng(0)
@@ -52,12 +59,15 @@ def test_the_gradient_is_that_of_the_rates_at_expected_counts(name, weighted):
     with tf.GradientTape() as tape:
         tape.watch(z)
         excess, scale = excess_of(constraints, z, y, weight, group, stored)
-        felt = np.clip(excess, -MOST_EXCESS, MOST_EXCESS)
-        cost = tf.reduce_sum(np.maximum(multipliers + RHO * felt, 0.0) * excess)
+        at_once, for_good = (
+            np.clip(excess, -most, most) * (1.0 + multipliers)
+            for most in (MOST_EXCESS, MOST_GROWTH)
+        )
+        cost = tf.reduce_sum(np.maximum(multipliers + RHO * at_once, 0.0) * excess)
     expected = -scale.numpy() * tape.gradient(cost, z).numpy()
     # float32 probabilities and sums of a dozen terms
     np.testing.assert_allclose(slope[:, 0], expected, atol=1e-5 * np.abs(expected).max())
-    np.testing.assert_allclose(after, np.maximum(multipliers + ETA * felt, 0.0), rtol=1e-5)
+    np.testing.assert_allclose(after, np.maximum(multipliers + ETA * for_good, 0.0), rtol=1e-5)
     total = stored.sum() + weight.sum()
     assert float(tf.reduce_sum(kept)) == pytest.approx(total * 50 / (50 + weight.sum()), rel=1e-5)
 
@@ -217,7 +227,7 @@ def test_label_columns():
     tape.gradient(value, z)
     p = tf.sigmoid(z).numpy()
     recall = np.mean((y * p).sum(0) / y.sum(0))
-    multiplier = ETA * np.clip(0.9 - recall, -MOST_EXCESS, MOST_EXCESS)
+    multiplier = ETA * np.clip(0.9 - recall, -MOST_GROWTH, MOST_GROWTH)
     np.testing.assert_allclose(loss.variables[0], [multiplier], rtol=1e-4)
 
 

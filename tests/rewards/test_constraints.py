@@ -47,7 +47,9 @@ def test_rates_are_those_of_scikit_learn(text):
     assert str(get_constraint(text)) == text
 
 
-def test_spaces_and_a_leading_point_are_read():
+def test_spaces_a_leading_point_and_percent_are_read():
+    for text in ("coverage <= 5%", "coverage<=5 %", "coverage <= .05"):
+        assert get_constraint(text) == pgm.at_most("coverage", 0.05)
     assert str(get_constraint(" recall [ 0 ] >= .8 ")) == "recall[0] >= 0.8"
 
 

@@ -99,6 +99,45 @@ def test_costs_and_groups_stand_side_by_side():
     assert float(value) == float(plain)
 
 
+@pytest.mark.parametrize("weight", [None, np.arange(64) % 3.0], ids=["plain", "weighted"])
+def test_the_threshold_of_least_cost_is_found(weight):
+    x, y, costs = priced()
+    p = 1.0 / (1.0 + np.exp(1.5 - x[:, 0].astype(float)))
+    tuner = pgm.DecisionTuner(COSTS, "threshold").fit(p, np.column_stack([y, costs]), weight)
+    cuts = np.concatenate([[0.0], np.sort(p), [1.0]])
+    paid = [np.average(costs[np.arange(64), (p > cut) * 1], weights=weight) for cut in cuts]
+    assert -tuner.score_ == pytest.approx(min(paid), rel=1e-5)
+    assert tuner.score_ > tuner.plain_score_
+    labels = tuner.predict(p)
+    assert np.average(costs[np.arange(64), labels], weights=weight) == pytest.approx(min(paid))
+    again = tuner.score(p, np.column_stack([y, costs]), weight)
+    assert again == pytest.approx(tuner.score_, rel=1e-5)
+
+
+def test_offsets_of_three_classes_turn_to_what_is_cheap():
+    y = rng.integers(0, 3, 300)
+    p = np.full((300, 3), 0.2) + 0.4 * np.eye(3)[y]
+    costs = (1.0 - np.eye(3)[y]) * np.where(y == 2, 50.0, 1.0)[:, None]
+    p[::2] = [0.4, 0.3, 0.3]  # what cannot be told: the dear class
+    tuner = pgm.DecisionTuner(COSTS).fit(p, np.column_stack([y, costs]))
+    assert (tuner.predict(p)[::2] == 2).all()
+    assert -tuner.score_ == pytest.approx(costs[np.arange(300), tuner.predict(p)].mean(), rel=1e-5)
+
+
+def test_a_floor_of_a_decision_by_costs_is_refused_with_a_way_out():
+    tuner = pgm.DecisionTuner(COSTS, subject_to="recall>=0.9")
+    with pytest.raises(ValueError, match="put it into the costs"):
+        tuner.fit(np.array([0.1, 0.9]), [[0, 0.0, 1.0], [1, 1.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    "y_true", [[[0.0, 1.0], [1.0, 2.0]], [[0.0, 1.0, 2.0], [1.0, 2.0, np.nan]]]
+)
+def test_costs_that_do_not_fit_a_decision_are_told(y_true):
+    with pytest.raises(ValueError, match="3 columns of finite numbers for 2 examples"):
+        pgm.DecisionTuner(COSTS).fit(np.array([0.1, 0.9]), y_true)
+
+
 def test_other_places_say_where_costs_belong():
     y = np.array([0, 1, 1, 0])
     with pytest.raises(ValueError, match="needs the costs of each example"):

@@ -66,5 +66,8 @@ def test_what_is_refused():
         HierarchicalF(TREE, "accuracy")
     with pytest.raises(ValueError, match="a list for each class"):
         HierarchicalF(["animal", "animal"])
+    for wrong in ({0: [], 1: [0]}, [0, 1], "animal"):
+        with pytest.raises(ValueError, match="ancestors must hold a list for each class"):
+            HierarchicalF(wrong)
     with pytest.raises(ValueError, match="rows for 4 classes, and there are 2"):
         HierarchicalF(TREE)([0, 1], [1, 0])

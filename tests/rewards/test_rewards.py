@@ -372,6 +372,13 @@ def test_plain_counts_of_millions():
         assert float(pgm.get_reward(name)(y, labels)) == pytest.approx(expected, rel=1e-6), name
 
 
+@pytest.mark.parametrize("whole", [np.int32, np.int64, list])
+def test_counts_that_are_whole_numbers_give_a_rate(whole):
+    counts = [[5, 1], [1, 3]]
+    counts = counts if whole is list else np.array(counts, whole)
+    assert float(pgm.get_reward("precision").score_counts(counts)) == 0.75
+
+
 def test_a_class_of_900_in_a_billion_pixels_has_its_iou():
     confusion = np.array([[1e9 - 1000, 100.0], [300.0, 600.0]])
     assert float(pgm.get_reward("iou").score_counts(confusion)) == pytest.approx(0.6, rel=1e-15)
@@ -443,6 +450,7 @@ def test_aliases_and_generated_names():
     for alias, name in ALIASES.items():
         assert pgm.get_reward(alias) == pgm.get_reward(name)
     assert pgm.get_reward("within_3").bins == 3
+    assert pgm.get_reward("example_costs") == pgm.rewards.ExampleCosts()
     assert pgm.get_reward("fbeta_micro", beta=0.5).name == "f0.5_micro"
 
 
@@ -466,9 +474,30 @@ def test_docstrings_state_a_formula_or_an_example():
         assert ">>>" in inspect.getdoc(getattr(pgm.rewards, name))
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("gain_matrix", {}, r"no default for gains=.*get_reward\('gain_matrix', gains=...\)"),
+        ("cost_matrix", {}, "no default for costs="),
+        ("hierarchical_f", {}, "no default for ancestors="),
+        ("gain_matrix", {"gain": [[1]]}, "has no argument gain=; it has these: .*gains="),
+        ("fbeta", {"bta": 2.0}, "has no argument bta="),
+        ("fbeta_macro", {"bta": 2.0}, "has no argument bta="),
+        ("within_2", {"size": 2}, "has no argument size="),
+    ],
+)
+def test_arguments_that_are_missing_or_unknown_are_named(name, arguments, message):
+    with pytest.raises(TypeError, match=message):
+        pgm.get_reward(name, **arguments)
+
+
 def test_errors():
     with pytest.raises(ValueError, match=r"did you mean 'f1_macro'"):
         pgm.get_reward("f1_macr")
+    with pytest.raises(
+        TypeError, match=r"class ExampleCosts: give an object of it, ExampleCosts\("
+    ):
+        pgm.get_reward(pgm.rewards.ExampleCosts)
     with pytest.raises(TypeError, match="name, a Reward or a function"):
         pgm.get_reward(3)
     with pytest.raises(ValueError, match=r'K=3 classes. Use "f1_macro"'):

@@ -140,6 +140,20 @@ def test_costs_of_each_example_are_learnt(pos_label):
     assert called[X[:, 2] > 0.5].mean() > 0.6 > 0.4 > called[X[:, 2] < -0.5].mean()
 
 
+@pytest.mark.parametrize("pos_label", ["sick", "well"])
+def test_a_decision_is_tuned_by_the_costs_of_held_out_rows(pos_label):
+    """Hardly trained, so that the decision alone finds that to miss the sick is dear."""
+    costs = np.column_stack([(Y == "well") * 1.0, (Y == "sick") * 50.0])  # of "sick", "well"
+    reward, settings = pgm.rewards.ExampleCosts(), {"epochs": 1, "validation_fraction": 0.5}
+    model = network(reward=reward, pos_label=pos_label, tune_decision=True, **settings)
+    model.fit(X, Y, costs=costs)
+    assert model.tuner_.score_ > model.tuner_.plain_score_
+    labels = model.predict(X)
+    assert recall_score(Y, labels, pos_label="sick") > 0.9
+    paid = costs[np.arange(800), (labels == "well").astype(int)].mean()
+    assert model.reward_score(X, Y, costs=costs) == pytest.approx(-paid, rel=1e-5)
+
+
 def test_groups_and_costs_are_routed():
     with sklearn.config_context(enable_metadata_routing=True):
         model = network(reward=pgm.rewards.ExampleCosts(), epochs=2, early_stopping=True)
@@ -169,7 +183,7 @@ def test_multipliers_of_trees_move_by_the_rates_of_all_rows(kind):
     else:
         columns = zip(y.reshape(12, -1).T, p.reshape(12, -1).T, strict=True)
         recalls = [np.average(q[t == 1], weights=w[t == 1]) for t, q in columns]
-    bound = round(float(np.mean(recalls)) + 0.1, 3)
+    bound = round(float(np.mean(recalls)) + 0.03, 3)
     floor = f"recall{'' if kind == 'binary' else '_macro'}>={bound}"
     floors = Floors(Constraints.of(floor))
     slope = floors.slope(y, logits, w)

@@ -229,6 +229,12 @@ def test_a_floor_that_no_epoch_keeps_is_told():
     assert not result.tuner.feasible_
 
 
+def test_costs_of_each_example_are_refused():
+    x, y = TRAIN
+    with pytest.raises(ValueError, match="reads the costs of each example: compile with"):
+        pgm.finetune(trained(), x, np.column_stack([y, y, y]), reward="example_costs", **FAST)
+
+
 def test_floors_of_groups_are_refused():
     gap = pgm.at_most("recall_gap", 0.1, groups=2)
     x, y = TRAIN
