@@ -26,20 +26,30 @@ def refuse_of_labels(reward: Reward, entropy: Any, running_counts: Any, subject_
             )
 
 
-def list_cross_entropy(batch: Batch) -> Tensor:
+def list_cross_entropy(batch: Batch, alike: bool) -> Tensor:
     """The mean cross-entropy of lists of items.
 
-    Of 0/1 truth it is the binary cross-entropy of the items, so that a score above 0 goes on
-    meaning "rather yes". Of grades it is ListNet's (Cao et al. 2007): a softmax over the list
-    against the items' shares of all grades.
+    Of 0/1 truth it is the binary cross-entropy of the items. Of grades it is ListNet's (Cao et al.
+    2007): a softmax over the list against the items' shares of all grades.
+
+    Args:
+        batch: of a policy that ranks.
+        alike: whether positives count as much as negatives, as they do to a ranking, however few
+            they are. A score above 0 then means "rather yes, if there were as many of both".
     """
     scores = batch.logits[..., 0]
     weight, share = of_lists(batch.weight)
     if not batch.policy.graded:
         each = tf.nn.sigmoid_cross_entropy_with_logits(labels=batch.y_true, logits=scores)
-        return tf.math.divide_no_nan(
-            tf.reduce_sum(batch.weight * each), tf.reduce_sum(batch.weight)
+        sides = (
+            [weight * batch.y_true, weight * (1.0 - batch.y_true)]
+            if alike
+            else [weight * tf.ones_like(scores)]
         )
+        totals = tf.stack([tf.reduce_sum(side) for side in sides])
+        sums = tf.stack([tf.reduce_sum(side * each) for side in sides])
+        there = tf.reduce_sum(tf.cast(totals > 0.0, tf.float32))
+        return tf.math.divide_no_nan(tf.reduce_sum(tf.math.divide_no_nan(sums, totals)), there)
     gains = weight * batch.y_true
     gains = tf.math.divide_no_nan(gains, tf.reduce_sum(gains, axis=-1, keepdims=True))
     log_probs = tf.nn.log_softmax(tf.where(weight > 0.0, scores, -1e9))

@@ -102,8 +102,8 @@ class PolicyGradientLoss(SiteLoss):
         cross_entropy_weights: "reward" weighs each class in the cross-entropy by what its right
             labels are worth to the reward (`reward_weights`), for rewards in which classes count
             by something else than their examples (every F, Jaccard, precision, recall; MCC,
-            G-mean, balanced accuracy, AMAE) and estimators without much noise (not REINFORCE);
-            "equal", and all others: plain cross-entropy.
+            G-mean, balanced accuracy, AMAE) and estimators without much noise (not REINFORCE).
+            To a ranking positives and negatives count alike. "equal", and else: plain.
         entropy: weight of the policy's entropy, which keeps it exploring.
         running_counts: True takes the gradient of the reward of the batch *and* of running
             counts of earlier batches, so that a batch without a rare class knows of it; a number
@@ -314,7 +314,8 @@ class PolicyGradientLoss(SiteLoss):
         if _is_zero(self.cross_entropy) and _is_zero(self.entropy):
             return loss
         if self.reward.ranks:
-            return loss + self.cross_entropy * list_cross_entropy(batch)
+            alike = self.cross_entropy_weights == "reward"
+            return loss + self.cross_entropy * list_cross_entropy(batch, alike)
         log_probs = batch.log_probs(answered=self.abstains)
         if not _is_zero(self.cross_entropy):
             chosen = tf.one_hot(batch.y_true, log_probs.shape[-1]) * log_probs

@@ -59,6 +59,24 @@ def test_the_loss_is_one_minus_the_expectation_and_the_cross_entropy():
     np.testing.assert_allclose(mixed, plain - 0.5 * (shares * log_probs).sum(1).mean(), rtol=1e-6)
 
 
+def test_positives_count_as_much_as_negatives_in_the_cross_entropy():
+    y, outputs, weight = np.array([1, 0, 0, 0]), SCORES[:, :1], np.array([1.0, 1.0, 2.0, 0.0])
+    reward = "roc_auc"
+
+    def mixed_in(y, **arguments):
+        plain = pgm.PolicyGradientLoss(reward, cross_entropy=0.0)(y, outputs, weight)
+        return pgm.PolicyGradientLoss(reward, **arguments)(y, outputs, weight) - plain
+
+    each = tf.nn.sigmoid_cross_entropy_with_logits(y[:, None].astype("float32"), outputs)[:, 0]
+    alike = 0.5 * each[0] + 0.5 * (each[1] + 2.0 * each[2]) / 3.0
+    np.testing.assert_allclose(mixed_in(y), 0.3 * alike, rtol=1e-5)
+    equal = (each[0] + each[1] + 2.0 * each[2]) / 4.0
+    np.testing.assert_allclose(mixed_in(y, cross_entropy_weights="equal"), 0.3 * equal, rtol=1e-5)
+    nothing = tf.nn.softplus(outputs[:, 0])  # a batch without positives
+    expected = 0.3 * (nothing[0] + nothing[1] + 2.0 * nothing[2]) / 4.0
+    np.testing.assert_allclose(mixed_in(0 * y), expected, rtol=1e-5)
+
+
 def test_padding_changes_nothing():
     loss = pgm.PolicyGradientLoss("ndcg@3")
     value, gradient = slope(loss, GRADES, SCORES)
