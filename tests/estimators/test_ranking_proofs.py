@@ -133,18 +133,21 @@ def test_a_long_list_agrees_with_many_sampled_rankings(reward):
 
 @pytest.mark.slow
 @every_reward
-@pytest.mark.parametrize("n", [400])
-def test_hundreds_of_items_agree_with_a_hundred_thousand_rankings(reward, n):
-    rng = np.random.default_rng(2)
+def test_hundreds_of_items_agree_with_very_many_rankings(reward):
+    rng, n = np.random.default_rng(2), 200
     scores = 2.0 * rng.normal(size=n)
     y = rng.integers(0, 4, n) if reward.graded else rng.random(n) < 0.1
     batch = as_batch(scores, y, dtype="float32")
     bound = reward.bind(batch)
     value, _ = expectation(bound, batch.logits)
-    values = np.concatenate(
-        [bound.score(noisy_scores(batch.logits[..., 0], 5000, seed)).numpy() for seed in range(20)]
-    )
-    assert abs(values.mean(dtype=np.float64) - float(value)) < 5.0 * values.std() / 1e5**0.5 + 1e-6
+    million = reward.name in ("average_precision", "ndcg@3", "recall_at_budget")
+    draws, total, squares = 50 if million else 5, 0.0, 0.0
+    for seed in range(draws):
+        drawn = noisy_scores(batch.logits[..., 0], 20_000, seed)
+        each = bound.score(drawn).numpy().astype(np.float64)
+        total, squares = total + each.mean() / draws, squares + np.square(each).mean() / draws
+    error = np.sqrt(max(squares - total**2, 0.0) / (20_000 * draws))
+    assert abs(total - float(value)) < 5.0 * error + 1e-6
 
 
 def test_a_very_long_list_keeps_its_relative_precision():
