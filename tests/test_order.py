@@ -125,6 +125,7 @@ def test_the_order_is_used_exactly_where_other_numbers_give_another_score(name):
     assert reward.uses_order == (abs(score - renumbered) > 1e-6)
 
 
+@pytest.mark.few(1)
 @pytest.mark.filterwarnings("ignore:.*depends on the order")
 @pytest.mark.parametrize(
     ("classes", "y_as"),

@@ -37,7 +37,7 @@ def trained(path, method, horizons):
 
 
 @pytest.mark.parametrize("method", [METHOD, "boosting_policy_gradient"])
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_it_is_saved_and_forecasts_the_hours_after_the_file(path, method, tmp_path):
     made = trained(path, method, [3, 1])
     made.save(tmp_path / "model")

@@ -139,7 +139,7 @@ def _twin(value, key, bands, index_bands, digits):
 
 
 @pytest.mark.parametrize(("key", "pollutant"), INDEXED)
-@pytest.mark.few(20)
+@pytest.mark.few(7)
 def test_index_equals_an_exact_twin_on_the_printed_bands(key, pollutant):
     index_text, text = next(
         (index, table[pollutant]) for (name, index), table in PRINTED.items() if name == key

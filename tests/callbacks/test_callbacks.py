@@ -116,6 +116,7 @@ def test_a_subclass_of_your_own(run):
     assert (own.train, own.test) == (3 * len(history[MONITOR]), len(history[MONITOR]))
 
 
+@pytest.mark.slow
 def test_csv_logger_writes_the_rewards(run):
     folder, _, _, history = run
     with (folder / "log.csv").open() as file:
@@ -136,6 +137,7 @@ def test_learning_rate_scheduler_sets_every_epoch(run):
     np.testing.assert_allclose(rates, 0.02 * 0.9 ** np.arange(len(rates)), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_early_stopping_and_checkpoint_keep_the_weights_of_the_best_reward(tmp_path):
     """mode="auto": the metric itself tells Keras that more is better."""
     path = tmp_path / "best.keras"

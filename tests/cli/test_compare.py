@@ -227,6 +227,7 @@ def trained_with(monkeypatch):
     return asked
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("data", ["breast_cancer", "pm25"])
 def test_all_methods_get_the_same_network_seeds_splits_and_budget(trained_with, tmp_path, data):
     from policygrad_metrics.study.comparison import compare, plan

@@ -83,11 +83,13 @@ TASKS = {
 }
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("name", COUNTS)
 def test_counts_are_the_published_ones(name):
     assert load_set(name).counts == COUNTS[name]
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("name", FEATURES)
 def test_features_are_the_published_ones(name):
     dataset = load_set(name)

@@ -197,6 +197,7 @@ def test_nothing_is_learnt_from_validation_or_test_rows(name):
     assert clean.x_test.tobytes() != spoiled.x_test[:, : clean.x_test.shape[1]].tobytes()
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("name", [*NAMES, *FILE_SETS])
 def test_prepared_arrays(name):
     dataset = load_set(name)

@@ -72,6 +72,7 @@ def test_a_default_decision_that_keeps_the_floor_stays_without_a_gain():
     assert tuner.rule_.describe() == "arg-max"
 
 
+@pytest.mark.slow
 def test_groups_are_kept_close():
     gap = pgm.at_most("equal_opportunity_gap", 0.02, groups=2)
     tuner = pgm.DecisionTuner("f1", subject_to=gap).fit(P, Y, groups=GROUP)

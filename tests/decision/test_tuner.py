@@ -45,6 +45,7 @@ def every_cut(p, y, weight, twin):
     return max(twin(y, (p > cut).astype(int), weight) for cut in cuts)
 
 
+@pytest.mark.slow
 def test_a_threshold_of_a_millionth_of_the_rows():
     """Only the highest score is a sure positive: precision 1 takes one call in a million."""
     rng = np.random.default_rng(0)
@@ -76,6 +77,7 @@ def test_a_path_of_decisions_is_scored_as_each_decision_is():
             assert score == pytest.approx(scorer.score(changed), rel=1e-12), name
 
 
+@pytest.mark.few(2)
 @pytest.mark.filterwarnings("ignore:A single label was found")
 @pytest.mark.parametrize("reward", TWINS)
 @settings(max_examples=12, deadline=None)
@@ -204,6 +206,7 @@ def test_ordinal_auto_takes_the_better():
         assert scores["auto"].method_ in ("offsets", "cut_points")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
 def test_expected_f_equals_enumeration(beta):
     p = np.array([1.0, 0.9, 0.6, 0.35, 0.1, 1e-6, 0.0])

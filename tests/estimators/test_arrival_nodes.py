@@ -23,6 +23,7 @@ CUT_OFF = {
 }
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("scale", [0.1, 2.0])
 @pytest.mark.parametrize("name", CUT_OFF)
 def test_many_places_are_as_exact_as_few(name, scale):

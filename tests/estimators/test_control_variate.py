@@ -72,6 +72,7 @@ def trusting(monkeypatch):
     monkeypatch.setattr(control_variate, "SPARE", -3.0)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", CASES)
 def test_unbiased(name, trusting):
     estimator, samples, state = CASES[name]
@@ -152,6 +153,7 @@ def variances(reward, estimators, K=3, N=64, seeds=64):
     return found
 
 
+@pytest.mark.slow
 def test_less_variance_where_the_proxy_resembles_and_no_more_where_it_does_not():
     def rounded(y_true, y_pred):
         return round(float((y_true == y_pred).mean()), 2)
@@ -172,6 +174,7 @@ def test_less_variance_where_the_proxy_resembles_and_no_more_where_it_does_not()
     assert with_named < 1.15 * base
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("jit", [False, True])
 def test_a_graph_equals_eager(jit):
     logits, y_true = problem((40,), 3)

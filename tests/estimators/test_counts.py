@@ -110,6 +110,7 @@ def effects_under_xla(N, K, weighted):
     return run(*map(tf.constant, relabelled(N, K, weighted)[:3]))
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", SCORES)
 @pytest.mark.parametrize(

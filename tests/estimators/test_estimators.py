@@ -40,6 +40,7 @@ def is_further(reward, sites, K):
     return two or reward.name.startswith("f2")
 
 
+@pytest.mark.few(42)
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize(
@@ -84,6 +85,7 @@ def sampling_cases():
         yield pytest.param(*case.values, REINFORCE, id=f"reinforce-{case.id}", marks=marks)
 
 
+@pytest.mark.few(24)
 @pytest.mark.parametrize(("reward", "sites", "K", "estimators"), list(sampling_cases()))
 def test_sampling_estimators_are_unbiased(reward, sites, K, estimators):
     # Pairs of label sets of three 3-class sites would be 729 calls: two sites prove as much.
@@ -153,6 +155,7 @@ def test_same_seed_same_draws_in_every_mode(name):
     assert not np.allclose(eager[1], run(4)[1], atol=1e-4)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("samples", [1, 6, MOST_PAIRS, MOST_PAIRS + 1, 200])
 def test_a_latin_hypercube_has_the_same_bits_in_every_mode(samples):
     eager = latin_uniforms(5, samples, [40, 2]).numpy()

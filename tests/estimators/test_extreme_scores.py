@@ -60,6 +60,7 @@ def test_light_classes_beside_heavy_ones(name, heavy):
         assert got == pytest.approx(truth, rel=SCORE, abs=1e-9), (name, heavy, turned)
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("name", METRICS)
 def test_scores_over_twelve_orders_of_weights(name):
     rng = np.random.default_rng(0)
@@ -176,6 +177,7 @@ def test_a_loss_of_the_delta_method_is_no_nan_on_one_class():
     assert np.isfinite(tape.gradient(value, z)).all()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("name", "K"),
     [

@@ -291,6 +291,7 @@ def small_batches():
             yield pytest.param(name, kind, size, id=f"{name}-{kind}", marks=marks)
 
 
+@pytest.mark.few(30)
 @pytest.mark.parametrize(("name", "kind", "size"), list(small_batches()))
 def test_small_batches(name, kind, size):
     check(name, [case(kind, N, classes(name), N) for N in (2, size)])
@@ -309,6 +310,7 @@ def compiled_cases(name, sizes, copies):
     return [case(k, N, classes(name), s) for N in sizes for k in kinds for s in range(copies)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["precision_macro_zero_1", "kappa_quadratic"])
 def test_under_xla(name):
     check(name, compiled_cases(name, [13], 5), ["xla"])
@@ -322,6 +324,7 @@ def test_tens_of_thousands_of_cases(name):
     check(name, compiled_cases(name, [size], 100), ["xla"], rounding=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "K", "N"),
     [
@@ -388,6 +391,7 @@ def test_a_class_that_is_decided_against_keeps_its_direction(gap):
         check(name, [Case("decided", y, z)], MODES if name == "precision" else ["eager"])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("zero", [0.0, 0.5])
 def test_a_numerator_that_is_not_zero_where_the_denominator_is(zero):
     """Nothing in the docstring forbids it: 0 calls are worth `zero_division`, whatever n0 is."""

@@ -46,6 +46,7 @@ def is_black_box(reward):
     return isinstance(reward, pgm.rewards.BlackBox)
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize(("reward", "K"), REWARDS)
 @pytest.mark.parametrize(
     ("name", "samples"), [("coma", 1), ("difference_rewards", 1), ("muprop", 1), ("muprop", 2)]

@@ -80,6 +80,7 @@ def check(reward, n, dtype, tolerance, weighted=False):
     assert abs(float(value) - expected) <= tolerance * expected
 
 
+@pytest.mark.few(11)
 @every_dtype
 @every_reward
 def test_value_and_gradient_are_those_of_all_rankings_of_six(reward, dtype, tolerance):
@@ -99,12 +100,14 @@ def test_weights_are_those_of_the_metric(name, dtype, tolerance):
     check(pgm.get_reward(name), 5, dtype, tolerance, weighted=True)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_short_lists(n):
     for reward in ALL:
         check(reward, n, "float64", 1e-6)
 
 
+@pytest.mark.few(4)
 @every_reward
 def test_a_long_list_agrees_with_many_sampled_rankings(reward):
     n, samples = 60, 4000

@@ -48,6 +48,7 @@ def test_evaluates_every_kth_step_of_a_batch_and_every_other_batch():
         assert metric.calls == before + 4
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("jit", [None, False, True])
 def test_another_batch_of_the_same_truth_is_evaluated_anew(jit):
     logits, y_true = problem((6,), 3)
@@ -139,6 +140,7 @@ def test_the_bias_grows_with_the_distance_between_policies():
     assert far > 3 * near
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("eager", [False, True])
 def test_full_batch_training(eager):
     rng = np.random.default_rng(0)

@@ -49,7 +49,7 @@ def value_and_gradient(loss, y_true, outputs, weight=None, mode="eager"):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("kind", LOSSES)
-@pytest.mark.few(8)
+@pytest.mark.few(2)
 def test_ignored_sites_are_those_of_weight_0(kind, data, mode):
     make, (y, outputs, ignored, policy) = LOSSES[kind], DATA[data]
     weight = RNG.uniform(0.5, 2.0, y.shape[:1]).astype(np.float32)

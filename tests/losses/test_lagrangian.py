@@ -135,6 +135,7 @@ def test_a_gap_between_groups_is_kept():
     assert logs["accuracy"][-1] == pytest.approx(decided, abs=0.05)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
 def test_every_mode_computes_the_same(compiled):
     x, y = toy(256)
@@ -157,6 +158,7 @@ def test_validation_leaves_the_multipliers_alone():
     np.testing.assert_array_equal(loss.variables[0], [0.0])
 
 
+@pytest.mark.slow
 def test_a_saved_model_goes_on_with_the_same_multipliers(tmp_path):
     x, y = toy(256)
     model = fitted(x, y, ["precision>=0.8", pgm.at_most("coverage", 0.3)], epochs=2)

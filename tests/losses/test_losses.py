@@ -167,6 +167,7 @@ def test_fit_black_box_and_moving_average():
     assert history["val_accuracy_score"][-1] == pytest.approx(expected)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "estimator",
     ["local_expectation", pgm.estimators.Reinforce(samples=4, baseline="moving_average")],
@@ -247,6 +248,7 @@ def test_dense_sites_and_segmentation_shapes():
     assert float(binary((y > 0)[..., None], (20.0 * (y > 0) - 10)[..., None])) < 0.01
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "loss",
     [

@@ -25,6 +25,7 @@ def slope(loss, y, outputs, weight=None, jit=None):
     return [x.numpy() for x in call(tf.constant(outputs))]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
 @pytest.mark.parametrize(
     ("name", "y", "outputs", "weight"),

@@ -157,6 +157,7 @@ def test_the_hard_step_moves_no_weight():
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("outputs", "noise_scale", "cross_entropy"),
     [pytest.param(2, None, 0.3, marks=pytest.mark.slow), (1, 5.0, 0.0)],

@@ -129,6 +129,7 @@ def test_samples_have_the_right_frequencies(policy, size, K, multilabel):
     assert np.all(np.abs(frequency - p) <= 5.0 * np.sqrt(p * (1.0 - p) / S) + 1.0 / S)
 
 
+@pytest.mark.few(4)
 @every_policy
 @pytest.mark.parametrize(
     "jit_compile", [pytest.param(False, marks=pytest.mark.slow), True], ids=["graph", "xla"]
@@ -175,6 +176,7 @@ def test_values_and_gradients_stay_finite(policy, size, K, multilabel, extreme):
     assert np.all(np.isfinite(gradient))
 
 
+@pytest.mark.few(5)
 @every_policy
 def test_gradient_is_that_of_finite_differences(policy, size, K, multilabel):
     # Central differences of float32 values: truncation h^2, rounding epsilon * |value| / h.

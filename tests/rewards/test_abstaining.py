@@ -50,6 +50,7 @@ def rows(N=600):
     return x, y
 
 
+@pytest.mark.slow
 def test_a_network_learns_when_not_to_answer(tmp_path):
     x, y = rows()
     keras.utils.set_random_seed(0)
@@ -73,6 +74,7 @@ def test_a_network_learns_when_not_to_answer(tmp_path):
     assert loaded.evaluate(x, y, verbose=0, return_dict=True) == found
 
 
+@pytest.mark.slow
 def test_a_classifier_keeps_a_coverage_and_shows_the_label_that_is_chosen():
     x, y = rows()
     names = np.array(["no", "yes"])[y]
@@ -104,6 +106,7 @@ def test_coverage_is_what_is_answered_in_the_loss_and_the_tuner():
     assert tuner.excess_["coverage >= 0.6"] == pytest.approx(0.6 - told)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "graph"])
 def test_a_network_without_the_column_is_noticed(compiled):
     loss = pgm.PolicyGradientLoss(Abstaining("accuracy"))

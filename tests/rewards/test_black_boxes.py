@@ -50,6 +50,7 @@ WEIGHTS = {
 }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("weights", sorted(WEIGHTS))
 def test_a_metric_of_counts_equals_the_reward_it_is(weights):
     y, labels, logits = problem()

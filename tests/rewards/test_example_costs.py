@@ -52,6 +52,7 @@ def test_equal_costs_are_accuracy():
     assert float(COSTS(y_true, a, w)) == pytest.approx(np.average(y == a, weights=w) - 1.0)
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_watched_and_saved(tmp_path):
     x, y, costs = priced(256)
     y_true = np.column_stack([y, costs])

@@ -208,6 +208,7 @@ SMALL_CASES = [
 ]
 
 
+@pytest.mark.few(40)
 @pytest.mark.parametrize(("name", "reward", "K", "multilabel"), SMALL_CASES)
 def test_equals_scikit_learn_on_every_label_set_of_a_small_batch(name, reward, K, multilabel):
     K = min(K, 4)
@@ -247,6 +248,7 @@ def assert_equals_twin(name, reward, K, multilabel, seed, N, present, weighted):
     )
 
 
+@pytest.mark.few(30)
 @pytest.mark.parametrize(("name", "reward", "K", "multilabel"), FEWER_CASES)
 def test_equals_scikit_learn_on_random_batches(name, reward, K, multilabel):
     for seed, N in enumerate(SIZES):  # weights for 2, 30 and 200 rows
@@ -264,6 +266,7 @@ def test_equals_scikit_learn_on_any_random_batch(name, reward, K, multilabel, da
     assert_equals_twin(name, reward, K, multilabel, seed, N, present, weighted)
 
 
+@pytest.mark.few(30)
 @pytest.mark.parametrize(("name", "reward", "K", "multilabel"), FEWER_CASES)
 def test_weight_zero_is_the_row_removed_and_two_the_row_twice(name, reward, K, multilabel):
     rng = np.random.default_rng(1)
@@ -316,6 +319,7 @@ def scores_under_xla(K, multilabel):
     return run(*weighted_labels(K, multilabel))
 
 
+@pytest.mark.few(30)
 @pytest.mark.parametrize(("name", "reward", "K", "multilabel"), FEWER_CASES)
 def test_counts_are_scored_as_the_labels_they_count(name, reward, K, multilabel):
     if reward.aggregation != "counts":
@@ -454,6 +458,7 @@ def test_aliases_and_generated_names():
     assert pgm.get_reward("fbeta_micro", beta=0.5).name == "f0.5_micro"
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("zero", "jit"), [(-1.0, False), (0.0, False), (1.0, False), (1.0, True)])
 def test_kappa_of_one_class_is_zero_division_and_its_gradient_finite(zero, jit):
     reward, y_true = pgm.rewards.CohenKappa("linear", zero_division=zero), np.zeros(3, int)

@@ -53,7 +53,7 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("name", LOSSES)
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_load_model_restores_loss_metric_policy_and_optimizer(name, tmp_path):
     outputs, loss, policy = LOSSES[name]
     x, y = toy()

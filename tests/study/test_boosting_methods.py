@@ -75,7 +75,7 @@ BEST = ("policy_gradient_best", "policy_gradient", "boosting_policy_gradient")
 
 
 @pytest.mark.parametrize("asked", [BEST, BEST[:1]])
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_the_best_is_the_part_with_the_better_validation_reward(tmp_path, asked):
     settings = StudySettings(
         data=("iris",), methods=asked, seeds=3, epochs=1, hidden=(4,), predictions=True

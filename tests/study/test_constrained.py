@@ -271,6 +271,7 @@ def test_over_data_sets_what_breaks_the_floor_is_last_on_that_one():
 # --- a comparison ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_comparison_under_a_floor(tmp_path):
     settings = asked(
         reward="recall", subject_to=("precision[malignant]>=0.9",), epochs=12,
@@ -297,6 +298,7 @@ def test_policy_gradients_are_trained_under_the_constraints():
     assert [one.reward.labels for one in loss.subject_to] == [(0,)]
 
 
+@pytest.mark.slow
 def test_the_epoch_is_the_best_of_those_that_keep_the_floor():
     """Recall alone would keep the first epochs, in which all are called positive."""
     settings = asked(

@@ -202,6 +202,7 @@ def test_permuted_labels_give_chance_and_true_ones_or_a_leak_do_not(name, task, 
     assert max(leaking) > share + reach
 
 
+@pytest.mark.slow
 def test_the_compiled_trainer_leaks_nothing_either():
     """One stack, of which the first replicas have permuted labels."""
     P = USUAL.drawings

@@ -19,6 +19,7 @@ from policygrad_metrics.training import Network, Replica, Trained, train_replica
 ASKED = {"data": ("iris",), "seeds": 2, "epochs": 3, "hidden": (8,), "predictions": True}
 
 
+@pytest.mark.slow
 def test_a_run_is_the_mean_of_networks_trained_one_by_one():
     settings = StudySettings(
         **{**ASKED, "seeds": 1}, methods=("weighted_cross_entropy",), members=2

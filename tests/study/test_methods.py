@@ -104,6 +104,7 @@ def test_names_and_summaries_differ():
     assert sum(len(methods_for(task)) for task in TASKS) == len(NETWORKS + PREDICTORS) + others
 
 
+@pytest.mark.few(80)
 @pytest.mark.parametrize(("name", "task"), NETWORKS)
 def test_loss_and_gradient_are_finite_and_point_the_right_way(name, task):
     info, y, outputs = problem(task)
@@ -133,6 +134,7 @@ ROW_OF_ZERO = [
 ]
 
 
+@pytest.mark.few(34)
 @pytest.mark.parametrize(("name", "task"), ROW_OF_ZERO)
 def test_a_row_of_weight_zero_does_not_count(name, task):
     info, y, outputs = problem(task)

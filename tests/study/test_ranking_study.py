@@ -28,6 +28,7 @@ def study(tmp_path_factory):
     return jobs, compare(settings, jobs, folder)
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_scikit_learn(study):
     jobs, study = study
     runs, cases = {run.key: run for run in study.runs}, jobs[0].cases

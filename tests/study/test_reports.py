@@ -338,6 +338,7 @@ def test_pictures_of_an_earlier_report_are_removed_and_nothing_else(tmp_path):
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {*shown, "mine.svg"}
 
 
+@pytest.mark.slow
 def test_both_reports_warn_of_diverged_runs(tmp_path):
     record, runs = a_study(diverged=("focal",))
     made = write_reports(tmp_path, record, runs)
@@ -356,7 +357,7 @@ def test_both_reports_warn_of_diverged_runs(tmp_path):
         {"methods": ("focal",), "diverged": ("focal",)},
     ],
 )
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_reports_of_little_or_nothing_are_written_too(tmp_path, changes):
     record, runs = a_study(**changes)
     made = write_reports(tmp_path, record, runs)

@@ -104,6 +104,7 @@ def test_another_reward_of_a_table_does_not_go_on_from_its_runs(folder, capsys):
     assert 'reward of weather was "accuracy", now "f1"' in told
 
 
+@pytest.mark.slow
 def test_a_table_has_constraints_of_its_own(folder, capsys):
     file = folder / "data" / "study.toml"
     floor = 'csv = "two.csv"\nsubject-to = ["recall[hot]>=0.7"]'

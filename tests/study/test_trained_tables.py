@@ -75,6 +75,7 @@ def test_a_frame_and_its_file_give_the_same_model(table, model):
     assert (again.predict(table) == table["y"]).mean() > 0.8
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("method", ["policy_gradient", "boosting_policy_gradient"])
 def test_a_saved_model_is_the_same_and_holds_no_code(table, method, tmp_path):
     made = train_table(table, "y", method=method, members=2, **HOW)
@@ -128,6 +129,7 @@ def test_best_takes_only_what_can_be_saved():
     assert all(fit.can_be_saved(METHODS[name]) for name in fit.CANDIDATES)
 
 
+@pytest.mark.slow
 def test_best_is_chosen_by_cross_validation_without_the_test_rows(table, monkeypatch):
     monkeypatch.setattr(fit, "CANDIDATES", ("boosting_cross_entropy", "policy_gradient"))
     best = train_table(table, "y", method="best", **HOW)
@@ -224,6 +226,7 @@ def test_one_row_is_a_file(table, model, tmp_path):
     assert found["y"].tolist() == model.predict(table.head(1)).tolist()
 
 
+@pytest.mark.slow
 def test_a_series_with_a_horizon_tells_the_label_of_a_later_row():
     hour = np.arange(400)
     pm = 50 + 40 * np.sin(hour / 4)

@@ -206,6 +206,7 @@ SOFT_COUNT_TWINS = [
 ]
 
 
+@pytest.mark.few(9)
 @pytest.mark.parametrize(("name", "hyper", "soft_label", "score"), SOFT_COUNT_TWINS)
 @pytest.mark.parametrize("task", TASKS)
 @settings(max_examples=12, deadline=None)

@@ -280,6 +280,7 @@ def test_the_loss_is_the_surrogate_with_weights_as_multiplicities(loss_class):
             assert float(value) == pytest.approx(float(expected), abs=2e-6)
 
 
+@pytest.mark.few(1)
 @every_loss
 def test_losses_train_save_and_load(loss_class, tmp_path):
     rng = np.random.default_rng(0)

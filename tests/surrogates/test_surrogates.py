@@ -77,6 +77,7 @@ def finite_differences(task):
     return {(name, str(hyper)): one for (name, _, hyper), one in zip(cases, numeric, strict=True)}
 
 
+@pytest.mark.few(28)
 @pytest.mark.parametrize(("name", "task", "hyper"), CASES)
 def test_gradients_are_those_of_finite_differences(name, task, hyper):
     batch = random_batch(task, 12, N=4)
@@ -166,7 +167,7 @@ def test_eager_graph_and_xla_agree_on_one_example(task, compiled):
 
 
 @pytest.mark.parametrize("name", SURROGATES)
-@pytest.mark.few(1)
+@pytest.mark.few(6)
 def test_replicas_can_be_vectorised(name):
     task = "multi_class" if suits(name, "multi_class") else "multi_label"
     batches = [random_batch(task, seed) for seed in (16, 17, 18)]

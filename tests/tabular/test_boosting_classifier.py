@@ -28,6 +28,7 @@ def quick(reward="auto", **arguments):
     )
 
 
+@pytest.mark.few(20)
 @parametrize_with_checks(
     [PolicyGradientBoostingClassifier("accuracy", n_estimators=20, n_jobs=1)],
     expected_failed_checks=lambda _: EXPECTED_FAILURES,

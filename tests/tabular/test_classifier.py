@@ -73,6 +73,7 @@ def checks_of(estimator, names):
     return [pytest.param(found[name], id=name) for name in sorted(names)]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("check", checks_of(DEFAULT, QUICK_CHECKS))
 def test_scikit_learn_contract_of_training(check):
     check(DEFAULT)
@@ -204,6 +205,7 @@ def test_any_scorer(cancer, scoring):
     assert np.isfinite(scores).all()
 
 
+@pytest.mark.slow
 def test_meta_estimators(cancer):
     X, y = cancer
     net = quick(epochs=15, learning_rate=0.01)

@@ -204,6 +204,7 @@ def test_fits_of_one_shape_trace_once(cancer):
     assert all(f.experimental_get_tracing_count() == 1 for f in traced.values())
 
 
+@pytest.mark.slow
 def test_xla_takes_the_same_steps(cancer, monkeypatch):
     X, y = cancer
     plain = quick("f1", epochs=3, batch_size=64).fit(X, y)
@@ -243,6 +244,7 @@ OPTIMIZERS = {
 }  # fmt: skip
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "name", ["instance", "schedule", pytest.param("adamw", marks=pytest.mark.slow)]
 )
@@ -290,6 +292,7 @@ def own_network(n_features, n_outputs):
     )
 
 
+@pytest.mark.slow
 def test_own_network_is_reproducible_and_pickles(cancer):
     X, y = cancer
     first, second = (quick("accuracy", hidden=own_network).fit(X, y) for _ in range(2))

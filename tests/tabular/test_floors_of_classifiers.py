@@ -30,7 +30,7 @@ def trees(**arguments):
 
 
 @pytest.mark.parametrize("make", [network, trees])
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_a_floor_for_a_class_by_name_is_kept(make):
     floor = pgm.at_least("recall", 0.8, pos_label="sick")
     model = make(reward="accuracy", subject_to=floor, validation_fraction=0.4).fit(X, Y)
@@ -55,6 +55,7 @@ def test_pos_label_turns_the_rates_of_binary_names():
     assert model.tuner_.excess_["precision >= 0.5"] <= 0.0
 
 
+@pytest.mark.slow
 def test_it_works_in_a_pipeline_and_by_texts():
     model = make_pipeline(StandardScaler(), network(subject_to=["recall[sick] >= 0.8"]))
     assert model.fit(X, Y)[-1].tuner_.feasible_
@@ -82,6 +83,7 @@ def test_partial_fit_is_refused():
         network(subject_to="recall>=0.9").partial_fit(X, Y, classes=["well", "sick"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [network, trees])
 def test_a_gap_between_groups_is_kept(make):
     north = X[:, 1] > 0.0
@@ -94,6 +96,7 @@ def test_a_gap_between_groups_is_kept(make):
     assert set(model.predict(x)) == {"sick", "well"}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:no decision of method")  # with a margin of one error
 def test_training_sees_the_groups():
     """Row order, weights of 0 and merged rows leave each example its group."""
@@ -162,6 +165,7 @@ def test_groups_and_costs_are_routed():
         assert history["val_example_costs"] == pytest.approx([-1.0, -1.0])
 
 
+@pytest.mark.slow
 def test_trees_are_trained_under_a_floor():
     settings = {"reward": "accuracy", "n_estimators": 30, "validation_fraction": 0.3}
     models = [trees(subject_to=s, **settings) for s in (None, "recall[sick]>=0.8")]

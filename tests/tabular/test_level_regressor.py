@@ -177,6 +177,7 @@ def test_optimizers_of_keras(rows):
     assert decayed.reward_score(X, y) > 0.8
 
 
+@pytest.mark.slow
 def test_a_function_of_levels(rows):
     X, y = rows
     seen = set()

@@ -85,6 +85,7 @@ def test_pickled_it_predicts_the_same_and_frames_keep_their_names(fitted, querie
     assert ranker.network_.output_shape == (None, 1)
 
 
+@pytest.mark.slow
 def test_early_stopping_keeps_the_best_epoch(fitted, queries):
     X, y, group = queries
     many = [np.concatenate([each, each]) for each in (X, y)]

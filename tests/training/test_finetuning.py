@@ -103,6 +103,7 @@ def test_same_seed_same_bits(gained):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_where_nothing_is_gained_not_a_bit_changes():
     """The labels as given are all right, and cannot become better."""
     model = trained(bias=-9.0)
@@ -208,6 +209,7 @@ def test_optimizers_of_keras_and_their_schedules():
         pgm.finetune(trained(), *TRAIN, reward="f1", **{**FAST, "optimizer": "adamm"})
 
 
+@pytest.mark.slow
 def test_a_floor_chooses_the_epoch_and_tunes_the_decision():
     floor = pgm.at_least("precision", 0.5)
     result = pgm.finetune(trained(), *TRAIN, reward="recall", subject_to=floor, **FAST)
@@ -222,6 +224,7 @@ def test_a_floor_chooses_the_epoch_and_tunes_the_decision():
     assert "tuned subject to precision >= 0.5 (off by -" in str(again)
 
 
+@pytest.mark.slow
 def test_a_floor_that_no_epoch_keeps_is_told():
     floors = ["precision>=0.95", "recall>=0.9"]
     with pytest.warns(UserWarning, match="no decision keeps the constraints .* after any epoch"):

@@ -24,7 +24,7 @@ OPTIMIZERS = {
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_every_optimizer_takes_keras_steps_in_the_stack(name):
     """Against Keras's own fit on full batches: six steps, rounding of sums of 203 rows."""
     rates = (None, None) if name == "schedule" else (0.02, 0.005)

@@ -26,6 +26,7 @@ KINDS = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=() if n in KINDS else pytest.mark.slow) for n in NETWORKS]
 )
