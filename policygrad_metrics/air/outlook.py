@@ -86,6 +86,12 @@ class Outlook:
         ]  # fmt: skip
         header = ("time", "level", *alert, self.station.unit, *likely)
         below = f"After {show(self.station.hours[-1])}, the newest {self.station.step} of the file."
+        unlike = int((self.levels != self.chances.argmax(axis=1)).sum())
+        if unlike:
+            below += (
+                f" In {unlike} of {len(rows)} rows the level is not the most probable one: the "
+                "decision is tuned for the reward of the model card."
+            )
         return Grid(f"{self.station.name}: what comes", header, tuple(rows), below)
 
     def days(self) -> list[DayMaximum]:

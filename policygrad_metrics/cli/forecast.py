@@ -9,6 +9,7 @@ import argparse
 import csv
 import dataclasses
 import io
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,13 +58,22 @@ def station_files(path: str) -> list[Path]:
 
     Raises:
         FileNotFoundError: The folder holds none.
+        ValueError: Two of them have the name of one station.
     """
+    from policygrad_metrics.data.table import table_name
+
     folder = Path(path)
     if not folder.is_dir():
         return [folder]
     found = sorted(p for p in folder.iterdir() if p.name.lower().endswith((".csv", ".csv.gz")))
     if not found:
         raise FileNotFoundError(f"path={path!r} holds no .csv or .csv.gz file.")
+    for one, other in itertools.pairwise(sorted(found, key=table_name)):
+        if table_name(one) == table_name(other):
+            raise ValueError(
+                f"path={path!r} holds {one.name} and {other.name}, which are one station by their "
+                "names: rename one, or take it away."
+            )
     return found
 
 
@@ -145,15 +155,19 @@ def _by_station(files: dict[str, Any], column: str) -> dict[str, Any]:
 
 
 def _forecast(options: argparse.Namespace) -> int:
+    from policygrad_metrics.core.durable import refuse_file
+
     with bad_input():
         paths = station_files(options.path)
         alerts = {"cost": _costs(options.cost), "floor": _floor(options.floor)}
+        out = Path(options.out or "outlook")
+        refuse_file(out)
     starting()
     from policygrad_metrics.air.outlook import look_ahead
     from policygrad_metrics.air.trained import Forecaster
     from policygrad_metrics.data.table import table_name
 
-    out, found, faults = Path(options.out or "outlook"), [], []
+    found, faults = [], []
     with bad_input():
         asked = [
             (path, folder, Forecaster.load(folder))

@@ -210,7 +210,7 @@ def _predict(options: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _output(path: str | None, source: str) -> Iterator[TextIO]:
-    from policygrad_metrics.core.durable import replacing
+    from policygrad_metrics.core.durable import refuse_file, replacing
 
     if path is None:
         yield sys.stdout
@@ -221,6 +221,7 @@ def _output(path: str | None, source: str) -> Iterator[TextIO]:
         raise ValueError(
             f"out={path!r} (--out) is the file that is labelled, which would be lost: name another."
         )
+    refuse_file(Path(path).parent)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with replacing(Path(path)) as file:
         yield file

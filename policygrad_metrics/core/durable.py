@@ -53,6 +53,20 @@ def sync_directory(directory: Path) -> None:
         os.close(handle)
 
 
+def refuse_file(folder: Path) -> None:
+    """Raise if a folder cannot be made because there is a file in its place or above it.
+
+    Raises:
+        FileExistsError: There is; the message names it.
+    """
+    for part in (folder, *folder.parents):
+        if part.is_file():
+            raise FileExistsError(
+                f"out={str(folder)!r} (where to write) cannot be a folder: {str(part)!r} is a "
+                "file. Name a folder that is new or empty."
+            )
+
+
 class InUseError(Exception):
     """Another process holds the file."""
 

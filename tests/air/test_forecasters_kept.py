@@ -53,6 +53,11 @@ def test_it_is_saved_and_forecasts_the_hours_after_the_file(path, method, tmp_pa
     assert abs(found.levels[0] - last) <= 1
     assert draw_outlook(found)[:4] == b"\x89PNG"
     assert found.text().splitlines()[1].startswith("2024-02-07 12:00,")
+    likely = found.chances.argmax(axis=1)
+    assert "probable" not in dataclasses.replace(found, levels=likely).grid().below
+    likely[1] = 5 - likely[1]
+    told = dataclasses.replace(found, levels=likely).grid().below
+    assert "In 1 of 2 rows the level is not the most probable one" in told
 
 
 def test_a_forecast_knows_nothing_of_what_comes_and_little_is_enough(path, tmp_path):

@@ -1,6 +1,7 @@
 """`policygrad train`, `predict`, `export`, `aqi --save` and `forecast` at a terminal."""
 
 import csv
+import gzip
 import io
 import os
 import sys
@@ -56,9 +57,15 @@ def test_a_table_is_trained_its_rows_labelled_and_drift_told(table, tmp_path, ca
     assert cli.main(["predict", str(model), str(bad), "--out", str(out)]) == 2
     assert "column 'x' held numbers" in capsys.readouterr().err
     assert out.read_text() == before  # what was there stays
-    for out, message in ((tmp_path, "is a folder"), (new, "is the file that is labelled")):
+    for out, message in (
+        (tmp_path, "is a folder"),
+        (new, "is the file that is labelled"),
+        (new / "x.csv", "new.csv' is a file"),
+    ):
         assert cli.main(["predict", str(model), str(new), "--out", str(out)]) == 2
         assert message in capsys.readouterr().err
+    assert cli.main(["export", str(model), str(new)]) == 2
+    assert "new.csv' is a file" in capsys.readouterr().err
     assert new.read_text().startswith("kind;id;x")
 
 
@@ -89,6 +96,8 @@ def test_trees_without_lightgbm_and_a_closed_pipe_need_no_traceback(
         (["predict", "gone", "{table}"], "holds no model"),
         (["forecast", "gone", "{table}"], "holds no model"),
         (["forecast", "gone", "{table}", "--floor", "high"], "levels with probabilities"),
+        (["forecast", "gone", "{table}", "--out", "{table}/x"], "toy.csv' is a file"),
+        (["train", "--csv", "{table}", "--target", "y", "--out", "{table}/x"], "csv' is a file"),
         (["aqi", "{table}", "--horizon", "1..3"], "go with --save"),
     ],
 )
@@ -149,6 +158,15 @@ def test_as_many_columns_are_printed_as_fit(width, shown, monkeypatch, capsys):
     left = " ".join(lost.split()).removeprefix(", for the width: ").split(";")[0]
     assert left == ", ".join(names[shown:])
     assert all((name in table) == (place < shown) for place, name in enumerate(names)) or width < 70
+
+
+def test_two_files_of_one_station_are_refused(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text(station_lines(40.0, 400))
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(station_lines(40.0, 400).encode()))
+    (tmp_path / "b.csv").write_text(station_lines(40.0, 400))
+    for words in (["aqi", str(tmp_path), "--save", "models"], ["forecast", "m", str(tmp_path)]):
+        assert cli.main(words) == 2
+        assert "holds a.csv and a.csv.gz" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.slow

@@ -33,6 +33,7 @@ def export_table(model: TrainedTable, out: Path, format: str = "tf") -> Path:
         format: "tf", or "onnx" for `model.onnx` with the same inputs and outputs.
 
     Raises:
+        FileExistsError: There is a file in the folder's place.
         ValueError: These are trees, or tf2onnx is not installed or cannot do it.
     """
     if not isinstance(model.decider.models, Networks):
@@ -41,6 +42,7 @@ def export_table(model: TrainedTable, out: Path, format: str = "tf") -> Path:
             "reads; serve TrainedTable.load(folder).predict, or train a network (--method "
             "policy_gradient)."
         )
+    durable.refuse_file(out)
     served = Served(model.decider)
     preparation, schema = model.decider.preparation, model.schema
     features = (*preparation.numeric_names, *preparation.categorical_names)

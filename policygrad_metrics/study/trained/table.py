@@ -121,11 +121,10 @@ def check_folder(folder: Path) -> None:
     """Raise unless a model can be written there.
 
     Raises:
-        FileExistsError: It holds something else.
+        FileExistsError: It holds something else, or is a file.
     """
-    if folder.is_file() or (
-        folder.is_dir() and any(folder.iterdir()) and not (folder / PREPARATION).exists()
-    ):
+    durable.refuse_file(folder)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / PREPARATION).exists():
         raise FileExistsError(
             f"out={str(folder)!r} (--out) exists and is no model of this command: name a folder "
             "that is new or empty."
