@@ -2,6 +2,7 @@ from . import diagnostics as diagnostics
 from . import statistics as statistics
 from .comparison import Study as Study
 from .comparison import compare as compare
+from .comparison import compare_table as compare_table
 from .methods import (
     Method as Method,
 )

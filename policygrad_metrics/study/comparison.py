@@ -9,6 +9,7 @@ part read once, at the end.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -18,6 +19,7 @@ from policygrad_metrics.study.best import best_runs, with_parts
 from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.content import Extras, overall_grid, published_grids
 from policygrad_metrics.study.grid import Grid
+from policygrad_metrics.study.one_table import read_arguments
 from policygrad_metrics.study.overall import Overall
 from policygrad_metrics.study.plan import Job, plan, settings_record
 from policygrad_metrics.study.progress import Progress
@@ -35,7 +37,7 @@ from policygrad_metrics.study.workers import (
     train_in_processes,
 )
 
-__all__ = ["Study", "compare", "plan"]
+__all__ = ["Study", "compare", "compare_table", "plan"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +126,43 @@ def compare(
     words = made.verdicts, made.conclusion
     paths = made.html, made.markdown
     return Study(directory, made.tables, runs, record, *paths, made.overall, more, *words)
+
+
+def compare_table(
+    source: Any,
+    target: str | Sequence[str],
+    directory: str | os.PathLike[str],
+    *,
+    progress: Progress | None = None,
+    workers: int | None = 0,
+    **how: Any,
+) -> Study:
+    """Compare methods on a table, or go on from the runs in the directory.
+
+    Args:
+        source: A CSV file, a Parquet file, a frame of pandas, polars or Arrow, or a dict of
+            columns.
+        target: The column to predict, or several 0/1 columns.
+        directory: Where to write the runs and the reports.
+        progress, workers: As for `compare`.
+        how: Fields of `TableFile`, of `StudySettings` (such as `methods`, `seeds`, `reward` or
+            `subject_to`), and of `data.Reading`.
+
+    Raises:
+        ValueError: An argument is out of range, or the table cannot be used.
+        StudyError: As for `compare`.
+
+    >>> import tempfile
+    >>> x = [number % 17 for number in range(200)]
+    >>> table = {"x": x, "y": ["high" if one > 11 else "low" for one in x]}
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     found = compare_table(table, "y", out, methods=("majority", "logistic_regression"))
+    ...     [row.method for row in found.tables[0].rows]
+    ['logistic_regression', 'majority']
+    """
+    settings = read_arguments("compare_table", source, target, how)
+    jobs = plan(settings, settings.datasets())
+    return compare(settings, jobs, Path(directory), progress=progress, workers=workers)
 
 
 def _todo(job: Job, settings: StudySettings, store: RunStore, share: float) -> Todo:

@@ -198,3 +198,22 @@ def test_files_that_no_options_name_together_are_told_as_python():
     files = (TableFile("a.csv", ("y",)), TableFile("b.csv", ("z",), reward="f1"))
     asked = StudySettings((), files=files, seeds=2)
     assert eval(asked.command()) == asked
+
+
+def test_a_frame_is_compared_on_as_its_file_is(tmp_path):
+    import polars
+
+    from policygrad_metrics.study import compare_table
+
+    x = [number % 17 for number in range(200)]
+    frame = polars.DataFrame({"x": x, "y": ["high" if one > 11 else "low" for one in x]})
+    frame.write_csv(tmp_path / "table.csv")
+    asked = {"methods": ("majority", "logistic_regression"), "seeds": 2, "positive": "high"}
+    scores = [
+        [run.tuned for run in compare_table(source, "y", tmp_path / name, **asked).runs]
+        for name, source in (("frame", frame), ("file", tmp_path / "table.csv"))
+    ]
+    assert scores[0] == scores[1]
+    assert len(scores[0]) == 4
+    with pytest.raises(ValueError, match="argument of compare_table='seed_count' is not known"):
+        compare_table(frame, "y", tmp_path / "other", seed_count=2)

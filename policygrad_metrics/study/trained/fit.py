@@ -88,8 +88,7 @@ def train_table(
     >>> model.predict({"x": [1, 16]}).tolist()
     ['low', 'high']
     """
-    targets = (target,) if isinstance(target, str) else tuple(target)
-    asked = read_request(source, targets, method, how)
+    asked = read_request(source, target, method, how)
     return fit_table(asked, jobs_of(asked), progress or Progress())
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data import Dataset, Reading
-from policygrad_metrics.data.frames import as_read
+from policygrad_metrics.study.one_table import read_arguments
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table_file import TableFile
 
@@ -35,21 +34,11 @@ class Request:
 
 
 def read_request(
-    source: Any, targets: tuple[str, ...], method: str, how: Mapping[str, Any]
+    source: Any, target: str | Sequence[str], method: str, how: Mapping[str, Any]
 ) -> Request:
     """Read the table, and sort the arguments of `train_table`; the errors are its own."""
-    fields = {
-        record: {field.name for field in dataclasses.fields(record)}
-        for record in (StudySettings, Reading, TableFile)
-    }
-    for name in how:
-        choose("argument of train_table", name, sorted(set().union(*fields.values())))
-    own: dict[Any, dict[str, Any]] = {record: {} for record in fields}
-    for name, value in how.items():
-        own[next(record for record, names in fields.items() if name in names)][name] = value
-    source, reading = as_read(source, own[TableFile].pop("reading", Reading(**own[Reading])))
-    file = TableFile(source, targets, **own[TableFile], reading=reading)
-    asked = {"seeds": 1, **own[StudySettings], "data": (), "files": (file,), "methods": (method,)}
-    settings = StudySettings(**asked)
+    asked = {"seeds": 1, **how, "methods": (method,)}
+    settings = read_arguments("train_table", source, target, asked)
+    file: Any = settings.files[0]
     (dataset,) = settings.datasets()
-    return Request(file, reading, dataset, settings, method, how)
+    return Request(file, file.reading, dataset, settings, method, how)
