@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.data.cells import to_numbers, to_times
+from policygrad_metrics.data.cells import to_numbers
 from policygrad_metrics.data.dataset import Dataset
+from policygrad_metrics.data.dates import with_dates
 from policygrad_metrics.data.faults import Faults
 from policygrad_metrics.data.frames import as_read, frame_cells, is_frame
 from policygrad_metrics.data.missing import refuse_likely_codes
@@ -46,8 +46,8 @@ def read_table(
     r"""Read a table; say in `notes` what was missing, dropped or decided.
 
     A column is numeric if every cell that is not missing reads as a number, and categorical if few
-    do; in between the cells at fault are told. Constant columns and categorical ones of more than
-    50 distinct texts are dropped.
+    do; in between the cells at fault are told. Of dates in ISO 8601 month, weekday and hour become
+    columns. Constant columns and categorical ones of more than 50 distinct texts are dropped.
 
     Args:
         path: A CSV file, compressed if it ends in .gz; a .parquet file; or a frame of pandas,
@@ -249,11 +249,12 @@ def _rows_to_predict(
 
 
 def _features(
-    features: Columns, text: Sequence[str]
+    features: Mapping[str, Sequence[str]], text: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], list[str]]:
     numeric: dict[str, np.ndarray] = {}
     categorical: dict[str, np.ndarray] = {}
-    notes, missing, constant = [], [], []
+    missing, constant = [], []
+    features, notes = with_dates(features)
     for name, cells in features.items():
         numbers = None if name in text else to_numbers(cells)
         texts = len(set(cells) - {""})
@@ -263,7 +264,7 @@ def _features(
         if numbers is None and texts > MAX_CATEGORIES:
             notes.append(
                 f"categorical column {name!r} was dropped: {texts} distinct texts, more than "
-                f"{MAX_CATEGORIES}.{_about_dates(name, cells)}"
+                f"{MAX_CATEGORIES}."
             )
             continue
         absent = cells.count("")
@@ -287,18 +288,6 @@ def _features(
     if missing:
         notes.insert(0, f"missing cells by column: {', '.join(missing)}.")
     return numeric, categorical, notes
-
-
-def _about_dates(name: str, cells: Sequence[str]) -> str:
-    """What can be done with a column of dates; nothing of another."""
-    try:
-        to_times(name, [cell for cell in cells if cell])
-    except ValueError:
-        return ""
-    return (
-        " They are dates: make columns of numbers of what matters in them (month, weekday, days "
-        f"since), or split by them, time_split={name!r} (--time-split {shlex.quote(name)})."
-    )
 
 
 def _repeats(

@@ -25,12 +25,27 @@ def _write(path: Path, header: str, rows: list[str]) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("cell", "told"), [("2024-01-01T00:00:{:02}", True), ("t{}", False)])
-def test_a_column_of_dates_that_is_dropped_says_what_to_do(cell, told):
-    when = [cell.format(i) for i in range(58)] + ["", ""]
-    dataset = read_table({"x": range(60), "the day": when, "y": ["a", "b"] * 30}, "y")
-    (note,) = [note for note in dataset.notes if "'the day' was dropped" in note]
-    assert ("They are dates" in note and note.endswith("(--time-split 'the day').")) == told
+def test_of_dates_month_weekday_and_hour_are_features():
+    hours = np.datetime64("2024-02-28T22") + np.arange(60) * np.timedelta64(1, "h")
+    when = [str(hour).replace("T", " ") for hour in hours]
+    when[7] = ""
+    days = [str(hour.astype("datetime64[D]")) for hour in hours]
+    table = {"the day": when, "x": range(60), "due": days, "y": ["a", "b"] * 30}
+    dataset = read_table(table, "y")
+    names = ["the day: month", "the day: weekday", "the day: hour", "x", "due: weekday"]
+    assert [*dataset.numeric_names] == [*names[:4], "due: month", names[4]]
+    rows = dict(zip(dataset.numeric_names, dataset.numeric.T, strict=True))
+    first = [rows[name][0] for name in names]
+    assert first == [2.0, 2.0, 22.0, 0.0, 2.0]  # a Wednesday
+    assert [rows[name][26] for name in names] == [3.0, 4.0, 0.0, 26.0, 4.0]
+    assert np.isnan([rows[name][7] for name in names[:3]]).all()
+    assert "'the day' holds dates: month, weekday and hour of it are features." in dataset.notes
+
+
+def test_texts_of_which_one_is_no_date_are_texts():
+    when = [f"2024-01-{1 + i % 9:02}" for i in range(59)] + ["soon"]
+    dataset = read_table({"x": range(60), "when": when, "y": ["a", "b"] * 30}, "y")
+    assert [*dataset.categorical_names] == ["when"]
 
 
 def test_read_table_reports_everything(tmp_path):

@@ -327,3 +327,17 @@ def test_onnx_runtime_gives_the_same_labels(table, tmp_path, target, how):
 def test_what_cannot_be_trained_is_refused(table, how, message):
     with pytest.raises(ValueError, match=message):
         train_table(table, "y", **how)
+
+
+def test_dates_are_read_as_they_were_for_training():
+    days = np.datetime64("2024-01-01") + np.arange(400)
+    when = [str(day) for day in days]
+    weekend = np.is_busday(days, weekmask="0000011")
+    table = {"when": when, "y": np.where(weekend, "free", "work")}
+    model = train_table(table, "y", method="logistic_regression")
+    assert model.schema.features == ("when: month", "when: weekday")
+    assert model.predict({"when": ["2031-03-01", "2031-03-05"]}).tolist() == ["free", "work"]
+    with pytest.raises(ValueError, match=r"columns are missing: 'when'\. The model reads 'when',"):
+        model.predict({"wen": ["2031-03-01"]})
+    with pytest.raises(ValueError, match="column 'when' must hold dates"):
+        model.predict({"when": ["1 March"]})

@@ -11,6 +11,7 @@ import numpy as np
 
 from policygrad_metrics.data import Dataset, Reading
 from policygrad_metrics.data.cells import to_number, to_numbers
+from policygrad_metrics.data.dates import source_of, with_parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Schema:
             ValueError: A column is missing, or holds texts instead of numbers or the other way
                 round.
         """
+        columns = with_parts(columns, self.features)
         self._check_columns(columns)
         rows = len(next(iter(columns.values())))
         numeric, categorical = np.empty([rows, len(self.numeric)]), []
@@ -107,15 +109,16 @@ class Schema:
         return numeric, texts
 
     def _check_columns(self, columns: Mapping[str, Sequence[str]]) -> None:
-        lost = [name for name in self.features if name not in columns]
+        lost = list(dict.fromkeys(source_of(one) for one in self.features if one not in columns))
         if not lost:
             return
-        others = [name for name in columns if name not in self.features]
+        read = list(dict.fromkeys(map(source_of, self.features)))
+        others = [name for name in columns if name not in (*read, *self.features)]
         near = {name: difflib.get_close_matches(name, others, n=1) for name in lost}
         hints = [f"{name!r} may be {found[0]!r}" for name, found in near.items() if found]
         raise ValueError(
             f"columns are missing: {', '.join(map(repr, lost))}. The model reads "
-            f"{', '.join(map(repr, self.features))}, in any order"
+            f"{', '.join(map(repr, read))}, in any order"
             + (f"; {', '.join(hints)}" if hints else "")
             + ". Name them so in the first line; leave the cells of what is not known empty."
         )

@@ -1,0 +1,97 @@
+"""Columns of dates as columns of numbers: what a season, a week and a day make of them.
+
+The day itself, as a number, is none of them: every new row would lie beyond those of training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from policygrad_metrics.data.cells import to_times
+
+#: part -> what it is of times datetime64[us], numbers from 1 to 12, 0 (Monday) to 6, 0 to 24.
+PARTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "month": lambda times: times.astype("datetime64[M]").astype(int) % 12 + 1,
+    "weekday": lambda times: (times.astype("datetime64[D]").astype(int) + 3) % 7,
+    "hour": lambda times: (times - times.astype("datetime64[D]")) / np.timedelta64(1, "h"),
+}
+
+
+def with_dates(
+    columns: Mapping[str, Sequence[str]],
+) -> tuple[dict[str, Sequence[str]], list[str]]:
+    """Return columns with the parts of dates in their place, and what to note of it.
+
+    Args:
+        columns: Name -> cells, "" for missing.
+
+    >>> found, notes = with_dates({"x": ["1", "2"], "when": ["2024-02-29 06:30", ""]})
+    >>> found
+    {'x': ['1', '2'],
+     'when: month': ['2', ''], 'when: weekday': ['3', ''], 'when: hour': ['6.5', '']}
+    >>> notes
+    ["'when' holds dates: month, weekday and hour of it are features."]
+    """
+    found: dict[str, Sequence[str]] = {}
+    notes = []
+    for name, cells in columns.items():
+        if not _are_dates(cells):
+            found[name] = cells
+            continue
+        parts = {f"{name}: {part}": _part(name, cells, part) for part in PARTS}
+        if set(parts[f"{name}: hour"]) <= {"0", ""}:
+            del parts[f"{name}: hour"]
+        found |= parts
+        *others, last = (part.rpartition(": ")[2] for part in parts)
+        notes.append(f"{name!r} holds dates: {', '.join(others)} and {last} of it are features.")
+    return found, notes
+
+
+def with_parts(
+    columns: Mapping[str, Sequence[str]], features: Iterable[str]
+) -> Mapping[str, Sequence[str]]:
+    """Return columns and those of the features that are parts of them.
+
+    Raises:
+        ValueError: A cell of a column of dates is no date.
+
+    >>> with_parts({"when": ["2024-02-29"]}, ["when: month"])["when: month"]
+    ['2']
+    """
+    more = {}
+    for feature in features:
+        name, _, part = feature.rpartition(": ")
+        if feature not in columns and name in columns and part in PARTS:
+            more[feature] = _part(name, columns[name], part)
+    return {**columns, **more}
+
+
+def source_of(feature: str) -> str:
+    """The column that a feature is made of.
+
+    >>> source_of("when: month"), source_of("x: y")
+    ('when', 'x: y')
+    """
+    name, _, part = feature.rpartition(": ")
+    return name if name and part in PARTS else feature
+
+
+def _are_dates(cells: Sequence[str]) -> bool:
+    known = [cell for cell in cells if cell]
+    # A plain number is none, though 20140131 would be read as a date.
+    if not known or known[0].isdigit():
+        return False
+    try:
+        to_times("", known[:1])
+        to_times("", known)
+    except ValueError:
+        return False
+    return True
+
+
+def _part(name: str, cells: Sequence[str], part: str) -> list[str]:
+    known = [cell for cell in cells if cell]
+    numbers = iter(PARTS[part](to_times(f"column {name!r}", known)) if known else ())
+    return [f"{next(numbers):.12g}" if cell else "" for cell in cells]
