@@ -37,14 +37,15 @@ def with_dates(
     found: dict[str, Sequence[str]] = {}
     notes = []
     for name, cells in columns.items():
-        if not _are_dates(cells):
+        times = _times(cells)
+        if times is None:
             found[name] = cells
             continue
-        parts = {f"{name}: {part}": _part(name, cells, part) for part in PARTS}
-        if set(parts[f"{name}: hour"]) <= {"0", ""}:
-            del parts[f"{name}: hour"]
-        found |= parts
-        *others, last = (part.rpartition(": ")[2] for part in parts)
+        parts = {part: _cells(part, times, cells) for part in PARTS}
+        if set(parts["hour"]) <= {"0", ""}:
+            del parts["hour"]
+        found |= {f"{name}: {part}": numbers for part, numbers in parts.items()}
+        *others, last = parts
         notes.append(f"{name!r} holds dates: {', '.join(others)} and {last} of it are features.")
     return found, notes
 
@@ -60,11 +61,14 @@ def with_parts(
     >>> with_parts({"when": ["2024-02-29"]}, ["when: month"])["when: month"]
     ['2']
     """
-    more = {}
+    more, times = {}, {}
     for feature in features:
         name, _, part = feature.rpartition(": ")
         if feature not in columns and name in columns and part in PARTS:
-            more[feature] = _part(name, columns[name], part)
+            if name not in times:
+                known = [cell for cell in columns[name] if cell]
+                times[name] = to_times(f"column {name!r}", known)
+            more[feature] = _cells(part, times[name], columns[name])
     return {**columns, **more}
 
 
@@ -78,20 +82,19 @@ def source_of(feature: str) -> str:
     return name if name and part in PARTS else feature
 
 
-def _are_dates(cells: Sequence[str]) -> bool:
+def _times(cells: Sequence[str]) -> np.ndarray | None:
+    """The times of all cells that are not missing, or None if they are no dates."""
     known = [cell for cell in cells if cell]
     # A plain number is none, though 20140131 would be read as a date.
     if not known or known[0].isdigit():
-        return False
+        return None
     try:
-        to_times("", known[:1])
-        to_times("", known)
+        return to_times("", known)
     except ValueError:
-        return False
-    return True
+        return None
 
 
-def _part(name: str, cells: Sequence[str], part: str) -> list[str]:
-    known = [cell for cell in cells if cell]
-    numbers = iter(PARTS[part](to_times(f"column {name!r}", known)) if known else ())
+def _cells(part: str, times: np.ndarray, cells: Sequence[str]) -> list[str]:
+    """A part of the times in place of the cells that are not missing."""
+    numbers = iter(PARTS[part](times))
     return [f"{next(numbers):.12g}" if cell else "" for cell in cells]

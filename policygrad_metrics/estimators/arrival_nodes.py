@@ -31,14 +31,12 @@ class ArrivalNodes(NamedTuple):
 
     Args:
         start: the first node.
-        step: the spacing at the start.
-        dense: the spacing at the end.
+        dense: the spacing at the end; at the start it is STEP.
         change: how many nodes come before the spacing changes.
         last: the number of the last node; it may lie between two.
     """
 
     start: Tensor
-    step: Tensor
     dense: Tensor
     change: Tensor
     last: Tensor
@@ -51,8 +49,8 @@ class ArrivalNodes(NamedTuple):
         >>> nodes.last.numpy().round(4).tolist()
         [5.0]
         """
-        step = tf.fill(tf.shape(start), tf.constant(STEP, start.dtype))
-        return cls(start, step, step, tf.zeros_like(start), (end - start) / STEP)
+        nothing = tf.zeros_like(start)
+        return cls(start, nothing + STEP, nothing, (end - start) / STEP)
 
     @classmethod
     def cut_off(cls, scores: Tensor, k: Tensor, start: Tensor, end: Tensor) -> ArrivalNodes:
@@ -66,8 +64,7 @@ class ArrivalNodes(NamedTuple):
         first, last = _around(scores, k, start, end)
         dense = tf.minimum(DENSE * tf.math.rsqrt(k), STEP)
         change: Any = tf.nn.relu((first - start) / STEP - _CHANGED)
-        step = tf.fill(tf.shape(start), tf.constant(STEP, start.dtype))
-        nodes = cls(start, step, dense, change, change)
+        nodes = cls(start, dense, change, change)
         reached = nodes.at(change[:, None] + _CHANGED)[0][:, 0]
         return nodes._replace(last=change + _CHANGED + tf.nn.relu(last - reached) / dense)
 
@@ -75,10 +72,10 @@ class ArrivalNodes(NamedTuple):
         """The nodes x of these numbers `[lists, nodes]`, and their weights dx / dnumber."""
         past = (number - self.change[:, None]) / _CHANGE
         before = -self.change[:, None] / _CHANGE
-        less = (self.step - self.dense)[:, None]
+        less = STEP - self.dense[:, None]
         bent = _CHANGE * (tf.nn.softplus(past) - tf.nn.softplus(before))
-        x = self.start[:, None] + self.step[:, None] * number - less * bent
-        return x, self.step[:, None] - less * tf.sigmoid(past)
+        x = self.start[:, None] + STEP * number - less * bent
+        return x, STEP - less * tf.sigmoid(past)
 
 
 def _around(scores, k, start, end):

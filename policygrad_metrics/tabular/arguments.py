@@ -6,7 +6,10 @@ import numbers
 from collections.abc import Sequence
 from typing import Any
 
-from policygrad_metrics.core.checks import check_number
+import numpy as np
+
+from policygrad_metrics.core.checks import check_number, check_truth, check_whole
+from policygrad_metrics.estimators import get_estimator
 
 
 def check_hidden(hidden: Any) -> Any:
@@ -33,6 +36,22 @@ def check_hidden(hidden: Any) -> Any:
             f"n_outputs) -> keras.Model; it is {hidden!r}."
         )
     return tuple(int(size) for size in sizes)
+
+
+def check_training(estimator: Any) -> None:
+    """Check the arguments of training that all estimators have.
+
+    Raises:
+        ValueError: one of them is not allowed; the error names it.
+    """
+    check_whole("patience", estimator.patience, 1)
+    check_truth("early_stopping", estimator.early_stopping)
+    if not isinstance(estimator.verbose, (bool, np.bool_)):
+        check_whole("verbose", estimator.verbose, 0)
+    check_number("cross_entropy", estimator.cross_entropy, zero=True)
+    check_number("validation_fraction", estimator.validation_fraction, most=0.5)
+    if estimator.gradient_estimator != "auto":
+        get_estimator(estimator.gradient_estimator)
 
 
 def full_class_weight(

@@ -12,12 +12,12 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from policygrad_metrics.core.checks import check_number, check_truth, check_whole
-from policygrad_metrics.estimators import Estimator, get_estimator
+from policygrad_metrics.core.checks import check_whole
+from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY
 from policygrad_metrics.policies import PlackettLuce
 from policygrad_metrics.rewards import Reward, get_reward
-from policygrad_metrics.tabular.arguments import check_hidden
+from policygrad_metrics.tabular.arguments import check_hidden, check_training
 from policygrad_metrics.tabular.ensemble import Ensemble
 from policygrad_metrics.tabular.networks import ListNetwork
 from policygrad_metrics.tabular.program import Recipe
@@ -194,14 +194,9 @@ class PolicyGradientRanker(BaseEstimator):
                 "on lists by PolicyGradientLoss in Keras."
             )
         check_hidden(self.hidden)
-        for name in ("epochs", "patience"):
-            check_whole(name, getattr(self, name), 1)
+        check_whole("epochs", self.epochs, 1)
         check_whole("batch_size", self.batch_size, 1, or_none=True)
-        check_truth("early_stopping", self.early_stopping)
-        check_number("cross_entropy", self.cross_entropy, zero=True)
-        check_number("validation_fraction", self.validation_fraction, most=0.5)
-        if self.gradient_estimator != "auto":
-            get_estimator(self.gradient_estimator)
+        check_training(self)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,10 +15,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from policygrad_metrics.core.checks import check_number, check_truth, check_whole
-from policygrad_metrics.estimators import Estimator, get_estimator
+from policygrad_metrics.core.checks import check_truth
+from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY
-from policygrad_metrics.tabular.arguments import full_class_weight
+from policygrad_metrics.tabular.arguments import check_training, full_class_weight
 from policygrad_metrics.tabular.rows import Rows, as_rows
 
 #: Fewer held-out rows than this say too little of when to stop, and are better trained on.
@@ -126,15 +126,8 @@ class RewardEstimator(BaseEstimator, abc.ABC):
         """A `DecisionTuner` fitted on these rows."""
 
     def _check_arguments(self) -> None:
-        check_whole("patience", self.patience, 1)
-        for name in ("early_stopping", "tune_decision"):
-            check_truth(name, getattr(self, name))
-        if not isinstance(self.verbose, (bool, np.bool_)):
-            check_whole("verbose", self.verbose, 0)
-        check_number("cross_entropy", self.cross_entropy, zero=True)
-        check_number("validation_fraction", self.validation_fraction, most=0.5)
-        if self.gradient_estimator != "auto":
-            get_estimator(self.gradient_estimator)
+        check_training(self)
+        check_truth("tune_decision", self.tune_decision)
 
     def _tunes(self) -> bool:
         """Whether the decision rule is chosen after training."""
