@@ -163,8 +163,8 @@ class PolicyGradientRanker(BaseEstimator):
     def network_(self) -> keras.Model:
         """The fitted network as a Keras model of its own."""
         check_is_fitted(self)
-        features = len(self._weights[0])
-        network = Network(check_hidden(self.hidden)).build(features, 1, seed=0)
+        sizes = [len(kernel) for kernel in self._weights[::2]]  # hidden may be set anew after fit
+        network = Network(tuple(sizes[1:])).build(sizes[0], 1, seed=0)
         network.set_weights(self._weights)
         return network
 

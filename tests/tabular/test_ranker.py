@@ -83,6 +83,8 @@ def test_pickled_it_predicts_the_same_and_frames_keep_their_names(fitted, querie
     with pytest.raises(ValueError, match="feature names"):
         ranker.predict(frame[list("dcba")])
     assert ranker.network_.output_shape == (None, 1)
+    scores = ranker.predict(frame)
+    np.testing.assert_array_equal(ranker.set_params(hidden=(3, 3)).predict(frame), scores)
 
 
 @pytest.mark.slow
