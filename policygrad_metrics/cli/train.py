@@ -68,6 +68,8 @@ def add_train(commands: Any) -> None:
          "best cross-validated reward"),
         ("--reward", str, "NAME", "what is maximised, see policygrad rewards (default: f1 of two "
          "classes, f1_macro of more)"),
+        ("--folds", int, "K", "judge the method by K-fold cross-validation over all rows, too; the "
+         "model that is written stays that of one split, and is not trained on all rows"),
     ])  # fmt: skip
     add_judging_options(training)
     add_training_options(training, dropout="0", without=_NOT_HERE)

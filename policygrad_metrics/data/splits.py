@@ -120,7 +120,7 @@ def check_folds(dataset: Dataset, k: int) -> None:
         shown = ", ".join(f"{name!r} has {count}" for name, count in scarce.items())
         raise ValueError(
             f"k={k} folds (--folds {k}) need {k} rows of every class of {dataset.name!r}, but "
-            f"{shown}: {fewer}take a random split for each seed (without --folds), or leave the "
+            f"{shown}: {fewer}take a random split (without --folds), or leave the "
             "rows of so rare a class out of the file."
         )
 

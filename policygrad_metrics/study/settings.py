@@ -144,9 +144,9 @@ class StudySettings:
 
     def __post_init__(self) -> None:
         for name, least, most in (
+            ("folds", 2, 1000),  # before seeds, whose default may follow it
             ("seeds", 1, 1000),
             ("seed", 0, 2**31 - 1001),
-            ("folds", 2, 1000),
             ("trials", 1, 10_000),
             ("members", 1, 1000),
             ("epochs", 1, 100_000),

@@ -14,6 +14,8 @@ from policygrad_metrics.cli import main as cli
 from policygrad_metrics.cli import train as commands
 from policygrad_metrics.study.grid import Grid, Text
 
+TRAIN = ["train", "--csv", "{table}", "--target", "y"]
+
 
 class Closed(io.StringIO):
     """An output that nobody reads any more."""
@@ -69,6 +71,15 @@ def test_a_table_is_trained_its_rows_labelled_and_drift_told(table, tmp_path, ca
     assert new.read_text().startswith("kind;id;x")
 
 
+def test_folds_are_printed_and_in_the_command_that_repeats(table, tmp_path, capsys):
+    words = [word.format(table=table) for word in TRAIN]
+    words += ["--method", "logistic_regression", "--folds", "4", "--out", str(tmp_path / "model")]
+    assert cli.main(words) == 0
+    assert "Cross-validated scores" in capsys.readouterr().out
+    card = (tmp_path / "model" / "model_card.md").read_text()
+    assert " --folds 4 " in card
+
+
 def test_trees_without_lightgbm_and_a_closed_pipe_need_no_traceback(
     table, tmp_path, monkeypatch, capsys
 ):
@@ -93,6 +104,10 @@ def test_trees_without_lightgbm_and_a_closed_pipe_need_no_traceback(
         (["train", "--csv", "{table}", "--target", "z"], "target='z' is not known"),
         (["train", "--csv", "gone.csv", "--target", "y"], "there is no such file"),
         (["train", "--csv", "{table}", "--target", "y", "--seeds", "3"], "unrecognized arguments"),
+        ([*TRAIN, "--folds", "1"], "folds must be a whole number from 2 to 1000, got 1"),
+        ([*TRAIN, "--folds", "60"], "use 56 folds at most (--folds 56)"),
+        ([*TRAIN, "--folds", "5", "--test-share", ".3"], "both say how many rows test"),
+        ([*TRAIN, "--folds", "5", "--time-split"], "shuffles the rows, and those of 'toy' are a"),
         (["predict", "gone", "{table}"], "holds no model"),
         (["forecast", "gone", "{table}"], "holds no model"),
         (["forecast", "gone", "{table}", "--floor", "high"], "levels with probabilities"),

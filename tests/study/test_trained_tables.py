@@ -19,7 +19,7 @@ from policygrad_metrics.study.methods import METHODS
 from policygrad_metrics.study.methods.sklearn_methods import ProbabilityModel
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table_file import TableFile
-from policygrad_metrics.study.trained import fit
+from policygrad_metrics.study.trained import fit, folds
 from policygrad_metrics.study.trained.drift import Drift, Ranges
 from policygrad_metrics.study.trained.export import export_table
 from policygrad_metrics.study.trained.linear import one_layer
@@ -139,6 +139,62 @@ def test_best_is_chosen_by_cross_validation_without_the_test_rows(table, monkeyp
     assert len(scores) == 2
     assert scores == sorted(scores, reverse=True)
     assert best.card.method[0].startswith(line.split(": ")[1].split()[0])
+
+
+def noise(N=80):
+    """More columns than rows, which tell nothing: who has seen a row is right about it."""
+    rng = np.random.default_rng(0)
+    columns = {f"x{number}": rng.normal(size=N) for number in range(2 * N)}
+    return {**columns, "y": np.where(rng.permutation(N) % 2, "yes", "no")}
+
+
+LINEAR = {"method": "logistic_regression", "reward": "accuracy"}
+
+
+def test_folds_are_scored_by_models_that_have_not_seen_them(tmp_path):
+    table = noise()
+    model = train_table(table, "y", folds=4, **LINEAR)
+    settings = StudySettings(
+        data=(), files=(TableFile(table, ("y",), reading=Reading()),), reward="accuracy",
+        methods=("logistic_regression",), folds=4, seeds=4,
+    )  # fmt: skip
+    runs = compare(settings, plan(settings, settings.datasets()), tmp_path).runs
+    tuned = [run.tuned for run in runs]
+    x = np.stack([table[name] for name in table if name != "y"], axis=1)
+    assert LogisticRegression().fit(x, table["y"]).score(x, table["y"]) == 1.0
+    assert 0.25 < np.mean(tuned) < 0.7
+    grid = model.card.tables[1]
+    assert grid.title == "Cross-validated scores"
+    assert grid.rows[0][1].text.startswith(f"{np.mean(tuned):.3f} [")
+    assert grid.rows[0][2].text.startswith(f"{np.mean([run.plain for run in runs]):.3f} [")
+    assert ", ".join(f"{score:.3f}" for score in tuned) in grid.below
+    model.save(tmp_path / "model")
+    assert TrainedTable.load(tmp_path / "model").card.tables[1] == grid
+    for kind in ("md", "html"):
+        assert "Cross-validated scores" in (tmp_path / "model" / f"model_card.{kind}").read_text()
+    without = train_table(table, "y", **LINEAR)
+    assert np.array_equal(without.predict_proba(table), model.predict_proba(table))
+    assert without.card.tables[0] == model.card.tables[0]
+    assert len(without.card.tables) == len(model.card.tables) - 1
+
+
+def test_the_best_method_is_chosen_anew_without_each_fold(monkeypatch):
+    asked = []
+
+    def alternating(dataset, settings, progress):
+        asked.append({*dataset.numeric[:, 0]})
+        return {name: (-1.0) ** (len(asked) + n) for n, name in enumerate(settings.methods)}
+
+    monkeypatch.setattr(fit, "CANDIDATES", ("logistic_regression", "majority"))
+    for room in (fit, folds):
+        monkeypatch.setattr(room, "compare_methods", alternating)
+    table = noise()
+    model = train_table(table, "y", folds=2, **LINEAR | {"method": "best"})
+    first, *rest = asked  # for the model that is kept: all but the test rows
+    assert (len(first), [len(rows) for rows in rest]) == (64, [40, 40])
+    assert rest[0] | rest[1] == {*table["x0"]}
+    anew = "chosen anew without each fold: logistic_regression for 1, majority for 1."
+    assert any(anew in line for line in model.card.method)
 
 
 def labels_of(model, source, **how):
@@ -322,6 +378,8 @@ def test_onnx_runtime_gives_the_same_labels(table, tmp_path, target, how):
         ({"epoch": 3}, "did you mean 'epochs'"),
         ({"subject_to": ("recall[no]>=0.5",)}, "the classes are"),
         ({"reward": "ndcg@10"}, "scores a ranking, and this model gives labels"),
+        ({"folds": 0}, "folds must be a whole number from 2 to 1000, got 0"),
+        ({"folds": 3, "seeds": 4}, "seeds must be a multiple of folds"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(table, how, message):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policygrad_metrics.study.grid import Grid, Text
+from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.report import templates
 from policygrad_metrics.study.settings import versions
 from policygrad_metrics.study.statistics import Interval
+from policygrad_metrics.study.table import broken_text, summarise
 
 #: Most columns that are shown as driving decisions.
 SHOWN = 20
@@ -108,6 +111,54 @@ def score_grid(scores: Mapping[str, Sequence[Interval]], columns: Sequence[str],
     )
     below = f"Of {N} test rows, which chose nothing; in brackets 95 % bootstrap intervals."
     return Grid("Test scores", ("score", *columns), rows, below)
+
+
+def fold_grids(runs: Sequence[Run], reward: str, folds: int | None) -> tuple[Grid, ...]:
+    """Return the table of cross-validated scores; none without any.
+
+    Args:
+        runs: What `folds.cross_validated` returns.
+        reward: Name of the reward.
+        folds: How many folds.
+    """
+    if not runs:
+        return ()
+    method = runs[0].method
+    same = [dataclasses.replace(run, method=method) for run in runs]
+    how = {"own_splits": True, "folds": folds}
+    (row,) = summarise(runs[0].data, reward, same, [method], **how).rows
+    columns = {"tuned decision": row.tuned, "most probable class": row.plain}
+    scores = [one.score.format(3) for one in columns.values() if one.score]
+    rows = [(Text(reward), *map(Text, scores))]
+    if row.tuned.broken is not None:
+        rows.append((Text("broken by"), *(Text(broken_text(one)) for one in columns.values())))
+    each = ", ".join(f"{run.tuned:.3f}" for run in runs)
+    below = (
+        f"Mean of {len(runs)} folds, each scored by a model that was prepared, trained and tuned "
+        "without it; in brackets 95 % intervals of the mean by Nadeau and Bengio's variance. Tuned "
+        f"decisions fold by fold: {each}."
+    )
+    return (Grid("Cross-validated scores", ("score", *columns), tuple(rows), below),)
+
+
+def about_folds(runs: Sequence[Run], folds: int | None, N: int, chosen: bool) -> list[str]:
+    """Return what was cross-validated; nothing without folds.
+
+    Args:
+        runs: What `folds.cross_validated` returns.
+        folds: How many folds.
+        N: How many rows.
+        chosen: Whether the method was chosen.
+    """
+    if not runs:
+        return []
+    counts = Counter(run.method for run in runs).most_common()
+    anew = ", ".join(f"{method} for {count}" for method, count in counts)
+    return [
+        f"Cross-validated over {folds} folds of all {N} rows; of the rows outside a fold a fifth "
+        f"validates. {f'The method was chosen anew without each fold: {anew}. ' if chosen else ''}"
+        "The models of the folds are not kept; the one that is was not trained on all rows."
+    ]
 
 
 def confusion_grids(

@@ -15,27 +15,28 @@ from policygrad_metrics.data.frames import frame_cells, is_frame
 from policygrad_metrics.data.reading import read_blocks
 from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.rewards import get_reward
-from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.evaluate import Outcome, Scorer, standing, tuned_decision
 from policygrad_metrics.study.methods import METHODS, Method
 from policygrad_metrics.study.plan import Job, about_constraints, about_members, plan
 from policygrad_metrics.study.progress import Progress
-from policygrad_metrics.study.train import (
-    fit_predictors,
-    outcome_of,
-    task_info,
-    train_job,
-    train_networks,
-)
+from policygrad_metrics.study.records import Run
+from policygrad_metrics.study.train import fit_predictors, outcome_of, task_info, train_networks
 from policygrad_metrics.study.trained.card import (
     Card,
+    about_folds,
     confusion_grids,
+    fold_grids,
     how_to_use,
     importance_grid,
     score_grid,
 )
 from policygrad_metrics.study.trained.decider import Decider
 from policygrad_metrics.study.trained.drift import Ranges
+from policygrad_metrics.study.trained.folds import (
+    compare_methods,
+    cross_validated,
+    rows_to_choose_by,
+)
 from policygrad_metrics.study.trained.judge import bootstrap_interval, importances
 from policygrad_metrics.study.trained.linear import is_linear, one_layer
 from policygrad_metrics.study.trained.models import Models, Networks, Trees
@@ -52,7 +53,6 @@ CANDIDATES = (
     "boosting_cross_entropy",
     "boosting_policy_gradient",
 )
-_FOLDS = 5
 _BEST = "best"
 
 
@@ -77,7 +77,9 @@ def train_table(
             cross-validated reward.
         progress: Is told how far it is.
         how: Fields of `TableFile`, of `StudySettings` (such as `reward`, `subject_to`, `seed` or
-            `epochs`), and of `data.Reading`.
+            `epochs`), and of `data.Reading`. With `folds=K` the card has the score of a K-fold
+            cross-validation over all rows, too; its K models are not kept, and the one that is
+            stays as it is without folds.
 
     Raises:
         ValueError: An argument is out of range, the method cannot be saved, or the table cannot be
@@ -99,7 +101,8 @@ def jobs_of(asked: Request) -> dict[str, Job]:
         ValueError: The method cannot be saved, or it, the reward or a constraint does not suit the
             table.
     """
-    settings = dataclasses.replace(asked.settings, methods=_methods(asked.method))
+    methods = _methods(asked.method)
+    settings = dataclasses.replace(asked.settings, methods=methods, seeds=1, folds=None)
     if settings.reward is not None and get_reward(settings.reward).ranks:
         raise ValueError(
             f"reward={settings.reward!r} (--reward) scores a ranking, and this model gives labels: "
@@ -139,18 +142,20 @@ def fit_table(asked: Request, jobs: Mapping[str, Job], progress: Progress) -> Tr
         jobs: What `jobs_of` returns.
         progress: Is told how far it is.
     """
-    compared: dict[str, float] = {}
-    if len(jobs) > 1:
-        compared = cross_validated(asked, [*jobs], progress.part(0.6))
-    name = max(compared, key=lambda name: compared[name]) if compared else next(iter(jobs))
-    job, seed = jobs[name], asked.settings.seed
+    dataset, settings, folds = asked.dataset, asked.settings, asked.settings.folds or 0
+    each = 0.9 / (folds + 1)  # a fold takes as long as the model that is kept
+    compared = _compared(asked, jobs, progress.part(0.7 * each))
+    job = jobs[max(compared, key=compared.__getitem__, default=next(iter(jobs)))]
     progress.working_on(job.label)
-    models, tuner = fit_models(job, seed, progress.part(0.3 if compared else 0.9))
-    dataset, rows = asked.dataset, job.cases.split(seed)
-    preparation = Preparation.fit(dataset, rows.train)
-    decider = Decider(preparation, models, tuner.rule_, dataset.task)
+    models, tuner = fit_models(job, settings.seed, progress.part((0.3 if compared else 1) * each))
+    rows = job.cases.split(settings.seed)
+    decider = Decider(Preparation.fit(dataset, rows.train), models, tuner.rule_, dataset.task)
+    runs: list[Run] = []
+    if folds:
+        judged = dataclasses.replace(settings, methods=tuple(jobs))
+        runs = cross_validated(dataset, judged, progress.part(folds * each))
     progress.working_on(f"{dataset.name}: test rows")
-    card = _card(asked, job, decider, tuner, compared)
+    card = _card(asked, job, decider, tuner, compared, runs)
     schema = Schema.of(dataset, asked.file.target, _columns(asked), asked.reading)
     names = schema.numeric, schema.categorical
     ranges = Ranges.of(names, dataset.numeric[rows.train], dataset.categorical[rows.train])
@@ -158,41 +163,13 @@ def fit_table(asked: Request, jobs: Mapping[str, Job], progress: Progress) -> Tr
     return TrainedTable(schema, decider, ranges, card)
 
 
-def cross_validated(asked: Request, names: Sequence[str], progress: Progress) -> dict[str, float]:
-    """Return method -> mean reward of tuned decisions over five folds of all but the test rows.
-
-    Of a series it is the reward of the validation part. Where constraints are broken on average
-    the worst excess counts, below all that keep them.
-
-    Args:
-        asked: The table.
-        names: The methods.
-        progress: Is told how far it is.
-    """
-    settings, dataset = dataclasses.replace(asked.settings, methods=tuple(names)), asked.dataset
-    if not dataset.time_ordered:
-        parts = Cases(dataset, settings).split(settings.seed)
-        dataset = dataset.take(np.sort(np.concatenate([parts.train, parts.valid])))
-        least = min((count for count in dataset.counts if count), default=0)
-        folds = min(_FOLDS, len(dataset) if dataset.task == "multilabel" else least)
-        if folds < 2:
-            raise ValueError(
-                "method='best' (--method best) cross-validates, which needs two rows of every "
-                "class outside the test part: name a method, or leave the rarest class out."
-            )
-        settings = dataclasses.replace(settings, folds=folds, seeds=folds, test_share=None)
-    scores = {}
-    jobs = plan(settings, [dataset])
-    for job in jobs:
-        progress.working_on(f"{job.label}, cross-validation")
-        runs = [*train_job(job, list(job.cases), progress.part(1 / len(jobs)))]
-        if any(run.diverged for run in runs):
-            continue
-        column = "valid_tuned" if dataset.time_ordered else "tuned"
-        broken = np.mean([run.broken_tuned or 0.0 for run in runs]) * (column == "tuned")
-        mean = float(np.mean([getattr(run, column) for run in runs]))
-        scores[job.method.name] = mean if broken <= 0.0 else -1e6 * (1 + float(broken))
-    return scores
+def _compared(asked: Request, jobs: Mapping[str, Job], progress: Progress) -> dict[str, float]:
+    """Method -> score, of several that one is chosen from."""
+    if len(jobs) == 1:
+        return {}
+    parts = next(iter(jobs.values())).cases.split(asked.settings.seed)
+    settings = dataclasses.replace(asked.settings, methods=tuple(jobs))
+    return compare_methods(rows_to_choose_by(asked.dataset, parts), settings, progress)
 
 
 def fit_models(job: Job, seed: int, progress: Progress) -> tuple[Models, DecisionTuner]:
@@ -252,7 +229,12 @@ def _columns(asked: Request) -> list[str]:
 
 
 def _card(
-    asked: Request, job: Job, decider: Decider, tuner: DecisionTuner, compared: Mapping[str, float]
+    asked: Request,
+    job: Job,
+    decider: Decider,
+    tuner: DecisionTuner,
+    compared: Mapping[str, float],
+    runs: Sequence[Run],
 ) -> Card:
     scorer, dataset, seed = job.cases.scorer, asked.dataset, asked.settings.seed
     rows = job.cases.split(seed)
@@ -265,8 +247,10 @@ def _card(
     reward, target = job.cases.reward, ", ".join(asked.file.target)
     drops = importances(decider, scorer, dataset, rows.test, seed)
     score = grids.rows[0][1].text
+    on_folds = fold_grids(runs, reward, asked.settings.folds)
     tables = (
         grids,
+        *on_folds,
         *confusion_grids(counts, dataset.class_names, multilabel),
         importance_grid(drops, reward),
     )
@@ -275,11 +259,13 @@ def _card(
         title=f"{target} of {dataset.name}, by {job.method.name}",
         lead=f"Predicts {target} ({', '.join(dataset.class_names)}) from "
         f"{len(dataset.numeric_names) + len(dataset.categorical_names)} columns, to maximise "
-        f"{reward}: {score} on rows that were kept apart.",
+        f"{reward}: {score} on rows that were kept apart"
+        + (f", {on_folds[0].rows[0][1].text} by cross-validation." if on_folds else "."),
         tables=tables,
         method=(
             f"{job.method.name}: {job.method.summary} ({job.method.paper}).",
             *_about_choice(compared, scorer),
+            *about_folds(runs, asked.settings.folds, len(dataset), bool(compared)),
             f"{len(dataset)} rows; {sizes} of them trained, validated and tested"
             + (", one after the other in time." if scorer.series else f" (seed {seed})."),
             f"Decision, tuned on the validation rows for {reward}: {tuner.rule_.describe()}.",
@@ -329,7 +315,8 @@ def _limits(asked: Request) -> tuple[str, ...]:
         "the training range, unknown texts and columns that have drifted: where it does, judge the "
         "model anew on rows whose truth is known.",
         "The test score is that of one split; the interval tells how other test rows would differ, "
-        "not how another training would.",
+        "not how another training would"
+        + (", which that of the cross-validation does." if asked.settings.folds else "."),
         *([f"Little was seen of {', '.join(rare)}."] if rare else []),
         *([f"A prediction is of the label {horizon} rows after its row."] if horizon else []),
         "Nobody has looked at whom its errors fall upon: compare error rates between groups before "
@@ -343,5 +330,5 @@ def _command(asked: Request) -> str:
         words = ", ".join(f"{name}={value!r}" for name, value in given.items())
         return f"pgm.study.train_table(frame, {asked.file.target!r}, {words})"
     words = ["policygrad", "train", *asked.file.words()[2:], "--method", asked.method]
-    words += options(asked.settings, "reward", "subject_to", "seed", "test_share")
+    words += options(asked.settings, "reward", "subject_to", "seed", "test_share", "folds")
     return shlex.join([*words, *asked.settings.training_words(), "--out", "model"])

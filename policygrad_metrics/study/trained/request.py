@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from policygrad_metrics.data import Dataset, Reading
+from policygrad_metrics.data import Dataset, Reading, folds
 from policygrad_metrics.study.one_table import read_arguments
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table_file import TableFile
@@ -37,8 +37,15 @@ def read_request(
     source: Any, target: str | Sequence[str], method: str, how: Mapping[str, Any]
 ) -> Request:
     """Read the table, and sort the arguments of `train_table`; the errors are its own."""
-    asked = {"seeds": 1, **how, "methods": (method,)}
+    asked = {"seeds": how.get("folds") or 1, **how, "methods": (method,)}
     settings = read_arguments("train_table", source, target, asked)
     file: Any = settings.files[0]
     (dataset,) = settings.datasets()
+    if settings.folds is not None and dataset.time_ordered:
+        raise ValueError(
+            f"folds={settings.folds} (--folds) shuffles the rows, and those of {dataset.name!r} "
+            "are a series: leave it out, and the last rows test."
+        )
+    if settings.folds is not None:
+        folds(dataset, settings.folds, settings.seed)  # raises now what would stop the training
     return Request(file, file.reading, dataset, settings, method, how)
