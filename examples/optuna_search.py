@@ -7,11 +7,8 @@ included: the same that `policygrad compare --trials` draws from at random. It n
     python examples/optuna_search.py
 """
 
-from __future__ import annotations
-
 import argparse
 from importlib.util import find_spec
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -23,7 +20,7 @@ from policygrad_metrics.study.methods import LEARNING_RATE, TaskInfo, get_method
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer trials and epochs")
-    parser.add_argument("--out", type=Path, default=Path(), help="folder; nothing is written")
+    parser.add_argument("--out", help="nothing is written")
     trials, epochs = (8, 15) if parser.parse_args().quick else (60, 30)
     if not find_spec("optuna"):
         return print("skipped: pip install 'policygrad_metrics[trackers]'")
@@ -41,22 +38,16 @@ def main():
         }
         keras.utils.set_random_seed(0)
         model = keras.Sequential([keras.layers.Dense(32, "relu"), keras.layers.Dense(3)])
-        rate = 0.01 * values.pop(LEARNING_RATE)
-        loss, metric = get_method(name).loss(info, values), pgm.RewardMetric("f1_macro")
-        model.compile(keras.optimizers.Adam(rate), loss=loss, metrics=[metric])
+        adam = keras.optimizers.Adam(0.01 * values.pop(LEARNING_RATE))
+        loss = get_method(name).loss(info, values)
+        model.compile(adam, loss=loss, metrics=[pgm.RewardMetric("f1_macro")])
         model.fit(x[:2000], y[:2000], batch_size=256, epochs=epochs, verbose=0)
         return model.evaluate(x[2000:], y[2000:], verbose=0, return_dict=True)["f1_macro"]
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
-    default = "policy_gradient"  # the first trial; without numbers Optuna would draw them
-    numbers = {f"{default}.{key}": one.default for key, one in search_ranges(default).items()}
-    study.enqueue_trial({"method": default, **numbers})
     study.optimize(objective, trials)
-    for trial in sorted(study.trials, key=lambda trial: -trial.value):
-        chosen = [f"{key}={value:.3g}" for key, value in trial.params.items() if key != "method"]
-        print(f"{trial.value:.3f}  {trial.params['method']:15}", *chosen)
-    return None
+    return print(f"{study.best_value:.3f}", study.best_params)
 
 
 if __name__ == "__main__":

@@ -129,6 +129,7 @@ RANKINGS: dict[str, Callable[..., Reward]] = {
     "precision@": PrecisionAtK,
     "recall@": RecallAtK,
 }
+_BY_PLACE = ("ndcg", "dcg", "precision@", "recall@")
 #: Other names in use for them.
 RANKING_ALIASES = {
     "auc": "roc_auc",
@@ -268,9 +269,22 @@ def _made(name, kind, arguments):
 
 
 def _places(name, arguments):
-    """The name without its number of places, "ndcg@10", which becomes an argument."""
-    found = re.fullmatch(r"(n?dcg|precision@|recall@)@?([1-9]\d*)", name)
-    return (found[1], {"k": int(found[2]), **arguments}) if found else (name, arguments)
+    """The name without its number of places, "ndcg@10", which becomes an argument.
+
+    Raises:
+        ValueError: the number is missing or not a whole number above 0.
+    """
+    stem, at, places = name.partition("@")
+    key = next((one for one in (stem, f"{stem}@") if one in _BY_PLACE), None)
+    if key is None or not at or (not places and "k" in arguments):
+        return name, arguments
+    if not re.fullmatch(r"[1-9][0-9]*", places):
+        every = f"; {stem!r} counts all places" if key == stem else ""
+        raise ValueError(
+            f"reward={name!r} must say after the @ how many places count, a whole number of 1 or "
+            f"more, such as {stem + '@10'!r}{every}."
+        )
+    return key, {"k": int(places), **arguments}
 
 
 def reward_of_rate(name: str) -> str | None:

@@ -131,9 +131,7 @@ class PolicyGradientRanker(BaseEstimator):
         learner, held_out = Ensemble(recipe, [seed], learning_rate), None
         if self.early_stopping:
             chosen = learner.held_out(rows, self.validation_fraction)
-            if len(chosen) >= LEAST_HELD_OUT:
-                held_out = rows.take(chosen)
-                rows = rows.take(np.setdiff1d(np.arange(len(rows)), chosen))
+            rows, held_out = rows.without(chosen, LEAST_HELD_OUT)
         patience = None if held_out is None else self.patience
         self.history_ = learner.train(
             rows, held_out, self.epochs, self.batch_size, patience, self.verbose

@@ -78,9 +78,7 @@ class RewardEstimator(BaseEstimator, abc.ABC):
         held_out = None
         if self.early_stopping or self._tunes():
             chosen = self._learner.held_out(rows, self.validation_fraction)
-            if len(chosen) >= LEAST_HELD_OUT:
-                held_out = rows.take(chosen)
-                rows = rows.take(np.setdiff1d(np.arange(len(rows)), chosen))
+            rows, held_out = rows.without(chosen, LEAST_HELD_OUT)
         stops = self.early_stopping and held_out is not None
         self._train(rows, held_out, self.patience if stops else None)
         if self._tunes():

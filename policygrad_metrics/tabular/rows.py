@@ -49,6 +49,22 @@ class Rows:
         taken = {name: array[rows] for name, array in vars(self).items() if array is not None}
         return dataclasses.replace(self, **taken)
 
+    def without(self, chosen: np.ndarray, least: int) -> tuple[Rows, Rows | None]:
+        """The other rows, and the chosen ones; all of them and None if these are too few.
+
+        Args:
+            chosen: row numbers.
+            least: how many are enough.
+
+        >>> rows = Rows(np.eye(3), np.arange(3))
+        >>> [part.y.tolist() for part in rows.without(np.array([1]), 1)]
+        [[0, 2], [1]]
+        """
+        if len(chosen) < least:
+            return self, None
+        rest = np.setdiff1d(np.arange(len(self)), chosen)
+        return self.take(rest), self.take(chosen)
+
 
 def beside(y: np.ndarray, more: np.ndarray | None) -> np.ndarray:
     """Columns y, and more behind them, float32.

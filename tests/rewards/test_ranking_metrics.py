@@ -64,6 +64,7 @@ def test_values_by_hand():
     assert pgm.get_reward("precision@2")(y, s) == 0.5
     assert pgm.get_reward("precision@10")(y, s) == pytest.approx(0.3)
     assert pgm.get_reward("recall@4")(y, s) == pytest.approx(2 / 3)
+    assert pgm.get_reward("precision@", k=2).name == "precision@2"
     assert pgm.get_reward("recall_at_budget", share=0.4)(y, s) == pytest.approx(1 / 3)
     assert pgm.get_reward("mrr")(y, s) == 0.5
 
@@ -126,7 +127,14 @@ def test_own_functions_are_called_on_lists():
         (lambda: pgm.get_reward("roc_auc")([0, 1], [[1.0, 2.0]]), "one score for each"),
         (lambda: pgm.get_reward("roc_auc")([0, 1], [1.0, 2.0], [1.0]), "one value for each item"),
         (lambda: pgm.get_reward("roc_auc")([0, 1], [1.0, 2.0], [1.0, -1.0]), "not negative"),
-        (lambda: pgm.get_reward("ndcg@0"), "is not known"),
+        (lambda: pgm.get_reward("ndcg@0"), "1 or more, such as 'ndcg@10'; 'ndcg' counts all"),
+        (lambda: pgm.get_reward("ndcg@"), "how many places count"),
+        (lambda: pgm.get_reward("dcg10"), "did you mean 'dcg'"),
+        (lambda: pgm.get_reward("precision@"), r"1 or more, such as 'precision@10'\.$"),
+        (lambda: pgm.get_reward("precision@0"), "how many places count"),
+        (lambda: pgm.get_reward("precision@@5"), "how many places count"),
+        (lambda: pgm.get_reward("recall@x"), "reward='recall@x' must say after the @"),
+        (lambda: pgm.get_reward("recall@1.5"), "how many places count"),
         (lambda: pgm.get_reward("partial_roc_auc", max_fpr=0.0), "max_fpr must be"),
         (lambda: pgm.get_reward("brier"), "metric of probabilities"),
         (lambda: pgm.get_reward("average_precison"), "did you mean 'average_precision'"),
