@@ -45,7 +45,7 @@ def draw_outlook(found: Outlook) -> bytes:
         shown = found.chances[np.arange(len(hours)), found.levels] / 2
         below = np.cumsum(found.chances, axis=1) - found.chances
         places = below[np.arange(len(hours)), found.levels] + shown
-        low.plot(hours, places, "k.", markersize=4, label="level forecast")
+        low.plot(hours, places, "k.", markersize=4, clip_on=False, zorder=3, label="level forecast")
         low.set_ylim(0, 1)
         low.set_ylabel("probability of each level")
         low.xaxis.set_major_formatter(mdates.ConciseDateFormatter(mdates.AutoDateLocator()))

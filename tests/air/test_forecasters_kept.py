@@ -1,7 +1,11 @@
 """Forecasters that are saved, and what they say of the hours that come."""
 
 import dataclasses
+import io
+from types import SimpleNamespace
+from typing import Any
 
+import matplotlib.image
 import numpy as np
 import pytest
 
@@ -58,6 +62,24 @@ def test_it_is_saved_and_forecasts_the_hours_after_the_file(path, method, tmp_pa
     likely[1] = 5 - likely[1]
     told = dataclasses.replace(found, levels=likely).grid().below
     assert "In 1 of 2 rows the level is not the most probable one" in told
+
+
+def test_the_dot_of_an_improbable_level_is_drawn_whole():
+    """At the edge of the axis it has as many dark pixels as in the middle of a bar."""
+    hours = np.datetime64("2024-01-10T00") + np.arange(24)
+    known: Any = SimpleNamespace(
+        hours=hours, concentration=np.full(24, 20.0), pollutant="pm25", unit="µg/m³",
+        is_daily=False, name="North",
+    )  # fmt: skip
+    dark = []
+    for level in (1, 5):
+        found = Outlook(
+            known, "us_epa_2024", hours[-1] + np.arange(1, 13),
+            np.tile([0, 1, 0, 0, 0, 0], (12, 1)), np.full(12, level), np.full(12, np.nan),
+        )  # fmt: skip
+        picture = matplotlib.image.imread(io.BytesIO(draw_outlook(found)))
+        dark.append(int((picture[..., :3].max(axis=-1) < 0.3).sum()))
+    assert dark[1] == pytest.approx(dark[0], abs=24)  # two a dot; half of each is 96
 
 
 def test_a_forecast_knows_nothing_of_what_comes_and_little_is_enough(path, tmp_path):
