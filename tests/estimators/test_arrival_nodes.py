@@ -81,11 +81,15 @@ def test_chances_of_places_are_those_of_independent_arrivals(n, last):
 
 
 def test_denser_nodes_are_needed(monkeypatch):
-    """As densely as elsewhere, 140 places were 1 % off."""
+    """As densely as elsewhere, 140 places were 1 % off; so some 90 nodes are taken."""
+    cut_off, made = arrival_nodes.ArrivalNodes.cut_off, []
+    seen = lambda *given: made.append(cut_off(*given)) or made[-1]  # noqa: E731
+    monkeypatch.setattr(arrival_nodes.ArrivalNodes, "cut_off", seen)
     rng = np.random.default_rng(2)
     batch = as_batch(2.0 * rng.normal(size=400), rng.random(400) < 0.1)
     bound: Any = pgm.get_reward("recall@140").bind(batch)
     value, _ = ranking_expectation(bound, batch.logits)
+    assert float(made[0].last[0]) == pytest.approx(90, abs=10)
     monkeypatch.setattr(arrival_nodes, "DENSE", 100.0)
     before, _ = ranking_expectation(bound, batch.logits)
     assert abs(before / value - 1.0) > 1e-3
