@@ -19,7 +19,8 @@ from policygrad_metrics.losses.heads import last_layer, model_policy, squashing_
 from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY, PolicyGradientLoss
 from policygrad_metrics.policies import Policy, Sigmoid, Softmax
 from policygrad_metrics.rewards import BlackBox, Reward, get_reward
-from policygrad_metrics.training.finetune_validation import FineTuned, Validation
+from policygrad_metrics.rewards.inequalities import Constraints
+from policygrad_metrics.training.finetune_validation import FineTuned, Validation, labels_and_group
 from policygrad_metrics.training.optimizer import Schedule, configured
 from policygrad_metrics.training.order import hold_out
 from policygrad_metrics.training.shuffling import shuffled_batches
@@ -134,10 +135,11 @@ def finetune(
             evenly over the classes. If the model was trained on these it is judged too well as it
             came, and less is found to gain.
         sample_weight: as for `fit`.
-        subject_to: constraints as for `PolicyGradientLoss`, but not on groups. After every epoch
-            the decision is tuned under them on the validation data, with a margin of one standard
-            error; the epoch is chosen whose tuned decision is best among those that keep them.
-            `tuner` of the result is the decision to deploy.
+        subject_to: constraints as for `PolicyGradientLoss`; of those on groups the last column of
+            y is the group, in the validation data too. After every epoch the decision is tuned
+            under them on the validation data, with a margin of one standard error; the epoch is
+            chosen whose tuned decision is best among those that keep them. `tuner` of the result
+            is the decision to deploy.
         settings: the fields of `FineTuningSettings` by name: `epochs`, `batch_size`, `optimizer`,
             `learning_rate`, `policy`, `gradient_estimator`, `cross_entropy`, `patience`,
             `cautious`, `seed`, `jit_compile` and `verbose`.
@@ -178,7 +180,11 @@ def finetune(
         tuned = SameWeights(model)
         first: Any = next(iter(training))
         outputs: Any = tuned(first[0])
-        policy = model_policy(how.policy, model, first[1], outputs)
+        groups = None
+        if subject_to is not None:
+            groups = Constraints.of(subject_to, abstains=reward.abstains).groups
+        labels = labels_and_group(first[1], groups)[0]
+        policy = model_policy(how.policy, model, labels, outputs)
         _check_logits(model, policy, outputs, had_activation)
         loss = PolicyGradientLoss(
             reward,
@@ -188,11 +194,6 @@ def finetune(
             seed=how.seed,
             subject_to=subject_to,
         )
-        if loss.groups is not None:
-            raise ValueError(
-                "subject_to= of finetune cannot be on groups: compile the model with "
-                "PolicyGradientLoss and tune its decision with DecisionTuner, which take groups."
-            )
         loss(first[1], outputs)  # says in Python what does not fit
         jit: Any = False if isinstance(reward, BlackBox) else how.jit_compile
         tuned.compile(how.keras_optimizer(), loss=loss, jit_compile=jit)

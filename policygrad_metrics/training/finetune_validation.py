@@ -13,6 +13,7 @@ import tensorflow as tf
 from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.decision.floors import read_floors
 from policygrad_metrics.decision.scorer import Scorer
+from policygrad_metrics.losses.columns import split_columns
 from policygrad_metrics.policies import CumulativeLink, Policy
 from policygrad_metrics.rewards import Reward
 from policygrad_metrics.training.stopping import best_epoch
@@ -142,25 +143,28 @@ class Validation:
         else:
             self.inputs, y, *weight = data
             self.batch_size = batch_size
-        y = np.asarray(y)
         like = tf.zeros([len(y), *outputs.shape[1:]])
-        truth, (_, self.classes, multilabel) = policy.truth(y, like), policy.layout(like)
+        _, self.classes, multilabel = policy.layout(like)
+        self.reward = reward.for_multilabel() if multilabel else reward
+        self._floored: Any = self.reward
+        self._groups = 1
+        if subject_to is not None:
+            self._floored = read_floors(self.reward, subject_to, None, multilabel)
+            self._groups = self._floored.constraints.groups
+        y, self._group = labels_and_group(np.asarray(y), self._groups)
+        truth = policy.truth(y, like)
         if np.any(truth.invalid):
             raise ValueError(
                 "validation_data hold labels that are no classes of the model, whose policy reads "
                 f"{policy.truth_in_words(self.classes)}."
             )
         labels = truth.labels.numpy()
-        self.reward = reward.for_multilabel() if multilabel else reward
         #: int `[N, sites, C]`
         self.truth = labels.reshape(len(y), -1, labels.shape[-1] if multilabel else 1)
         self.weight = None
         if weight:
             weight = np.asarray(weight[0]).reshape(len(y), -1, 1)
             self.weight = np.broadcast_to(weight, self.truth.shape)
-        self._floored = self.reward
-        if subject_to is not None:
-            self._floored = read_floors(self.reward, subject_to, None, multilabel)
         self._subject_to = subject_to
         self._tuners: list[DecisionTuner] = []
         self._all = self._scorer(np.arange(len(y)))
@@ -191,7 +195,7 @@ class Validation:
         )
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "no decision of method")
-            self._tuners.append(tuner.fit(p, truth, weight))
+            self._tuners.append(tuner.fit(p, truth, weight, self._group))
         return tuner.predict(p).reshape(self.truth.shape)
 
     def tuner_of(self, epoch: int) -> DecisionTuner | None:
@@ -239,8 +243,22 @@ class Validation:
 
     def _scorer(self, rows, floored=False):
         weight = None if self.weight is None else _flat(self.weight[rows])
-        reward = self._floored if floored else self.reward
-        return Scorer(reward, _flat(self.truth[rows]), weight, self.classes)
+        known = _flat(self.truth[rows]), weight, self.classes
+        if not floored or self._group is None:
+            return Scorer(self._floored if floored else self.reward, *known)
+        return Scorer(self._floored, *known, group=self._group[rows], groups=self._groups)
+
+
+def labels_and_group(y: Any, groups: int | None) -> tuple[Any, np.ndarray | None]:
+    """The truth without its last column, and that column as whole numbers, if there are groups.
+
+    >>> labels_and_group(np.array([[1, 0], [0, 2]]), 3)[1].tolist()
+    [0, 2]
+    """
+    if groups is None or groups < 2:
+        return y, None
+    found = split_columns(y, groups, costs=False)
+    return found.labels.numpy(), found.group.numpy()
 
 
 def _flat(x):

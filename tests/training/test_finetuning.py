@@ -238,8 +238,22 @@ def test_costs_of_each_example_are_refused():
         pgm.finetune(trained(), x, np.column_stack([y, y, y]), reward="example_costs", **FAST)
 
 
-def test_floors_of_groups_are_refused():
+def test_constraints_on_groups_take_the_last_column_of_the_truth():
+    """The decision that is handed over is that of a tuner on the same model, rows and groups."""
     gap = pgm.at_most("recall_gap", 0.1, groups=2)
-    x, y = TRAIN
-    with pytest.raises(ValueError, match="cannot be on groups"):
+    (x, y), (xv, yv) = TRAIN, VALID
+    group, of_valid = (x[:, 1] > 0).astype(int), (xv[:, 1] > 0).astype(int)
+    with pytest.raises(ValueError, match="the group of each example as its last column"):
         pgm.finetune(trained(), x, y, reward="f1", subject_to=gap, **FAST)
+    model, how = trained(), {**FAST, "epochs": 2}
+    how["validation_data"] = xv, np.column_stack([yv, of_valid])
+    found = pgm.finetune(model, x, np.column_stack([y, group]), reward="f1", subject_to=gap, **how)
+    p = model(xv).numpy()[:, 0]
+    tuner = pgm.DecisionTuner("f1", subject_to=gap, margin="standard_error")
+    tuner.fit(p, yv, groups=of_valid)
+    assert found.tuner.excess_ == pytest.approx(tuner.excess_)
+    labels = found.tuner.predict(p)
+    assert np.array_equal(labels, tuner.predict(p))
+    assert found.after == pytest.approx(f1_score(yv, labels))
+    recalls = [labels[(yv == 1) & (of_valid == g)].mean() for g in (0, 1)]
+    assert found.tuner.excess_["recall_gap <= 0.1"] == pytest.approx(abs(np.diff(recalls)[0]) - 0.1)
