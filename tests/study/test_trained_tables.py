@@ -379,7 +379,7 @@ def test_onnx_runtime_gives_the_same_labels(table, tmp_path, target, how):
         ({"subject_to": ("recall[no]>=0.5",)}, "the classes are"),
         ({"reward": "ndcg@10"}, "scores a ranking, and this model gives labels"),
         ({"folds": 0}, "folds must be a whole number from 2 to 1000, got 0"),
-        ({"folds": 3, "seeds": 4}, "seeds must be a multiple of folds"),
+        ({"folds": 3, "seeds": 6}, "train_table makes one model: give its seed="),
     ],
 )
 def test_what_cannot_be_trained_is_refused(table, how, message):

@@ -37,7 +37,12 @@ def read_request(
     source: Any, target: str | Sequence[str], method: str, how: Mapping[str, Any]
 ) -> Request:
     """Read the table, and sort the arguments of `train_table`; the errors are its own."""
-    asked = {"seeds": how.get("folds") or 1, **how, "methods": (method,)}
+    if "seeds" in how:
+        raise ValueError(
+            "seeds= is of a comparison, and train_table makes one model: give its seed=, and "
+            "folds= to judge it by more than one split."
+        )
+    asked = {**how, "seeds": how.get("folds") or 1, "methods": (method,)}
     settings = read_arguments("train_table", source, target, asked)
     file: Any = settings.files[0]
     (dataset,) = settings.datasets()
