@@ -14,57 +14,82 @@ import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
 
-#: The spacing where nothing is cut off, and that behind k places, times sqrt(k).
-STEP, DENSE = 0.4, 0.8
-#: The first node lies so far before the first arrival that is to be expected.
-BEFORE = 8.0
+#: The spacing behind k places, times sqrt(k).
+DENSE = 0.8
 #: Minus the logarithm of a chance that does not matter, to the value and to the spacing.
 _NEVER, _SELDOM = 28.0, 14.0
 #: The spacing changes by a factor of e on so many nodes, and is the new one after some more.
 _CHANGE, _CHANGED = 0.8, 4.0
+#: So many nodes come before the change, so that those left out before them are evenly spaced.
+_EVEN = 6.0
 #: Halvings that find where a reward is cut off.
 _HALVINGS = 8
+
+
+class Fineness(NamedTuple):
+    """How many nodes a precision takes.
+
+    Args:
+        step: the spacing where nothing is cut off.
+        before: so far before the first arrival that is to be expected lies the first node.
+        behind: so long after it is to be expected, an item has arrived for certain.
+        powers: nodes v of `1 / (1 + D) = integral_0^1 v^D dv`.
+    """
+
+    step: float
+    before: float
+    behind: float
+    powers: int
+
+
+#: Relative errors below 1e-6, and below 1e-5.
+FINE, COARSE = Fineness(0.4, 5.5, 3.3, 7), Fineness(0.5, 4.0, 3.0, 6)
 
 
 class ArrivalNodes(NamedTuple):
     """Where the nodes lie, `[lists]` each.
 
     Args:
+        step: the spacing at the start, the same for all lists.
         start: the first node.
-        dense: the spacing at the end; at the start it is STEP.
+        dense: the spacing at the end.
         change: how many nodes come before the spacing changes.
         last: the number of the last node; it may lie between two.
     """
 
+    step: float
     start: Tensor
     dense: Tensor
     change: Tensor
     last: Tensor
 
     @classmethod
-    def between(cls, start: Tensor, end: Tensor) -> ArrivalNodes:
+    def between(cls, step: float, start: Tensor, end: Tensor) -> ArrivalNodes:
         """Evenly spaced.
 
-        >>> nodes = ArrivalNodes.between(tf.constant([0.0]), tf.constant([2.0]))
+        >>> nodes = ArrivalNodes.between(0.4, tf.constant([0.0]), tf.constant([2.0]))
         >>> nodes.last.numpy().round(4).tolist()
         [5.0]
         """
         nothing = tf.zeros_like(start)
-        return cls(start, nothing + STEP, nothing, (end - start) / STEP)
+        return cls(step, start, nothing + step, nothing, (end - start) / step)
 
     @classmethod
-    def cut_off(cls, scores: Tensor, k: Tensor, start: Tensor, end: Tensor) -> ArrivalNodes:
+    def cut_off(
+        cls, step: float, start: Tensor, end: Tensor, scores: Tensor, k: Tensor
+    ) -> ArrivalNodes:
         """Denser where k items arrive, up to where they have arrived.
 
         Args:
+            step, start, end: of what is not cut off; the last two `[lists]`.
             scores: float64 `[lists, L]` of the items that are counted, else minus infinity.
             k: `[lists]`, at least 1.
-            start, end: `[lists]`, of what is not cut off.
         """
         first, last = _around(scores, k, start, end)
-        dense = tf.minimum(DENSE * tf.math.rsqrt(k), STEP)
-        change: Any = tf.nn.relu((first - start) / STEP - _CHANGED)
-        nodes = cls(start, dense, change, change)
+        dense = tf.minimum(DENSE * tf.math.rsqrt(k), step)
+        start = tf.where(dense < step, tf.minimum(start, first - (_CHANGED + _EVEN) * step), start)
+        change: Any = tf.nn.relu((first - start) / step - _CHANGED)
+        nodes = cls(step, start, dense, change, change)
         reached = nodes.at(change[:, None] + _CHANGED)[0][:, 0]
         return nodes._replace(last=change + _CHANGED + tf.nn.relu(last - reached) / dense)
 
@@ -72,10 +97,26 @@ class ArrivalNodes(NamedTuple):
         """The nodes x of these numbers `[lists, nodes]`, and their weights dx / dnumber."""
         past = (number - self.change[:, None]) / _CHANGE
         before = -self.change[:, None] / _CHANGE
-        less = STEP - self.dense[:, None]
+        less = self.step - self.dense[:, None]
         bent = _CHANGE * (tf.nn.softplus(past) - tf.nn.softplus(before))
-        x = self.start[:, None] + STEP * number - less * bent
-        return x, STEP - less * tf.sigmoid(past)
+        x = self.start[:, None] + self.step * number - less * bent
+        return x, self.step - less * tf.sigmoid(past)
+
+    def left_out(self, part: Tensor, k: int) -> Tensor:
+        """What the nodes before the first one add to the weights of the first two, `[lists, 2]`.
+
+        There the integrand is a exp(k x) + b exp((k + 1) x) and less: two geometric series.
+
+        Args:
+            part: the distance of two nodes as a part of one number, `[lists, 1]`.
+            k: 1 for the value, 2 for the slope.
+        """
+        x, spacing = self.at(part * tf.constant([0.0, 1.0], part.dtype))
+        spacing = spacing[:, :1] * part
+        step = x[:, 1:] - x[:, :1]
+        low, high = (spacing / tf.math.expm1(n * spacing) for n in (float(k), k + 1.0))
+        second = (high - low) / tf.exp(k * step) / tf.math.expm1(step)
+        return tf.concat([low - tf.exp(k * step) * second, second], axis=1)
 
 
 def _around(scores, k, start, end):

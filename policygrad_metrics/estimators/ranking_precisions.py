@@ -22,7 +22,7 @@ class Precisions(Terms):
     """
 
     def integrate(self, arrivals, of_value, of_slope):
-        v, rest, w = _counting(over_items(self._counted(arrivals)))
+        v, rest, w = _counting(self.fineness.powers, over_items(self._counted(arrivals)))
         held, mass = self._held(arrivals, v, rest)
         psi = self._psi(arrivals, held)
         sides = tf.stack([self._as(self.positive), self._as(self.negative)], axis=1)
@@ -141,11 +141,11 @@ class WeightedPrecisions(Terms):
         )
 
 
-def _counting(arrived):
+def _counting(powers, arrived):
     """Nodes v of `1 / (1 + D)`, 1 - v and weights, where so many have arrived on average."""
-    t, w = quadrature.gauss_legendre(quadrature.COUNT_NODES)
+    t, w = quadrature.gauss_legendre(powers)
     t, w = (tf.constant(x, arrived.dtype) for x in (t, w))
-    scale = tf.minimum(1.25 * quadrature.COUNT_NODES / (1.0 + arrived), 1.0)[..., None]
+    scale = tf.minimum(1.4 * powers / (1.0 + arrived), 1.0)[..., None]
     v, rest = tf.exp(-scale * t), -tf.math.expm1(-scale * t)
     return v, rest, scale * w * v
 

@@ -18,10 +18,9 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
+from policygrad_metrics.estimators.arrival_nodes import Fineness
 from policygrad_metrics.rewards.rankings import Orders
 
-#: So long after it is to be expected, an item has arrived for certain.
-BEHIND = 3.3
 #: exp(-exp(30)) is 0 and exp(30) is a number still.
 _LATE = 30.0
 
@@ -56,9 +55,11 @@ class Terms(abc.ABC):
 
     Args:
         bound: truth and weights.
+        fineness: of the nodes.
     """
 
     bound: Orders
+    fineness: Fineness
 
     #: The precision that it is computed in.
     dtype: ClassVar[Any] = tf.float32
@@ -85,7 +86,8 @@ class Terms(abc.ABC):
         Args:
             scores: float64 `[lists, L]`, minus infinity for items that are not there.
         """
-        return BEHIND - tf.reduce_min(tf.where(self.positive, scores, np.inf), axis=-1)
+        worst: Any = tf.reduce_min(tf.where(self.positive, scores, np.inf), axis=-1)
+        return self.fineness.behind - worst
 
     def cut(self) -> Tensor | None:
         """How many arrivals `[lists]` there are behind which nothing counts; None if all do."""

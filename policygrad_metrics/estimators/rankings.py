@@ -26,7 +26,7 @@ import tensorflow as tf
 from policygrad_metrics.core._compat import materialized
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.global_batch import is_stacked, replicas
-from policygrad_metrics.estimators.arrival_nodes import BEFORE, ArrivalNodes
+from policygrad_metrics.estimators.arrival_nodes import COARSE, FINE, ArrivalNodes, Fineness
 from policygrad_metrics.estimators.ranking_places import (
     Discounts,
     FirstPlaces,
@@ -51,39 +51,39 @@ from policygrad_metrics.rewards.rankings import Orders
 #: Nodes where their number must not depend on values, and where a reward is cut off.
 STACKED_NODES, STACKED_CUT = 80, 120
 #: Numbers of a chunk of nodes, and most and fewest nodes of one.
-CHUNK, MOST, LEAST = 2**20, 16, 4
+CHUNK, MOST, LEAST = 2**17, 16, 4
 #: The width of a list of which it is not known.
 UNKNOWN = 4096
 
 
 @functools.singledispatch
-def _terms(reward: Any, bound: Orders) -> Terms:
+def _terms(reward: Any, bound: Orders, fineness: Fineness) -> Terms:
     raise TypeError(f"no exact expectation is known for the ranking {reward.name!r}.")
 
 
 @_terms.register
-def _(reward: AveragePrecision, bound):
-    return Precisions(bound)
+def _(reward: AveragePrecision, bound, fineness):
+    return Precisions(bound, fineness)
 
 
 @_terms.register
-def _(reward: ReciprocalRank, bound):
-    return FirstHits(bound)
+def _(reward: ReciprocalRank, bound, fineness):
+    return FirstHits(bound, fineness)
 
 
 @_terms.register
-def _(reward: RocAuc, bound):
-    return Pairs(bound) if reward.is_whole else PartialPairs(bound)
+def _(reward: RocAuc, bound, fineness):
+    return (Pairs if reward.is_whole else PartialPairs)(bound, fineness)
 
 
 @_terms.register
-def _(reward: DiscountedGain, bound):
-    return Discounts(bound)
+def _(reward: DiscountedGain, bound, fineness):
+    return Discounts(bound, fineness)
 
 
 @_terms.register
-def _(reward: PrecisionAtK, bound):
-    return FirstPlaces(bound)
+def _(reward: PrecisionAtK, bound, fineness):
+    return FirstPlaces(bound, fineness)
 
 
 def has_terms(reward: Any) -> bool:
@@ -109,15 +109,16 @@ def ranking_expectation(
             "rewards of rankings are not available under a tf.distribute strategy: a replica sees "
             "only a part of the list. Train on one device, or on several with cross-entropy."
         )
+    fineness = FINE if logits.dtype == tf.float64 else COARSE
+    named = functools.partial(_expectation, bound, _terms(bound.reward, bound, fineness))
     if not (bound.weighted and isinstance(bound.reward, AveragePrecision)):
-        return _expectation(bound, _terms(bound.reward, bound), logits, nodes)
-    weighted = functools.partial(_expectation, bound, WeightedPrecisions(bound), logits, nodes)
+        return named(logits, nodes)
+    weighted = functools.partial(_expectation, bound, WeightedPrecisions(bound, fineness))
     if is_stacked():
-        return weighted()
+        return weighted(logits, nodes)
     # Masks are weights too, and counts are quicker.
     alike = tf.reduce_all((bound.weight == 0.0) | (tf.abs(bound.weight - 1.0) < 1e-6))
-    counted = functools.partial(_expectation, bound, Precisions(bound), logits, nodes)
-    return tf.cond(alike, counted, weighted)  # pyright: ignore[reportReturnType]
+    return tf.cond(alike, lambda: named(logits, nodes), lambda: weighted(logits, nodes))
 
 
 def _expectation(bound, terms, logits, nodes):
@@ -131,17 +132,17 @@ def _expectation(bound, terms, logits, nodes):
         count = tf.cast(tf.reduce_max(tf.math.ceil(grid.last)), tf.int32) + 1
         part = tf.ones_like(grid.last)[:, None]
     size = count if nodes or is_stacked() else _chunk_size(scores, terms.numbers)
+    left_out = [grid.left_out(part, k) for k in (1, 2)]
 
     def chunk(number):
         place = tf.cast(number * size + tf.range(size), tf.float64)
         x, step = grid.at(part * place)
         step *= part
         inside = tf.where(place < tf.cast(count, tf.float64), step, 0.0)
-        # Before the first node the integrands fall as exp(x) and exp(2 x): geometric series.
-        first = tf.cast(place == 0.0, tf.float64)
+        at_first, at_second = (tf.cast(place == i, tf.float64) for i in (0.0, 1.0))
         of_value, of_slope = (
-            tf.cast(inside * (1.0 + first / tf.math.expm1(k * step)), terms.dtype)
-            for k in (1.0, 2.0)
+            tf.cast(inside + at_first * w[:, :1] + at_second * w[:, 1:], terms.dtype)
+            for w in left_out
         )
         arrivals = Arrivals.at(scores, there, tf.cast(x, terms.dtype))
         if not is_stacked():  # exponentials that XLA would compute again for each v and each sum
@@ -160,13 +161,14 @@ def _nodes(scores, there, terms: Terms) -> ArrivalNodes:
     """Where the nodes lie, of float64 scores."""
     scores = tf.where(there, scores, -np.inf)
     first = tf.reduce_logsumexp(scores, axis=-1)
-    start = tf.where(tf.math.is_inf(first), tf.zeros_like(first), -first) - BEFORE
+    start = tf.where(tf.math.is_inf(first), tf.zeros_like(first), -first) - terms.fineness.before
     end = terms.end(scores)
     end = tf.where(tf.math.is_inf(end), start + 1.0, tf.maximum(end, start + 1.0))
     k = terms.cut()
     if k is None:
-        return ArrivalNodes.between(start, end)
-    return ArrivalNodes.cut_off(tf.where(terms.counted(), scores, -np.inf), k, start, end)
+        return ArrivalNodes.between(terms.fineness.step, start, end)
+    counted = tf.where(terms.counted(), scores, -np.inf)
+    return ArrivalNodes.cut_off(terms.fineness.step, start, end, counted, k)
 
 
 def _chunk_size(scores, numbers):

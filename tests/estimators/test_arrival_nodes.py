@@ -39,11 +39,42 @@ def test_many_places_are_as_exact_as_few(name, scale):
     assert np.linalg.norm(gradient - steeper) < 2e-6 * np.linalg.norm(steeper)
 
 
+@pytest.mark.few(4)
+@pytest.mark.parametrize("n", [40, 240])
+@pytest.mark.parametrize("name", ["average_precision", "reciprocal_rank", "recall@4", "dcg@11"])
+def test_float32_takes_fewer_nodes_and_keeps_five_digits(name, n):
+    rng = np.random.default_rng(n)
+    reward: Any = pgm.get_reward(name)
+    y = rng.integers(0, 4, n) if reward.graded else rng.random(n) < 0.1
+    for scale in (1.0, 8.0, 15.0):
+        scores = scale * rng.normal(size=n).astype(np.float32)
+        exact, quick = (as_batch(scores, y, dtype=kind) for kind in ("float64", "float32"))
+        value, gradient = ranking_expectation(reward.bind(exact), exact.logits, 400)
+        less, flatter = ranking_expectation(reward.bind(quick), quick.logits)
+        np.testing.assert_allclose(less, value, rtol=1e-5)
+        assert np.linalg.norm(flatter.numpy() - gradient) < 1e-5 * np.linalg.norm(gradient)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_nodes_that_are_left_out_are_in_the_first_two(k):
+    nodes = ArrivalNodes.between(
+        0.55, tf.constant([-3.0], tf.float64), tf.constant([2.0], tf.float64)
+    )
+
+    def integrand(number):
+        x = nodes.at(tf.constant(number, tf.float64))[0][0]
+        return np.exp(k * x) - 3.0 * np.exp((k + 1) * x)
+
+    first, second = nodes.left_out(tf.ones([1, 1], tf.float64), k)[0] * integrand([0.0, 1.0])
+    expected = 0.55 * integrand(-np.arange(1.0, 100.0)).sum()
+    np.testing.assert_allclose(first + second, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("k", [3, 30])
 def test_the_last_node_lies_behind_the_last_place(k):
     scores = tf.constant(np.random.default_rng(0).normal(size=(1, 200)))
     start, end = tf.constant([-14.0], tf.float64), tf.constant([6.0], tf.float64)
-    nodes = ArrivalNodes.cut_off(scores, tf.constant([k], tf.float64), start, end)
+    nodes = ArrivalNodes.cut_off(0.4, start, end, scores, tf.constant([k], tf.float64))
     x, weight = nodes.at(tf.range(tf.math.ceil(nodes.last[0]) + 1.0)[None])
     np.testing.assert_allclose(weight[0, 0], 0.4, rtol=1e-3)
     np.testing.assert_allclose(weight[0, -1], min(0.4, 0.8 / k**0.5), rtol=1e-3)
