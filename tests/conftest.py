@@ -1,12 +1,13 @@
 """What every test needs: a quiet TensorFlow, real data sets where they are at hand, and parts.
 
 `@pytest.mark.few(n)` leaves the first n cases of a test in the default run; the others are slow.
-`pytest -m slow --part 2/4` runs a quarter of the tests that are chosen, all cases of one together.
+`pytest -m slow --part 2/8` runs an eighth of the tests that are chosen, all cases of one together.
 """
 
 import collections
 import os
 import re
+import sys
 import zlib
 from pathlib import Path
 
@@ -15,6 +16,28 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_configure(config):
+    """Let the default run, of many small programs that run once, spend less on making them fast.
+
+    XLA rewrites and fuses them as ever, but LLVM optimises nothing, and trees grow in one thread.
+    The slow tests, the examples and the benchmarks run as the programs of users do.
+    """
+    if config.option.markexpr == "not slow":
+        os.environ.setdefault(
+            "XLA_FLAGS",
+            "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+        )
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_finish(session):
+    """For the same reason graphs are run as they are traced: no Grappler improves them first."""
+    if session.config.option.markexpr == "not slow" and "tensorflow" in sys.modules:
+        import tensorflow as tf
+
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture
@@ -45,7 +68,7 @@ def pytest_collection_modifyitems(config, items):
     found = re.fullmatch(r"(\d+)/(\d+)", part)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise pytest.UsageError(
-            f"--part must be K/N with K from 1 to N, such as 2/4; it is {part}."
+            f"--part must be K/N with K from 1 to N, such as 2/8; it is {part}."
         )
     number, parts = map(int, found.groups())
     chosen = [

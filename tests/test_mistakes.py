@@ -21,6 +21,7 @@ def network(columns=3, activation=None):
     return keras.Sequential([keras.layers.Input((4,)), *layers])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("columns", "activation", "reward", "message"),
     [
@@ -150,6 +151,7 @@ def test_a_fit_on_too_few_classes_and_none_at_all():
         model.reward_score(X, Y + 1)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("function", "error", "message"),
     [

@@ -69,6 +69,7 @@ def test_a_table_is_trained_its_rows_labelled_and_drift_told(table, tmp_path, ca
     assert new.read_text().startswith("kind;id;x")
 
 
+@pytest.mark.slow
 def test_trees_without_lightgbm_and_a_closed_pipe_need_no_traceback(
     table, tmp_path, monkeypatch, capsys
 ):

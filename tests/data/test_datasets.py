@@ -100,6 +100,7 @@ def test_tasks_cover_every_set():
     assert {n for names in TASKS.values() for n in names.split()} == set(data.available())
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("task", "names"), TASKS.items())
 def test_task_and_reward(task, names):
     rewards = {

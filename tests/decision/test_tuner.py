@@ -149,6 +149,7 @@ def multiclass(seed, size=300, num_classes=4):
     return p, y
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("method", ["offsets", "frank_wolfe"])
 @pytest.mark.parametrize(
     "reward", ["f1_macro", "accuracy", "cohen_kappa_quadratic", "worst_class_recall", "g_mean"]
@@ -394,7 +395,7 @@ def test_the_error_of_a_gain_is_the_paired_one_of_a_mean():
 
 @pytest.mark.parametrize("name", ["accuracy", "f1"])
 @pytest.mark.parametrize("threshold", [0.25, 0.02])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_the_error_of_a_gain_is_that_over_other_data(name, threshold):
     """Classes drawn anew included, which decide most of the gain of a low threshold."""
     rng, gains, errors = np.random.default_rng(0), [], []

@@ -53,6 +53,7 @@ EXACT = ("f1", "jaccard", "precision", "recall", "specificity", "accuracy", "coh
          "equitable_threat_score", "peirce_skill_score")  # fmt: skip
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize("weight", [None, [0.5, 2.0, 1.25]], ids=["plain", "weighted"])
 @pytest.mark.parametrize("name", EXACT)
 @pytest.mark.parametrize("level", [1, 2])

@@ -281,6 +281,7 @@ def test_weight_zero_is_the_row_removed_and_two_the_row_twice(name, reward, K, m
     )
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("name", ["f1", "jaccard", "precision", "recall"])
 @pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
 def test_labels_and_zero_division_follow_scikit_learn(name, average):

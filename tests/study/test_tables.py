@@ -95,6 +95,7 @@ def test_a_toml_file_gives_every_table_its_own_options(folder, capsys):
     assert (folder / "study" / "runs.jsonl").read_bytes() == runs
 
 
+@pytest.mark.slow
 def test_another_reward_of_a_table_does_not_go_on_from_its_runs(folder, capsys):
     file = folder / "data" / "study.toml"
     file.write_text(TOML, encoding="utf-8")

@@ -240,6 +240,7 @@ def test_a_series_with_a_horizon_tells_the_label_of_a_later_row():
     assert (found.iloc[:-3, 0] == later).mean() > 0.7
 
 
+@pytest.mark.slow
 def test_label_columns(table):
     both = table[["x", "size"]].assign(
         up=(table["x"] > 0).astype(int), far=(table["x"].abs() > 1).astype(int)

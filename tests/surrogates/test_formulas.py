@@ -323,6 +323,7 @@ def _extension_by_level_sets(errors, truth, weight):
     )
 
 
+@pytest.mark.few(1)
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), N=st.integers(1, 10), tied=st.booleans())
 @pytest.mark.parametrize("task", TASKS)

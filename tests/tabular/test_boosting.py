@@ -23,7 +23,7 @@ def problem(kind, N=12):
 
 @pytest.mark.parametrize("kind", ["two", "classes", "columns"])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_gradient_is_that_of_the_loss_and_hessian_is_positive(kind, weighted):
     y, logits = problem(kind)
     weight = RNG.uniform(0.5, 2.0, len(y)) if weighted else None

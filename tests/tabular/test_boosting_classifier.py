@@ -28,7 +28,7 @@ def quick(reward="auto", **arguments):
     )
 
 
-@pytest.mark.few(20)
+@pytest.mark.few(6)
 @parametrize_with_checks(
     [PolicyGradientBoostingClassifier("accuracy", n_estimators=20, n_jobs=1)],
     expected_failed_checks=lambda _: EXPECTED_FAILURES,

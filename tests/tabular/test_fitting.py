@@ -75,6 +75,7 @@ def test_class_weights_by_name_multiply_sample_weights(cancer):
     assert set(model.predict(X[part])) <= {"ill", "well"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_matrix])
 def test_class_weights_of_label_columns_multiply(container):
     X, y = make_multilabel_classification(80, 5, n_classes=3, random_state=0)
@@ -214,6 +215,7 @@ def test_xla_takes_the_same_steps(cancer, monkeypatch):
     np.testing.assert_allclose(plain.predict_proba(X), compiled.predict_proba(X), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_step_is_a_step_of_keras_adam(cancer):
     X, y = cancer
     model = quick("f1", batch_size=None, epochs=7, learning_rate=0.01)

@@ -98,6 +98,7 @@ def test_early_stopping_keeps_the_best_epoch(fitted, queries):
     assert 3 <= ranker.n_iter_ <= 8
 
 
+@pytest.mark.slow
 def test_without_groups_all_rows_are_one_list(queries):
     X, y = (each[:100] for each in queries[:2])
     ranker = pgm.PolicyGradientRanker(
