@@ -36,6 +36,7 @@ def test_an_activation_at_the_end_is_noticed(columns, activation, reward, messag
         model.train_on_batch(X, Y == 0 if columns == 1 else Y)
 
 
+@pytest.mark.slow
 def test_decisions_of_probabilities_are_those_of_logits():
     """Cross-entropy trains a softmax at the end, and the metric may watch."""
     model = network(3, "softmax")

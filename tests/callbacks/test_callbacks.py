@@ -125,6 +125,7 @@ def test_csv_logger_writes_the_rewards(run):
     assert [int(row["epoch"]) for row in rows] == list(range(len(history["loss"])))
 
 
+@pytest.mark.slow
 def test_lambda_callback_writes_json_lines(run):
     folder, _, _, history = run
     rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
@@ -132,6 +133,7 @@ def test_lambda_callback_writes_json_lines(run):
     assert [row[MONITOR] for row in rows] == pytest.approx(history[MONITOR])
 
 
+@pytest.mark.slow
 def test_learning_rate_scheduler_sets_every_epoch(run):
     rates = run[3]["learning_rate"]
     np.testing.assert_allclose(rates, 0.02 * 0.9 ** np.arange(len(rates)), rtol=1e-6)

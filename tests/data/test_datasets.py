@@ -227,6 +227,7 @@ def test_car_levels_are_nearly_monotone():
     assert int((worse & (dataset.y[:, None] > dataset.y[None, :])).sum()) == 84
 
 
+@pytest.mark.slow
 @needs_files
 def test_mnist_is_a_sample_of_the_training_images():
     dataset = load_set("mnist")

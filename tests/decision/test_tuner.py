@@ -115,6 +115,7 @@ class Given(ClassifierMixin, BaseEstimator):
         return (x[:, 0] > 0.5).astype(int)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("scoring", ["f1", "balanced_accuracy", "matthews_corrcoef"])
 def test_threshold_equals_scikit_learn(scoring):
     rng = np.random.default_rng(3)
@@ -279,6 +280,7 @@ def test_columns_of_a_macro_average_are_tuned_as_if_alone():
     assert tuner.predict(p).shape == y.shape
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("reward", "twin"),
     [

@@ -37,7 +37,7 @@ def enumerated(reward, y, logits, weight=None):
 
 @pytest.mark.parametrize("name", ["f1_macro", "cohen_kappa_quadratic", "jaccard_micro"])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_value_gradient_and_hessian_are_those_of_enumeration(name, weighted):
     rng = np.random.default_rng(3)
     y, logits = np.array([0, 2, 1, 1, 0]), rng.normal(size=(5, 3))

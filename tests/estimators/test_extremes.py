@@ -393,7 +393,7 @@ def test_a_class_that_is_decided_against_keeps_its_direction(gap):
         check(name, [Case("decided", y, z)], MODES if name == "precision" else ["eager"])
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("zero", [0.0, 0.5])
 def test_a_numerator_that_is_not_zero_where_the_denominator_is(zero):
     """Nothing in the docstring forbids it: 0 calls are worth `zero_division`, whatever n0 is."""

@@ -130,6 +130,7 @@ def test_class_weight_is_the_sample_weight_of_each_class():
         np.testing.assert_allclose(a, b, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_mixed_precision():
     """Half precision inside, float32 weights and counts, and the loss scaled by Keras."""
     model = keras.Sequential([keras.layers.Input((4,)), *layers("mixed_float16")])

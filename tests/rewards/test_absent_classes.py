@@ -58,6 +58,7 @@ def test_bad_arguments():
         pgm.get_reward("f1_macro", absent="skip", labels=(0, 1))
 
 
+@pytest.mark.slow
 def test_scikit_learn_estimators_score_as_scikit_learn_does():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(90, 3)), np.arange(90) % 3

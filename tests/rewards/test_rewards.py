@@ -208,7 +208,7 @@ SMALL_CASES = [
 ]
 
 
-@pytest.mark.few(40)
+@pytest.mark.few(20)
 @pytest.mark.parametrize(("name", "reward", "K", "multilabel"), SMALL_CASES)
 def test_equals_scikit_learn_on_every_label_set_of_a_small_batch(name, reward, K, multilabel):
     K = min(K, 4)

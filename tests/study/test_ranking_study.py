@@ -10,7 +10,7 @@ from policygrad_metrics.study.plan import plan
 from policygrad_metrics.study.predictions import load, path_of
 from policygrad_metrics.study.settings import StudySettings
 
-METHODS = ("logistic_regression", "smooth_ap", "policy_gradient")
+METHODS = ("logistic_regression", "policy_gradient")
 
 
 @pytest.fixture(scope="module")

@@ -370,6 +370,7 @@ def test_reports_of_little_or_nothing_are_written_too(tmp_path, changes):
         assert "method" in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_same_runs_give_the_same_pictures_in_any_order():
     record, runs = a_study()
     table = summaries(record, runs)[0]

@@ -43,6 +43,7 @@ def run(capsys, *words):
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_files_read_alike_are_one_study_with_its_standings(folder, capsys):
     words = ("--csv", "data/one.csv,data/two.csv", "--target", "label", "--reward", "f1_macro")
     shown = run(capsys, *words)

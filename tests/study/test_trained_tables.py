@@ -262,6 +262,7 @@ def as_tensorflow_serving_does(written, columns):
         return session.run(outputs, given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("members", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_served_it_answers_as_it_predicts(table, members, tmp_path):
     model = train_table(table.rename(columns={"x": "x (m)"}), "y", members=members, **HOW)

@@ -44,6 +44,7 @@ def test_the_weight_test_catches_a_mere_scale():
         assert_weights_are_multiplicities(scaled_by_the_mean_weight, random_batch("binary", 10), {})
 
 
+@pytest.mark.few(28)
 @pytest.mark.parametrize(("name", "task", "hyper"), CASES)
 def test_scaling_all_weights_changes_nothing(name, task, hyper):
     logits, y_true, weight = random_batch(task, 11)

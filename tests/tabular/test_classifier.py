@@ -132,6 +132,7 @@ def test_the_positive_class_is_the_one_that_is_rewarded(cancer, pos_label):
     np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), probabilities)
 
 
+@pytest.mark.slow
 def test_a_positive_class_can_be_favoured(cancer):
     X, y = cancer
     noisy = X + np.random.default_rng(0).normal(size=X.shape) * 6
@@ -180,6 +181,7 @@ def test_a_function_of_labels_sees_the_labels_themselves(cancer):
     assert model.reward_score(X, y) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_grid_search_in_a_pipeline_scored_by_the_reward(iris):
     X, y = iris
     names = np.array(["setosa", "versicolor", "virginica"])[y]

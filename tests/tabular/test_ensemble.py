@@ -165,6 +165,7 @@ def test_members_that_are_no_whole_number(members):
             model.fit(*smog())
 
 
+@pytest.mark.slow
 def test_one_member_that_diverges_ends_the_fit(cancer):
     X, y = cancer
     with pytest.raises(

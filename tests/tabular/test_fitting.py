@@ -146,7 +146,7 @@ def test_partial_fit_goes_on_with_the_same_bits_after_pickling(cancer):
         ({"running_counts": True}, [(1, 2, 2)]),
     ],
 )
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_what_the_loss_remembers_goes_on_after_pickling(cancer, arguments, shapes):
     X, y = cancer
     straight, stored = (quick("f1", batch_size=30, **arguments) for _ in range(2))

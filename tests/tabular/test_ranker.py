@@ -53,6 +53,7 @@ def test_the_score_is_the_mean_of_scikit_learns_over_lists(fitted, queries):
     assert len(fitted.history_["loss"]) == fitted.n_iter_ == 40
 
 
+@pytest.mark.slow
 def test_the_order_of_lists_and_their_names_do_not_matter(fitted, queries):
     X, y, group = queries
     numbers = np.array([int(name.split()[1]) for name in group])

@@ -96,6 +96,7 @@ def test_dropout_and_data_order_follow_the_seed():
     assert len({*losses[0], *losses[1]}) == 4
 
 
+@pytest.mark.slow
 def test_full_batches_of_a_keras_loss_equal_keras_fit():
     def build_loss(hyper):
         return keras.losses.BinaryFocalCrossentropy(from_logits=True, gamma=1.5)
