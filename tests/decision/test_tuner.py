@@ -181,6 +181,7 @@ def test_two_classes_by_offsets_cut_points_and_threshold_are_one_family(reward):
     assert max(scores.values()) - min(scores.values()) < FLOAT32
 
 
+@pytest.mark.slow
 def test_two_cut_points_against_every_pair():
     p, y = multiclass(7, 40, 3)
     level = p @ np.arange(3)

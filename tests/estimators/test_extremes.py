@@ -375,6 +375,7 @@ def test_a_light_positive_among_heavy_negatives():
         check(name, [Case("one light positive", y, z, w)], modes)
 
 
+@pytest.mark.slow
 def test_no_call_at_all_in_a_large_batch():
     """P(D = 0) is a product of 65,521 factors, each of which rounds; it was off by 4e-4."""
     batch = case("few calls", 65_521, 2, 0)

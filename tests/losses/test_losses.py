@@ -317,6 +317,7 @@ def compiled(jit, **options):
     return model
 
 
+@pytest.mark.slow
 def test_bad_batches_raise_in_fit_without_xla():
     x, y = toy()
     bad = y.copy()
@@ -357,6 +358,7 @@ def test_a_reward_that_returns_nan_stops_training():
         model.fit(x, y, verbose=0)
 
 
+@pytest.mark.slow
 def test_class_weight_and_sample_weight_reach_the_reward_in_fit():
     x, y = toy()
     ends = []

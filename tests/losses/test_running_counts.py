@@ -157,6 +157,7 @@ def toy(N=96):
     return x, np.argmax(x[:, :3] + 0.3 * rng.normal(size=(N, 3)), axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_fit_keeps_the_counts_that_a_loop_keeps_and_validation_does_not(jit):
     x, y = toy()

@@ -101,6 +101,7 @@ SCORES = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", SCORES)
 def test_the_package_scores_has_the_same(name):
     categorical = pytest.importorskip("scores.categorical")

@@ -320,7 +320,7 @@ def scores_under_xla(K, multilabel):
     return run(*weighted_labels(K, multilabel))
 
 
-@pytest.mark.few(30)
+@pytest.mark.few(12)
 @pytest.mark.parametrize(("name", "reward", "K", "multilabel"), FEWER_CASES)
 def test_counts_are_scored_as_the_labels_they_count(name, reward, K, multilabel):
     if reward.aggregation != "counts":

@@ -10,7 +10,7 @@ from policygrad_metrics.study.plan import plan
 from policygrad_metrics.study.predictions import load, path_of
 from policygrad_metrics.study.settings import StudySettings
 
-METHODS = ("logistic_regression", "policy_gradient")
+METHODS = ("logistic_regression", "cross_entropy", "smooth_ap", "policy_gradient")
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,7 @@ def test_scores_are_those_of_scikit_learn(study):
         assert run.tuned > 0.8
 
 
+@pytest.mark.slow
 def test_there_is_one_column_and_no_decision(study):
     _, study = study
     report = study.markdown.read_text()

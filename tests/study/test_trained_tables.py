@@ -75,7 +75,7 @@ def test_a_frame_and_its_file_give_the_same_model(table, model):
     assert (again.predict(table) == table["y"]).mean() > 0.8
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["policy_gradient", "boosting_policy_gradient"])
 def test_a_saved_model_is_the_same_and_holds_no_code(table, method, tmp_path):
     made = train_table(table, "y", method=method, members=2, **HOW)

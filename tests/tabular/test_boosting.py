@@ -87,6 +87,7 @@ def test_of_trained_by_the_library_itself_both_ways_are_the_same():
     assert accuracy_score(y, raw.argmax(axis=1)) > 0.95
 
 
+@pytest.mark.slow
 def test_early_stopping_of_the_library_by_the_metric():
     X, y = load_breast_cancer(return_X_y=True)
     start = prior_logits(y[:400])

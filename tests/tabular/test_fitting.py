@@ -319,6 +319,7 @@ def test_own_network_may_begin_with_dropout(cancer):
     np.testing.assert_allclose(outputs, model.decision_function(X), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_penalties_of_layers_count(cancer):
     def penalised(n_features, n_outputs):
         layer = keras.layers.Dense(n_outputs, kernel_regularizer=keras.regularizers.L2(10.0))
