@@ -216,7 +216,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one draw, few epochs")
     parser.add_argument("--data-dir", help="folder of page_blocks.csv")
     options = parser.parse_args()
-    draws, epochs = (1, 20) if options.quick else (10, 100)
+    draws, epochs = (1, 5) if options.quick else (10, 100)
     rows = [
         recall_row(seed, epochs, constrained=constrained)
         for constrained in (False, True)

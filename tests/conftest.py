@@ -1,7 +1,7 @@
 """What every test needs: a quiet TensorFlow, real data sets where they are at hand, and parts.
 
 `@pytest.mark.few(n)` leaves the first n cases of a test in the default run; the others are slow.
-`pytest -m slow --part 2/4` runs a quarter of the tests that are chosen, all cases of one together.
+`pytest -m slow --part 2/8` runs an eighth of the tests that are chosen, all cases of one together.
 """
 
 import collections
@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(config, items):
     found = re.fullmatch(r"(\d+)/(\d+)", part)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise pytest.UsageError(
-            f"--part must be K/N with K from 1 to N, such as 2/4; it is {part}."
+            f"--part must be K/N with K from 1 to N, such as 2/8; it is {part}."
         )
     number, parts = map(int, found.groups())
     chosen = [

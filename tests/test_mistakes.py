@@ -21,6 +21,7 @@ def network(columns=3, activation=None):
     return keras.Sequential([keras.layers.Input((4,)), *layers])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("columns", "activation", "reward", "message"),
     [
@@ -35,6 +36,7 @@ def test_an_activation_at_the_end_is_noticed(columns, activation, reward, messag
         model.train_on_batch(X, Y == 0 if columns == 1 else Y)
 
 
+@pytest.mark.slow
 def test_decisions_of_probabilities_are_those_of_logits():
     """Cross-entropy trains a softmax at the end, and the metric may watch."""
     model = network(3, "softmax")
@@ -150,6 +152,7 @@ def test_a_fit_on_too_few_classes_and_none_at_all():
         model.reward_score(X, Y + 1)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("function", "error", "message"),
     [

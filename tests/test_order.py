@@ -173,6 +173,7 @@ def test_the_order_of_two_classes_says_which_is_positive():
     assert model.reward_score(X, y) == pytest.approx(float(score))
 
 
+@pytest.mark.slow
 def test_absent_categories_keep_their_distance():
     X, y = rows(["low", "high", "higher"])
     y = pd.Categorical(y, ["low", "medium", "high", "higher"], ordered=True)
@@ -182,6 +183,7 @@ def test_absent_categories_keep_their_distance():
     assert quick("f1_macro", epochs=1).fit(X, y).classes_.tolist() == ["high", "higher", "low"]
 
 
+@pytest.mark.slow
 def test_partial_fits_keep_the_order():
     X, y = rows(INDIA)
     model = quick("quadratic_kappa")
@@ -236,6 +238,7 @@ def test_classes_are_checked():
         vote.fit(X, y)
 
 
+@pytest.mark.slow
 def test_scorers_score_in_the_right_order():
     X, y = rows(INDIA)
     labels = np.roll(y, 1)

@@ -15,7 +15,7 @@ SNIPPET = re.compile(r"(<!-- needs several machines -->\n)?```python\n(.*?)```",
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 WITH_SNIPPETS = [page for page in PAGES if SNIPPET.search((ROOT / page).read_text())]
 #: Pages whose snippets run by default.
-FIRST = ("README.md", "docs/quick_start.md")
+FIRST = ("README.md",)
 #: Pages whose commands run after their snippets.
 WITH_COMMANDS = ("docs/train.md", "docs/forecast.md")
 NEEDED = {"docs/boosting.md": ("lightgbm", "xgboost", "catboost")}

@@ -40,6 +40,11 @@ def trained(path, method, horizons):
     return train_forecaster(file, settings, horizons)
 
 
+@pytest.fixture(scope="module")
+def two_ahead(path):
+    return trained(path, "cross_entropy", [2])
+
+
 @pytest.mark.parametrize("method", [METHOD, "boosting_policy_gradient"])
 @pytest.mark.slow
 def test_it_is_saved_and_forecasts_the_hours_after_the_file(path, method, tmp_path):
@@ -82,32 +87,30 @@ def test_the_dot_of_an_improbable_level_is_drawn_whole():
     assert dark[1] == pytest.approx(dark[0], abs=24)  # two a dot; half of each is 96
 
 
-def test_a_forecast_knows_nothing_of_what_comes_and_little_is_enough(path, tmp_path):
+def test_a_forecast_knows_nothing_of_what_comes_and_little_is_enough(path, two_ahead, tmp_path):
     """The last row of the features of a cut file is that of the whole file at that hour."""
-    made = trained(path, "cross_entropy", [2])
-    task = dataclasses.replace(made.file, horizon=2).task()
+    task = dataclasses.replace(two_ahead.file, horizon=2).task()
     lines = path.read_text().splitlines()
     short = tmp_path / "short.csv"
     short.write_text("\n".join([lines[0], *lines[700:801]]))  # hours 699 to 799; no snow in them
-    found = look_ahead(made, short)
+    found = look_ahead(two_ahead, short)
     row = np.flatnonzero(task.hours == found.hours[0])
     numeric, texts = task.dataset.numeric[row], task.dataset.categorical[row]
-    expected = made.deciders[2].probabilities(numeric, texts)
+    expected = two_ahead.deciders[2].probabilities(numeric, texts)
     assert np.allclose(found.chances, expected, atol=1e-5)
 
 
-def test_missing_columns_and_stale_values_are_refused(path, tmp_path):
-    made = trained(path, "cross_entropy", [1])
+def test_missing_columns_and_stale_values_are_refused(path, two_ahead, tmp_path):
     lines = path.read_text().splitlines()
     without = tmp_path / "without.csv"
     without.write_text("\n".join(line.rsplit(",", 1)[0] for line in lines))
     with pytest.raises(ValueError, match=r"columns are missing.*'snow'"):
-        look_ahead(made, without)
+        look_ahead(two_ahead, without)
     stale = tmp_path / "stale.csv"
     gone = [f"{line.split(',')[0]},NA,NE,0" for line in lines[-30:]]
     stale.write_text("\n".join([*lines[:-30], *gone]))
     with pytest.raises(ValueError, match="no concentration is known shortly before"):
-        look_ahead(made, stale)
+        look_ahead(two_ahead, stale)
 
 
 def toy(alerts=None):

@@ -204,6 +204,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("difference", OTHERS)
 def test_the_backup_of_another_run_is_refused(interrupted, difference):
     before = (interrupted / "backup").read_bytes()

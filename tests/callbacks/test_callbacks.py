@@ -125,6 +125,7 @@ def test_csv_logger_writes_the_rewards(run):
     assert [int(row["epoch"]) for row in rows] == list(range(len(history["loss"])))
 
 
+@pytest.mark.slow
 def test_lambda_callback_writes_json_lines(run):
     folder, _, _, history = run
     rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
@@ -132,6 +133,7 @@ def test_lambda_callback_writes_json_lines(run):
     assert [row[MONITOR] for row in rows] == pytest.approx(history[MONITOR])
 
 
+@pytest.mark.slow
 def test_learning_rate_scheduler_sets_every_epoch(run):
     rates = run[3]["learning_rate"]
     np.testing.assert_allclose(rates, 0.02 * 0.9 ** np.arange(len(rates)), rtol=1e-6)
@@ -154,6 +156,7 @@ def test_early_stopping_and_checkpoint_keep_the_weights_of_the_best_reward(tmp_p
     assert max(history) > history[-1]  # or best and last could not be told apart
 
 
+@pytest.mark.slow
 def test_reduce_lr_on_plateau_watches_the_reward():
     slow = keras.callbacks.ReduceLROnPlateau(MONITOR, factor=0.5, patience=1, min_delta=2.0)
     model = network(learning_rate=0.08)
@@ -186,10 +189,11 @@ def test_tensorboard_writes_the_reward(tmp_path):
     assert b"epoch_f1_macro" in written
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("suffix", ["keras", "h5"])  # MLflow's autologging writes .h5
 def test_a_checkpoint_of_the_whole_model_is_loaded_with_its_loss(tmp_path, suffix):
     model = network()
-    fit(model, keras.callbacks.ModelCheckpoint(tmp_path / f"model.{suffix}"))
+    fit(model, keras.callbacks.ModelCheckpoint(tmp_path / f"model.{suffix}"), epochs=1)
     loaded = keras.models.load_model(tmp_path / f"model.{suffix}")
     assert loaded.loss.get_config() == model.loss.get_config()
     assert score(loaded) == score(model)

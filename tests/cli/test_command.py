@@ -196,6 +196,7 @@ def test_a_method_that_suits_no_data_set_is_an_error(capsys, tmp_path):
     assert f"method {name!r} has nothing to do" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_unknown_optimizer_is_one_line_without_start_up_lines():
     done = subprocess.run(
         [sys.executable, "-m", "policygrad_metrics", "compare", "--optimizer", "foo"],

@@ -23,7 +23,7 @@ def series(tmp_path_factory):
     return write_series(tmp_path_factory.mktemp("series") / "air <b>.csv.gz")
 
 
-METHODS = ("majority", "logistic_regression", "cross_entropy", "focal")
+METHODS = ("majority", "logistic_regression", "cross_entropy")
 
 
 def comparison(series, out, *more):
@@ -93,7 +93,7 @@ def test_the_scores_are_those_of_scikit_learn(finished):
 def test_the_weights_kept_are_of_the_best_validation_epoch(finished):
     for (_, method, _), line in scores(finished[0]).items():
         rewards = line["history"].get("val_reward", [])
-        assert len(rewards) == (3 if method in ("cross_entropy", "focal") else 0)
+        assert len(rewards) == (3 if method == "cross_entropy" else 0)
         if rewards:
             assert line["best_epoch"] == 1 + int(np.flatnonzero(rewards == np.max(rewards))[-1])
             assert line["valid_plain"] == pytest.approx(max(rewards), rel=1e-6)
@@ -133,7 +133,7 @@ def test_one_lost_seed_of_a_stack_comes_back_the_same(finished, series, tmp_path
     study = tmp_path / "study"
     shutil.copytree(out, study)
     lines = (study / "runs.jsonl").read_text().splitlines(keepends=True)
-    kept = [text for text in lines if '"focal", "seed": 1' not in text]
+    kept = [text for text in lines if '"cross_entropy", "seed": 1' not in text]
     assert len(kept) == len(lines) - 1
     (study / "runs.jsonl").write_text("".join(kept))
     assert cli.main(comparison(series, study)) == 0

@@ -80,6 +80,7 @@ def test_folds_are_printed_and_in_the_command_that_repeats(table, tmp_path, caps
     assert " --folds 4 " in card
 
 
+@pytest.mark.slow
 def test_trees_without_lightgbm_and_a_closed_pipe_need_no_traceback(
     table, tmp_path, monkeypatch, capsys
 ):

@@ -100,6 +100,7 @@ def test_tasks_cover_every_set():
     assert {n for names in TASKS.values() for n in names.split()} == set(data.available())
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("task", "names"), TASKS.items())
 def test_task_and_reward(task, names):
     rewards = {
@@ -226,6 +227,7 @@ def test_car_levels_are_nearly_monotone():
     assert int((worse & (dataset.y[:, None] > dataset.y[None, :])).sum()) == 84
 
 
+@pytest.mark.slow
 @needs_files
 def test_mnist_is_a_sample_of_the_training_images():
     dataset = load_set("mnist")

@@ -253,6 +253,7 @@ def test_awkward_training_columns():
         assert np.abs(x).max() <= 10
 
 
+@pytest.mark.slow
 @needs_files
 def test_heavy_tails_are_tamed():
     # On page_blocks the treatment must not be worse than plain scaling for a linear model.

@@ -137,6 +137,7 @@ def test_what_is_refused(tuner, fit, message):
         pgm.DecisionTuner(**tuner).fit(P, Y, **fit)
 
 
+@pytest.mark.slow
 def test_the_plot_shows_the_curve_the_floor_and_the_choice():
     tuner = pgm.DecisionTuner("recall", subject_to="precision>=0.8").fit(P, Y)
     ax = tuner.plot(n_bootstrap=20)

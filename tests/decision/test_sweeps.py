@@ -67,7 +67,7 @@ def test_thirty_classes_and_five_thousand_rows_take_seconds(one_standard_error):
 @pytest.mark.parametrize(
     "reward", ["f1_macro", "cohen_kappa_quadratic", "accuracy", "matthews_corrcoef", "g_mean"]
 )
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_chosen_stops_are_as_good_as_all(reward, monkeypatch):
     lost = []
     for seed in range(4):
@@ -116,6 +116,7 @@ def agreement(confusion):
     return right / tf.reduce_sum(confusion, [-2, -1])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("reward", [RatioReward(hit_rate), CountReward(agreement)])
 def test_any_reward_of_confusion_counts_is_tuned_with_or_without_derivatives(reward, monkeypatch):
     monkeypatch.setattr(paths, "PASS_BUDGET", 0)

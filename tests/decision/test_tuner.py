@@ -115,6 +115,7 @@ class Given(ClassifierMixin, BaseEstimator):
         return (x[:, 0] > 0.5).astype(int)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("scoring", ["f1", "balanced_accuracy", "matthews_corrcoef"])
 def test_threshold_equals_scikit_learn(scoring):
     rng = np.random.default_rng(3)
@@ -149,6 +150,7 @@ def multiclass(seed, size=300, num_classes=4):
     return p, y
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("method", ["offsets", "frank_wolfe"])
 @pytest.mark.parametrize(
     "reward", ["f1_macro", "accuracy", "cohen_kappa_quadratic", "worst_class_recall", "g_mean"]
@@ -179,6 +181,7 @@ def test_two_classes_by_offsets_cut_points_and_threshold_are_one_family(reward):
     assert max(scores.values()) - min(scores.values()) < FLOAT32
 
 
+@pytest.mark.slow
 def test_two_cut_points_against_every_pair():
     p, y = multiclass(7, 40, 3)
     level = p @ np.arange(3)
@@ -278,6 +281,7 @@ def test_columns_of_a_macro_average_are_tuned_as_if_alone():
     assert tuner.predict(p).shape == y.shape
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("reward", "twin"),
     [
@@ -394,7 +398,7 @@ def test_the_error_of_a_gain_is_the_paired_one_of_a_mean():
 
 @pytest.mark.parametrize("name", ["accuracy", "f1"])
 @pytest.mark.parametrize("threshold", [0.25, 0.02])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_the_error_of_a_gain_is_that_over_other_data(name, threshold):
     """Classes drawn anew included, which decide most of the gain of a low threshold."""
     rng, gains, errors = np.random.default_rng(0), [], []

@@ -37,7 +37,7 @@ def enumerated(reward, y, logits, weight=None):
 
 @pytest.mark.parametrize("name", ["f1_macro", "cohen_kappa_quadratic", "jaccard_micro"])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_value_gradient_and_hessian_are_those_of_enumeration(name, weighted):
     rng = np.random.default_rng(3)
     y, logits = np.array([0, 2, 1, 1, 0]), rng.normal(size=(5, 3))
@@ -68,7 +68,9 @@ def test_label_columns_are_columns_of_the_truth():
     np.testing.assert_allclose(found.gradient, expected, atol=1e-7)
 
 
-@pytest.mark.parametrize("rows", [2, pytest.param(9, marks=pytest.mark.slow), 1000])
+@pytest.mark.parametrize(
+    "rows", [*(pytest.param(rows, marks=pytest.mark.slow) for rows in (2, 9)), 1000]
+)
 def test_the_gradient_is_that_of_a_float64_integral(rows):
     rng = np.random.default_rng(rows)
     y, logits = rng.integers(0, 4, rows), rng.normal(size=(rows, 4))
@@ -112,7 +114,7 @@ def allows(name, kind, K):
 
 @pytest.mark.parametrize(("kind", "rows", "K"), [("two", 7, 2), ("more", 5, 3), ("columns", 3, 2)])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_every_named_reward_is_that_of_enumeration(eagerly, kind, rows, K, weighted):
     rng, C = np.random.default_rng(1), 2 if kind == "columns" else 1
     y = rng.integers(0, K, (rows, C)) if kind == "columns" else np.arange(rows) % K
@@ -152,6 +154,7 @@ class Priced(pgm.rewards.CountReward):
     gains: Any = None
 
 
+@pytest.mark.slow
 def test_a_reward_without_a_hash_is_probed_and_traced_once():
     calls = []
 

@@ -81,6 +81,7 @@ def test_unbiased(name, trusting):
     np.testing.assert_allclose(gradient, true_gradient, atol=2 * TOLERANCE)
 
 
+@pytest.mark.slow
 def test_unbiased_with_weights(trusting):
     reward, weight = pgm.rewards.BlackBox(weighted_box), [0.5, 2.0]
     for proxy in ("f1", "learned"):
@@ -204,6 +205,7 @@ def network():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eager", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_fit_with_weights_and_validation(eager):
     rng = np.random.default_rng(0)

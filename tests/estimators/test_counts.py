@@ -194,6 +194,7 @@ def test_the_window_never_ends_on_a_zero_of_a_factor():
     assert np.isfinite(estimate.gradient).all()
 
 
+@pytest.mark.slow
 def test_modes_agree():
     """With the truth as an argument: of a constant the graph optimiser leaves nothing to do."""
     logits, y_true = problem(40, 2)

@@ -155,7 +155,7 @@ def test_same_seed_same_draws_in_every_mode(name):
     assert not np.allclose(eager[1], run(4)[1], atol=1e-4)
 
 
-@pytest.mark.few(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [1, 6, MOST_PAIRS, MOST_PAIRS + 1, 200])
 def test_a_latin_hypercube_has_the_same_bits_in_every_mode(samples):
     eager = latin_uniforms(5, samples, [40, 2]).numpy()

@@ -113,7 +113,7 @@ def ratio_rewards():
                 )
 
 
-@pytest.mark.few(11)
+@pytest.mark.few(6)
 @pytest.mark.parametrize(("reward", "K"), list(ratio_rewards()))
 def test_gradient_error_from_2_to_512_examples(reward, K):
     for N, scale in ((2, 1.0), (3, 4.0), (64, 4.0), (512, 1.0)):
@@ -211,7 +211,7 @@ def block_cases():
         yield pytest.param(name, 167, True, id=f"{name}-rest-xla", marks=marks)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("name", "N", "jit"), list(block_cases()))
 def test_blocks_equal_the_whole(name, N, jit, monkeypatch):
     y, z, _ = batch(N, 5, 2.0, rarest=0.1)
@@ -233,6 +233,7 @@ def test_blocks_equal_the_whole(name, N, jit, monkeypatch):
     assert error < 1e-6 * np.linalg.norm(whole.gradient)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["f1_macro", pytest.param("cohen_kappa_quadratic", marks=pytest.mark.slow)]
 )

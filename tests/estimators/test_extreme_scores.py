@@ -49,6 +49,7 @@ def test_iou_of_a_class_of_900_among_a_billion_pixels():
     assert float(found) == pytest.approx(0.6, rel=SCORE)
 
 
+@pytest.mark.few(16)
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.parametrize("heavy", [2e6, 1e9, 1e12])
 def test_light_classes_beside_heavy_ones(name, heavy):
@@ -60,7 +61,7 @@ def test_light_classes_beside_heavy_ones(name, heavy):
         assert got == pytest.approx(truth, rel=SCORE, abs=1e-9), (name, heavy, turned)
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", METRICS)
 def test_scores_over_twelve_orders_of_weights(name):
     rng = np.random.default_rng(0)
@@ -110,6 +111,7 @@ def effects(metric, y, labels, w, K):
     return metric.score(np.maximum(changed, 0.0)) - metric.score(C)
 
 
+@pytest.mark.few(15)
 @pytest.mark.parametrize(
     "weights", ["none", pytest.param("lognormal", marks=pytest.mark.slow), "eight orders"]
 )
@@ -158,6 +160,7 @@ def delta_method(reward):
     return lambda z, y: run(tf.constant(z, tf.float32), tf.constant(y, tf.int32))
 
 
+@pytest.mark.slow
 def test_the_delta_method_of_a_batch_of_one_class():
     """Matthews' correlation of it is 0 whatever is called: value and gradient were NaN."""
     run = delta_method(pgm.rewards.MatthewsCorrelation())

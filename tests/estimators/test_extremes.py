@@ -349,6 +349,7 @@ def test_large_batches(name, K, N):
 MANY = ((103, 60, "any scale"), (31, 500, "ordinary"), (31, 300, "class weights"))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["f1_macro", "precision_macro", "kappa"])
 def test_many_classes(name):
     check(name, [case(kind, N, K, 0) for N, K, kind in MANY])
@@ -374,6 +375,7 @@ def test_a_light_positive_among_heavy_negatives():
         check(name, [Case("one light positive", y, z, w)], modes)
 
 
+@pytest.mark.slow
 def test_no_call_at_all_in_a_large_batch():
     """P(D = 0) is a product of 65,521 factors, each of which rounds; it was off by 4e-4."""
     batch = case("few calls", 65_521, 2, 0)
@@ -382,6 +384,7 @@ def test_no_call_at_all_in_a_large_batch():
     check(Metric("precision", average="binary", zero=1.0), [batch])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("gap", [17.0, 25.0, 40.0])
 def test_a_class_that_is_decided_against_keeps_its_direction(gap):
     """1 - p is 1 in float32: the chance that nobody is called took the whole gradient along."""
@@ -391,7 +394,7 @@ def test_a_class_that_is_decided_against_keeps_its_direction(gap):
         check(name, [Case("decided", y, z)], MODES if name == "precision" else ["eager"])
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("zero", [0.0, 0.5])
 def test_a_numerator_that_is_not_zero_where_the_denominator_is(zero):
     """Nothing in the docstring forbids it: 0 calls are worth `zero_division`, whatever n0 is."""
@@ -401,6 +404,7 @@ def test_a_numerator_that_is_not_zero_where_the_denominator_is(zero):
     check(metric, [case("few calls", N, 2, 0) for N in (7, 203)])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("gap", [86.0, 95.0, 110.0])
 def test_an_absent_class_that_nobody_can_be_given_is_no_nan(gap):
     """F1 of it was NaN for gaps from 84 to 87, where p is a denormal number, if weights came."""

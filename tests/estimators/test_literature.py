@@ -70,6 +70,7 @@ def antithetic_cells(p):
     return np.diff(edges), (edges[1:] + edges[:-1]) / 2
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize(("reward", "K"), REWARDS)
 @pytest.mark.parametrize("name", ["antithetic", "disarm"])
 def test_antithetic_pairs_are_unbiased(name, reward, K):
@@ -153,6 +154,7 @@ def without_replacement(chance, chosen):
     )
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize(("reward", "K"), REWARDS)
 @pytest.mark.parametrize("samples", [2, 3])
 def test_unordered_set_is_unbiased(reward, K, samples):
@@ -176,6 +178,7 @@ def test_unordered_set_of_everything_is_the_truth():
     assert_is_the_truth(found, f1, logits, y_true)
 
 
+@pytest.mark.slow
 def test_unordered_set_draws_without_replacement():
     """The share of seeds that draw a set is its chance: chi-squared below its 1e-4 quantile."""
     logits, y_true = problem((2,), 2)
@@ -229,8 +232,8 @@ INTEGRALS = [((1,), 2, 40), ((1,), 3, 16), ((2,), 2, 14)]
 
 #: To a black box 38,416 nodes are as many calls.
 LEARNED = [
-    pytest.param(name, *case, marks=pytest.mark.slow if (name, case) == last else ())
-    for last in [("relax-black-box", INTEGRALS[-1])]
+    pytest.param(name, *case, marks=pytest.mark.slow if case == slow else ())
+    for slow in INTEGRALS[-1:]
     for name in ("rebar", "relax", "relax-black-box")
     for case in INTEGRALS
 ]
@@ -302,6 +305,7 @@ def test_more_relaxations_keep_the_mean_and_lower_the_variance():
     assert float(tf.reduce_max(tf.abs(one - ten) / error)) < 4.5
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["rebar", "relax"])
 def test_control_variates_learn(name):
     """The toy of the papers, E[(b - 0.499)^2]: the variance falls below REINFORCE's."""

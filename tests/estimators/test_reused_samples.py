@@ -117,6 +117,7 @@ def test_is_the_gradient_of_the_clipped_objective():
     np.testing.assert_allclose(got, expected, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_the_bias_grows_with_the_distance_between_policies():
     logits, y_true = problem((24,), 2)
     reward, estimator = pgm.get_reward("f1"), pgm.estimators.ReusedSamples(samples=2048)

@@ -49,7 +49,7 @@ def value_and_gradient(loss, y_true, outputs, weight=None, mode="eager"):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("kind", LOSSES)
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_ignored_sites_are_those_of_weight_0(kind, data, mode):
     make, (y, outputs, ignored, policy) = LOSSES[kind], DATA[data]
     weight = RNG.uniform(0.5, 2.0, y.shape[:1]).astype(np.float32)
@@ -73,6 +73,7 @@ def test_ignored_sites_are_as_good_as_left_out(kind):
     np.testing.assert_allclose(found[1][kept], expected[1], atol=1e-7)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("mode", MODES)
 def test_a_metric_leaves_ignored_sites_out(mode):
     metric = pgm.RewardMetric("f1_macro", num_classes=3, ignore_class=255)
@@ -111,6 +112,7 @@ def test_a_batch_of_ignored_sites_alone_has_no_gradient(kind, data):
     assert not gradient.any()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["label", "value"])
 def test_every_policy_ignores(name):
     policy = {

@@ -109,7 +109,7 @@ FITS = {
 
 
 @pytest.mark.parametrize("name", FITS)
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 def test_every_way_to_fit_ends_with_the_weights_of_a_loop_by_hand(name, by_hand):
     build, data, options = FITS[name]
     model = compiled(build(), **options)
@@ -130,6 +130,7 @@ def test_class_weight_is_the_sample_weight_of_each_class():
         np.testing.assert_allclose(a, b, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_mixed_precision():
     """Half precision inside, float32 weights and counts, and the loss scaled by Keras."""
     model = keras.Sequential([keras.layers.Input((4,)), *layers("mixed_float16")])
@@ -145,7 +146,7 @@ def test_mixed_precision():
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_the_metric_counts_beyond_what_float32_can(policy, jit_compile):
     """2^24 + 1 is no float32: beside that many, three more right answers would be lost."""
     model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Identity(dtype=policy)])

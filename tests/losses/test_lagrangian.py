@@ -107,6 +107,7 @@ def expected_rate(model, x, y, constraint, group=None):
     return float(excess)
 
 
+@pytest.mark.slow
 def test_a_floor_is_kept_that_training_without_it_breaks():
     x, y = toy()
     free = fitted(x, y, "recall>=0.01")  # kept by anything

@@ -79,6 +79,7 @@ def test_weight_zero_is_the_row_removed_and_two_is_the_row_twice():
 LOGARITHMIC = pgm.policies.BinnedRegression([35.0, 75.0], center=3.6, logarithm=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "missing"),
     [

@@ -125,14 +125,15 @@ def test_reduction_follows_keras():
 @pytest.mark.parametrize(
     ("reward", "outputs", "policy", "mode"),
     [
-        ("f1_macro", 3, "auto", GRAPH),
+        ("f1_macro", 3, "auto", EAGER),
+        pytest.param("f1_macro", 3, "auto", GRAPH, marks=pytest.mark.slow),
         pytest.param("f1_macro", 3, "auto", {"jit_compile": True}, marks=pytest.mark.slow),
         ("f1", 1, "auto", EAGER),
         pytest.param("cohen_kappa_quadratic", 2, "cumulative_link", EAGER, marks=pytest.mark.slow),
         pytest.param("g_mean", 3, "softmax", EAGER, marks=pytest.mark.slow),
         ("accuracy", 2, pgm.policies.BinnedRegression(edges=(0.6, 1.6)), EAGER),
     ],
-    ids=["f1_macro", "f1_macro-xla", "f1", "kappa", "g_mean", "binned"],
+    ids=["f1_macro", "f1_macro-graph", "f1_macro-xla", "f1", "kappa", "g_mean", "binned"],
 )
 @pytest.mark.few(1)
 def test_fit_improves_the_metric(reward, outputs, policy, mode):
@@ -192,7 +193,7 @@ def test_same_seed_same_training_and_other_seed_other_training():
     for seed in (0, 0, 1):
         model = network()
         loss = pgm.PolicyGradientLoss("f1_macro", gradient_estimator="reinforce", seed=seed)
-        model.compile("sgd", loss=loss, jit_compile=False)
+        model.compile("sgd", loss=loss, **EAGER)
         model.fit(x, y, epochs=2, shuffle=False, verbose=0)
         trained.append(np.concatenate([w.ravel() for w in model.get_weights()]))
     np.testing.assert_array_equal(trained[0], trained[1])
@@ -248,7 +249,7 @@ def test_dense_sites_and_segmentation_shapes():
     assert float(binary((y > 0)[..., None], (20.0 * (y > 0) - 10)[..., None])) < 0.01
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "loss",
     [
@@ -316,6 +317,7 @@ def compiled(jit, **options):
     return model
 
 
+@pytest.mark.slow
 def test_bad_batches_raise_in_fit_without_xla():
     x, y = toy()
     bad = y.copy()
@@ -356,6 +358,7 @@ def test_a_reward_that_returns_nan_stops_training():
         model.fit(x, y, verbose=0)
 
 
+@pytest.mark.slow
 def test_class_weight_and_sample_weight_reach_the_reward_in_fit():
     x, y = toy()
     ends = []
@@ -388,6 +391,7 @@ def test_importing_and_fitting_touch_no_global_random_state():
     assert np.random.rand() == expected[1]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "name", ["f1_samples", "jaccard_samples", "f1_macro", "jaccard_micro", "hamming"]
 )

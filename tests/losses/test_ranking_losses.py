@@ -25,7 +25,7 @@ def slope(loss, y, outputs, weight=None, jit=None):
     return [x.numpy() for x in call(tf.constant(outputs))]
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
 @pytest.mark.parametrize(
     ("name", "y", "outputs", "weight"),
@@ -164,14 +164,15 @@ def test_a_model_fits_and_comes_back(tmp_path):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(1)])
     model.compile(
-        keras.optimizers.Adam(0.05),
+        keras.optimizers.Adam(0.2),
         loss=pgm.PolicyGradientLoss("average_precision"),
         metrics=[pgm.RewardMetric("average_precision")],
+        run_eagerly=True,
     )
-    model.fit(x, y, batch_size=50, epochs=12, verbose=0)
-    loss, value = model.evaluate(x, y, batch_size=64, verbose=0)
+    model.fit(x, y, batch_size=200, epochs=12, verbose=0)
+    loss, value = model.evaluate(x, y, batch_size=128, verbose=0)
     assert value == pytest.approx(average_precision_score(y, model.predict(x, verbose=0)[:, 0]))
     assert value > 0.95
     model.save(tmp_path / "model.keras")
     again = pgm.load_model(tmp_path / "model.keras")
-    assert again.evaluate(x, y, batch_size=64, verbose=0) == pytest.approx([loss, value])
+    assert again.evaluate(x, y, batch_size=128, verbose=0) == pytest.approx([loss, value])

@@ -85,6 +85,7 @@ def test_probabilities_are_scored_as_such_on_request():
         pgm.PolicyGradientLoss("accuracy", from_logits=False)(y, z)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "jit", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["graph", "xla"]
 )
@@ -126,7 +127,7 @@ def test_a_hidden_activation_is_none_of_the_outputs():
 def test_a_network_trained_on_keras_cross_entropy_can_be_watched_and_trained_on():
     x, y, model = toy(keras.layers.Dense(1, "sigmoid"))
     metric = pgm.RewardMetric("f1", from_logits=False)
-    model.compile("sgd", loss="binary_crossentropy", metrics=[metric], jit_compile=False)
+    model.compile("sgd", loss="binary_crossentropy", metrics=[metric], run_eagerly=True)
     history = model.fit(x, y, epochs=2, verbose=0).history
     calls = (model.predict(x, verbose=0)[:, 0] > 0.5).astype(int)
     assert model.evaluate(x, y, verbose=0, return_dict=True)["f1"] == pytest.approx(
@@ -137,7 +138,7 @@ def test_a_network_trained_on_keras_cross_entropy_can_be_watched_and_trained_on(
     assert not restored.from_logits
     loss = pgm.PolicyGradientLoss("f1", from_logits=False)
     assert not pgm.PolicyGradientLoss.from_config(loss.get_config()).from_logits
-    model.compile(keras.optimizers.SGD(1.0), loss=loss, jit_compile=False)
+    model.compile(keras.optimizers.SGD(1.0), loss=loss, run_eagerly=True)
     losses = model.fit(x, y, epochs=20, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
 
@@ -275,7 +276,7 @@ def test_a_metric_refuses_another_number_of_classes():
 # Two outputs, and tf_keras.
 
 
-@pytest.mark.parametrize("eagerly", [False, True])
+@pytest.mark.parametrize("eagerly", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_what_counts_has_one_place_in_compile(eagerly):
     x, y, _ = toy()
     entry = keras.layers.Input((4,))
@@ -367,6 +368,7 @@ def test_a_file_of_the_former_keras_is_named(tmp_path):
         pgm.load_model(tmp_path / "old.keras")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "imports",
     [

@@ -80,6 +80,7 @@ def test_the_exact_gradient_is_that_of_enumeration(name, counted):
     np.testing.assert_allclose(exact.gradient, truth.gradient, atol=TOLERANCE)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", ["matthews_corrcoef", "g_mean", "worst_class_recall", "f1_macro"])
 def test_local_expectation_and_reinforce_are_unbiased_beside_counts(name):
     """The mean over all label sets, each with its probability, is the enumerated gradient."""
@@ -156,6 +157,7 @@ def toy(N=96):
     return x, np.argmax(x[:, :3] + 0.3 * rng.normal(size=(N, 3)), axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_fit_keeps_the_counts_that_a_loop_keeps_and_validation_does_not(jit):
     x, y = toy()
@@ -222,6 +224,7 @@ class InterruptedRunError(Exception):
     """Stands for a killed process."""
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_counts_of_one_that_was_not_interrupted(tmp_path):
     x, y = toy()
 

@@ -259,6 +259,7 @@ COSTS = np.abs(np.subtract.outer(np.arange(6.0), np.arange(6.0)))
 COSTS[5, :5] *= 10.0
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "reward",
     [

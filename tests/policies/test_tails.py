@@ -167,7 +167,7 @@ def test_levels_mirror(noise):
     np.testing.assert_array_equal(left.logits(outputs), right.logits(-outputs)[:, ::-1])
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @every_noise
 @given(
     steps=st.lists(st.floats(1e-3, 50.0), min_size=1, max_size=8),

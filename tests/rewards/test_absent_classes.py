@@ -15,6 +15,7 @@ TWINS = {
 }
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", TWINS)
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 def test_skipping_is_the_default_of_scikit_learn(name, weighted):
@@ -34,6 +35,7 @@ def test_skipping_is_the_default_of_scikit_learn(name, weighted):
         np.testing.assert_allclose(counted, expected, atol=1e-6)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", TWINS)
 def test_auto_takes_an_unbiased_gradient(name):
     """The mean of the local expectation over all label sets is the enumerated gradient."""
@@ -56,6 +58,7 @@ def test_bad_arguments():
         pgm.get_reward("f1_macro", absent="skip", labels=(0, 1))
 
 
+@pytest.mark.slow
 def test_scikit_learn_estimators_score_as_scikit_learn_does():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(90, 3)), np.arange(90) % 3

@@ -106,7 +106,7 @@ def test_coverage_is_what_is_answered_in_the_loss_and_the_tuner():
     assert tuner.excess_["coverage >= 0.6"] == pytest.approx(0.6 - told)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "graph"])
 def test_a_network_without_the_column_is_noticed(compiled):
     loss = pgm.PolicyGradientLoss(Abstaining("accuracy"))

@@ -59,6 +59,7 @@ def test_absent_classes_can_be_left_out_of_it():
     assert float(reward(y, a, num_classes=3)) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("multilabel", [False, True], ids=["classes", "columns"])
 @pytest.mark.parametrize("name", TWINS)
 def test_its_expectation_is_exact(name, multilabel):

@@ -20,6 +20,7 @@ def priced(N=64):
     return x, y, np.column_stack([y * sums, np.ones(N)]).astype("float32")
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("weight", [None, [0.5, 2.0, 1.25]], ids=["plain", "weighted"])
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "xla"])
 @pytest.mark.parametrize("K", [2, 3])

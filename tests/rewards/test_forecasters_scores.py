@@ -53,6 +53,7 @@ EXACT = ("f1", "jaccard", "precision", "recall", "specificity", "accuracy", "coh
          "equitable_threat_score", "peirce_skill_score")  # fmt: skip
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize("weight", [None, [0.5, 2.0, 1.25]], ids=["plain", "weighted"])
 @pytest.mark.parametrize("name", EXACT)
 @pytest.mark.parametrize("level", [1, 2])
@@ -100,6 +101,7 @@ SCORES = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", SCORES)
 def test_the_package_scores_has_the_same(name):
     categorical = pytest.importorskip("scores.categorical")

@@ -208,7 +208,7 @@ SMALL_CASES = [
 ]
 
 
-@pytest.mark.few(40)
+@pytest.mark.few(20)
 @pytest.mark.parametrize(("name", "reward", "K", "multilabel"), SMALL_CASES)
 def test_equals_scikit_learn_on_every_label_set_of_a_small_batch(name, reward, K, multilabel):
     K = min(K, 4)
@@ -281,6 +281,7 @@ def test_weight_zero_is_the_row_removed_and_two_the_row_twice(name, reward, K, m
     )
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("name", ["f1", "jaccard", "precision", "recall"])
 @pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
 def test_labels_and_zero_division_follow_scikit_learn(name, average):
@@ -319,7 +320,7 @@ def scores_under_xla(K, multilabel):
     return run(*weighted_labels(K, multilabel))
 
 
-@pytest.mark.few(30)
+@pytest.mark.few(12)
 @pytest.mark.parametrize(("name", "reward", "K", "multilabel"), FEWER_CASES)
 def test_counts_are_scored_as_the_labels_they_count(name, reward, K, multilabel):
     if reward.aggregation != "counts":

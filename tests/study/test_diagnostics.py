@@ -207,6 +207,7 @@ def test_monitor_logs_what_the_formulas_say(tmp_path):
     assert history["gradient_snr"][0] == pytest.approx(snr, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_monitor_warns_once_of_a_policy_that_is_certain_where_it_is_wrong():
     with pytest.warns(RuntimeWarning, match=r"collapsed in epoch 0: it decides \d+% of") as caught:
         small_fit(pgm.PolicyGradientLoss("f1_macro"), bias=20.0, epochs=2)

@@ -78,6 +78,7 @@ def test_each_trial_and_seed_has_its_own_members(monkeypatch):
     assert (first.diverged, second.diverged, second.trial_plain) == (True, False, 1)
 
 
+@pytest.mark.slow
 def test_runs_of_other_members_are_refused_and_the_same_go_on(tmp_path, monkeypatch):
     def study(members):
         settings = StudySettings(**ASKED, methods=("cross_entropy",), members=members)

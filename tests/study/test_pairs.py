@@ -75,6 +75,7 @@ def test_a_method_that_diverged_loses_without_a_difference_or_a_p():
     assert matrix.cells[place[0]][place[1]].lines == ("diverged", "1 / 0 / 6")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 20])
 def test_texts_of_the_picture_lie_inside_their_cells(count):
     found = over({f"a long name of method {n}": RNG.uniform(size=4) for n in range(count)})

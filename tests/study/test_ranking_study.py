@@ -41,6 +41,7 @@ def test_scores_are_those_of_scikit_learn(study):
         assert run.tuned > 0.8
 
 
+@pytest.mark.slow
 def test_there_is_one_column_and_no_decision(study):
     _, study = study
     report = study.markdown.read_text()

@@ -43,6 +43,7 @@ def run(capsys, *words):
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_files_read_alike_are_one_study_with_its_standings(folder, capsys):
     words = ("--csv", "data/one.csv,data/two.csv", "--target", "label", "--reward", "f1_macro")
     shown = run(capsys, *words)
@@ -95,6 +96,7 @@ def test_a_toml_file_gives_every_table_its_own_options(folder, capsys):
     assert (folder / "study" / "runs.jsonl").read_bytes() == runs
 
 
+@pytest.mark.slow
 def test_another_reward_of_a_table_does_not_go_on_from_its_runs(folder, capsys):
     file = folder / "data" / "study.toml"
     file.write_text(TOML, encoding="utf-8")

@@ -75,7 +75,7 @@ def test_a_frame_and_its_file_give_the_same_model(table, model):
     assert (again.predict(table) == table["y"]).mean() > 0.8
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["policy_gradient", "boosting_policy_gradient"])
 def test_a_saved_model_is_the_same_and_holds_no_code(table, method, tmp_path):
     made = train_table(table, "y", method=method, members=2, **HOW)
@@ -296,6 +296,7 @@ def test_a_series_with_a_horizon_tells_the_label_of_a_later_row():
     assert (found.iloc[:-3, 0] == later).mean() > 0.7
 
 
+@pytest.mark.slow
 def test_label_columns(table):
     both = table[["x", "size"]].assign(
         up=(table["x"] > 0).astype(int), far=(table["x"].abs() > 1).astype(int)
@@ -317,6 +318,7 @@ def as_tensorflow_serving_does(written, columns):
         return session.run(outputs, given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("members", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_served_it_answers_as_it_predicts(table, members, tmp_path):
     model = train_table(table.rename(columns={"x": "x (m)"}), "y", members=members, **HOW)

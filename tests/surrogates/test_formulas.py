@@ -222,6 +222,7 @@ def test_soft_counts_are_scikit_learns_of_weighted_pseudo_examples(
     assert float(value) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.few(1)
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), N=st.integers(1, 8), K=st.integers(2, 6))
 @pytest.mark.parametrize("weights", ["quadratic", "linear", "none"])
@@ -323,6 +324,7 @@ def _extension_by_level_sets(errors, truth, weight):
     )
 
 
+@pytest.mark.few(1)
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), N=st.integers(1, 10), tied=st.booleans())
 @pytest.mark.parametrize("task", TASKS)

@@ -243,6 +243,7 @@ def test_bad_steps_are_named(steps):
         SigmoidStaircase(steps)
 
 
+@pytest.mark.slow
 def test_the_activation_survives_saving_and_training(tmp_path):
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (256, 3)).astype(np.float32)

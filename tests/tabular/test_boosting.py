@@ -23,7 +23,7 @@ def problem(kind, N=12):
 
 @pytest.mark.parametrize("kind", ["two", "classes", "columns"])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_gradient_is_that_of_the_loss_and_hessian_is_positive(kind, weighted):
     y, logits = problem(kind)
     weight = RNG.uniform(0.5, 2.0, len(y)) if weighted else None
@@ -87,6 +87,7 @@ def test_of_trained_by_the_library_itself_both_ways_are_the_same():
     assert accuracy_score(y, raw.argmax(axis=1)) > 0.95
 
 
+@pytest.mark.slow
 def test_early_stopping_of_the_library_by_the_metric():
     X, y = load_breast_cancer(return_X_y=True)
     start = prior_logits(y[:400])

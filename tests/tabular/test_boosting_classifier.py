@@ -28,7 +28,7 @@ def quick(reward="auto", **arguments):
     )
 
 
-@pytest.mark.few(20)
+@pytest.mark.few(6)
 @parametrize_with_checks(
     [PolicyGradientBoostingClassifier("accuracy", n_estimators=20, n_jobs=1)],
     expected_failed_checks=lambda _: EXPECTED_FAILURES,
@@ -60,6 +60,7 @@ def test_the_positive_class_is_the_one_that_is_rewarded(cancer, pos_label):
     assert expected > 0.95
 
 
+@pytest.mark.slow
 def test_a_single_tree_without_a_split_predicts_the_shares_of_the_classes(iris):
     X, y = iris
     rows = np.r_[0:50, 50:80, 100:110]

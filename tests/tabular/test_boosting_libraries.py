@@ -57,7 +57,7 @@ no_numba = pytest.mark.filterwarnings("ignore:Failed to import numba", "ignore:C
 
 @no_numba
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_trees_on_the_reward_find_what_cross_entropy_gives_up(library):
     X, y = rare()
     ours, theirs = grown(library, X, y), grown(library, X, y, own=True)
@@ -66,7 +66,7 @@ def test_trees_on_the_reward_find_what_cross_entropy_gives_up(library):
 
 @no_numba
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_weight_two_grows_the_trees_of_the_row_twice(library):
     # Of this reward: of F1 two rows have two labels, and one of weight 2 has one.
     how = {"reward": "balanced_accuracy", "rounds": 4}
@@ -80,7 +80,7 @@ def test_weight_two_grows_the_trees_of_the_row_twice(library):
 
 @pytest.mark.parametrize("kind", ["two", "classes", "columns"])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_xgboost_is_given_the_derivatives_in_its_own_shape(kind, weighted):
     xgboost = pytest.importorskip("xgboost")
     X, N = RNG.normal(size=(40, 2)), 40
@@ -143,7 +143,7 @@ def test_xgboost_adds_the_start_itself_and_stops_at_the_best_reward():
 
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_catboost_is_given_the_derivatives_of_all_rows_piece_by_piece(classes, weighted):
     N, reward = 60, "f1" if classes == 2 else "f1_macro"
     y = RNG.integers(0, classes, N)

@@ -55,14 +55,8 @@ TRAINING_CHECKS = {
     "check_sample_weight_equivalence_on_dense_data",
     "check_sample_weight_equivalence_on_sparse_data",
 }
-#: One of the three that train on arrays of several kinds, and a fit or two.
-QUICK_CHECKS = {
-    "check_classifiers_train",
-    "check_do_not_raise_errors_in_init_or_set_params",
-    "check_dont_overwrite_parameters",
-    "check_fit_idempotent",
-    "check_methods_subset_invariance",
-}
+#: A fit or two; all checks of the default classifier are slow.
+QUICK_CHECKS = {"check_fit_idempotent"}
 
 
 def checks_of(estimator, names):
@@ -73,7 +67,6 @@ def checks_of(estimator, names):
     return [pytest.param(found[name], id=name) for name in sorted(names)]
 
 
-@pytest.mark.few(1)
 @pytest.mark.parametrize("check", checks_of(DEFAULT, QUICK_CHECKS))
 def test_scikit_learn_contract_of_training(check):
     check(DEFAULT)
@@ -119,6 +112,7 @@ def test_tags_say_what_the_reward_can_score(reward, multi_class, multi_label):
     assert (tags.multi_class, tags.multi_label) == (multi_class, multi_label)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("pos_label", ["ill", "well", None])
 def test_the_positive_class_is_the_one_that_is_rewarded(cancer, pos_label):
     X, y = cancer
@@ -138,6 +132,7 @@ def test_the_positive_class_is_the_one_that_is_rewarded(cancer, pos_label):
     np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), probabilities)
 
 
+@pytest.mark.slow
 def test_a_positive_class_can_be_favoured(cancer):
     X, y = cancer
     noisy = X + np.random.default_rng(0).normal(size=X.shape) * 6
@@ -147,6 +142,7 @@ def test_a_positive_class_can_be_favoured(cancer):
     assert called[0] > called[1]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("sparse_target", [False, True])
 def test_multi_label(sparse_target):
     X, y = make_multilabel_classification(300, 10, n_classes=4, random_state=0)
@@ -161,7 +157,8 @@ def test_multi_label(sparse_target):
     assert expected > 0.7
 
 
-@pytest.mark.parametrize("policy", ["softmax", "cumulative_link"])
+@pytest.mark.few(1)
+@pytest.mark.parametrize("policy", ["cumulative_link", "softmax"])
 def test_policies(iris, policy):
     X, y = iris
     model = quick("accuracy", policy=policy, epochs=100, learning_rate=0.01).fit(X, y)
@@ -184,6 +181,7 @@ def test_a_function_of_labels_sees_the_labels_themselves(cancer):
     assert model.reward_score(X, y) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_grid_search_in_a_pipeline_scored_by_the_reward(iris):
     X, y = iris
     names = np.array(["setosa", "versicolor", "virginica"])[y]
@@ -198,6 +196,7 @@ def test_grid_search_in_a_pipeline_scored_by_the_reward(iris):
     )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("scoring", ["roc_auc", "neg_log_loss", "f1", "average_precision"])
 def test_any_scorer(cancer, scoring):
     X, y = cancer

@@ -36,6 +36,7 @@ def boosted():
     return PolicyGradientBoostingClassifier("f1", n_estimators=3, random_state=0)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
 @pytest.mark.parametrize("make", [quick, boosted, quick_levels])
 def test_names_of_columns_come_back_and_are_checked(library, make):
@@ -204,6 +205,7 @@ def test_imbalanced_learn_checks_labels_of_a_data_frame():
     checks.check_classifiers_with_encoded_labels("PolicyGradientClassifier", model)
 
 
+@pytest.mark.slow
 def test_balanced_bags_of_networks(cancer):
     ensemble = pytest.importorskip("imblearn.ensemble")
     X, y = cancer

@@ -92,6 +92,7 @@ def test_levels_are_those_of_the_mean_and_a_value_is_the_mean_value():
     )
 
 
+@pytest.mark.slow
 def test_each_member_stops_at_its_own_best_epoch(cancer):
     X, y = cancer
     arguments = {"validation_fraction": 0.3, "learning_rate": 0.02, "epochs": 60, "patience": 4}
@@ -110,6 +111,7 @@ def test_each_member_stops_at_its_own_best_epoch(cancer):
     assert model.n_iter_ == max(lengths) == len(model.history_["val_f1"])
 
 
+@pytest.mark.slow
 def test_the_decision_is_tuned_for_the_mean(cancer):
     X, y = cancer
     X = X + 3 * np.random.default_rng(0).normal(size=X.shape)
@@ -125,6 +127,7 @@ def test_the_decision_is_tuned_for_the_mean(cancer):
     assert tuned.tuner_.rule_.thresholds == pytest.approx(again.rule_.thresholds)
 
 
+@pytest.mark.slow
 def test_members_go_on_after_pickling_and_keep_their_number(cancer):
     X, y = cancer
     straight, stored = (quick(batch_size=20, members=2) for _ in range(2))
@@ -162,6 +165,7 @@ def test_members_that_are_no_whole_number(members):
             model.fit(*smog())
 
 
+@pytest.mark.slow
 def test_one_member_that_diverges_ends_the_fit(cancer):
     X, y = cancer
     with pytest.raises(
@@ -171,7 +175,7 @@ def test_one_member_that_diverges_ends_the_fit(cancer):
 
 
 @pytest.mark.parametrize("levels", [False, True])
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_an_exported_ensemble_decides_as_the_estimator(tmp_path, levels):
     X, y = smog() if levels else cancer_rows()
     model = (quick_levels if levels else quick)(members=2, tune_decision=True, epochs=5).fit(X, y)

@@ -75,6 +75,7 @@ def test_class_weights_by_name_multiply_sample_weights(cancer):
     assert set(model.predict(X[part])) <= {"ill", "well"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_matrix])
 def test_class_weights_of_label_columns_multiply(container):
     X, y = make_multilabel_classification(80, 5, n_classes=3, random_state=0)
@@ -145,7 +146,7 @@ def test_partial_fit_goes_on_with_the_same_bits_after_pickling(cancer):
         ({"running_counts": True}, [(1, 2, 2)]),
     ],
 )
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_what_the_loss_remembers_goes_on_after_pickling(cancer, arguments, shapes):
     X, y = cancer
     straight, stored = (quick("f1", batch_size=30, **arguments) for _ in range(2))
@@ -214,6 +215,7 @@ def test_xla_takes_the_same_steps(cancer, monkeypatch):
     np.testing.assert_allclose(plain.predict_proba(X), compiled.predict_proba(X), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_step_is_a_step_of_keras_adam(cancer):
     X, y = cancer
     model = quick("f1", batch_size=None, epochs=7, learning_rate=0.01)
@@ -317,6 +319,7 @@ def test_own_network_may_begin_with_dropout(cancer):
     np.testing.assert_allclose(outputs, model.decision_function(X), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_penalties_of_layers_count(cancer):
     def penalised(n_features, n_outputs):
         layer = keras.layers.Dense(n_outputs, kernel_regularizer=keras.regularizers.L2(10.0))

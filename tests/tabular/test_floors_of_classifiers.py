@@ -126,6 +126,7 @@ def test_what_does_not_belong_to_the_rows_is_refused(arguments, fit, message):
         network(**arguments).fit(X, Y, **fit)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("pos_label", ["sick", "well"])
 def test_costs_of_each_example_are_learnt(pos_label):
     """To miss the sick of the north is dear; costs stay with their classes and rows."""

@@ -98,6 +98,7 @@ def test_a_standard_by_name(rows):
     assert set(model.predict_level(X, scale="korea")) <= {0, 1, 2, 3}
 
 
+@pytest.mark.slow
 def test_weight_two_is_the_row_twice(rows):
     X, y = rows
     weight = np.random.default_rng(0).integers(0, 3, len(y))
@@ -223,6 +224,11 @@ def test_errors_in_targets(rows):
         quick_levels(logarithm=True).fit(X, np.r_[-1.0 + 1e-9, y[1:]])  # -1 in float32
     with pytest.raises(ValueError, match="1 of 200 are NaN or infinite in float32"):
         quick_levels().fit(X, np.r_[1e39, y[1:]])
+
+
+@pytest.mark.slow
+def test_missing_targets_are_not_scored_and_targets_below_zero_need_no_scale(rows):
+    X, y = rows
     fitted = quick_levels(logarithm=True, epochs=1).fit(X, y)
     for missing in (np.nan, -999.0):
         with pytest.raises(ValueError, match=r"[Dd]rop those rows"):

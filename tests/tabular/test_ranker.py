@@ -53,6 +53,7 @@ def test_the_score_is_the_mean_of_scikit_learns_over_lists(fitted, queries):
     assert len(fitted.history_["loss"]) == fitted.n_iter_ == 40
 
 
+@pytest.mark.slow
 def test_the_order_of_lists_and_their_names_do_not_matter(fitted, queries):
     X, y, group = queries
     numbers = np.array([int(name.split()[1]) for name in group])
@@ -98,6 +99,7 @@ def test_early_stopping_keeps_the_best_epoch(fitted, queries):
     assert 3 <= ranker.n_iter_ <= 8
 
 
+@pytest.mark.slow
 def test_without_groups_all_rows_are_one_list(queries):
     X, y = (each[:100] for each in queries[:2])
     ranker = pgm.PolicyGradientRanker(

@@ -118,6 +118,7 @@ def test_where_nothing_is_gained_not_a_bit_changes():
     assert "Nothing was gained: the model is as it was." in str(result)
 
 
+@pytest.mark.slow
 def test_a_gain_that_is_noise_is_seen_through():
     """Fourteen coin-tossing epochs: the best looks good on the data that chose it."""
     rng = np.random.default_rng(0)

@@ -46,6 +46,7 @@ def test_every_optimizer_takes_keras_steps_in_the_stack(name):
     assert np.abs(runs[0].weights[0] - SMALL.build(5, 1, seed=5).get_weights()[0]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_constraints_of_weights_are_kept():
     class Bounded:
         def build(self, features, outputs, seed):

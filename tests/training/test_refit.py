@@ -80,6 +80,7 @@ def test_each_replica_ends_on_its_own_and_keeps_its_last_weights(data):
     assert scored == pytest.approx(runs[1].history["val_reward"][-1], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_what_diverged_stays_as_it_was(data, chosen):
     lost = dataclasses.replace(chosen[0], diverged=True)
     found = refit_replicas(data, [lost, chosen[1]], **how())

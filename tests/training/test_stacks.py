@@ -72,6 +72,7 @@ OF_KERAS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_KERAS)
 def test_the_losses_of_keras_are_stacked_and_compiled(name):
     """Otherwise the trainer warns, and warnings are errors here."""

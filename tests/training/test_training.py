@@ -96,6 +96,7 @@ def test_dropout_and_data_order_follow_the_seed():
     assert len({*losses[0], *losses[1]}) == 4
 
 
+@pytest.mark.slow
 def test_full_batches_of_a_keras_loss_equal_keras_fit():
     def build_loss(hyper):
         return keras.losses.BinaryFocalCrossentropy(from_logits=True, gamma=1.5)
@@ -109,8 +110,11 @@ def test_full_batches_of_a_keras_loss_equal_keras_fit():
     np.testing.assert_allclose(run.history["loss"], history["loss"], rtol=1e-5)
 
 
-def test_same_seed_same_result_to_the_bit():
-    one, two = stack("local_expectation"), fit(LOSSES["local_expectation"])
+@pytest.mark.parametrize(
+    "name", ["moving_average", pytest.param("local_expectation", marks=pytest.mark.slow)]
+)
+def test_same_seed_same_result_to_the_bit(name):
+    one, two = stack(name), fit(LOSSES[name])
     for a, b in zip(one, two, strict=True):
         assert a.history == b.history
         np.testing.assert_array_equal(a.test_outputs, b.test_outputs)
