@@ -19,7 +19,7 @@ from policygrad_metrics.study.methods import METHODS
 from policygrad_metrics.study.methods.sklearn_methods import ProbabilityModel
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table_file import TableFile
-from policygrad_metrics.study.trained import fit, folds
+from policygrad_metrics.study.trained import fit, folds, judge
 from policygrad_metrics.study.trained.drift import Drift, Ranges
 from policygrad_metrics.study.trained.export import export_table
 from policygrad_metrics.study.trained.linear import one_layer
@@ -141,7 +141,7 @@ def test_best_is_chosen_by_cross_validation_without_the_test_rows(table, monkeyp
     assert best.card.method[0].startswith(line.split(": ")[1].split()[0])
 
 
-def noise(N=80):
+def noise(N=40):
     """More columns than rows, which tell nothing: who has seen a row is right about it."""
     rng = np.random.default_rng(0)
     columns = {f"x{number}": rng.normal(size=N) for number in range(2 * N)}
@@ -151,7 +151,8 @@ def noise(N=80):
 LINEAR = {"method": "logistic_regression", "reward": "accuracy"}
 
 
-def test_folds_are_scored_by_models_that_have_not_seen_them(tmp_path):
+def test_folds_are_scored_by_models_that_have_not_seen_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(judge, "_REPEATS", 1)
     table = noise()
     model = train_table(table, "y", folds=4, **LINEAR)
     settings = StudySettings(
@@ -178,6 +179,7 @@ def test_folds_are_scored_by_models_that_have_not_seen_them(tmp_path):
     assert len(without.card.tables) == len(model.card.tables) - 1
 
 
+@pytest.mark.slow
 def test_the_best_method_is_chosen_anew_without_each_fold(monkeypatch):
     asked = []
 

@@ -239,6 +239,7 @@ def test_costs_of_each_example_are_refused():
         pgm.finetune(trained(), x, np.column_stack([y, y, y]), reward="example_costs", **FAST)
 
 
+@pytest.mark.slow
 def test_constraints_on_groups_take_the_last_column_of_the_truth():
     """The decision that is handed over is that of a tuner on the same model, rows and groups."""
     gap = pgm.at_most("recall_gap", 0.1, groups=2)
