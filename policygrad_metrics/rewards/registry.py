@@ -272,7 +272,7 @@ def _places(name, arguments):
     """The name without its number of places, "ndcg@10", which becomes an argument.
 
     Raises:
-        ValueError: the number is missing or not a whole number above 0.
+        ValueError: the number is missing, not a whole number above 0, or given twice.
     """
     stem, at, places = name.partition("@")
     key = next((one for one in (stem, f"{stem}@") if one in _BY_PLACE), None)
@@ -284,7 +284,9 @@ def _places(name, arguments):
             f"reward={name!r} must say after the @ how many places count, a whole number of 1 or "
             f"more, such as {stem + '@10'!r}{every}."
         )
-    return key, {"k": int(places), **arguments}
+    if "k" in arguments:
+        raise ValueError(f"reward={name!r} says how many places count: leave k= out.")
+    return key, {**arguments, "k": int(places)}
 
 
 def reward_of_rate(name: str) -> str | None:

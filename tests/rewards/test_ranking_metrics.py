@@ -135,6 +135,7 @@ def test_own_functions_are_called_on_lists():
         (lambda: pgm.get_reward("precision@@5"), "how many places count"),
         (lambda: pgm.get_reward("recall@x"), "reward='recall@x' must say after the @"),
         (lambda: pgm.get_reward("recall@1.5"), "how many places count"),
+        (lambda: pgm.get_reward("ndcg@5", k=3), "leave k= out"),
         (lambda: pgm.get_reward("partial_roc_auc", max_fpr=0.0), "max_fpr must be"),
         (lambda: pgm.get_reward("brier"), "metric of probabilities"),
         (lambda: pgm.get_reward("average_precison"), "did you mean 'average_precision'"),
