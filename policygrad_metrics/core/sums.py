@@ -58,23 +58,29 @@ def total(x: Tensor) -> Tensor:
 def log_product(z: Tensor) -> Tensor:
     """`sum_i log(1 + z_i)` over the sites `[..., M, R]`, to float64 `[..., 1, R]`.
 
-    z lies in [-1, 0]. All sites of a unit share a logarithm: `(1 + a)(1 + b) - 1 = a + b (1 + a)`
-    keeps the full relative precision of what is near 0, and the product itself that of what is
-    near -1.
+    z lies in [-1, 0].
 
     >>> round(float(log_product(tf.fill([2, 1], -1.0 + 2.0**-20))[0, 0]), 3)
     -27.726
     """
-    z = _in_units(z)
+    return over_sites(logs_of_eights(_in_units(z), axis=-2))
+
+
+def logs_of_eights(z: Tensor, axis: int) -> Tensor:
+    """Logarithms of products of eight factors 1 + z, whose number is a multiple of eight.
+
+    Eight sites share a logarithm: `(1 + a)(1 + b) - 1 = a + b (1 + a)` keeps the full relative
+    precision of what is near 0, and the product itself that of what is near -1.
+    """
     # Probabilities that add up to 1 + 1e-7 make a z below -1, which has no logarithm.
     product = tf.maximum(1.0 + z, 0.0)
     for _ in range(3):
-        a, b = tf.split(z, 2, axis=-2)
-        c, d = tf.split(product, 2, axis=-2)
+        a, b = tf.split(z, 2, axis=axis)
+        c, d = tf.split(product, 2, axis=axis)
         z, product = a + b * (1.0 + a), c * d
     # The product is 1 + z, rounded: what that lost is put back to first order.
     lost = tf.where(z > -0.5, (z - (product - 1.0)) / product, 0.0)
-    return over_sites(tf.math.log(product) + lost)
+    return tf.math.log(product) + lost
 
 
 def _in_units(x):

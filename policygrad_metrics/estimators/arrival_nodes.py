@@ -34,16 +34,18 @@ class Fineness(NamedTuple):
         before: so far before the first arrival that is to be expected lies the first node.
         behind: so long after it is to be expected, an item has arrived for certain.
         powers: nodes v of `1 / (1 + D) = integral_0^1 v^D dv`.
+        fewer: so many do where less than one item has arrived, and where dozens have.
     """
 
     step: float
     before: float
     behind: float
     powers: int
+    fewer: int
 
 
 #: Relative errors below 1e-6, and below 1e-5.
-FINE, COARSE = Fineness(0.4, 5.5, 3.3, 7), Fineness(0.5, 4.0, 3.0, 6)
+FINE, COARSE = Fineness(0.4, 5.5, 3.3, 7, 5), Fineness(0.5, 4.0, 3.0, 6, 4)
 
 
 class ArrivalNodes(NamedTuple):

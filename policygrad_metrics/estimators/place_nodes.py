@@ -29,9 +29,9 @@ class Nodes(NamedTuple):
     """Powers of D that add up to f.
 
     Args:
-        z: real or complex, broadcasts to `[lists, 1, nodes x, nodes z]`.
+        z: real or complex, broadcasts to `[lists, nodes x, nodes z, 1]`.
         of_value, of_exchange: T, and T of f(D) - f(D + 1), times exp(shift).
-        radius: |z|, broadcasts to `[lists, 1, nodes x]`.
+        radius: |z|, broadcasts to `[lists, nodes x, 1]`.
         shift: of the same shape.
         whole_value, whole_exchange: what is to be added to the two.
     """
@@ -54,12 +54,11 @@ def mixture(length: int | None) -> Nodes:
 
     >>> nodes = mixture(100)
     >>> D = np.arange(100)
-    >>> error = (nodes.of_value.numpy() * nodes.z.numpy() ** D[:, None]).sum(1) * np.log2(2 + D) - 1
+    >>> error = (nodes.of_value.numpy() * nodes.z.numpy() ** D).sum(0) * np.log2(2 + D) - 1
     >>> bool(np.abs(error).max() < 1e-7)
     True
     """
-    v, weight = _mixture(length or _LONGEST)
-    z, weight = tf.constant(v), tf.constant(weight)
+    z, weight = (tf.constant(x[:, None]) for x in _mixture(length or _LONGEST))
     one = tf.ones([1, 1, 1], tf.float64)
     return Nodes(z, weight, weight * (1.0 - z), one)
 
@@ -91,15 +90,15 @@ def circle(k: int) -> Nodes:
     the number of points falls by less than rho^(1.2 k) = 4e-9. Of 1.2 k + 4 points one half mirrors
     the other.
 
-    >>> nodes, D = circle(3), np.arange(6)[:, None]
-    >>> (np.real(nodes.of_value * nodes.z**D).sum(1).round(4) + 0.0).tolist()
+    >>> nodes, D = circle(3), np.arange(6)
+    >>> (np.real(nodes.of_value * nodes.z**D).sum(0).round(4) + 0.0).tolist()
     [1.0, 0.6309, 0.5, 0.0, 0.0, 0.0]
     """
     half = int(np.ceil(0.6 * k)) + 2
     radius = 10.0 ** (-7.0 / k)
-    z = radius * np.exp(1j * np.pi * (np.arange(half) + 0.5) / half)
+    z = radius * np.exp(1j * np.pi * (np.arange(half)[:, None] + 0.5) / half)
     D = np.arange(k)
-    weight = (z[:, None] ** -D / np.log2(2.0 + D)).sum(axis=1) / half
+    weight = (z**-D / np.log2(2.0 + D)).sum(axis=1, keepdims=True) / half
     to_tensor = functools.partial(tf.constant, dtype=tf.complex128)
     return Nodes(
         to_tensor(z),
@@ -118,7 +117,7 @@ def window(arrived: Tensor, last: Tensor, fraction: Tensor | None = None) -> Nod
     1 / (1 + (z / r)^n), so that the pole at z = 1 adds 1 / (1 + r^-n), wherever the circle passes.
 
     Args:
-        arrived: chances `[lists, L, nodes x]`, 0 for items that D does not count.
+        arrived: chances `[lists, nodes x, L]`, 0 for items that D does not count.
         last: float64 `[lists, 1, 1]`, a whole number.
         fraction: from 0 to 1.
     """
@@ -126,7 +125,7 @@ def window(arrived: Tensor, last: Tensor, fraction: Tensor | None = None) -> Nod
     # |E[z^D]| is at most exp(-variance (1 - cos angle)) times that at angle 0.
     most = tf.math.asin(tf.sqrt(tf.minimum(0.5 * _CUT / tf.maximum(variance, 1e-12), 1.0)))
     step: Any = 2.0 * most / _HALF
-    angle = step[..., None] * (tf.range(_HALF, dtype=tf.float64) + 0.5)
+    angle = step[..., None] * (tf.range(_HALF, dtype=tf.float64)[:, None] + 0.5)
     radius: Any = tf.exp(log_radius)
     z = tf.cast(radius[..., None], tf.complex128) * _turn(angle)
     weight = _turn(-angle * last[..., None]) * tf.cast(step[..., None] / np.pi, tf.complex128)
@@ -138,7 +137,7 @@ def window(arrived: Tensor, last: Tensor, fraction: Tensor | None = None) -> Nod
     if fraction is None:
         return Nodes(z, weight / (one - z), weight, radius, shift, pole)
     part = tf.cast(fraction[..., None], tf.complex128)
-    mean = tf.reduce_sum(arrived, axis=1, keepdims=True)
+    mean = tf.reduce_sum(arrived, axis=-1, keepdims=True)
     ramp = part + z / (one - z)
     whole = pole * (last + fraction - mean + n * (1.0 - pole))
     return Nodes(z, weight * ramp / (one - z), weight * ramp, radius, shift, whole, pole)
@@ -150,13 +149,13 @@ def _turn(angle):
 
 def _saddle(arrived, last):
     """The log |z| at which D has the mean `last`, from -20 to 20, and the variance it has there."""
-    low, high = (tf.zeros_like(arrived[:, :1]) + end for end in (-20.0, 20.0))
+    low, high = (tf.zeros_like(arrived[..., :1]) + end for end in (-20.0, 20.0))
 
     def moments(log_radius):
         risen = arrived * tf.exp(log_radius)
         tilted = risen / (1.0 - arrived + risen)
-        total = tf.reduce_sum(tilted, axis=1, keepdims=True)
-        return total, tf.reduce_sum(tilted * (1.0 - tilted), axis=1, keepdims=True)
+        total = tf.reduce_sum(tilted, axis=-1, keepdims=True)
+        return total, tf.reduce_sum(tilted * (1.0 - tilted), axis=-1, keepdims=True)
 
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)

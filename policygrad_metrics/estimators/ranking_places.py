@@ -11,7 +11,7 @@ import tensorflow as tf
 from policygrad_metrics.core._compat import under_xla
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.estimators.place_nodes import Nodes, circle, mixture, window
-from policygrad_metrics.estimators.ranking_terms import Terms
+from policygrad_metrics.estimators.ranking_terms import Terms, over_items
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,18 +22,17 @@ class Pairs(Terms):
 
     def integrate(self, arrivals, of_value, of_slope):
         a, c = (
-            self.bound.weight[..., None] * self._as(side)[..., None]
-            for side in (self.positive, self.negative)
+            (self.bound.weight * self._as(side))[:, None] for side in (self.positive, self.negative)
         )
         A, C, later = (
-            tf.reduce_sum(x, axis=1)
-            for x in (a * arrivals.density, c * arrivals.density, c * arrivals.absent)
+            over_items(x) for x in (a * arrivals.density, c * arrivals.density, c * arrivals.absent)
         )
-        gains = arrivals.density * (a * (of_slope * C)[:, None] - c * (of_slope * A)[:, None])
+        slope = of_slope[..., None]
+        gains = arrivals.density * (a * (slope * C) - c * (slope * A))
         share = _share_of_pair(self)
         return (
-            share * tf.reduce_sum(A * later * of_value, axis=-1),
-            share[:, None] * tf.reduce_sum(gains, axis=-1),
+            share * tf.reduce_sum(A * later * of_value[..., None], axis=[1, 2]),
+            share[:, None] * tf.reduce_sum(gains, axis=1),
         )
 
 
@@ -59,7 +58,7 @@ class Places(Terms):
 
     @abc.abstractmethod
     def nodes(self, arrived: Tensor) -> Nodes:
-        """The nodes, where items have arrived with these chances `[lists, L, nodes x]`."""
+        """The nodes, where items have arrived with these chances `[lists, nodes x, L]`."""
 
     def _a(self):
         reward: Any = self.bound.reward
@@ -73,30 +72,30 @@ class Places(Terms):
     def integrate(self, arrivals, of_value, of_slope):
         a = self._a()
         c = self._c(a)
-        q: Any = tf.where(self.counted()[..., None], arrivals.arrived, 0.0)
+        q: Any = tf.where(self.counted()[:, None], arrivals.arrived, 0.0)
         nodes = self.nodes(q)
         kind = nodes.z.dtype
         # Divided by what they are at |z|, so that no product overflows.
         radius = 1.0 - q + q * nodes.radius
-        unit = 1.0 + tf.cast(q[..., None], kind) * (nodes.z - 1.0)
-        unit /= tf.cast(radius[..., None], kind)
-        scale = tf.exp(tf.reduce_sum(tf.math.log(radius), axis=1, keepdims=True) - nodes.shift)
-        mass = tf.reduce_prod(unit, axis=1, keepdims=True) * tf.cast(scale[..., None], kind)
-        table = _inverse(unit, (arrivals.density / radius)[..., None])
+        unit = 1.0 + tf.cast(q[:, :, None], kind) * (nodes.z - 1.0)
+        unit /= tf.cast(radius[:, :, None], kind)
+        scale = tf.exp(over_items(tf.math.log(radius)) - nodes.shift)
+        mass = tf.reduce_prod(unit, axis=-1, keepdims=True) * tf.cast(scale[..., None], kind)
+        table = _inverse(unit, (arrivals.density / radius)[:, :, None])
         # A matrix product adds up all items, another one all nodes.
-        sides = tf.stack([a, c], axis=1)
-        sums = tf.stack([tf.einsum("bsl,blqv->bsqv", sides, part) for part in table])
-        sums = mass * (tf.complex(sums[0], sums[1]) if kind.is_complex else sums[0])
-        value = tf.math.real(tf.reduce_sum(nodes.of_value * sums[:, :1], axis=[1, 3]))
-        sums *= nodes.of_exchange * tf.cast(of_slope[:, None, :, None], kind)
+        sides = tf.stack([a, c], axis=-1)[:, None]
+        sums = [part @ sides for part in table]
+        sums = mass * (tf.complex(*sums) if kind.is_complex else sums[0])
+        value = tf.math.real(tf.reduce_sum(nodes.of_value * sums[..., :1], axis=[2, 3]))
+        sums *= nodes.of_exchange * tf.cast(of_slope[..., None, None], kind)
         signed = [tf.math.real(sums), -tf.math.imag(sums)] if kind.is_complex else [sums]
         pairs = zip(table, signed, strict=True)
-        found = tf.add_n([tf.einsum("blqv,bsqv->bsl", part, x) for part, x in pairs])
+        found = tf.add_n([tf.einsum("bqvl,bqvs->bsl", part, x) for part, x in pairs])
         # What the nodes leave out is the same at all places.
-        whole = tf.einsum("bsl,blq->bsq", sides, arrivals.density)
-        value += nodes.whole_value[:, 0] * whole[:, 0]
-        whole *= nodes.whole_exchange * of_slope[:, None]
-        found += tf.einsum("blq,bsq->bsl", arrivals.density, whole)
+        whole = arrivals.density @ sides[:, 0]
+        value += (nodes.whole_value * whole)[..., 0]
+        whole *= nodes.whole_exchange * of_slope[..., None]
+        found += tf.einsum("bql,bqs->bsl", arrivals.density, whole)
         return tf.reduce_sum(value * of_value, axis=-1), a * found[:, 1] - c * found[:, 0]
 
 

@@ -5,7 +5,8 @@ D counts the items that have arrived before item i, each with its chance q_j. Wi
     E[v^D] = prod_j m_j,   m_j = 1 - q_j + q_j v,        1 / (1 + D) = integral_0^1 v^D dv,
 
 every function of D is a sum over a few v (`Node`s) of products over the items, and leaving i out
-is a division by m_i. Shapes are `[lists, L, nodes x, nodes v]`.
+is a division by m_i. Shapes are `[lists, nodes x, nodes v, L]`: a processor works on many items at
+a time where these are next to each other.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from policygrad_metrics.rewards.rankings import Orders
 
 #: exp(-exp(30)) is 0 and exp(30) is a number still.
 _LATE = 30.0
+#: Items that are summed next to each other.
+LANES = 16
 
 
 class Arrivals(NamedTuple):
-    """Whether items have arrived at the nodes x; `[lists, L, nodes]` each.
+    """Whether items have arrived at the nodes x; `[lists, nodes, L]` each.
 
     Args:
         rate: exp(u).
@@ -43,8 +46,8 @@ class Arrivals(NamedTuple):
     @classmethod
     def at(cls, scores: Tensor, there: Tensor, x: Tensor) -> Arrivals:
         """Of scores `[lists, L]` at x `[lists, nodes]`; who is not there never arrives."""
-        u = tf.minimum(scores[..., None] + x[:, None, :], _LATE)
-        rate = tf.where(there[..., None], tf.exp(u), 0.0)
+        u = tf.minimum(scores[:, None, :] + x[:, :, None], _LATE)
+        rate = tf.where(there[:, None, :], tf.exp(u), 0.0)
         absent = tf.exp(-rate)
         return cls(rate, absent, _arrived(rate, absent), rate * absent)
 
@@ -112,8 +115,29 @@ class Terms(abc.ABC):
 
 
 def over_items(x: Tensor) -> Tensor:
-    """Sum over the items `[lists, L, ...]`, to `[lists, 1, ...]`."""
-    return tf.reduce_sum(x, axis=1, keepdims=True)
+    """Sum over the items `[..., L]`, to `[..., 1]`."""
+    length = x.shape[-1]
+    if length and length > LANES:
+        # One long sum is a chain of additions; XLA does so many of them at a time.
+        x = tf.reshape(with_zeros(x), [*_sizes(x)[:-1], -(-length // LANES), LANES])
+        x = tf.reduce_sum(x, axis=-2)
+    return tf.reduce_sum(x, axis=-1, keepdims=True)
+
+
+def with_zeros(x: Tensor) -> Tensor:
+    """Add items of zeros `[..., L]`, so that their number is a multiple of `LANES`."""
+    length: Any = x.shape[-1] or tf.shape(x)[-1]
+    missing = -length % LANES
+    if isinstance(missing, int) and missing == 0:
+        return x
+    return tf.pad(x, [[0, 0]] * (x.shape.rank - 1) + [[0, missing]])
+
+
+def _sizes(x):
+    """The shape, of which one size may be unknown."""
+    if None not in x.shape[1:]:
+        return [-1 if size is None else size for size in x.shape]
+    return [tf.shape(x)[i] if size is None else size for i, size in enumerate(x.shape)]
 
 
 def _arrived(rate, absent):

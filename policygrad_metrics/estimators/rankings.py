@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core._compat import materialized
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.global_batch import is_stacked, replicas
 from policygrad_metrics.estimators.arrival_nodes import COARSE, FINE, ArrivalNodes, Fineness
@@ -51,7 +50,7 @@ from policygrad_metrics.rewards.rankings import Orders
 #: Nodes where their number must not depend on values, and where a reward is cut off.
 STACKED_NODES, STACKED_CUT = 80, 120
 #: Numbers of a chunk of nodes, and most and fewest nodes of one.
-CHUNK, MOST, LEAST = 2**17, 16, 4
+CHUNK, MOST, LEAST = 2**20, 8, 4
 #: The width of a list of which it is not known.
 UNKNOWN = 4096
 
@@ -145,8 +144,6 @@ def _expectation(bound, terms, logits, nodes):
             for w in left_out
         )
         arrivals = Arrivals.at(scores, there, tf.cast(x, terms.dtype))
-        if not is_stacked():  # exponentials that XLA would compute again for each v and each sum
-            arrivals = Arrivals(*materialized(*arrivals))
         return terms.integrate(arrivals, of_value, of_slope)
 
     value, gradient = _added_up(chunk, count, size, scores, terms)

@@ -222,17 +222,17 @@ def test_powers_add_up_to_what_places_are_worth():
     discount = 1.0 / np.log2(2.0 + D)
 
     def summed(nodes, weights):
-        return np.real(weights.numpy() * nodes.z.numpy() ** D[:, None]).sum(axis=-1)
+        return np.real(weights.numpy() * nodes.z.numpy() ** D).sum(axis=0)
 
     whole = mixture(60)
     np.testing.assert_allclose(summed(whole, whole.of_value), discount, rtol=2e-7)
     cut = circle(10)
     np.testing.assert_allclose(summed(cut, cut.of_value), discount * (D < 10), atol=1e-8)
     # Five that have arrived for certain, or not: D is 5.
-    arrived = tf.constant([1.0] * 5 + [0.0] * 3, tf.float64)[None, :, None]
+    arrived = tf.constant([1.0] * 5 + [0.0] * 3, tf.float64)[None, None]
     for last, inside in ((4.0, 0.0), (5.0, 1.0)):
         nodes = window(arrived, tf.fill([1, 1, 1], tf.constant(last, tf.float64)))
-        sum_of = tf.reduce_sum(tf.math.real(nodes.of_value * nodes.z**5), axis=-1)
+        sum_of = tf.reduce_sum(tf.math.real(nodes.of_value * nodes.z**5), axis=2)
         found = nodes.whole_value + tf.exp(-nodes.shift) * sum_of
         np.testing.assert_allclose(found[0, 0, 0], inside, atol=1e-8)
 
