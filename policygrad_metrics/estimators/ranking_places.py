@@ -11,7 +11,7 @@ import tensorflow as tf
 from policygrad_metrics.core._compat import under_xla
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.estimators.place_nodes import Nodes, circle, mixture, window
-from policygrad_metrics.estimators.ranking_terms import Terms, over_items
+from policygrad_metrics.estimators.ranking_terms import Terms, over_items, over_side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,11 +80,9 @@ class Places(Terms):
         unit = 1.0 + tf.cast(q[:, :, None], kind) * (nodes.z - 1.0)
         unit /= tf.cast(radius[:, :, None], kind)
         scale = tf.exp(over_items(tf.math.log(radius)) - nodes.shift)
-        mass = tf.reduce_prod(unit, axis=-1, keepdims=True) * tf.cast(scale[..., None], kind)
+        mass = over_items(unit, tf.reduce_prod, 1.0) * tf.cast(scale[..., None], kind)
         table = _inverse(unit, (arrivals.density / radius)[:, :, None])
-        # A matrix product adds up all items, another one all nodes.
-        sides = tf.stack([a, c], axis=-1)[:, None]
-        sums = [part @ sides for part in table]
+        sums = [tf.concat([over_side(a, part), over_side(c, part)], axis=-1) for part in table]
         sums = mass * (tf.complex(*sums) if kind.is_complex else sums[0])
         value = tf.math.real(tf.reduce_sum(nodes.of_value * sums[..., :1], axis=[2, 3]))
         sums *= nodes.of_exchange * tf.cast(of_slope[..., None, None], kind)
@@ -92,7 +90,7 @@ class Places(Terms):
         pairs = zip(table, signed, strict=True)
         found = tf.add_n([tf.einsum("bqvl,bqvs->bsl", part, x) for part, x in pairs])
         # What the nodes leave out is the same at all places.
-        whole = arrivals.density @ sides[:, 0]
+        whole = arrivals.density @ tf.stack([a, c], axis=-1)
         value += (nodes.whole_value * whole)[..., 0]
         whole *= nodes.whole_exchange * of_slope[..., None]
         found += tf.einsum("bql,bqs->bsl", arrivals.density, whole)

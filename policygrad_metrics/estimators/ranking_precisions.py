@@ -12,7 +12,7 @@ import tensorflow as tf
 from policygrad_metrics.core.global_batch import is_stacked
 from policygrad_metrics.core.sums import logs_of_eights
 from policygrad_metrics.estimators import quadrature
-from policygrad_metrics.estimators.ranking_terms import Terms, over_items, with_zeros
+from policygrad_metrics.estimators.ranking_terms import Terms, filled, over_items, over_side
 
 #: Below and above these numbers of items that have arrived on average fewer nodes do.
 FEW, MANY = 1.0, 40.0
@@ -41,13 +41,13 @@ class Precisions(Terms):
     def _add(self, arrivals, of_value, of_slope, v, rest, w):
         held, product = self._held(arrivals, v, rest)
         psi = self._psi(arrivals, held)
-        A, C = _over(self._as(self.positive), psi), _over(self._as(self.negative), psi)
+        A, C = over_side(self._as(self.positive), psi), over_side(self._as(self.negative), psi)
         mass = w * product
         exchange = mass * rest * of_slope[..., None, None]
         front, gains = A, exchange * C
         r = self._hits(arrivals, v, held)
         if r is not None:
-            S, B = (_over(self._as(self.positive), x) for x in (r, psi * r))
+            S, B = (over_side(self._as(self.positive), x) for x in (r, psi * r))
             front = A + (S * A - B)
             gains *= 1.0 + S - r
         exchanged = tf.where(self.positive[:, None, None], gains, -exchange * front)
@@ -182,11 +182,6 @@ def _counting_few_or_many(powers, arrived):
     )
 
 
-def _over(side, x):
-    """The sum of x `[lists, nodes x, nodes v, L]` over a side of the items `[lists, L]`."""
-    return tf.einsum("bqvl,bl->bqv", x, side)[..., None]
-
-
 def _product(z):
     """The product of 1 + z over the items `[..., L]`, float64 `[..., 1]`."""
-    return tf.exp(over_items(tf.cast(logs_of_eights(with_zeros(z), axis=-1), tf.float64)))
+    return tf.exp(over_items(tf.cast(logs_of_eights(filled(z), axis=-1), tf.float64)))
