@@ -82,8 +82,9 @@ def label_file(
         if not before:
             for name in keep:
                 choose("keep (--keep)", name, columns)
-            writer.writerow([*keep, *_header(model)])
         numeric, texts = schema.arrays(columns, before)
+        if not before:
+            writer.writerow([*keep, *_header(model)])
         drift.add(numeric, texts)
         chances = model.decider.probabilities(numeric, texts)
         labels = model.decider.decide(chances)
