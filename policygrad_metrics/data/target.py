@@ -71,10 +71,14 @@ def quantile_edges(name: str, values: np.ndarray, levels: int) -> np.ndarray:
 
     >>> quantile_edges("x", np.arange(9.0), 4)
     array([2., 4., 6.])
+    >>> quantile_edges("x", np.array([-0.9, -0.5, -0.4, 0.0, 0.2, 0.6]), 4).tolist()
+    [-0.475, -0.2, 0.15]
     """
     if levels < 2:
         raise ValueError(f"bins must be 2 or more levels, or a list of upper ends, got {levels}.")
-    edges = np.quantile(values, np.arange(1, levels) / levels)
+    # Between two values the last digits are noise, which would stand in the names of the levels.
+    exact = np.quantile(values, np.arange(1, levels) / levels)
+    edges = np.array([float(f"{edge:.14g}") for edge in exact])
     if not (np.diff(edges) > 0).all():
         raise ValueError(
             f"bins={levels}: {name!r} has too many equal values for {levels} quantile levels "

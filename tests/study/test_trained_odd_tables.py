@@ -71,3 +71,14 @@ def test_what_cannot_be_labelled_leaves_no_header_behind():
     with pytest.raises(ValueError, match="columns are missing: 'x'"):
         label_file(model, {"z": [1]}, out)
     assert out.getvalue() == ""
+
+
+def test_an_interval_beyond_one_is_explained():
+    x = np.random.default_rng(0).normal(size=60)
+    table = {"x": x, "y": x + 0.6 * np.sin(np.arange(60)) > 0}
+    model = train_table(table, "y", folds=2, reward="accuracy", **HOW)
+    grid = model.card.tables[1]
+    high = float(grid.rows[0][1].text.split(", ")[1].rstrip("]"))
+    assert high > 1
+    assert "An interval beyond 1 says that more folds are needed." in grid.below
+    assert "from 1 column, to maximise" in model.card.lead

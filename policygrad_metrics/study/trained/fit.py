@@ -255,11 +255,12 @@ def _card(
         *confusion_grids(counts, dataset.class_names, multilabel),
         importance_grid(drops, reward),
     )
+    columns = len(dataset.numeric_names) + len(dataset.categorical_names)
     sizes = f"{len(rows.train)}/{len(rows.valid)}/{len(rows.test)}"
     return Card(
         title=f"{target} of {dataset.name}, by {job.method.name}",
         lead=f"Predicts {target} ({', '.join(dataset.class_names)}) from "
-        f"{len(dataset.numeric_names) + len(dataset.categorical_names)} columns, to maximise "
+        f"{columns} column{'s' * (columns != 1)}, to maximise "
         f"{reward}: {score} on rows that were kept apart"
         + (f", {on_folds[0].rows[0][1].text} by cross-validation." if on_folds else "."),
         tables=tables,
