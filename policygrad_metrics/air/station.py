@@ -150,7 +150,9 @@ def _times(
     with faults.noted():
         moments = read_moments(columns, layout, unfolded=unfolded)
         apart = kinds_of_rows(columns, moments.used)
-        clock = place_on_clock(moments.times, layout.step, layout.duplicates, apart)
+        clock = place_on_clock(
+            moments.times, layout.step, layout.duplicates, apart, newest=layout.constant
+        )
         return moments, clock
     return moments, None
 

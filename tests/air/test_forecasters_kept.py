@@ -168,6 +168,22 @@ def test_two_equal_hours_are_enough(path, two_ahead, tmp_path):
     assert np.allclose(found.chances.sum(axis=1), 1, atol=1e-5)
 
 
+def test_a_forecast_behind_a_gap_of_a_month_is_that_of_the_hours_behind_it(
+    path, two_ahead, tmp_path
+):
+    lines = path.read_text().splitlines()
+    gap, alone = tmp_path / "gap.csv", tmp_path / "alone.csv"
+    gap.write_text("\n".join([lines[0], *lines[1:61], *lines[-100:]]))
+    alone.write_text("\n".join([lines[0], *lines[-100:]]))
+    assert np.allclose(
+        look_ahead(two_ahead, gap).chances, look_ahead(two_ahead, alone).chances, atol=1e-6
+    )
+    days = tmp_path / "days.csv"
+    days.write_text("\n".join([lines[0], *lines[1::24]]))
+    with pytest.raises(ValueError, match=r"have no row; an hourly series is needed\."):
+        look_ahead(two_ahead, days)
+
+
 def test_the_zone_stands_beside_the_time():
     found = dataclasses.replace(toy(), station=dataclasses.replace(toy().station, zone="UTC+01:00"))
     assert found.grid().header[0] == "time (UTC+01:00)"
