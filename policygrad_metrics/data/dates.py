@@ -5,12 +5,14 @@ The day itself, as a number, is none of them: every new row would lie beyond tho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from policygrad_metrics.data.cells import to_times
 
+_DAY_OR_MONTH_FIRST = re.compile(r"\d\d?[-/.]\d\d?[-/.](\d{4}|\d\d)\b")
 #: part -> what it is of times datetime64[us], numbers from 1 to 12, 0 (Monday) to 6, 0 to 24.
 PARTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "month": lambda times: times.astype("datetime64[M]").astype(int) % 12 + 1,
@@ -48,6 +50,16 @@ def with_dates(
         *others, last = parts
         notes.append(f"{name!r} holds dates: {', '.join(others)} and {last} of it are features.")
     return found, notes
+
+
+def look_like_other_dates(cells: Sequence[str]) -> bool:
+    """Return whether the cells that are not missing are dates that do not begin with the year.
+
+    >>> look_like_other_dates(["31.12.2014 23:00", "", "1.1.2015"]), look_like_other_dates(["a1"])
+    (True, False)
+    """
+    known = [cell for cell in cells if cell]
+    return bool(known) and all(map(_DAY_OR_MONTH_FIRST.match, known))
 
 
 def with_parts(

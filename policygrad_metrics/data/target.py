@@ -146,7 +146,12 @@ def _ordered(
 
 
 def make_labels(
-    name: str, cells: Sequence[str], bins: Bins, positive: object, order: Sequence[Any] = ()
+    name: str,
+    cells: Sequence[str],
+    bins: Bins,
+    positive: object,
+    order: Sequence[Any] = (),
+    text: bool = False,
 ) -> Labels:
     """Return the labels of one target column without missing cells.
 
@@ -156,11 +161,15 @@ def make_labels(
         bins: As in `cut`; None for classes.
         positive: The positive one of two classes; None for the rarer one.
         order: All classes in their order, lowest first; empty if it is well known or there is none.
+        text: Whether the cells are texts, so that "01" is another class than "1".
 
     Raises:
         ValueError: As `read_table` says.
     """
     numbers = to_numbers(cells)
+    if text and bins is None and numbers is not None:
+        written = {*map(number_text, numbers)}
+        numbers = numbers if written == set(cells) else None
     if order and (bins is not None or positive is not None):
         raise ValueError(
             f"order={list(order)} goes neither with bins, whose levels are in order, nor with "

@@ -82,3 +82,10 @@ def test_an_interval_beyond_one_is_explained():
     assert high > 1
     assert "An interval beyond 1 says that more folds are needed." in grid.below
     assert "from 1 column, to maximise" in model.card.lead
+
+
+def test_texts_of_digits_come_back_as_they_are():
+    codes = np.where(X > 11, "01", "1")
+    model = train_table({"x": X, "y": codes}, "y", **HOW)
+    assert sorted(model.classes_) == ["01", "1"]
+    assert (model.predict({"x": X}) == codes).mean() > 0.9
