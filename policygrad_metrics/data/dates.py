@@ -35,6 +35,8 @@ def with_dates(
      'when: month': ['2', ''], 'when: weekday': ['3', ''], 'when: hour': ['6.5', '']}
     >>> notes
     ["'when' holds dates: month, weekday and hour of it are features."]
+    >>> with_dates({"when": ["2024-02-29 06:30+09:00"]})[0]["when: hour"]
+    ['6.5']
     """
     found: dict[str, Sequence[str]] = {}
     notes = []
@@ -79,7 +81,7 @@ def with_parts(
         if feature not in columns and name in columns and part in PARTS:
             if name not in times:
                 known = [cell for cell in columns[name] if cell]
-                times[name] = to_times(f"column {name!r}", known)
+                times[name] = to_times(f"column {name!r}", known, local=True)
             more[feature] = _cells(part, times[name], columns[name])
     return {**columns, **more}
 
@@ -101,7 +103,7 @@ def _times(cells: Sequence[str]) -> np.ndarray | None:
     if not known or known[0].isdigit():
         return None
     try:
-        return to_times("", known)
+        return to_times("", known, local=True)
     except ValueError:
         return None
 
