@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+#: Steps without a row that are a long gap: more than features and averages look back together.
+LONG = 96
 _UNITS = {"hour": "h", "day": "D"}
 
 
@@ -19,7 +21,12 @@ class Clock(NamedTuple):
 
 
 def place_on_clock(
-    times: np.ndarray, step: str = "hour", duplicates: str | None = None, apart: str = ""
+    times: np.ndarray,
+    step: str = "hour",
+    duplicates: str | None = None,
+    apart: str = "",
+    *,
+    newest: bool = False,
 ) -> Clock:
     """Return the clock of a series.
 
@@ -28,6 +35,7 @@ def place_on_clock(
         step: "hour", or "day" for rows of days; rows of several times of day are hours.
         duplicates: "first" or "mean" of the rows of one step; None refuses them.
         apart: What would tell such rows apart, for the message.
+        newest: Whether the steps behind the last long gap alone must have rows, for a forecast.
 
     Raises:
         ValueError: Rows are not at whole hours, a step occurs twice, or most have no row.
@@ -55,10 +63,12 @@ def place_on_clock(
     if back:
         notes.append(f"the rows were not in order of time ({back} steps back): they were sorted.")
     lost = len(every) - len(np.unique(steps))
-    if lost > len(every) / 2:
-        way_out = "" if step == "day" else " (--step day for a file of days)"
+    asked = every[every >= _after_gap(steps)] if newest else every
+    gone = len(asked) - len(np.intersect1d(asked, steps))
+    if gone > len(asked) / 2:
+        way_out = "" if step == "day" or newest else " (--step day for a file of days)"
         raise ValueError(
-            f"{lost} of the {len(every)} {step}s from {show(every[0])} to {show(every[-1])} have "
+            f"{gone} of the {len(asked)} {step}s from {show(asked[0])} to {show(asked[-1])} have "
             f"no row; {'an hourly' if step == 'hour' else 'a daily'} series is needed{way_out}."
         )
     span = f"{len(every)} {step}s from {show(every[0])} to {show(every[-1])}"
@@ -68,6 +78,13 @@ def place_on_clock(
         else f"{span}, a row each."
     )
     return Clock(every, (steps - every[0]).astype(int), step, notes)
+
+
+def _after_gap(steps: np.ndarray) -> np.datetime64:
+    """Return the first step behind the last gap that no feature of the newest step looks across."""
+    known: Any = np.unique(steps)
+    ends = np.flatnonzero(np.diff(known).astype(int) > LONG)
+    return known[ends[-1] + 1] if len(ends) else known[0]
 
 
 def _whole(times: np.ndarray, step: str, *, averaged: bool) -> tuple[np.ndarray, list[str]]:

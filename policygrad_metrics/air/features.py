@@ -139,9 +139,11 @@ def moved(values: np.ndarray, hours: int) -> np.ndarray:
 
     >>> moved(np.array([1.0, 2.0, 3.0]), 1)
     array([nan,  1.,  2.])
+    >>> moved(np.array([1.0, 2.0]), 6)
+    array([nan, nan])
     """
     result = np.full_like(values, "" if values.dtype == object else np.nan)
-    result[hours:] = values[: len(values) - hours]
+    result[hours:] = values[: max(len(values) - hours, 0)]
     return result
 
 

@@ -35,7 +35,8 @@ class StationLayout:
         negative: What small negative concentrations mean: "zero" or "missing"; None refuses them.
         weather: Columns that are weather although their names tell a concentration.
         temperature: Of the air, in degrees Celsius, to turn masses into shares of the air.
-        constant: Whether columns of one value are kept, as a few new hours may have some.
+        constant: Whether columns of one value are kept, as a few new hours may have some, and
+            only the hours behind the last long gap must have rows: for a forecast.
 
     Raises:
         ValueError: A choice is not known.

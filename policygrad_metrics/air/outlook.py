@@ -50,14 +50,17 @@ class Outlook:
         """P(level >= k), `[H, K]`."""
         return np.minimum(np.cumsum(self.chances[:, ::-1], axis=1)[:, ::-1], 1.0)
 
+    @property
+    def _time(self) -> str:
+        return f"time ({self.station.zone})" if self.station.zone else "time"
+
     def text(self) -> str:
         """Return the forecasts as CSV, a line for each hour."""
         stream, K = io.StringIO(), self.chances.shape[1]
         writer = csv.writer(stream, lineterminator="\n")
-        zone = f" ({self.station.zone})" if self.station.zone else ""
         alert = [] if self.alerts is None else ["alert"]
         writer.writerow([
-            f"time{zone}", "level", "name", *alert, f"forecast, {self.station.unit}",
+            self._time, "level", "name", *alert, f"forecast, {self.station.unit}",
             *(f"P(level = {k})" for k in range(K)), *(f"P(level >= {k})" for k in range(1, K)),
         ])  # fmt: skip
         for row, hour in enumerate(self.hours):
@@ -84,7 +87,7 @@ class Outlook:
             )))
             for row, hour in enumerate(self.hours)
         ]  # fmt: skip
-        header = ("time", "level", *alert, self.station.unit, *likely)
+        header = (self._time, "level", *alert, self.station.unit, *likely)
         below = f"After {show(self.station.hours[-1])}, the newest {self.station.step} of the file."
         unlike = int((self.levels != self.chances.argmax(axis=1)).sum())
         if unlike:
@@ -194,11 +197,14 @@ def alerts_of(
     if cost is not None and floor is not None:
         raise ValueError("cost (--cost) and floor (--floor) both decide about alerts: give one.")
     if cost is not None:
-        if np.shape(cost) != (K, K):
+        widths = [len(row) for row in cost]
+        if widths != [K] * K:
             raise ValueError(
                 f"cost (--cost) must be {K} rows (the level that comes) of {K} costs (the level "
-                f"that is warned of), got {np.shape(cost)}."
+                f"that is warned of), got rows of {widths} costs."
             )
+        if not np.isfinite(cost).all():
+            raise ValueError("cost (--cost) must hold finite numbers alone; some are not.")
         gains = tuple(tuple(-float(one) for one in row) for row in cost)
         return PluginGain((gains,)).decide(found.chances[:, None, :])[:, 0]
     if floor is None:

@@ -150,7 +150,9 @@ def _times(
     with faults.noted():
         moments = read_moments(columns, layout, unfolded=unfolded)
         apart = kinds_of_rows(columns, moments.used)
-        clock = place_on_clock(moments.times, layout.step, layout.duplicates, apart)
+        clock = place_on_clock(
+            moments.times, layout.step, layout.duplicates, apart, newest=layout.constant
+        )
         return moments, clock
     return moments, None
 
@@ -174,7 +176,7 @@ def _series(
         values = to_numbers(cells)
         assert values is not None
         with faults.noted():
-            _check_series(column, values[~(values < 0)], pollutant, unit)
+            _check_series(column, values[~(values < 0)], pollutant, unit, layout.constant)
         with faults.noted():
             _check_negatives(column, values, layout.negative)
     return column, unit or "", np.empty(0) if values is None else values
@@ -273,11 +275,13 @@ def _negatives_note(column: str, values: np.ndarray, layout: StationLayout) -> l
     return [f"{column!r}: {len(below)} {words}."] if len(below) else []
 
 
-def _check_series(column: str, values: np.ndarray, pollutant: str, unit: str) -> None:
+def _check_series(
+    column: str, values: np.ndarray, pollutant: str, unit: str, constant: bool
+) -> None:
     known = values[~np.isnan(values)]
     if not len(known):
         raise ValueError(f"column {column!r} holds no number at all.")
-    if known.min() == known.max():
+    if known.min() == known.max() and not constant:
         raise ValueError(
             f"column {column!r} is {known[0]:g} in all {len(known)} rows: a constant series has "
             "nothing to forecast; is it the right column?"

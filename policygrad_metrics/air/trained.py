@@ -102,7 +102,7 @@ class Forecaster:
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the models; folder and errors are as for `TrainedTable.save`."""
-        check_folder(Path(folder))
+        check_folder(Path(folder), "station")
         station = dataclasses.asdict(self.file)
 
         def save(made: Path) -> tuple[dict[str, Any], dict[str, Any]]:

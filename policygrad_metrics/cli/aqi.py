@@ -41,8 +41,11 @@ def _horizons(text: str) -> int | tuple[int, ...]:
     first, dots, last = text.partition("..")
     try:
         if dots:
-            return tuple(range(int(first), int(last) + 1))
-        found = tuple(map(int, text.split(",")))
+            found = tuple(range(int(first), int(last) + 1))
+        else:
+            found = tuple(map(int, text.split(",")))
+        if not found:
+            raise ValueError
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"must be a number of hours, or several, 1..24 or 1,6,24, got {text!r}."

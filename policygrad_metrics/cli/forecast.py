@@ -25,6 +25,8 @@ _EPILOG = """examples:
   policygrad forecast model/ station.csv --floor 3=0.2 --out outlook
   policygrad forecast model/ folder/ --cost costs.csv --out outlook
 """
+#: Name of the table of all stations.
+_COMMON = "stations"
 
 
 def add_forecast(commands: Any) -> None:
@@ -115,7 +117,7 @@ def save(options: argparse.Namespace) -> int:
             name: Path(options.save, name) if several else Path(options.save) for name in files
         }
         for name, file in files.items():  # all must be usable before any is trained
-            check_folder(folders[name])
+            check_folder(folders[name], "station")
             try:
                 if several:
                     check_station(file, asked)
@@ -155,13 +157,13 @@ def _by_station(files: dict[str, Any], column: str) -> dict[str, Any]:
 
 
 def _forecast(options: argparse.Namespace) -> int:
-    from policygrad_metrics.core.durable import refuse_file
+    from policygrad_metrics.core.durable import refuse_unwritable
 
     with bad_input():
         paths = station_files(options.path)
         alerts = {"cost": _costs(options.cost), "floor": _floor(options.floor)}
         out = Path(options.out or "outlook")
-        refuse_file(out)
+        refuse_unwritable(out)
     starting()
     from policygrad_metrics.air.outlook import look_ahead
     from policygrad_metrics.air.trained import Forecaster
@@ -190,6 +192,12 @@ def _forecast(options: argparse.Namespace) -> int:
                 station = dataclasses.replace(one.station, name=own)
                 one = dataclasses.replace(one, station=station)
             found.append(one)
+        names = [one.station.name for one in found]
+        if len(found) > 1 and _COMMON in names:
+            raise ValueError(
+                f"path={options.path!r} holds a station {_COMMON!r}, and {_COMMON}.csv is the "
+                "table of all of them: give that station another name."
+            )
         out.mkdir(parents=True, exist_ok=True)
         for one in found:
             _write(one, out)
@@ -226,7 +234,8 @@ def _write(found: Any, out: Path) -> None:
     name = found.station.name
     report = templates().from_string(
         '{% autoescape false %}{% from "grids.md.jinja" import grid %}{{ grid(table, "#") }}\n'
-        "{% for day in days %}- {{ day|md }}\n{% endfor %}\n![what comes]({{ name }}.png)\n"
+        "{% for day in days %}- {{ day|md }}\n{% endfor %}\n"
+        "![what comes]({{ name|urlencode }}.png)\n"
         "{% endautoescape %}"
     )
     text = report.render(table=found.grid(), days=days, name=name)
@@ -254,10 +263,10 @@ def _write_common(found: Sequence[Any], out: Path) -> None:
         ])  # fmt: skip
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows([header, *rows])
-    write_atomically(out / "stations.csv", stream.getvalue().encode())
+    write_atomically(out / f"{_COMMON}.csv", stream.getvalue().encode())
     cells = tuple(tuple(Text(str(cell)) for cell in row) for row in rows)
     print_grid(Grid("All stations", header, cells))
-    print(out / "stations.csv")
+    print(out / f"{_COMMON}.csv")
 
 
 def _warned(found: Any) -> int:
@@ -269,11 +278,15 @@ def _warned(found: Any) -> int:
 def _costs(path: str | None) -> list[list[float]] | None:
     if path is None:
         return None
-    with open(path, encoding="utf-8", newline="") as file:
-        try:
-            return [[float(cell) for cell in row] for row in csv.reader(file) if row]
-        except ValueError as error:
-            raise ValueError(f"cost={path!r} (--cost) must hold numbers alone: {error}.") from error
+    from policygrad_metrics.data.text_file import read_text
+
+    rows = [row for row in csv.reader(io.StringIO(read_text(Path(path)))) if any(row)]
+    try:
+        return [[float(cell) for cell in row] for row in rows]
+    except ValueError as error:
+        raise ValueError(
+            f"cost={path!r} (--cost) must hold numbers alone, separated by commas: {error}."
+        ) from error
 
 
 def _floor(words: Sequence[str] | None) -> dict[int, float] | None:

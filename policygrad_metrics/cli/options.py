@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,18 @@ def split_names(text: str) -> tuple[str, ...]:
     """
     parts = next(csv.reader([text], skipinitialspace=True), [])
     return tuple(part.strip() for part in parts if part.strip())
+
+
+def _constraints(text: str) -> tuple[str, ...]:
+    """Return constraints that commas part; a comma in brackets is of the class's name.
+
+    >>> _constraints("recall[Moderate, or worse]>=0.5, precision>=0.8")
+    ('recall[Moderate, or worse]>=0.5', 'precision>=0.8')
+    """
+    if '"' in text:
+        return some_names(text)
+    parts = [part.strip() for part in re.split(r",(?![^\[]*\])", text)]
+    return tuple(filter(None, parts)) or some_names(text)
 
 
 def _codes(text: str) -> tuple[str, ...]:
@@ -202,7 +215,7 @@ def add_judging_options(group: Any) -> None:
     add_rows(group, [("--test-share", float, "SHARE", text)])
     group.add_argument(
         "--subject-to",
-        type=some_names,
+        type=_constraints,
         action="extend",
         metavar="CONSTRAINTS",
         help="what tuned decisions must keep, 'precision>=0.9' or 'recall[malignant]>=0.8'; policy "

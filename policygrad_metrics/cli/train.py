@@ -135,7 +135,7 @@ def _train(options: argparse.Namespace) -> int:
         from policygrad_metrics.study.trained.fit import fit_table, jobs_of
         from policygrad_metrics.study.trained.table import check_folder
     with bad_input():
-        check_folder(Path(options.out))
+        check_folder(Path(options.out), "schema")
         jobs = jobs_of(asked)
         with showing(notes) as progress:
             model = fit_table(asked, jobs, progress)
@@ -212,7 +212,7 @@ def _predict(options: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _output(path: str | None, source: str) -> Iterator[TextIO]:
-    from policygrad_metrics.core.durable import refuse_file, replacing
+    from policygrad_metrics.core.durable import refuse_unwritable, replacing
 
     if path is None:
         yield sys.stdout
@@ -223,7 +223,7 @@ def _output(path: str | None, source: str) -> Iterator[TextIO]:
         raise ValueError(
             f"out={path!r} (--out) is the file that is labelled, which would be lost: name another."
         )
-    refuse_file(Path(path).parent)
+    refuse_unwritable(Path(path).parent)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with replacing(Path(path)) as file:
         yield file

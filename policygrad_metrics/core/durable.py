@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -65,6 +66,26 @@ def refuse_file(folder: Path) -> None:
                 f"out={str(folder)!r} (where to write) cannot be a folder: {str(part)!r} is a "
                 "file. Name a folder that is new or empty."
             )
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Raise unless a folder can be made or written, before the work that is to be kept there.
+
+    Raises:
+        FileExistsError: There is a file in its place or above it.
+        OSError: The disk is full, or nothing may be written there.
+    """
+    refuse_file(folder)
+    there = folder.absolute()
+    above = next(part for part in (there, *there.parents) if part.is_dir())
+    try:
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise type(error)(
+            f"out={str(folder)!r} (where to write): nothing can be written in {str(above)!r} "
+            f"({error.strerror}). Name a folder of your own."
+        ) from error
 
 
 class InUseError(Exception):

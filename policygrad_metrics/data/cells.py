@@ -36,12 +36,13 @@ def to_number(cell: str) -> float | None:
         return None
 
 
-def to_times(argument: str, cells: Sequence[str]) -> np.ndarray:
+def to_times(argument: str, cells: Sequence[str], *, local: bool = False) -> np.ndarray:
     """Return dates and times as datetime64[us] `[N]`, those with a time zone in UTC.
 
     Args:
         argument: What names the column, for errors.
         cells: Dates and times in ISO 8601 (2014-12-31 23:00).
+        local: Whether those with a time zone stay as their own clocks show them.
 
     Raises:
         ValueError: A cell is no time, or only some have a time zone.
@@ -60,5 +61,6 @@ def to_times(argument: str, cells: Sequence[str]) -> np.ndarray:
     if len(aware) > 1:
         raise ValueError(f"{argument}: some rows have a time zone and some have not.")
     if aware == {True}:
-        times = [time.astimezone(datetime.UTC).replace(tzinfo=None) for time in times]
+        zoned = times if local else [time.astimezone(datetime.UTC) for time in times]
+        times = [time.replace(tzinfo=None) for time in zoned]
     return np.array(times, "datetime64[us]")

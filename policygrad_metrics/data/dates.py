@@ -5,12 +5,14 @@ The day itself, as a number, is none of them: every new row would lie beyond tho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from policygrad_metrics.data.cells import to_times
 
+_DAY_OR_MONTH_FIRST = re.compile(r"\d\d?[-/.]\d\d?[-/.](\d{4}|\d\d)\b")
 #: part -> what it is of times datetime64[us], numbers from 1 to 12, 0 (Monday) to 6, 0 to 24.
 PARTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "month": lambda times: times.astype("datetime64[M]").astype(int) % 12 + 1,
@@ -33,6 +35,8 @@ def with_dates(
      'when: month': ['2', ''], 'when: weekday': ['3', ''], 'when: hour': ['6.5', '']}
     >>> notes
     ["'when' holds dates: month, weekday and hour of it are features."]
+    >>> with_dates({"when": ["2024-02-29 06:30+09:00"]})[0]["when: hour"]
+    ['6.5']
     """
     found: dict[str, Sequence[str]] = {}
     notes = []
@@ -48,6 +52,16 @@ def with_dates(
         *others, last = parts
         notes.append(f"{name!r} holds dates: {', '.join(others)} and {last} of it are features.")
     return found, notes
+
+
+def look_like_other_dates(cells: Sequence[str]) -> bool:
+    """Return whether the cells that are not missing are dates that do not begin with the year.
+
+    >>> look_like_other_dates(["31.12.2014 23:00", "", "1.1.2015"]), look_like_other_dates(["a1"])
+    (True, False)
+    """
+    known = [cell for cell in cells if cell]
+    return bool(known) and all(map(_DAY_OR_MONTH_FIRST.match, known))
 
 
 def with_parts(
@@ -67,7 +81,7 @@ def with_parts(
         if feature not in columns and name in columns and part in PARTS:
             if name not in times:
                 known = [cell for cell in columns[name] if cell]
-                times[name] = to_times(f"column {name!r}", known)
+                times[name] = to_times(f"column {name!r}", known, local=True)
             more[feature] = _cells(part, times[name], columns[name])
     return {**columns, **more}
 
@@ -89,7 +103,7 @@ def _times(cells: Sequence[str]) -> np.ndarray | None:
     if not known or known[0].isdigit():
         return None
     try:
-        return to_times("", known)
+        return to_times("", known, local=True)
     except ValueError:
         return None
 

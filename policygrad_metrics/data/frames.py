@@ -97,6 +97,12 @@ def read_parquet(path: str | os.PathLike[str]) -> Any:
 
 def _columns(frame: Any) -> dict[str, Sequence[Any]]:
     if isinstance(frame, Mapping):
+        single = [name for name, values in frame.items() if np.ndim(np.asarray(values, object)) < 1]
+        if single:
+            raise ValueError(
+                f"column {single[0]!r} of the dict is one value, {frame[single[0]]!r}: give a list "
+                "of a value for each row, [...]."
+            )
         found = {str(name): np.asarray(values, object).tolist() for name, values in frame.items()}
         if len({*map(len, found.values())}) > 1:
             sizes = ", ".join(f"{name!r} {len(values)}" for name, values in found.items())
@@ -116,7 +122,13 @@ def _columns(frame: Any) -> dict[str, Sequence[Any]]:
             "a table must be the path of a file, a frame of pandas, polars or Arrow, or a dict of "
             f"columns; got {type(frame).__name__} (of a lazy frame give what collect() returns)."
         ) from error
-    return {str(name): table[name].to_list() for name in table.columns}
+    # pandas has names that are numbers, by which narwhals would take rows.
+    found = {str(one.name): one.to_list() for one in table.iter_columns()}
+    if len(found) < len(table.columns):
+        raise ValueError(
+            f"column names must differ as texts, too; they are {list(table.columns)}. Rename them."
+        )
+    return found
 
 
 def _cell(value: Any) -> str:

@@ -130,15 +130,18 @@ def _rows(
 
 def _find_separator(lines: Sequence[str]) -> str:
     """Return the separator that makes rows of one width, and of numbers rather than texts."""
-    fits = {}
+    fits: dict[str, float] = {}
+    even: dict[str, list[list[str]]] = {}
     for sep in _SEPARATORS:
         rows = [row for _, row in _rows(lines, sep, 0, strict=False)]
         width = _width(rows)
-        even = [row for row in rows if len(row) == width]
         if width > 1:
-            cells = [cell for row in even for cell in row]
+            even[sep] = [row for row in rows if len(row) == width]
+            cells = [cell for row in even[sep] for cell in row]
             plain = sum(not cell or is_written_number(cell) for cell in cells)
-            fits[sep] = len(even) / len(rows) + plain / len(cells)
+            fits[sep] = len(even[sep]) / len(rows) + plain / len(cells)
+    if any(_has_decimal_commas(rows) for rows in even.values()):
+        fits.pop(",", None)
     best = max(fits, key=lambda sep: fits[sep], default=",")
     equal = [_SEPARATORS[sep] for sep, fit in fits.items() if fit == fits[best]]
     if len(equal) > 1:
@@ -146,6 +149,21 @@ def _find_separator(lines: Sequence[str]) -> str:
             f"cells can be separated by {' or '.join(equal)}: say sep='{best}' (--sep '{best}')."
         )
     return best
+
+
+def _has_decimal_commas(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether commas stand in numbers alone, and in no name: they separate no cells then.
+
+    >>> _has_decimal_commas([["x", "y"], ["0,5", "a"]]), _has_decimal_commas([["x,y"], ["1,2"]])
+    (True, False)
+    """
+    named, *below = rows
+    with_commas = [cell for row in below for cell in row if "," in cell]
+    return (
+        bool(with_commas)
+        and not any("," in cell for cell in named)
+        and all(is_written_number(cell) for cell in with_commas)
+    )
 
 
 def _width(rows: Sequence[Sequence[str]]) -> int:

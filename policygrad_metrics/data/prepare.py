@@ -15,6 +15,8 @@ from policygrad_metrics.data.splits import Split
 LIMIT = 10.0
 #: Columns of a larger absolute skewness in the training part go through a signed logarithm.
 HEAVY = 2.0
+#: So do those of larger numbers, and of none beyond its inverse: their squares have no float.
+HUGE = 1e100
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,8 +63,8 @@ class Preparation:
     """What is done to the features, as plain numbers and texts.
 
     Numeric columns, then a column "x is missing" for each one with gaps in the training part:
-    gaps get the training median; a column of skewness beyond 2 becomes
-    `sign(x) log(1 + |x| / s)`, s its median non-zero `|x|`; then mean 0, variance 1.
+    gaps get the training median; a column of skewness beyond 2, or whose squares are beyond a
+    float, becomes `sign(x) log(1 + |x| / s)`, s its median non-zero `|x|`; then mean 0, variance 1.
     Categorical columns become one 0/1 column "x=text" for each text of the training part, a gap
     being a text of its own; a text seen later only is all zeros. At last all is clipped to +-10.
 
@@ -135,8 +137,9 @@ class Preparation:
 
     def features(self, numeric: np.ndarray, categorical: np.ndarray) -> np.ndarray:
         """Return prepared features, float32 `[N, F]`, of columns as a `Dataset` has them."""
-        tamed = _tame(_filled(numeric, self.medians, self.gaps), self.sizes)
-        blocks = [(tamed - np.array(self.means)) / np.array(self.scales)]
+        with np.errstate(over="ignore"):  # infinity is clipped as well
+            tamed = _tame(_filled(numeric, self.medians, self.gaps), self.sizes)
+            blocks = [(tamed - np.array(self.means)) / np.array(self.scales)]
         for column, texts in zip(categorical.T, self.texts, strict=True):
             blocks.append(column[:, None] == np.array(texts, dtype=object)[None])
         return np.clip(np.hstack(blocks), -LIMIT, LIMIT).astype(np.float32)
@@ -155,13 +158,16 @@ def _is_heavy(column: np.ndarray) -> bool:
     size = np.abs(known).max(initial=0.0)
     if not size:
         return False
+    if not 1.0 / HUGE < size < HUGE:
+        return True
     unit = known / size  # so that the third power cannot overflow
     return bool(unit.std() >= 1e-12 and abs(stats.skew(unit)) > HEAVY)
 
 
 def _typical_size(column: np.ndarray) -> float:
     sizes = np.abs(column[~np.isnan(column)])
-    return float(np.median(sizes[sizes > 0]))
+    # Quotients by it are floats, too.
+    return max(float(np.median(sizes[sizes > 0])), float(sizes.max()) * 1e-300)
 
 
 def _tame(values: np.ndarray, sizes: Mapping[int, float]) -> np.ndarray:

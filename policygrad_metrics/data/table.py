@@ -13,7 +13,7 @@ import numpy as np
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data.cells import to_numbers
 from policygrad_metrics.data.dataset import Dataset
-from policygrad_metrics.data.dates import with_dates
+from policygrad_metrics.data.dates import look_like_other_dates, with_dates
 from policygrad_metrics.data.faults import Faults
 from policygrad_metrics.data.frames import as_read, frame_cells, is_frame
 from policygrad_metrics.data.missing import refuse_likely_codes
@@ -30,6 +30,10 @@ from policygrad_metrics.data.target import (
 from policygrad_metrics.data.written import odd_cells, refuse_odd_cells
 
 MIN_ROWS = 30
+_OTHER_DATES = (
+    " Of dates in ISO 8601, such as 2014-12-31 23:00, month, weekday and hour are features: "
+    "pandas.to_datetime reads other ways of writing them."
+)
 
 
 def read_table(
@@ -115,7 +119,7 @@ def read_table(
         with faults.noted():
             if isinstance(target, str):
                 cells = _known_cells(columns, target, known)
-                labels = make_labels(target, cells, bins, positive, order)
+                labels = make_labels(target, cells, bins, positive, order, target in text)
             else:
                 labels = make_label_columns({n: _known_cells(columns, n, known) for n in target})
     faults.stop()
@@ -264,7 +268,7 @@ def _features(
         if numbers is None and texts > MAX_CATEGORIES:
             notes.append(
                 f"categorical column {name!r} was dropped: {texts} distinct texts, more than "
-                f"{MAX_CATEGORIES}."
+                f"{MAX_CATEGORIES}." + _OTHER_DATES * look_like_other_dates(cells)
             )
             continue
         absent = cells.count("")

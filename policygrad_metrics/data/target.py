@@ -71,10 +71,14 @@ def quantile_edges(name: str, values: np.ndarray, levels: int) -> np.ndarray:
 
     >>> quantile_edges("x", np.arange(9.0), 4)
     array([2., 4., 6.])
+    >>> quantile_edges("x", np.array([-0.9, -0.5, -0.4, 0.0, 0.2, 0.6]), 4).tolist()
+    [-0.475, -0.2, 0.15]
     """
     if levels < 2:
         raise ValueError(f"bins must be 2 or more levels, or a list of upper ends, got {levels}.")
-    edges = np.quantile(values, np.arange(1, levels) / levels)
+    # Between two values the last digits are noise, which would stand in the names of the levels.
+    exact = np.quantile(values, np.arange(1, levels) / levels)
+    edges = np.array([float(f"{edge:.14g}") for edge in exact])
     if not (np.diff(edges) > 0).all():
         raise ValueError(
             f"bins={levels}: {name!r} has too many equal values for {levels} quantile levels "
@@ -142,7 +146,12 @@ def _ordered(
 
 
 def make_labels(
-    name: str, cells: Sequence[str], bins: Bins, positive: object, order: Sequence[Any] = ()
+    name: str,
+    cells: Sequence[str],
+    bins: Bins,
+    positive: object,
+    order: Sequence[Any] = (),
+    text: bool = False,
 ) -> Labels:
     """Return the labels of one target column without missing cells.
 
@@ -152,11 +161,15 @@ def make_labels(
         bins: As in `cut`; None for classes.
         positive: The positive one of two classes; None for the rarer one.
         order: All classes in their order, lowest first; empty if it is well known or there is none.
+        text: Whether the cells are texts, so that "01" is another class than "1".
 
     Raises:
         ValueError: As `read_table` says.
     """
     numbers = to_numbers(cells)
+    if text and bins is None and numbers is not None:
+        written = {*map(number_text, numbers)}
+        numbers = numbers if written == set(cells) else None
     if order and (bins is not None or positive is not None):
         raise ValueError(
             f"order={list(order)} goes neither with bins, whose levels are in order, nor with "

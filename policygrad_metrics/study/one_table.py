@@ -8,7 +8,6 @@ from typing import Any
 
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data import Reading
-from policygrad_metrics.data.frames import as_read
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table_file import TableFile
 
@@ -26,7 +25,7 @@ def read_arguments(
         how: Fields of `TableFile`, of `StudySettings` and of `data.Reading`.
 
     Raises:
-        ValueError: An argument is not known or out of range, or a Parquet file cannot be read.
+        ValueError: An argument is not known or out of range.
 
     >>> asked = read_arguments("compare_table", "a.csv", "y", {"seeds": 3, "positive": "bad"})
     >>> asked.seeds, asked.files[0].target, asked.files[0].positive
@@ -40,7 +39,10 @@ def read_arguments(
     for name, value in how.items():
         choose(f"argument of {caller}", name, sorted(set().union(*fields.values())))
         own[next(record for record, names in fields.items() if name in names)][name] = value
-    source, reading = as_read(source, own[TableFile].pop("reading", Reading(**own[Reading])))
-    targets = (target,) if isinstance(target, str) else tuple(target)
+    reading = own[TableFile].pop("reading", Reading(**own[Reading]))
+    if target is None:
+        raise ValueError("target= must name the column to predict; it is None.")
+    several = isinstance(target, Sequence) and not isinstance(target, str)
+    targets = tuple(target) if several else (str(target),)  # pandas has names that are numbers
     file = TableFile(source, targets, **own[TableFile], reading=reading)
     return StudySettings(**{**own[StudySettings], "data": (), "files": (file,)})

@@ -154,3 +154,38 @@ def test_costs_and_floors_that_do_not_fit_are_refused():
         alerts_of(toy(), [[0, 1], [1, 0]], None)
     with pytest.raises(ValueError, match="levels from 1 to 5"):
         alerts_of(toy(), None, {9: 0.5})
+    with pytest.raises(ValueError, match=r"got rows of \[6, 6, 6, 6, 6, 5\] costs"):
+        alerts_of(toy(), [*np.zeros([5, 6]).tolist(), [0.0] * 5], None)
+    with pytest.raises(ValueError, match="finite numbers alone"):
+        alerts_of(toy(), np.full([6, 6], np.nan).tolist(), None)
+
+
+def test_two_equal_hours_are_enough(path, two_ahead, tmp_path):
+    lines = path.read_text().splitlines()
+    few = tmp_path / "few.csv"
+    few.write_text("\n".join([lines[0], "2024-03-01 00:00,12,NE,0", "2024-03-01 01:00,12,S,0"]))
+    found = look_ahead(two_ahead, few)
+    assert np.allclose(found.chances.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_forecast_behind_a_gap_of_a_month_is_that_of_the_hours_behind_it(
+    path, two_ahead, tmp_path
+):
+    lines = path.read_text().splitlines()
+    gap, alone = tmp_path / "gap.csv", tmp_path / "alone.csv"
+    gap.write_text("\n".join([lines[0], *lines[1:61], *lines[-100:]]))
+    alone.write_text("\n".join([lines[0], *lines[-100:]]))
+    assert np.allclose(
+        look_ahead(two_ahead, gap).chances, look_ahead(two_ahead, alone).chances, atol=1e-6
+    )
+    days = tmp_path / "days.csv"
+    days.write_text("\n".join([lines[0], *lines[1::24]]))
+    with pytest.raises(ValueError, match=r"have no row; an hourly series is needed\."):
+        look_ahead(two_ahead, days)
+
+
+def test_the_zone_stands_beside_the_time():
+    found = dataclasses.replace(toy(), station=dataclasses.replace(toy().station, zone="UTC+01:00"))
+    assert found.grid().header[0] == "time (UTC+01:00)"
+    assert found.text().startswith("time (UTC+01:00),")
+    assert toy().grid().header[0] == "time"

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from policygrad_metrics.air import trained
+from policygrad_metrics.cli import forecast as cli_forecast
 from policygrad_metrics.cli import main as cli
 from policygrad_metrics.cli import train as commands
 from policygrad_metrics.study.grid import Grid, Text
+from policygrad_metrics.study.trained import fit
 
 TRAIN = ["train", "--csv", "{table}", "--target", "y"]
 
@@ -115,6 +118,12 @@ def test_trees_without_lightgbm_and_a_closed_pipe_need_no_traceback(
         (["forecast", "gone", "{table}", "--out", "{table}/x"], "toy.csv' is a file"),
         (["train", "--csv", "{table}", "--target", "y", "--out", "{table}/x"], "csv' is a file"),
         (["aqi", "{table}", "--horizon", "1..3"], "go with --save"),
+        (["aqi", "{table}", "--horizon", "3..1"], "must be a number of hours"),
+        (
+            ["forecast", "gone", "{table}", "--cost", "{table}"],
+            "alone, separated by commas",
+        ),
+        (["forecast", "gone", "{table}", "--cost", "none.csv"], "'none.csv': there is no such"),
     ],
 )
 def test_bad_input_ends_with_two_and_a_message(
@@ -236,3 +245,60 @@ def test_stations_of_one_file_have_models_and_a_common_table(tmp_path, monkeypat
         assert (tmp_path / "outlook" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
         assert "P(&gt;= 1)" in (tmp_path / "outlook" / f"{name}.md").read_text()
         assert "&amp;" not in (tmp_path / "outlook" / f"{name}.md").read_text()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder that takes no file")
+@pytest.mark.parametrize(
+    "words",
+    [
+        [*TRAIN, "--out"],
+        ["aqi", "{station}", "--time", "time", "--horizon", "1", "--save"],
+        ["forecast", "gone", "{station}", "--out"],
+    ],
+)
+def test_a_place_that_takes_no_file_is_refused_before_anything_is_trained(
+    table, words, tmp_path, monkeypatch, capsys
+):
+    def train(*unused, **others):
+        raise AssertionError("it is too late to tell then")
+
+    monkeypatch.setattr(fit, "fit_models", train)
+    monkeypatch.setattr(trained, "fit_models", train)
+    station = tmp_path / "station.csv"
+    station.write_text(station_lines(40.0, 400))
+    asked = [word.format(table=table, station=station) for word in words]
+    assert cli.main([*asked, "/proc/models/one"]) == 2
+    assert "nothing can be written in '/proc'" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_model_of_another_kind_is_named_and_not_replaced(table, tmp_path, capsys):
+    station, model = tmp_path / "station.csv", tmp_path / "model"
+    station.write_text(station_lines(40.0, 400))
+    words = [word.format(table=table) for word in TRAIN]
+    assert cli.main([*words, "--method", "logistic_regression", "--out", str(model)]) == 0
+    assert cli.main(["forecast", str(model), str(station)]) == 2
+    assert "but one of policygrad train: give it to policygrad predict" in capsys.readouterr().err
+    assert cli.main(["aqi", str(station), "--time", "time", "--save", str(model)]) == 2
+    assert "exists and is no model of this command" in capsys.readouterr().err
+    (model / "decision.json").write_text("[]")
+    assert cli.main(["predict", str(model), str(table)]) == 2
+    assert "is damaged" in capsys.readouterr().err
+
+
+def test_costs_that_a_spreadsheet_wrote_are_read(tmp_path):
+    (tmp_path / "costs.csv").write_text("\ufeff0,1\n2,0\n\n,\n", encoding="utf-8")
+    assert cli_forecast._costs(str(tmp_path / "costs.csv")) == [[0.0, 1.0], [2.0, 0.0]]
+
+
+def test_a_station_that_would_take_the_place_of_the_common_table_is_refused(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "city").mkdir()
+    for name in ("north", "stations"):
+        (tmp_path / "city" / f"{name}.csv").write_text(station_lines(40.0, 300))
+    how = ["--time", "time", "--horizon", "1", "--methods", "logistic_regression"]
+    assert cli.main(["aqi", "city/north.csv", *how, "--save", "model"]) == 0
+    assert cli.main(["forecast", "model", "city"]) == 2
+    assert "give that station another name" in capsys.readouterr().err
+    assert not (tmp_path / "outlook").exists()

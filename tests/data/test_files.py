@@ -16,6 +16,12 @@ WAYS = {
         {"x": ["1.5", ""], "y": ["2.25", "3"]},
         "cells are separated by semicolons.",
     ),
+    "one decimal comma in a row": (
+        "a title\nx;kind;y\n0,5;a;no\n1,25;b;yes\n",
+        {},
+        {"x": ["0.5", "1.25"], "kind": ["a", "b"], "y": ["no", "yes"]},
+        "cells are separated by semicolons.",
+    ),
     "tabs": ("x\ty, z\n1\ta b\n", {}, {"x": ["1"], "y, z": ["a b"]}, "by tabs"),
     "blanks": ("x y\n1  2\n", {"sep": "space"}, {"x": ["1"], "y": ["2"]}, ""),
     "thousands": (

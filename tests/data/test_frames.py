@@ -102,3 +102,17 @@ def test_other_frames_and_parquet_are_the_same_table(frame, library, tmp_path):
         assert np.array_equal(ours.numeric, theirs.numeric, equal_nan=True)
         assert ours.categorical.tolist() == theirs.categorical.tolist()
         assert (ours.y.tolist(), ours.class_names) == (theirs.y.tolist(), theirs.class_names)
+
+
+def test_names_may_be_numbers(frame):
+    frame.columns = [0, 1, 2, "y"]
+    assert [*frame_cells(frame)] == ["0", "1", "2", "y"]
+    assert frame_cells(frame)["1"][:3] == ["a", "b", "c"]
+    frame.columns = [0, "0", 2, "y"]
+    with pytest.raises(ValueError, match="column names must differ as texts"):
+        frame_cells(frame)
+
+
+def test_a_dict_of_single_values_is_refused():
+    with pytest.raises(ValueError, match="column 'x' of the dict is one value, 3: give a list"):
+        frame_cells({"x": 3})

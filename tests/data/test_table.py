@@ -375,3 +375,10 @@ def test_read_table_round_trip(tmp_path_factory, names, rows, compressed):
     assert dataset.categorical[:, 0].tolist() == [text or "" for text in texts]
     assert [dataset.class_names[label] for label in dataset.y] == y
     assert dict(zip(dataset.class_names, dataset.counts, strict=True)) == collections.Counter(y)
+
+
+def test_dates_that_are_not_read_are_told_how_they_would_be(tmp_path):
+    rows = [f"{n % 7},{n % 28 + 1:02d}.{n % 12 + 1:02d}.2024,{n % 2}" for n in range(200)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,when,y", *rows]))
+    (note,) = [one for one in read_table(tmp_path / "t.csv", "y").notes if "'when'" in one]
+    assert "84 distinct texts, more than 50. Of dates in ISO 8601" in note

@@ -133,10 +133,12 @@ def fold_grids(runs: Sequence[Run], reward: str, folds: int | None) -> tuple[Gri
     if row.tuned.broken is not None:
         rows.append((Text("broken by"), *(Text(broken_text(one)) for one in columns.values())))
     each = ", ".join(f"{run.tuned:.3f}" for run in runs)
+    beyond = any(one.score and one.score.high > 1.0 for one in columns.values())
+    wide = " An interval beyond 1 says that more folds are needed." if beyond else ""
     below = (
         f"Mean of {len(runs)} folds, each scored by a model that was prepared, trained and tuned "
         "without it; in brackets 95 % intervals of the mean by Nadeau and Bengio's variance. Tuned "
-        f"decisions fold by fold: {each}."
+        f"decisions fold by fold: {each}.{wide}"
     )
     return (Grid("Cross-validated scores", ("score", *columns), tuple(rows), below),)
 

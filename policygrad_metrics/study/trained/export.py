@@ -42,7 +42,7 @@ def export_table(model: TrainedTable, out: Path, format: str = "tf") -> Path:
             "reads; serve TrainedTable.load(folder).predict, or train a network (--method "
             "policy_gradient)."
         )
-    durable.refuse_file(out)
+    durable.refuse_unwritable(out)
     served = Served(model.decider)
     preparation, schema = model.decider.preparation, model.schema
     features = (*preparation.numeric_names, *preparation.categorical_names)

@@ -11,7 +11,7 @@ import numpy as np
 
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data import Preparation, Prepared
-from policygrad_metrics.data.frames import frame_cells, is_frame
+from policygrad_metrics.data.frames import as_read, frame_cells, is_frame
 from policygrad_metrics.data.reading import read_blocks
 from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.rewards import get_reward
@@ -222,8 +222,9 @@ def _tuner(job: Job, outcome: Outcome, y_valid: np.ndarray) -> DecisionTuner:
 
 
 def _columns(asked: Request) -> list[str]:
-    if is_frame(asked.file.path):
-        return [*frame_cells(asked.file.path)]
+    source, _ = as_read(asked.file.path, asked.reading)
+    if is_frame(source):
+        return [*frame_cells(source)]
     _, columns = next(read_blocks(asked.file.path, asked.reading))
     return [*columns]
 
@@ -254,11 +255,12 @@ def _card(
         *confusion_grids(counts, dataset.class_names, multilabel),
         importance_grid(drops, reward),
     )
+    columns = len(dataset.numeric_names) + len(dataset.categorical_names)
     sizes = f"{len(rows.train)}/{len(rows.valid)}/{len(rows.test)}"
     return Card(
         title=f"{target} of {dataset.name}, by {job.method.name}",
         lead=f"Predicts {target} ({', '.join(dataset.class_names)}) from "
-        f"{len(dataset.numeric_names) + len(dataset.categorical_names)} columns, to maximise "
+        f"{columns} column{'s' * (columns != 1)}, to maximise "
         f"{reward}: {score} on rows that were kept apart"
         + (f", {on_folds[0].rows[0][1].text} by cross-validation." if on_folds else "."),
         tables=tables,

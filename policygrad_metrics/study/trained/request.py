@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policygrad_metrics.data import Dataset, Reading, folds
+from policygrad_metrics.data.frames import as_read
 from policygrad_metrics.study.one_table import read_arguments
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table_file import TableFile
@@ -53,4 +54,5 @@ def read_request(
         )
     if settings.folds is not None:
         folds(dataset, settings.folds, settings.seed)  # raises now what would stop the training
-    return Request(file, file.reading, dataset, settings, method, how)
+    _, reading = as_read(file.path, file.reading)
+    return Request(file, reading, dataset, settings, method, how)

@@ -40,7 +40,7 @@ class Labelled:
     def lines(self) -> list[str]:
         """Return it in words."""
         counts = ", ".join(f"{label} {count}" for label, count in self.counts.items())
-        told = [f"{self.rows} rows ({counts})"]
+        told = [f"{self.rows} row{'s' * (self.rows != 1)} ({counts})"]
         if self.new:
             told.append(f"columns that the training table had not: {', '.join(self.new)}")
         told += [f"drift of {line}" for line in self.drift[:_MOST]]
@@ -82,8 +82,9 @@ def label_file(
         if not before:
             for name in keep:
                 choose("keep (--keep)", name, columns)
-            writer.writerow([*keep, *_header(model)])
         numeric, texts = schema.arrays(columns, before)
+        if not before:
+            writer.writerow([*keep, *_header(model)])
         drift.add(numeric, texts)
         chances = model.decider.probabilities(numeric, texts)
         labels = model.decider.decide(chances)

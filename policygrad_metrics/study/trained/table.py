@@ -25,6 +25,11 @@ from policygrad_metrics.study.trained.schema import Schema
 PREPARATION, DECISION, CARD = "preparation.json", "decision.json", "model_card"
 #: Of the files; a reader of another format would misread them.
 _FORMAT = 1
+#: What the preparation of a kind of model holds -> what such a model is for.
+_KINDS = {
+    "schema": ", but one of policygrad train: give it to policygrad predict or export",
+    "station": ", but one of policygrad aqi --save: give it to policygrad forecast",
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,10 +52,13 @@ class TrainedTable:
 
     @property
     def classes_(self) -> np.ndarray:
-        """The classes in the order of the probabilities, numbers if they all are."""
+        """The classes in the order of the probabilities, numbers or booleans if they all are."""
         names = self.schema.class_names
         numbers: list[Any] = [to_number(name) for name in names]
-        if None in numbers or set(self.schema.target) & set(self.schema.reading.text):
+        texts = set(self.schema.target) & set(self.schema.reading.text)
+        if not texts and set(names) == {"False", "True"}:
+            return np.array([name == "True" for name in names])
+        if None in numbers or texts:
             return np.array(names)
         return np.array([int(n) if n == int(n) else n for n in numbers])
 
@@ -90,7 +98,7 @@ class TrainedTable:
             OSError: It cannot be written.
         """
         folder = Path(folder)
-        check_folder(folder)
+        check_folder(folder, "schema")
         parts = self.decider.save
         about = {
             "schema": dataclasses.asdict(self.schema),
@@ -117,18 +125,30 @@ class TrainedTable:
             )
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path, kind: str) -> None:
     """Raise unless a model can be written there.
+
+    Args:
+        folder: Where to write.
+        kind: What the preparation of such a model holds; a model of another kind is kept.
 
     Raises:
         FileExistsError: It holds something else, or is a file.
+        OSError: Nothing can be written there.
     """
-    durable.refuse_file(folder)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / PREPARATION).exists():
+    durable.refuse_unwritable(folder)
+    if folder.is_dir() and any(folder.iterdir()) and not _holds(folder, kind):
         raise FileExistsError(
-            f"out={str(folder)!r} (--out) exists and is no model of this command: name a folder "
-            "that is new or empty."
+            f"out={str(folder)!r} (where to write) exists and is no model of this command: name a "
+            "folder that is new or empty."
         )
+
+
+def _holds(folder: Path, kind: str) -> bool:
+    try:
+        return kind in json.loads((folder / PREPARATION).read_text("utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def write_folder(folder: Path, save: Any, about: Mapping[str, Any], card: Card) -> None:
@@ -183,8 +203,11 @@ def read_folder(folder: Path, kind: str, command: str) -> tuple[dict[str, Any], 
         ) from error
     except ValueError as error:
         raise ValueError(f"model={str(folder)!r} is damaged: {error}.") from error
+    if not isinstance(about, dict) or not isinstance(decision, dict):
+        raise ValueError(f"model={str(folder)!r} is damaged: its files hold no records.")
     if kind not in about:
-        raise ValueError(f"model={str(folder)!r} is no model of {command}.")
+        others = [hint for other, hint in _KINDS.items() if other in about]
+        raise ValueError(f"model={str(folder)!r} is no model of {command}{''.join(others)}.")
     if about["format"] != _FORMAT:
         raise ValueError(
             f"model={str(folder)!r} is of another version of this package (format "
@@ -198,5 +221,5 @@ def understood(folder: Path) -> Iterator[None]:
     """Turn what a model's files lack, or hold of another kind, into a `ValueError`."""
     try:
         yield
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"model={str(folder)!r} is damaged: {error!r}; train it anew.") from error
