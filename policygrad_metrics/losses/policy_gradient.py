@@ -281,14 +281,15 @@ class PolicyGradientLoss(SiteLoss):
 
     def _scored(self, batch, logits, state):
         """The estimate, and what each site weighs in the cross-entropy."""
-        estimator = self._estimator(batch)
+        reward = self.reward.for_multilabel() if batch.multilabel else self.reward
+        estimator = self._estimator(batch, reward)
 
         def score(logits, y_true, weight, state):
             here = dataclasses.replace(batch, logits=logits, y_true=y_true, weight=weight)
             own, multipliers = state, ()
             if self._lagrangian is not None:
                 own, multipliers = state[:-2], state[-2:]
-            estimate = self._estimate(here, estimator, own)
+            estimate = self._estimate(here, reward, estimator, own)
             slope = estimate.gradient
             if self._lagrangian is not None:
                 constraint_slope, multipliers = self._lagrangian.step(here, multipliers)
@@ -336,10 +337,7 @@ class PolicyGradientLoss(SiteLoss):
         )
         return reward_weights(batch, gradient) if weighed else tf.constant(1.0)
 
-    def _reward_of(self, batch):
-        return self.reward.for_multilabel() if batch.multilabel else self.reward
-
-    def _estimator(self, batch):
+    def _estimator(self, batch, reward):
         if self.gradient_estimator != "auto":
             return self.gradient_estimator
         plain = not batch.weighted and self._window is None and replicas() == 1
@@ -347,15 +345,14 @@ class PolicyGradientLoss(SiteLoss):
         shape = (batch.num_classes, batch.columns, batch.multilabel, sites)
         if shape not in self._strongest:
             self._strongest[shape] = strongest_estimator(
-                self._reward_of(batch),
+                reward,
                 batch.num_classes,
                 multilabel_columns=batch.columns or 1,
                 unweighted_sites=sites,
             )
         return self._strongest[shape]
 
-    def _estimate(self, batch, estimator, state):
-        reward = self._reward_of(batch)
+    def _estimate(self, batch, reward, estimator, state):
         if reward.calls_python and under_xla():
             raise ValueError(
                 f"reward {reward.name!r} is a Python function, which XLA cannot compile: use "

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from rankings import as_batch
-from scipy.stats import poisson_binom
+from scipy.stats import binom, poisson_binom
 
 import policygrad_metrics as pgm
 from policygrad_metrics.estimators import arrival_nodes
-from policygrad_metrics.estimators.arrival_nodes import ArrivalNodes
+from policygrad_metrics.estimators.arrival_nodes import COARSE, FINE, ArrivalNodes
 from policygrad_metrics.estimators.place_nodes import window
+from policygrad_metrics.estimators.ranking_precisions import _counting_few_or_many
 from policygrad_metrics.estimators.rankings import ranking_expectation
 
 PLACES = [("recall", k) for k in (1, 4, 5, 11, 38, 140, 230)]
@@ -108,6 +109,22 @@ def test_chances_of_places_are_those_of_independent_arrivals(n, last):
     np.testing.assert_allclose(ramp, [one.pmf(D) @ left for one in truth], rtol=1e-8, atol=1e-9)
     expected = [one.cdf(last) - 0.4 * one.pmf(last) for one in truth]
     np.testing.assert_allclose(slope, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(("powers", "error"), [(COARSE.fewer, 1e-5), (FINE.fewer, 1e-6)])
+@pytest.mark.parametrize("mean", [0.0, 0.2, 0.999, 41.0, 60.0, 200.0, 5000.0])
+@pytest.mark.parametrize("chance", [1e-4, 0.2, 0.5, 0.9, 1.0])
+def test_few_powers_do_where_few_or_many_have_arrived(mean, chance, powers, error):
+    """D is the sum of as many arrivals of equal chance as give this mean, and one of the rest."""
+    number = int(mean / chance)
+    D = np.arange(number + 2)
+    last = mean - number * chance
+    pmf = (1.0 - last) * binom.pmf(D, number, chance) + last * binom.pmf(D - 1, number, chance)
+    arrived = tf.constant([[[mean]]], tf.float64)
+    v, less, w = (x.numpy()[0, 0] for x in _counting_few_or_many(powers, arrived))
+    for found, worth in ((1.0, 1.0 / (1.0 + D)), (less, 1.0 / (1.0 + D) / (2.0 + D))):
+        powers_of_v = (v**D @ pmf)[:, None]
+        np.testing.assert_allclose(np.sum(found * w * powers_of_v), pmf @ worth, rtol=error)
 
 
 def test_denser_nodes_are_needed(monkeypatch):
