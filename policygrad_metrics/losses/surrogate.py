@@ -18,8 +18,8 @@ class SurrogateLoss(SiteLoss):
     Args:
         surrogate: "cross_entropy", "weighted_cross_entropy", "focal", "soft_f1",
             "double_soft_f1", of ordered classes "sord", "oll", "cdw", "slace", "corn", of rankings
-            "pairwise_logistic", "listnet", "listmle", "approx_ndcg", "smooth_ap", ...; see
-            `policygrad_metrics.surrogates`.
+            "pairwise_logistic", "listnet", "listmle", "approx_ndcg", "smooth_ap",
+            "auc_margin", ...; see `policygrad_metrics.surrogates`.
         policy: as for `PolicyGradientLoss`; of rankings it is "plackett_luce".
         reduction, name: as in Keras.
         from_logits, ignore_class: as for `PolicyGradientLoss`.

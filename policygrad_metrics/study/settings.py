@@ -50,6 +50,7 @@ PRINCIPAL = (
     "listmle",
     "approx_ndcg",
     "smooth_ap",
+    "auc_margin",
     "reinforce_leave_one_out",
     "policy_gradient",
     "policy_gradient_pure",

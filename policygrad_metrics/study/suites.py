@@ -159,6 +159,7 @@ SUITES = {
                 "focal",
                 "pairwise_logistic",
                 "smooth_ap",
+                "auc_margin",
                 "policy_gradient",
             ),
         },

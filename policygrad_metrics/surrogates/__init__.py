@@ -35,6 +35,7 @@ from policygrad_metrics.surrogates.ordinal import (
 from policygrad_metrics.surrogates.rankings import (
     RANKING_SURROGATES,
     approx_ndcg,
+    auc_margin,
     listmle,
     listnet,
     pairwise_logistic,
@@ -64,6 +65,7 @@ __all__ = [
     "Surrogate",
     "anyloss",
     "approx_ndcg",
+    "auc_margin",
     "cdw",
     "corn",
     "cross_entropy",

@@ -1,13 +1,15 @@
 """Ranking losses: their formulas item by item, weights, saturation, graph and XLA, errors."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.optimize import minimize, minimize_scalar
 
 import policygrad_metrics as pgm
-from policygrad_metrics.surrogates.rankings import RANKING_SURROGATES
+from policygrad_metrics.surrogates.rankings import RANKING_SURROGATES, auc_margin
 
 every = pytest.mark.parametrize("name", RANKING_SURROGATES)
 SCORES = np.array([[0.3, -1.2, 0.8, 0.1, 2.0], [1.0, 0.5, -0.5, 0.2, 0.0]])
@@ -26,6 +28,11 @@ def by_hand(name, s, y):
     if name == "pairwise_logistic":
         pairs = [(i, j) for i, j in itertools.permutations(items, 2) if y[i] > y[j]]
         return np.mean([np.log1p(np.exp(s[j] - s[i])) for i, j in pairs])
+    if name == "auc_margin":
+        high, low = (
+            np.array([sigmoid(s[i]) for i in items if (y[i] > 0) == side]) for side in (1, 0)
+        )
+        return high.var() + low.var() + max(0.0, 1.0 + low.mean() - high.mean()) ** 2
     if name == "listnet":
         return -sum(y[i] / sum(y) * np.log(np.exp(s[i]) / sum(np.exp(s))) for i in items)
     if name == "listmle":
@@ -63,7 +70,7 @@ def test_weight_zero_is_padding_and_a_list_without_relevance_does_not_count(name
     assert not np.any(tape.gradient(value, nothing))
 
 
-@pytest.mark.parametrize("name", ["pairwise_logistic", "listnet", "smooth_ap"])
+@pytest.mark.parametrize("name", ["pairwise_logistic", "listnet", "smooth_ap", "auc_margin"])
 def test_weight_two_is_the_item_twice(name):
     surrogate = RANKING_SURROGATES[name]
     times = np.array([1, 2, 1, 3, 2])
@@ -122,6 +129,31 @@ def test_bad_input(name):
     if name in ("approx_ndcg", "smooth_ap"):
         with pytest.raises(ValueError, match="temperature"):
             surrogate(tf.zeros([1, 4]), [[1, 0, 0, 1]], [[1.0] * 4], temperature=0)
+    if name == "auc_margin":
+        with pytest.raises(ValueError, match="margin"):
+            surrogate(tf.zeros([1, 4]), [[1, 0, 0, 1]], [[1.0] * 4], margin=-1.0)
+
+
+@pytest.mark.parametrize("scale", [0.5, 8.0])
+def test_the_margin_of_auc_is_the_saddle_point_of_libauc(scale):
+    """Their a, b and alpha, at the least and the greatest value of the loss as it is published."""
+    scores, y = scale * SCORES[:1], (GRADES[:1] > 0).astype(float)
+    h, share = 1.0 / (1.0 + np.exp(-scores)), y.mean()
+
+    def published(a, b, alpha):
+        per_item = (1.0 - share) * (h - a) ** 2 * y + share * (h - b) ** 2 * (1.0 - y)
+        per_item += 2.0 * alpha * (share * h * (1.0 - y) - (1.0 - share) * h * y)
+        room = share * (1.0 - share)
+        return per_item.mean() + 2.0 * alpha * room - room * alpha**2
+
+    def largest(ends):
+        a, b = ends
+        found: Any = minimize_scalar(lambda alpha: -published(a, b, alpha), (0.0, 2.0))
+        return published(a, b, max(found.x, 0.0))
+
+    expected = minimize(largest, [0.5, 0.5], method="Nelder-Mead", options={"xatol": 1e-9}).fun
+    value = auc_margin(tf.constant(scores), y, ONES[:1])
+    np.testing.assert_allclose(share * (1.0 - share) * value, expected, rtol=1e-6)
 
 
 @every

@@ -48,4 +48,10 @@ ROWS: list[Method] = [
         "Brown, Xie, Kalogeiton, Zisserman 2020, Smooth-AP",
         temperature=_TEMPERATURE,
     ),
+    _row(
+        "auc_margin",
+        "squared margin between the mean chances of both classes, and their variances (LibAUC)",
+        "Yuan, Yan, Sonka, Yang 2021, Large-scale robust deep AUC maximization",
+        margin=Choice(1.0, 0.1, 1.0),
+    ),
 ]
