@@ -91,9 +91,8 @@ class FirstHits(Precisions):
         positive = self.positive[:, None]
         none_yet = over_items(tf.where(positive, arrivals.rate, 0.0))
         q: Any = tf.where(positive, 0.0, arrivals.arrived)
-        product = tf.exp(-tf.cast(none_yet, tf.float64))[:, :, None] * _product(
-            -rest * q[:, :, None]
-        )
+        product = _product(-rest * q[:, :, None])
+        product *= tf.exp(-tf.cast(none_yet, tf.float64))[:, :, None]
         held: Any = tf.where(positive, 1.0, arrivals.absent)
         return v + rest * held[:, :, None], self._as(product)
 
@@ -175,11 +174,8 @@ def _counting_few_or_many(powers, arrived):
     scale = (1.0 / (2.0 + arrived))[..., None]
     few = arrived[..., None] < FEW
     rest = tf.where(few, tf.constant(0.5 - 0.5 * v, scale.dtype), scale * s)
-    return (
-        1.0 - rest,
-        rest,
-        tf.where(few, tf.constant(0.5 * w, scale.dtype), scale * (u * np.exp(s))),
-    )
+    w = tf.where(few, tf.constant(0.5 * w, scale.dtype), scale * (u * np.exp(s)))
+    return 1.0 - rest, rest, w
 
 
 def _product(z):
