@@ -113,16 +113,24 @@ def spread(values: np.ndarray, clock: Clock, duplicates: str | None = None) -> n
     array([ 2., nan,  5.])
     """
     N = len(clock.steps)
+    if duplicates == "mean" and values.dtype != object:
+        return means_of(values, clock.places, N)
     result = np.full(N, "" if values.dtype == object else np.nan, dtype=values.dtype)
-    if duplicates != "mean" or values.dtype == object:
-        # The last to be written stays: of the rows of one step the first.
-        result[clock.places[::-1]] = values[::-1]
-        return result
-    known = ~np.isnan(values)
-    counts = np.bincount(clock.places[known], minlength=N)
-    sums = np.bincount(clock.places[known], values[known], minlength=N)
-    np.divide(sums, counts, out=result, where=counts > 0)
+    # The last to be written stays: of the rows of one step the first.
+    result[clock.places[::-1]] = values[::-1]
     return result
+
+
+def means_of(values: np.ndarray, places: np.ndarray, N: int, least: float = 1) -> np.ndarray:
+    """Return the mean of the known values at each of N places, NaN where fewer than `least` are.
+
+    >>> means_of(np.array([1.0, 3.0, np.nan]), np.array([0, 0, 1]), 2)
+    array([ 2., nan])
+    """
+    known = ~np.isnan(values)
+    counts = np.bincount(places[known], minlength=N)
+    sums = np.bincount(places[known], values[known], minlength=N)
+    return np.where(counts >= least, sums / np.maximum(counts, 1), np.nan)
 
 
 def show(step: np.datetime64) -> str:

@@ -212,7 +212,8 @@ def chosen_grid(task: ForecastTask, runs: Sequence[Run]) -> Grid | None:
             return None
         own = [run for run in runs if run.method == method]
         metrics = [level_metrics(getattr(run, f"confusion_{column}")) for run in own]
-        cells = [title, method, f"{statistics.median(_valid(own, column)):.3f}"]
+        valid = statistics.median(getattr(run, f"valid_{column}") for run in own)
+        cells = [title, method, f"{valid:.3f}"]
         for name in LEVEL_METRICS:
             values = sorted(one[name] for one in metrics)
             spread = f"[{values[0]:.3f},\u00a0{values[-1]:.3f}]"
@@ -225,10 +226,6 @@ def chosen_grid(task: ForecastTask, runs: Sequence[Run]) -> Grid | None:
     )
     title = f"{task.dataset.name}: the policy gradient chosen on the validation part"
     return Grid(title, header, tuple(rows), below)
-
-
-def _valid(runs: Sequence[Run], column: str) -> list[float]:
-    return [getattr(run, f"valid_{column}") for run in runs]
 
 
 def _over_runs(values: Sequence[float], text: Callable[[Interval], str]) -> str:

@@ -51,19 +51,17 @@ def forecast_table(task: ForecastTask, found: Predictions) -> str:
         task: What was forecast.
         found: The forecasts.
     """
-    test, K = task.parts.test, len(task.dataset.class_names)
+    test = task.parts.test
+    named, chances = chance_columns(found.chances)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     zone = f" ({task.zone})" if task.zone else ""
     values = [] if found.values is None else [f"forecast, {task.unit}"]
     writer.writerow([
-        *(f"time{zone}", f"truth, {task.unit}", "truth, level", "level", "default level", *values),
-        *(f"P(level = {k})" for k in range(K)),
-        *(f"P(level >= {k})" for k in range(1, K)),
+        f"time{zone}", f"truth, {task.unit}", "truth, level", "level", "default level", *values,
+        *named,
     ])  # fmt: skip
     decided = np.stack([np.asarray(found.tuned), np.asarray(found.plain)], axis=1).tolist()
-    # The probabilities of all worse levels are summed from the worst on.
-    worse = np.cumsum(found.chances[:, ::-1], axis=1)[:, ::-1]
     for row, (place, hour) in enumerate(zip(test, task.hours[test], strict=True)):
         writer.writerow([
             show(hour),
@@ -71,7 +69,23 @@ def forecast_table(task: ForecastTask, found: Predictions) -> str:
             task.dataset.y[place],
             *decided[row],
             *([] if found.values is None else [f"{found.values[row]:.6g}"]),
-            *(f"{chance:.4f}" for chance in found.chances[row]),
-            *(f"{min(chance, 1.0):.4f}" for chance in worse[row, 1:]),
+            *chances[row],
         ])  # fmt: skip
     return stream.getvalue()
+
+
+def chance_columns(chances: np.ndarray) -> tuple[list[str], list[list[str]]]:
+    """Return the columns of a CSV of levels: their names, and the cells of each row.
+
+    >>> chance_columns(np.array([[0.5, 0.5]]))
+    (['P(level = 0)', 'P(level = 1)', 'P(level >= 1)'], [['0.5000', '0.5000', '0.5000']])
+    """
+    K = chances.shape[1]
+    names = [f"P(level = {k})" for k in range(K)] + [f"P(level >= {k})" for k in range(1, K)]
+    both = np.hstack([chances, at_least(chances)[:, 1:]])
+    return names, [[f"{chance:.4f}" for chance in row] for row in both]
+
+
+def at_least(chances: np.ndarray) -> np.ndarray:
+    """Return P(level >= k) `[N, K]`, summed from the worst level on."""
+    return np.minimum(np.cumsum(chances[:, ::-1], axis=1)[:, ::-1], 1.0)

@@ -12,6 +12,7 @@ import numpy as np
 
 from policygrad_metrics import aqi
 from policygrad_metrics.air.clock import show
+from policygrad_metrics.air.forecast_files import at_least, chance_columns
 from policygrad_metrics.air.station import Station
 from policygrad_metrics.air.trained import Forecaster
 from policygrad_metrics.decision.rules import PluginGain
@@ -48,7 +49,7 @@ class Outlook:
     @property
     def at_least(self) -> np.ndarray:
         """P(level >= k), `[H, K]`."""
-        return np.minimum(np.cumsum(self.chances[:, ::-1], axis=1)[:, ::-1], 1.0)
+        return at_least(self.chances)
 
     @property
     def _time(self) -> str:
@@ -56,12 +57,12 @@ class Outlook:
 
     def text(self) -> str:
         """Return the forecasts as CSV, a line for each hour."""
-        stream, K = io.StringIO(), self.chances.shape[1]
+        stream = io.StringIO()
+        named, chances = chance_columns(self.chances)
         writer = csv.writer(stream, lineterminator="\n")
         alert = [] if self.alerts is None else ["alert"]
         writer.writerow([
-            self._time, "level", "name", *alert, f"forecast, {self.station.unit}",
-            *(f"P(level = {k})" for k in range(K)), *(f"P(level >= {k})" for k in range(1, K)),
+            self._time, "level", "name", *alert, f"forecast, {self.station.unit}", *named,
         ])  # fmt: skip
         for row, hour in enumerate(self.hours):
             value = self.values[row]
@@ -69,8 +70,7 @@ class Outlook:
                 show(hour), self.levels[row], self.names[self.levels[row]],
                 *([] if self.alerts is None else [self.alerts[row]]),
                 "" if np.isnan(value) else f"{value:.6g}",
-                *(f"{one:.4f}" for one in self.chances[row]),
-                *(f"{one:.4f}" for one in self.at_least[row, 1:]),
+                *chances[row],
             ])  # fmt: skip
         return stream.getvalue()
 
@@ -113,12 +113,10 @@ class Outlook:
         known = aqi.level(station.concentration[past], self.scale, station.pollutant).astype(int)
         ahead = self.hours.astype("datetime64[D]") == day
         highest = max([*known, *self.levels[ahead]], default=None)
-        low, high = np.zeros(K), np.zeros(K)
-        for k in range(K):
-            chances = self.at_least[ahead, k]
-            over = float((known >= k).any())
-            low[k] = max(chances.max(initial=0.0), over)
-            high[k] = max(1.0 - np.prod(1.0 - chances), over)
+        over = (known[:, None] >= np.arange(K)).any(axis=0)
+        chances = self.at_least[ahead]
+        low = np.maximum(chances.max(axis=0, initial=0.0), over)
+        high = np.maximum(1.0 - np.prod(1.0 - chances, axis=0), over)
         return DayMaximum(day, highest, int(past.sum()), int(ahead.sum()), low, high)
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from policygrad_metrics import aqi
 from policygrad_metrics.air.names import title_of
 from policygrad_metrics.air.outlook import Outlook
+from policygrad_metrics.air.plots import draw_bands
 from policygrad_metrics.study.style import DARK, STYLE
 
 #: Steps before the forecast that are shown.
@@ -30,9 +31,7 @@ def draw_outlook(found: Outlook) -> bytes:
         if not np.isnan(found.values).all():
             top.plot(hours, found.values, "o--", color=DARK, markersize=3, label="forecast")
         lower, upper = top.get_ylim()
-        ends = [0.0, *aqi.edges(found.scale, station.pollutant).tolist(), np.inf]
-        for start, end, colour in zip(ends[:-1], ends[1:], colours, strict=True):
-            top.axhspan(start, min(end, 1e6), color=colour, alpha=0.25, lw=0)
+        draw_bands(top, found.scale, station.pollutant, 1e6, alpha=0.25)
         top.set_ylim(max(lower, 0), upper)
         top.set_ylabel(f"{title_of(station.pollutant)}, {station.unit}")
         top.legend(loc="upper left", frameon=False)

@@ -144,7 +144,9 @@ def draw_days(
         top, below = figure.subplots(
             2, 1, sharex=True, height_ratios=[2.6, _STRIP * len(strips)], squeeze=True
         )
-        _bands(top, task, values, count)
+        high = 1.1 * float(values.max())
+        draw_bands(top, task.scale, task.pollutant, high, alpha=0.3)
+        top.set(xlim=(0, count), ylim=(0, high))
         width = 1.5 if count <= SHORT[task.step] else 0.8
         for method, style in zip(forecasts, _LINES, strict=False):
             predicted = forecasts[method].values
@@ -194,16 +196,12 @@ def _strips(
     axes.spines[:].set_visible(False)
 
 
-def _bands(axes: Any, task: ForecastTask, values: np.ndarray, count: int) -> None:
-    high = 1.1 * float(values.max())
-    ends = [0.0, *aqi.edges(task.scale, task.pollutant).tolist(), np.inf]
-    for low, end, colour in zip(
-        ends[:-1], ends[1:], aqi.colours(task.scale, task.pollutant), strict=True
-    ):
+def draw_bands(axes: Any, scale: str, pollutant: str, high: float, alpha: float) -> None:
+    """Colour the levels of a scale up to a concentration."""
+    ends = [0.0, *aqi.edges(scale, pollutant).tolist(), np.inf]
+    for low, end, colour in zip(ends[:-1], ends[1:], aqi.colours(scale, pollutant), strict=True):
         if low < high:
-            axes.axhspan(low, min(end, high), color=colour, alpha=0.3, lw=0)
-    axes.set_ylim(0, high)
-    axes.set_xlim(0, count)
+            axes.axhspan(low, min(end, high), color=colour, alpha=alpha, lw=0)
 
 
 def _broken(days: np.ndarray, values: np.ndarray, a_day: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from policygrad_metrics import aqi
 from policygrad_metrics.air.averages import CAPTURE, average_of, averaged
+from policygrad_metrics.air.clock import means_of
 from policygrad_metrics.air.names import TITLES
 from policygrad_metrics.air.station import Station
 from policygrad_metrics.air.units import convert_unit
@@ -152,14 +153,7 @@ def to_days(station: Station, daily: str = "max") -> Station:
     choose("daily", daily, DAILY)
     days, place = np.unique(station.hours.astype("datetime64[D]"), return_inverse=True)
     N = len(days)
-
-    def mean(values: np.ndarray, least: float) -> np.ndarray:
-        known = ~np.isnan(values)
-        counts = np.bincount(place[known], minlength=N)
-        sums = np.bincount(place[known], values[known], minlength=N)
-        return np.where(counts >= max(least, 1), sums / np.maximum(counts, 1), np.nan)
-
-    values = mean(station.concentration, CAPTURE * 24)
+    values = means_of(station.concentration, place, N, CAPTURE * 24)
     if daily == "max":
         highest = np.full(N, -np.inf)
         np.maximum.at(highest, place, np.nan_to_num(station.concentration, nan=-np.inf))
@@ -170,7 +164,7 @@ def to_days(station: Station, daily: str = "max") -> Station:
         station,
         hours=days,
         concentration=values,
-        weather={name: mean(hours, 1) for name, hours in station.weather.items()},
+        weather={name: means_of(hours, place, N) for name, hours in station.weather.items()},
         texts={name: _most_frequent(cells, place, N) for name, cells in station.texts.items()},
         notes=(
             *station.notes,

@@ -25,7 +25,7 @@ from policygrad_metrics.data.cells import to_number, to_numbers
 from policygrad_metrics.data.faults import Faults
 from policygrad_metrics.data.missing import refuse_likely_codes
 from policygrad_metrics.data.reading import Reading, read_cells
-from policygrad_metrics.data.written import check_numbers
+from policygrad_metrics.data.written import odd_cells, refuse_odd_cells
 
 #: A column of more different texts is not used.
 MOST_TEXTS = 24
@@ -126,7 +126,7 @@ def read_station(
     used = () if moments is None else moments.used
     others = {k: v for k, v in columns.items() if k not in (*used, column, *_ROW_NUMBERS)}
     with faults.noted():
-        check_numbers(others)
+        refuse_odd_cells(others, odd_cells(others))
     faults.stop()
     assert moments is not None
     assert clock is not None

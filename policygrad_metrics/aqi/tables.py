@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from policygrad_metrics.core.checks import choose
+from policygrad_metrics.core.records import as_tuples
 
 Rounding = Literal["truncate", "nearest", "none"]
 #: In the place of a pollutant: the index over all pollutants.
@@ -192,17 +193,11 @@ def _whole(entry: dict[str, Any], entries: dict[str, Any]) -> dict[str, Any]:
 def _scale(key: str, entry: dict[str, Any]) -> Scale:
     rounding = entry.pop("rounding", "none")
     columns = tuple(
-        Column(pollutant, rounding=rounding, **_with_tuples(column))
+        Column(pollutant, rounding=rounding, **as_tuples(column))
         for pollutant, column in entry.pop("columns").items()
     )
     document = Document(**entry.pop("document"))
-    return Scale(key=key, document=document, columns=columns, **_with_tuples(entry))
-
-
-def _with_tuples(entry: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()
-    }
+    return Scale(key=key, document=document, columns=columns, **as_tuples(entry))
 
 
 #: The standards of the data file `standards.toml`, which names their sources.

@@ -24,10 +24,10 @@ from policygrad_metrics.cli import forecast as cli_forecast
 from policygrad_metrics.cli.errors import BadInputError, bad_input
 from policygrad_metrics.cli.notes import say_about
 from policygrad_metrics.cli.options import add_options, read_datasets, read_settings
-from policygrad_metrics.cli.train import add_train
+from policygrad_metrics.cli.train import add_train, results, starting
 from policygrad_metrics.cli.variance import add_variance
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.study.quiet import quiet_start, start_tensorflow
+from policygrad_metrics.study.quiet import quiet_start
 
 _EPILOG = """examples:
   policygrad compare --quick
@@ -213,10 +213,7 @@ def _train(
     from policygrad_metrics.study.records import StudyError
     from policygrad_metrics.study.settings import directory_name
 
-    notes = say_about(datasets)
-    if notes.is_terminal:
-        notes.print("starting TensorFlow", end="\r")
-    start_tensorflow()
+    notes = starting(say_about(datasets))
     with quiet_start():
         plan, study = prepare()
     with bad_input():
@@ -249,8 +246,6 @@ def _train(
 
 
 def _print_study(done: Any, *, as_json: bool) -> None:
-    from rich.console import Console
-
     from policygrad_metrics.study.grid import rich_grid
     from policygrad_metrics.study.progress import printable
     from policygrad_metrics.study.records import finite
@@ -267,9 +262,7 @@ def _print_study(done: Any, *, as_json: bool) -> None:
         }
         print(json.dumps(finite(shown), indent=2, allow_nan=False))
         return
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=110)
+    console = results()
     for number, line in enumerate(done.conclusion):
         style, text = ("", f"- {line}") if number else ("bold", line)
         console.print(printable(text), markup=False, highlight=False, style=style)

@@ -150,7 +150,7 @@ def _train(options: argparse.Namespace) -> int:
 def _print_card(card: Any) -> None:
     from policygrad_metrics.study.progress import printable
 
-    console = _results()
+    console = results()
     console.print(printable(card.lead), markup=False, highlight=False, style="bold")
     console.print()
     for grid in card.tables:
@@ -164,7 +164,7 @@ def print_grid(grid: Any) -> None:
     from policygrad_metrics.study.grid import MOST_COLUMNS, rich_grid
     from policygrad_metrics.study.progress import printable
 
-    console = _results()
+    console = results()
     columns, unbounded = len(grid.header), console.options.update(width=_ANY)
     while (
         columns > MOST_COLUMNS
@@ -179,7 +179,8 @@ def print_grid(grid: Any) -> None:
     console.print()
 
 
-def _results() -> Any:
+def results() -> Any:
+    """Return the console of results, wide enough for a table where it is no terminal."""
     from rich.console import Console
 
     console = Console()
@@ -242,11 +243,11 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def starting() -> Any:
-    """Start TensorFlow, and return the console of what is no result."""
+def starting(notes: Any = None) -> Any:
+    """Start TensorFlow, and return the console of what is no result, `notes` if it is given."""
     from rich.console import Console
 
-    notes = Console(stderr=True)
+    notes = notes or Console(stderr=True)
     if notes.is_terminal:
         notes.print("starting TensorFlow", end="\r")
     start_tensorflow()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from policygrad_metrics.core.records import as_tuples
 from policygrad_metrics.data.dataset import Dataset
 from policygrad_metrics.data.splits import Split
 
@@ -120,9 +121,8 @@ class Preparation:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Preparation:
         """Return the preparation that `dataclasses.asdict` and JSON made a record of."""
-        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
         sizes = {int(place): size for place, size in record["sizes"].items()}
-        return cls(**{**fields, "sizes": sizes, "texts": tuple(map(tuple, record["texts"]))})
+        return cls(**{**as_tuples(record), "sizes": sizes})
 
     @property
     def feature_names(self) -> tuple[str, ...]:

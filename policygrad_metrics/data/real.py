@@ -32,9 +32,7 @@ def _without_rare_classes(dataset: Dataset) -> Dataset:
     )
     # Not `take`: rows, labels and names must change in one step to pass the checks.
     return dataclasses.replace(
-        dataset,
-        numeric=dataset.numeric[rows],
-        categorical=dataset.categorical[rows],
+        dataset.take(rows),
         y=np.searchsorted(kept, dataset.y[rows]),
         class_names=[dataset.class_names[k] for k in kept],
         notes=(*dataset.notes, note + "."),

@@ -1,7 +1,7 @@
 """Numbers as people write them: decimal commas, thousands separators, percent and currency signs.
 
-A column is rewritten only if it is written one way throughout; `check_numbers` refuses what
-is left.
+A column is rewritten only if it is written one way throughout; `refuse_odd_cells` refuses
+what is left.
 """
 
 from __future__ import annotations
@@ -98,22 +98,6 @@ def plain_numbers(
     ]
 
 
-def check_numbers(columns: Mapping[str, Sequence[str]]) -> None:
-    """Raise if a few cells of a column are texts and the others numbers.
-
-    Args:
-        columns: Name -> cells as `read_cells` returns them.
-
-    Raises:
-        ValueError: The message tells the cells, their rows and the ways out, column by column.
-
-    >>> check_numbers({"wind": ["N", "SE", "N"], "PM": [*map(str, range(30)), "NR"]})
-    Traceback (most recent call last):
-    ValueError: column 'PM' holds numbers, but in 1 of 31 rows a text: 'NR' (row 31 below ...
-    """
-    refuse_odd_cells(columns, odd_cells(columns))
-
-
 def odd_cells(columns: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Return the distinct texts of every column of which most cells are numbers, if it has any.
 
@@ -137,14 +121,19 @@ def odd_cells(columns: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
 def refuse_odd_cells(
     columns: Mapping[str, Sequence[str]], odd: Mapping[str, Sequence[str]]
 ) -> None:
-    """Raise if there are any odd cells; the message is that of `check_numbers`.
+    """Raise if a few cells of a column are texts and the others numbers.
 
     Args:
-        columns: Name -> cells.
-        odd: What `odd_cells` returns.
+        columns: Name -> cells as `read_cells` returns them.
+        odd: What `odd_cells` returns of them.
 
     Raises:
-        ValueError: There are.
+        ValueError: The message tells the cells, their rows and the ways out, column by column.
+
+    >>> columns = {"wind": ["N", "SE", "N"], "PM": [*map(str, range(30)), "NR"]}
+    >>> refuse_odd_cells(columns, odd_cells(columns))
+    Traceback (most recent call last):
+    ValueError: column 'PM' holds numbers, but in 1 of 31 rows a text: 'NR' (row 31 below ...
     """
     if not odd:
         return

@@ -77,20 +77,21 @@ def read_costs(y_true: Any, reward: Reward, p: np.ndarray) -> tuple[Any, np.ndar
     return table[:, 0], table[:, 1:]
 
 
-def read_weight(sample_weight: Any, size: int) -> np.ndarray | None:
-    """Return weights as float64 `[N, 1]`, or None.
+def read_weight(sample_weight: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return weights as float64 `[N, C]`, the same in all columns, or None.
 
     Raises:
         ValueError: they are not as many finite numbers of 0 or more.
     """
     if sample_weight is None:
         return None
+    size, columns = shape
     weight = np.asarray(sample_weight, np.float64)
     if weight.shape != (size,) or not (np.isfinite(weight) & (weight >= 0.0)).all():
         raise ValueError(
             f"sample_weight must be {size} finite numbers, 0 or more; it has shape {weight.shape}."
         )
-    return weight[:, None]
+    return np.repeat(weight[:, None], columns, axis=1)
 
 
 def number_groups(groups: Any, size: int, most: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from policygrad_metrics.core.checks import choose
+from policygrad_metrics.core.records import as_tuples
 from policygrad_metrics.decision.expected_f import best_count
 
 #: Probabilities below this share of an example's largest one count as this share.
@@ -175,12 +176,8 @@ def read_rule(record: Mapping[str, Any]) -> Rule:
     >>> read_rule({"rule": "Thresholds", "thresholds": [0.3]})
     Thresholds(thresholds=(0.3,))
     """
-    fields = {name: _tuples(value) for name, value in record.items() if name != "rule"}
+    fields = {name: as_tuples(value) for name, value in record.items() if name != "rule"}
     return _RULES[choose("decision['rule']", record.get("rule"), _RULES)](**fields)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 def plain_rule(decision: str = "arg_max", num_classes: int = 2) -> Rule:

@@ -155,16 +155,7 @@ class DecisionTuner(BaseEstimator):
         choose("method", self.method, METHODS)
         if isinstance(self.max_calls, bool) or not self.max_calls >= 2:
             raise ValueError(f"max_calls must be 2 or more; it is {self.max_calls!r}.")
-        reward = get_reward(self.reward)
-        if reward.ranks:
-            about = "chooses a decision, and the reward scores a ranking; use one of labels"
-            raise ValueError(f"DecisionTuner {about}. It is {reward.name!r}.")
-        if self.multilabel:
-            reward = reward.for_multilabel()
-        p = read_probabilities(probabilities, self.multilabel)
-        y_true, costs = read_costs(y_true, reward, p)
-        truth = read_truth(y_true, p, self.multilabel)
-        weight = read_weight(sample_weight, len(p))
+        reward, p, truth, weight, costs = self._read(probabilities, y_true, sample_weight)
         self._check_method(reward, p.shape[-1])
         floored = self._floored(reward)
         G = 1 if floored is None else floored.constraints.groups
@@ -175,11 +166,10 @@ class DecisionTuner(BaseEstimator):
             kept = weight[:, 0] > 0.0
             if not kept.any():
                 raise ValueError("sample_weight must not be zero throughout.")
-            p, truth, weight = p[kept], truth[kept], np.repeat(weight[kept], p.shape[1], axis=1)
+            p, truth, weight = p[kept], truth[kept], weight[kept]
             group, costs = (x if x is None else x[kept] for x in (group, costs))
         self.n_columns_, self.n_classes_ = p.shape[1:]
-        known = (reward, truth, weight, self.n_classes_, self.max_calls)
-        scorer = bare = Scorer(*known, costs=costs)
+        scorer = bare = Scorer(reward, truth, weight, self.n_classes_, self.max_calls, costs=costs)
         if floored is not None:
             scorer = Scorer(floored, truth, weight, self.n_classes_, group=group, groups=G)
             self._unknown = floored.unknown(scorer.tables(truth))
@@ -189,24 +179,28 @@ class DecisionTuner(BaseEstimator):
                     "(groups are numbered in the order of their sorted values), so no gap can be "
                     "told. Give examples of every group and class."
                 )
-        plain = plain_rule(self.plain, self.n_classes_)
-        before = plain.decide(p)
-        self.method_, self.rule_ = self._tune(reward, p, scorer)
-        after = self.rule_.decide(p)
-        careful = self.one_standard_error
-        if careful is None:
-            careful = self.method == "auto"
-        self.plain_score_, self.score_ = bare.score(before), bare.score(after)
-        if careful and not self._is_sure(reward, p, (scorer, bare), before, after):
-            self.rule_, after, self.score_ = plain, before, self.plain_score_
+        labels = self._choose_rule(reward, p, (scorer, bare))
         self._scored = scorer.reward
         self._curve = None
         if p.shape[1:] == (1, 2) and scorer.by_counts:
             columns = (p[:, 0, 1], scorer.row[:, 0], scorer.weight[:, 0])
             self._curve = ThresholdCurve.of(*columns, scorer.table_rows)
         if floored is not None:
-            self._say_what_is_kept(scorer, after)
+            self._say_what_is_kept(scorer, labels)
         return self
+
+    def _read(self, probabilities: Any, y_true: Any, sample_weight: Any) -> tuple[Any, ...]:
+        """The reward as it scores these data, and what is read of them: p, truth, weight, costs."""
+        reward = get_reward(self.reward)
+        if reward.ranks:
+            about = "chooses a decision, and the reward scores a ranking; use one of labels"
+            raise ValueError(f"DecisionTuner {about}. It is {reward.name!r}.")
+        if self.multilabel:
+            reward = reward.for_multilabel()
+        p = read_probabilities(probabilities, self.multilabel)
+        y_true, costs = read_costs(y_true, reward, p)
+        truth = read_truth(y_true, p, self.multilabel)
+        return reward, p, truth, read_weight(sample_weight, p.shape[:2]), costs
 
     def _floored(self, reward: Reward) -> Floored | None:
         """The reward under the constraints, if there are any."""
@@ -261,15 +255,7 @@ class DecisionTuner(BaseEstimator):
     def score(self, probabilities: Any, y_true: Any, sample_weight: Any = None) -> float:
         """Return the reward of the decisions; arguments as for `fit`."""
         labels = self.predict(probabilities)
-        p = read_probabilities(probabilities, self.multilabel)
-        reward = get_reward(self.reward)
-        if self.multilabel:
-            reward = reward.for_multilabel()
-        weight = read_weight(sample_weight, len(p))
-        if weight is not None:
-            weight = np.repeat(weight, p.shape[1], axis=1)
-        y_true, costs = read_costs(y_true, reward, p)
-        truth = read_truth(y_true, p, self.multilabel)
+        reward, p, truth, weight, costs = self._read(probabilities, y_true, sample_weight)
         scorer = Scorer(reward, truth, weight, self.n_classes_, costs=costs)
         return scorer.score(labels.reshape(p.shape[:2]))
 
@@ -310,6 +296,22 @@ class DecisionTuner(BaseEstimator):
             )
         if self.method == "expected_f":
             _expected_f(reward, num_classes)
+
+    def _choose_rule(self, reward: Reward, p: np.ndarray, scorers: tuple[Scorer, Scorer]) -> Any:
+        """Set the rule and its scores; return its labels. For `scorers` see `_is_sure`."""
+        scorer, bare = scorers
+        plain = plain_rule(self.plain, self.n_classes_)
+        before = plain.decide(p)
+        self.method_, self.rule_ = self._tune(reward, p, scorer)
+        after = self.rule_.decide(p)
+        careful = self.one_standard_error
+        if careful is None:
+            careful = self.method == "auto"
+        self.plain_score_, self.score_ = bare.score(before), bare.score(after)
+        if not careful or self._is_sure(reward, p, scorers, before, after):
+            return after
+        self.rule_, self.score_ = plain, self.plain_score_
+        return before
 
     def _is_sure(
         self,

@@ -65,18 +65,17 @@ class Reader:
         self._has_read = True
         # A graph is looked at when it is traced; values are looked at once.
         how |= {"from_logits": self.from_logits, "suspect": first or not tf.executing_eagerly()}
-        ignored = self.ignore_class
-        if self.groups is None and not self.reads_costs:
-            batch = read_batch(
-                self.policy, y_true, y_pred, sample_weight, ignore_class=ignored, **how
-            )
-            return refuse_no_answer(batch) if self.abstains else batch
-        labels, costs, group, fine = split_columns(y_true, self.groups, self.reads_costs)
-        batch = read_batch(self.policy, labels, y_pred, sample_weight, ignore_class=ignored, **how)
-        if group is not None:
-            group = tf.repeat(group, tf.shape(batch.y_true)[0] // tf.shape(group)[0])
-        valid = batch.valid & fine if under_xla() else batch.valid
-        batch = dataclasses.replace(batch, costs=costs, group=group, valid=valid)
+        ignored, columns = self.ignore_class, None
+        if self.groups is not None or self.reads_costs:
+            columns = split_columns(y_true, self.groups, self.reads_costs)
+            y_true = columns.labels
+        batch = read_batch(self.policy, y_true, y_pred, sample_weight, ignore_class=ignored, **how)
+        if columns is not None:
+            _, costs, group, fine = columns
+            if group is not None:
+                group = tf.repeat(group, tf.shape(batch.y_true)[0] // tf.shape(group)[0])
+            valid = batch.valid & fine if under_xla() else batch.valid
+            batch = dataclasses.replace(batch, costs=costs, group=group, valid=valid)
         return refuse_no_answer(batch) if self.abstains else batch
 
     def reading_config(self) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import functools
 import logging
 import operator
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -103,23 +102,16 @@ def read_batch(
     outputs, y_true = tf.convert_to_tensor(outputs), tf.convert_to_tensor(y_true)
     guessed = policy == "auto"
     policy = resolve_policy(policy, y_true, outputs)
+    finite, safe = _usable(policy, outputs, from_logits, suspect, decides)
+    fine = (finite, lambda: _about_outputs(from_logits), outputs)
     if isinstance(policy, PlackettLuce):
-        how = from_logits, suspect and not decides, ignore_class
-        return _read_lists(policy, y_true, outputs, (sample_weight, mask), *how)
+        return _read_lists(policy, y_true, fine, safe, (sample_weight, mask), ignore_class)
     one_hot = isinstance(policy, Softmax) and is_in_columns(y_true, outputs)
     if one_hot and guessed:
         _say_once(
             f"y_true has the shape of the outputs, {outputs.shape}: it is read as one-hot rows of "
             'classes. For label columns use policy="sigmoid".'
         )
-    finite = tf.math.is_finite(outputs)
-    # Where no error can be raised, a NaN must at least not come back through the policy.
-    safe = tf.where(finite, outputs, 0.0) if under_xla() else outputs
-    if from_logits and suspect:
-        _warn_of_probabilities(policy, outputs, decides)
-    if not from_logits:
-        finite &= (outputs >= 0.0) & (outputs <= 1.0 + _ROUNDING)
-        safe = logits_of_probabilities(policy, safe)
     _refuse_channels_first(y_true, outputs)
     truth = policy.truth(y_true, outputs)
     invalid = truth.invalid
@@ -129,21 +121,16 @@ def read_batch(
         total = tf.reduce_sum(tf.cast(y_true, tf.float32), axis=-1)
         invalid |= tf.abs(total - 1.0) > _ROUNDING
     logits = policy.logits(safe)
-    counted = _counted(y_true, ignore_class, one_hot, guessed)
-    weight = _weight(truth.labels, sample_weight, mask, counted)
-    if weight is not None:
-        invalid &= weight > 0.0
     K: Any = logits.shape[-1]
-    problems: list[tuple[Any, Callable[[], str], Any]] = [
-        (finite, lambda: _about_outputs(from_logits), outputs),
-        (~invalid, lambda: _about_labels(policy, K, one_hot), y_true),
-    ]
-    if weight is not None:
-        proper = tf.math.is_finite(weight) & (weight >= 0.0)
-        problems.append((proper, lambda: "sample_weight must be finite and not negative", weight))
+    weights = (sample_weight, mask)
+    weight = _weight(truth.labels, weights, y_true, ignore_class, one_hot, guessed)
+    weighted = weight is not None
+    if weighted:
+        invalid &= weight > 0.0
+    right = (~invalid, lambda: _about_labels(policy, K, one_hot), y_true)
+    valid = _checked([fine, right], weight)
     multilabel = policy.layout(outputs).multilabel
     columns = truth.labels.shape[-1] if multilabel else 1
-    weighted = weight is not None
     if not weighted:
         weight = tf.ones_like(truth.labels, tf.float32)
     rows = truth.rows if soft else None
@@ -155,43 +142,6 @@ def read_batch(
         multilabel=multilabel,
         logits=tf.reshape(logits, [-1, columns, K]),
         rows=None if rows is None else tf.reshape(rows, [-1, columns, K]),
-        valid=_checked(problems),
-        policy=policy,
-        targets=y_true,
-        outputs=safe,
-    )
-
-
-def _read_lists(policy, y_true, outputs, weights, from_logits, suspect, ignore_class):
-    """Read scores of lists: y_true and weight become float32 `[lists, L]`."""
-    finite = tf.math.is_finite(outputs)
-    safe = tf.where(finite, outputs, 0.0) if under_xla() else outputs
-    if from_logits and suspect:
-        _warn_of_probabilities(policy, outputs, decides=False)
-    if not from_logits:
-        finite &= (outputs >= 0.0) & (outputs <= 1.0 + _ROUNDING)
-        safe = logits_of_probabilities(policy, safe)
-    truth, given = policy.truth(y_true, outputs), policy.lists(y_true)
-    one = outputs.shape[1:] == [1]
-    # No gradient looks for a way back through the shapes.
-    sites = tf.stop_gradient(tf.squeeze(outputs, axis=-1) if one else outputs)
-    weight = _weight(sites, *weights, _counted(y_true, ignore_class, False, False))
-    weighted = weight is not None
-    weight = policy.lists(tf.ones_like(sites) if weight is None else weight)
-    proper = tf.math.is_finite(weight) & (weight >= 0.0)
-    valid = _checked(
-        [
-            (finite, lambda: _about_outputs(from_logits), outputs),
-            (~truth.invalid | (weight <= 0.0), lambda: _about_labels(policy, 1, False), given),
-            (proper, lambda: "sample_weight must be finite and not negative", weight),
-        ]
-    )
-    return Batch(
-        y_true=truth.labels,
-        weight=weight,
-        num_classes=1,
-        weighted=weighted,
-        logits=policy.logits(safe),
         valid=valid,
         policy=policy,
         targets=y_true,
@@ -199,10 +149,54 @@ def _read_lists(policy, y_true, outputs, weights, from_logits, suspect, ignore_c
     )
 
 
+def _usable(policy, outputs, from_logits, suspect, decides):
+    """Where outputs are finite, or probabilities if they are read so, and what the policy reads."""
+    finite = tf.math.is_finite(outputs)
+    # Where no error can be raised, a NaN must at least not come back through the policy.
+    safe = tf.where(finite, outputs, 0.0) if under_xla() else outputs
+    if not from_logits:
+        finite &= (outputs >= 0.0) & (outputs <= 1.0 + _ROUNDING)
+        safe = logits_of_probabilities(policy, safe)
+    elif suspect:
+        _warn_of_probabilities(policy, outputs, decides)
+    return finite, safe
+
+
+def _read_lists(policy, y_true, fine, safe, weights, ignore_class):
+    """Read scores of lists: y_true and weight become float32 `[lists, L]`."""
+    _, _, outputs = fine
+    truth, given = policy.truth(y_true, outputs), policy.lists(y_true)
+    one = outputs.shape[1:] == [1]
+    # No gradient looks for a way back through the shapes.
+    sites = tf.stop_gradient(tf.squeeze(outputs, axis=-1) if one else outputs)
+    weight = _weight(sites, weights, y_true, ignore_class)
+    weighted = weight is not None
+    weight = policy.lists(tf.ones_like(sites) if weight is None else weight)
+    right = (~truth.invalid | (weight <= 0.0), lambda: _about_labels(policy, 1, False), given)
+    return Batch(
+        y_true=truth.labels,
+        weight=weight,
+        num_classes=1,
+        weighted=weighted,
+        logits=policy.logits(safe),
+        valid=_checked([fine, right], weight),
+        policy=policy,
+        targets=y_true,
+        outputs=safe,
+    )
+
+
+def _weight(labels, weights, y_true, ignore_class, one_hot=False, guessed=False):
+    """The product `[*sites]` of weights and masks, or None where there are none."""
+    given = [x for x in weights if x is not None]
+    if ignore_class is not None:
+        given.append(_counted(y_true, ignore_class, one_hot, guessed))
+    found = [canonical_weight(x, labels) for x in given]
+    return functools.reduce(operator.mul, found) if found else None
+
+
 def _counted(y_true, ignore_class, one_hot, guessed):
-    """False where y_true is the number to be ignored; None where there is none."""
-    if ignore_class is None:
-        return None
+    """False where y_true is the number to be ignored."""
     if one_hot:
         columns = ' For label columns say policy="sigmoid".' if guessed else ""
         raise ValueError(
@@ -214,12 +208,6 @@ def _counted(y_true, ignore_class, one_hot, guessed):
     if values.dtype.is_integer:  # unsigned ones have no -1
         values = tf.cast(values, tf.int64)
     return values != tf.cast(ignore_class, values.dtype)
-
-
-def _weight(labels, *given):
-    """The product `[*sites]` of weights and masks, or None where there are none."""
-    weights = [canonical_weight(x, labels) for x in given if x is not None]
-    return functools.reduce(operator.mul, weights) if weights else None
 
 
 def logits_of_probabilities(policy: Policy, outputs: Any) -> Any:
@@ -250,7 +238,7 @@ def _warn_of_probabilities(policy, outputs, decides):
         consequence = "every probability above 0 would be a positive"
     elif isinstance(policy, Softmax) and not decides:
         consequence = "probabilities would be squashed a second time, and hardly train"
-    elif isinstance(policy, PlackettLuce):
+    elif isinstance(policy, PlackettLuce) and not decides:
         consequence = "scores from 0 to 1 differ too little for a ranking to be certain"
     else:
         return
@@ -315,12 +303,16 @@ def _about_outputs(from_logits):
     )
 
 
-def _checked(problems):
+def _checked(problems, weight):
     """A scalar that says whether all is fine; raises where an error can be raised.
 
     Args:
         problems: what must be True `[*sites, ...]`, what to say if it is not, and the values.
+        weight: `[*sites]`, checked too, or None.
     """
+    if weight is not None:
+        proper = tf.math.is_finite(weight) & (weight >= 0.0)
+        problems.append((proper, lambda: "sample_weight must be finite and not negative", weight))
     if under_xla():
         # Example by example first: XLA compiles a reduction of the batch in some 40 ms.
         return tf.reduce_all(functools.reduce(operator.and_, (_rows(x) for x, _, _ in problems)))

@@ -85,10 +85,9 @@ class Scorer:
         [[1, 0], [1, 1]]
         """
         K = self.num_classes
-        if self.task == "multilabel":
-            cells = (K * y_true + labels).T
-            return [np.bincount(one, minlength=K * K).reshape(K, K).tolist() for one in cells]
-        return np.bincount(K * y_true + labels, minlength=K * K).reshape(K, K).tolist()
+        cells = (K * y_true + labels).reshape(len(y_true), -1).T
+        tables = [np.bincount(one, minlength=K * K).reshape(K, K).tolist() for one in cells]
+        return tables if self.task == "multilabel" else tables[0]
 
     def decide(self, chances: np.ndarray, decision: str | Rule) -> np.ndarray:
         """Return the labels of a decision.

@@ -17,11 +17,13 @@ class StudyError(Exception):
 
     Args:
         message: What to show.
-        running: Whether runs were already being made: then it is no matter of bad input.
+        running: Whether runs were already being made: then it is no matter of bad input, and the
+            message ends in what becomes of them.
     """
 
     def __init__(self, message: str, *, running: bool = False):
-        super().__init__(message)
+        kept = " Finished runs are kept, and the same command goes on from them."
+        super().__init__(message + kept * running)
         self.running = running
 
 

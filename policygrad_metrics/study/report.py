@@ -125,15 +125,12 @@ def _overall_pictures(found: Overall) -> list[Picture]:
     words = f"Every two methods over {found.data_sets} data sets, {found.title}: "
     words += "the numbers are those of the table."
     matrix = picture(pairs_name(found), words, draw_pairs(found))
-    ranks = picture(ranks_name(found), _rank_words(found), draw_ranks(found))
-    return [ranks, dataclasses.replace(matrix, wide=True)]
-
-
-def _rank_words(found: Overall) -> str:
-    return (
+    words = (
         f"Mean ranks over {found.data_sets} data sets, {found.title}, the best on top; "
         "bars join methods that the critical difference cannot tell apart."
     )
+    ranks = picture(ranks_name(found), words, draw_ranks(found))
+    return [ranks, dataclasses.replace(matrix, wide=True)]
 
 
 def _remove_pictures_but(directory: Path, shown: set[str]) -> None:

@@ -247,12 +247,11 @@ def _held(directory: Path) -> Any:
 
 @contextlib.contextmanager
 def _explained(path: Path, what: str, *, running: bool = False) -> Iterator[None]:
-    kept = " Finished runs are kept, and the same command goes on from them." if running else ""
     try:
         yield
     except OSError as error:
         raise StudyError(
             f"{path} cannot {what}: {error.strerror or error}. Make room there, or choose another "
-            f"directory with --out.{kept}",
+            "directory with --out.",
             running=running,
         ) from error

@@ -187,7 +187,7 @@ class StudySettings:
                 f"seeds must be a multiple of folds, one run for each fold; got {self.seeds} seeds "
                 f"and {self.folds} folds."
             )
-        _check_texts("subject_to", self.subject_to)
+        _check_constraints(self.subject_to)
         for word in self.data:
             check_word(word)
         _check_different("data", self.data)
@@ -346,13 +346,13 @@ def _check_whole(name: str, value: Any, least: int, most: int) -> None:
         raise ValueError(f"{name} must be a whole number from {least} to {most}, got {value!r}.")
 
 
-def _check_texts(name: str, values: Any) -> None:
+def _check_constraints(values: Any) -> None:
     if not isinstance(values, tuple) or not all(isinstance(one, str) for one in values):
         raise ValueError(
-            f'{name} must be a tuple of texts such as ("precision>=0.9",), on the command line '
+            'subject_to must be a tuple of texts such as ("precision>=0.9",), on the command line '
             f"--subject-to 'precision>=0.9', got {values!r}."
         )
-    _check_different(name, values)
+    _check_different("subject_to", values)
 
 
 def _check_different(name: str, values: Sequence[str], way_out: str = "") -> None:

@@ -158,11 +158,7 @@ def _result(future: Future[Done], todo: Todo) -> Done:
         done = future.result()
     except Exception as error:  # the executor's own: a job's failure comes as a text
         why = str(error).rstrip(".") or type(error).__name__
-        raise StudyError(
-            f"{todo.job.label} was lost: {why}. Finished runs are kept, and the same command goes "
-            "on from them.",
-            running=True,
-        ) from error
+        raise StudyError(f"{todo.job.label} was lost: {why}.", running=True) from error
     if done.failure:
         raise RuntimeError(f"{todo.job.label} failed:\n{done.failure}")
     return done

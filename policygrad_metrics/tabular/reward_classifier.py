@@ -23,6 +23,7 @@ from policygrad_metrics.tabular.scoring import (
     reward_for,
     reward_of_labels,
     serves,
+    user_of_order,
 )
 from policygrad_metrics.tabular.targets import Target, classes_in_order
 
@@ -123,10 +124,7 @@ class RewardClassifier(ClassifierMixin, RewardEstimator):
         return known
 
     def _in_order(self, y: Any, given: Any, seen: Any = None) -> np.ndarray | None:
-        if self.reward != "auto" and (reward := get_reward(self.reward)).uses_order:
-            user = f"reward {reward.name!r}"
-        else:
-            user = self._other_use_of_order()
+        user = user_of_order(self.reward) or self._other_use_of_order()
         return classes_in_order(y, self.classes, user, given=given, seen=seen)
 
     def _other_use_of_order(self) -> str | None:

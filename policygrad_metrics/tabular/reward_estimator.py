@@ -11,6 +11,7 @@ import dataclasses
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import scipy.special
 from sklearn.base import BaseEstimator
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -198,6 +199,5 @@ class RewardEstimator(BaseEstimator, abc.ABC):
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
     """Of each class `[N, K]`, or of each label column `[N, L]`."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probs = shifted / shifted.sum(axis=-1, keepdims=True)
+    probs = scipy.special.softmax(logits, axis=-1)
     return probs[..., 1] if probs.ndim == 3 else probs

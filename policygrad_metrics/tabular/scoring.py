@@ -125,13 +125,18 @@ class RewardScorer:
         return reward_of_labels(reward, target, y, y_pred, sample_weight)
 
     def _in_order(self, estimator, y):
-        user, classes = None, self.classes
+        user, classes = user_of_order(self.reward), self.classes
         seen = np.asarray(estimator.classes_) if np.ndim(y) == 1 else None
-        if self.reward != "auto" and (reward := get_reward(self.reward)).uses_order:
-            user = f"reward {reward.name!r}"
-            if classes is None and seen is not None and (np.sort(seen) != seen).any():
-                classes = seen  # they are not sorted: the estimator knows their order
+        if user and classes is None and seen is not None and (np.sort(seen) != seen).any():
+            classes = seen  # they are not sorted: the estimator knows their order
         return classes_in_order(y, classes, user, given=y, seen=seen)
+
+
+def user_of_order(reward: Any) -> str | None:
+    """The reward in words, if it depends on the order of the classes."""
+    if reward == "auto" or not (found := get_reward(reward)).uses_order:
+        return None
+    return f"reward {found.name!r}"
 
 
 def positive_scores(estimator: Any, X: Any, flipped: bool = False) -> np.ndarray:

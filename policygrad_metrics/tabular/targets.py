@@ -113,9 +113,9 @@ class Target:
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Label numbers as targets."""
-        if self.multilabel:
-            return np.asarray(codes).astype(np.int64)
         codes = np.asarray(codes).astype(np.int64)
+        if self.multilabel:
+            return codes
         return self.classes[1 - codes if self.flipped else codes]
 
     def log_probabilities(self, logits: np.ndarray) -> np.ndarray:

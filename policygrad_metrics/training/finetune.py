@@ -159,23 +159,13 @@ def finetune(
     2
     """
     how = FineTuningSettings(**settings)
-    refuse_keras_2("finetune", is_keras_2(model))
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"model must be a keras.Model; it is {type(model).__name__}.")
-    if not model.built or not model.trainable_variables:
-        raise ValueError("the model must be built and have weights that are not frozen.")
+    _check_model(model)
     training: Any = x if y is None else (x, y) if sample_weight is None else (x, y, sample_weight)
     if validation_data is None:
         training, validation_data = _divided(training, validation_split, how.seed)
     if y is not None:
         training = shuffled_batches(*training, batch_size=how.batch_size, seed=how.seed)
-    reward = get_reward(reward)
-    if reward.ranks or reward.reads_costs:
-        why = "scores a ranking" if reward.ranks else "reads the costs of each example"
-        raise ValueError(
-            f"finetune measures decisions by labels alone, and reward={reward.name!r} {why}: "
-            "compile with PolicyGradientLoss and RewardMetric of it, and fit."
-        )
+    reward = _reward_of_labels(reward)
     with _without_final_activation(model) as had_activation:
         tuned = SameWeights(model)
         first: Any = next(iter(training))
@@ -293,6 +283,25 @@ class _Tuning:
 
     def _keep(self, _):
         self.best_weights = self.network.get_weights()
+
+
+def _check_model(model):
+    refuse_keras_2("finetune", is_keras_2(model))
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"model must be a keras.Model; it is {type(model).__name__}.")
+    if not model.built or not model.trainable_variables:
+        raise ValueError("the model must be built and have weights that are not frozen.")
+
+
+def _reward_of_labels(reward):
+    reward = get_reward(reward)
+    if reward.ranks or reward.reads_costs:
+        why = "scores a ranking" if reward.ranks else "reads the costs of each example"
+        raise ValueError(
+            f"finetune measures decisions by labels alone, and reward={reward.name!r} {why}: "
+            "compile with PolicyGradientLoss and RewardMetric of it, and fit."
+        )
+    return reward
 
 
 @contextlib.contextmanager

@@ -176,7 +176,7 @@ def test_stations_that_would_share_a_folder_are_refused(tmp_path, capsys):
 
 @pytest.mark.parametrize(("width", "shown"), [(115, 10), (93, 8), (20, 6)])
 def test_as_many_columns_are_printed_as_fit(width, shown, monkeypatch, capsys):
-    monkeypatch.setattr(commands, "_results", lambda: Console(width=width))
+    monkeypatch.setattr(commands, "results", lambda: Console(width=width))
     names = [f"column {letter}" for letter in "abcdefghij"]
     commands.print_grid(Grid("A table", tuple(names), (tuple(map(Text, "abcdefghij")),)))
     table, _, lost = capsys.readouterr().out.partition("Not shown")

@@ -13,6 +13,7 @@ from policygrad_metrics.decision import DecisionTuner, plain_rule
 from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
 from policygrad_metrics.rewards import get_reward
 from policygrad_metrics.study.methods import (
+    LEARNING_RATE,
     LEARNING_RATE_SCALE,
     METHODS,
     TASKS,
@@ -236,6 +237,15 @@ def test_keras_losses_are_kerass():
     for name, expected in published.items():
         value = float(METHODS[f"keras_{name}"].loss(info)(y, logits))
         assert value == pytest.approx(expected, rel=2e-5), name
+
+
+@pytest.mark.parametrize("name", ["keras_huber", "sord", "tanh_steps"])
+def test_a_loss_takes_all_that_a_trial_draws(name):
+    info, y, outputs = problem("ordinal")
+    drawn = trial_hyperparameters(0, name, 1)
+    own = {key: value for key, value in drawn.items() if key != LEARNING_RATE}
+    found, expected = (float(METHODS[name].loss(info, hyper)(y, outputs)) for hyper in (drawn, own))
+    assert found == expected
 
 
 def test_level_methods_read_the_expected_level():

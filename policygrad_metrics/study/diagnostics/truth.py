@@ -50,8 +50,7 @@ def find_truth(truth: Any, batch: Any, seed: int) -> Truth:
         TypeError: nothing is known for this reward at this size.
     """
     if isinstance(truth, Estimator):
-        estimate = batch.estimate(truth, [seed, 1], truth.initial_state())
-        return Truth(_float64(estimate.gradient), float(estimate.value), type(truth).__name__)
+        return _estimated(batch, truth, type(truth).__name__, [seed, 1])
     if not isinstance(truth, str):
         gradient = _float64(tf.convert_to_tensor(truth))
         if gradient.shape != tuple(batch.logits.shape):
@@ -71,9 +70,9 @@ def find_truth(truth: Any, batch: Any, seed: int) -> Truth:
         unweighted_sites=sites if batch.weight is None else None,
     )
     if not strongest.stochastic:
-        return _exact(batch, strongest, "exact")
+        return _estimated(batch, strongest, "exact")
     if sites * math.log(K) <= math.log(Enumerate().budget):
-        return _exact(batch, Enumerate(), "enumerate")
+        return _estimated(batch, Enumerate(), "enumerate")
     if isinstance(strongest, LocalExpectation):
         return _sampled(batch, LocalExpectation(_SETS), seed)
     raise TypeError(
@@ -83,13 +82,13 @@ def find_truth(truth: Any, batch: Any, seed: int) -> Truth:
     )
 
 
-def _exact(batch, estimator, name):
-    estimate = batch.estimate(estimator, None, ())
+def _estimated(batch, estimator, name, seed=None):
+    estimate = batch.estimate(estimator, seed, estimator.initial_state())
     return Truth(_float64(estimate.gradient), float(estimate.value), name)
 
 
 def _sampled(batch, estimator, seed):
-    run = tf.function(lambda key: _both(batch.estimate(estimator, key, ())), autograph=False)
+    run = tf.function(lambda key: batch.estimate(estimator, key, ())[:2], autograph=False)
     drawn = [run(tf.constant([seed + 3, draw])) for draw in range(_DRAWS)]
     gradients = np.stack([_float64(gradient) for _, gradient in drawn])
     mean = gradients.mean(axis=0)
@@ -100,10 +99,6 @@ def _sampled(batch, estimator, seed):
         f"local expectation, {_SETS * _DRAWS} label sets",
         spread / max(float((mean**2).sum()), 1e-300),
     )
-
-
-def _both(estimate):
-    return estimate.value, estimate.gradient
 
 
 def _float64(gradient):

@@ -290,7 +290,8 @@ class Method:
             choose(
                 f"hyper-parameter of {self.name!r}", name, [*self.hyperparameters, LEARNING_RATE]
             )
-        return {**self.defaults, **(hyper or {})}
+        found = {**self.defaults, **(hyper or {})}
+        return {name: found[name] for name in self.hyperparameters}
 
 
 def _of_table(table: str, name: str) -> Method:

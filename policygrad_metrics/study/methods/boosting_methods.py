@@ -23,7 +23,6 @@ from policygrad_metrics.tabular.trees import Trees, TreeSettings
 
 #: Most trees of a class or label column, and for how many without a better one growing goes on.
 TREES, PATIENCE = 150, 40
-LOSSES = ("cross_entropy", "weighted", "policy_gradient")
 
 
 class BoostedTrees(BaseEstimator):
@@ -31,8 +30,9 @@ class BoostedTrees(BaseEstimator):
 
     Args:
         info: the task.
-        loss: of `LOSSES`: LightGBM's own objective (of label columns the cross-entropy of each),
-            the same with every class counting alike, or the expected reward.
+        loss: "cross_entropy", LightGBM's own objective (of label columns the cross-entropy of
+            each), "weighted", the same with every class counting alike, or "policy_gradient", the
+            expected reward.
         hyper: the method's hyper-parameters.
         seed: of whatever is drawn.
     """

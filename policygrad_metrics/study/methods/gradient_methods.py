@@ -30,44 +30,34 @@ _BASELINES = {
 }
 
 
-def _policy(info):
-    return "plackett_luce" if info.task == "ranking" else info.policy
+def _loss(info, cross_entropy, **how):
+    policy = "plackett_luce" if info.task == "ranking" else info.policy
+    subject_to = info.subject_to or None
+    return PolicyGradientLoss(
+        info.reward, policy, cross_entropy=cross_entropy, subject_to=subject_to, **how
+    )
 
 
 def _gradient(estimator: Any) -> MixedBuild:
     def build(info, hyper, mixed_in):
         del hyper
-        return PolicyGradientLoss(
-            info.reward,
-            policy=_policy(info),
-            gradient_estimator=estimator,
-            cross_entropy=0.0 if mixed_in is None else mixed_in,
-            cross_entropy_weights="equal",
-            subject_to=info.subject_to or None,
+        cross_entropy = 0.0 if mixed_in is None else mixed_in
+        return _loss(
+            info, cross_entropy, gradient_estimator=estimator, cross_entropy_weights="equal"
         )
 
     return build
 
 
 def _recipe(info, hyper):
-    return PolicyGradientLoss(
-        info.reward,
-        policy=_policy(info),
-        cross_entropy=hyper["cross_entropy"],
-        subject_to=info.subject_to or None,
-    )
+    return _loss(info, hyper["cross_entropy"])
 
 
 def _beside_running_counts(info, hyper):
     # Only a function of a caller's own has no counts; it is trained on the batch alone.
     counted = get_reward(info.reward).aggregation != "nothing"
-    return PolicyGradientLoss(
-        info.reward,
-        policy=_policy(info),
-        cross_entropy=hyper["cross_entropy"],
-        running_counts=hyper["running_counts"] if counted else None,
-        subject_to=info.subject_to or None,
-    )
+    counts = hyper["running_counts"] if counted else None
+    return _loss(info, hyper["cross_entropy"], running_counts=counts)
 
 
 def _rows(

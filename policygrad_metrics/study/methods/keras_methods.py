@@ -42,8 +42,7 @@ def weighted(function: SiteFunction, hyper: Any) -> Callable[..., Tensor]:
 
 def _on_probabilities(function: Any, shift: float = 0.0) -> SiteFunction:
     def losses(truth, logits, hyper):
-        options = {"delta": hyper["delta"]} if "delta" in hyper else {}
-        return function(truth + shift, tf.nn.softmax(logits) + shift, **options)
+        return function(truth + shift, tf.nn.softmax(logits) + shift, **hyper)
 
     return losses
 

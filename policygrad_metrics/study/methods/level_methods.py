@@ -54,9 +54,8 @@ def on_expected_level(function: LevelFunction, hyper: Mapping[str, Any]) -> Call
 def _keras(function: Any, shift: float = 0.0) -> LevelFunction:
     def loss(truth, value, weight, K, hyper):
         del K
-        options = {"delta": hyper["delta"]} if "delta" in hyper else {}
         # Keras takes the mean over the last axis: the values of one example.
-        losses = function(truth[:, None] + shift, value[:, None] + shift, **options)
+        losses = function(truth[:, None] + shift, value[:, None] + shift, **hyper)
         return tf.math.divide_no_nan(tf.reduce_sum(weight * losses), tf.reduce_sum(weight))
 
     return loss
@@ -65,7 +64,7 @@ def _keras(function: Any, shift: float = 0.0) -> LevelFunction:
 def _steps(function: Any) -> LevelFunction:
     def loss(truth, value, weight, K, hyper):
         edges = (np.arange(K - 1) + 0.5).tolist()
-        return function(truth, value, weight, edges=edges, sharpness=hyper["sharpness"])
+        return function(truth, value, weight, edges=edges, **hyper)
 
     return loss
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
-from policygrad_metrics.study.methods.base import EVERY_TASK, Choice, Method, TaskInfo
+from policygrad_metrics.study.methods.base import EVERY_TASK, Choice, Method
 
 
 class ProbabilityModel(BaseEstimator):
@@ -77,13 +76,6 @@ class LastLabel(BaseEstimator):
         return np.eye(self.num_classes)[np.asarray(x, np.int64)[:, 0]]
 
 
-def _predictor(make: Callable[[Mapping[str, Any], int], Any]) -> Any:
-    def predictor(info: TaskInfo, hyper: Mapping[str, Any], seed: int) -> ProbabilityModel:
-        return ProbabilityModel(make(hyper, seed), info.num_classes, info.task == "multilabel")
-
-    return predictor
-
-
 def _logistic_regression(class_weight: str | None) -> Any:
     def make(hyper, seed):
         return LogisticRegression(
@@ -116,7 +108,9 @@ def _row(name: str, summary: str, paper: str, make: Any, **hyperparameters: Choi
         family,
         paper,
         EVERY_TASK,
-        predictor=_predictor(make),
+        predictor=lambda info, hyper, seed: ProbabilityModel(
+            make(hyper, seed), info.num_classes, info.task == "multilabel"
+        ),
         hyperparameters=hyperparameters,
     )
 

@@ -17,7 +17,7 @@ from policygrad_metrics.study.statistics._inputs import (
     numbers,
     pairs,
 )
-from policygrad_metrics.study.statistics.intervals import Interval
+from policygrad_metrics.study.statistics.intervals import Interval, around
 
 _MOST_FLIPS_ENUMERATED = 2**16
 # The exact distribution takes about N^3 steps: a fifth of a second here.
@@ -202,8 +202,7 @@ def nadeau_bengio(
     mean, freedom = float(sample.mean()), sample.size - 1
     scale = math.sqrt(1 / sample.size + test_fraction / train_fraction)
     error = float(sample.std(ddof=1)) * scale
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
-    interval = Interval(mean, mean - half, mean + half, level)
+    interval = around(mean, error, freedom, level)
     without_error = math.copysign(math.inf, mean) if mean else 0.0
     statistic = mean / error if error else without_error
     return CorrectedTest(interval, statistic, float(2 * stats.t.sf(abs(statistic), freedom)))

@@ -63,14 +63,19 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     >>> mean_interval([1.0, 2.0, 3.0]).format(3)
     '2.000 [-0.484, 4.484]'
     """
-    from scipy import stats
-
     sample, level = numbers("values", values, 1), check_level(level)
     mean = float(sample.mean())
     if sample.size == 1:
         return Interval(mean, math.nan, math.nan, level)
     error = float(sample.std(ddof=1)) / math.sqrt(sample.size)
-    half = float(stats.t.ppf((1 + level) / 2, sample.size - 1)) * error
+    return around(mean, error, sample.size - 1, level)
+
+
+def around(mean: float, error: float, freedom: int, level: float) -> Interval:
+    """Return Student's t interval of a mean with a standard error."""
+    from scipy import stats
+
+    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
     return Interval(mean, mean - half, mean + half, level)
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from policygrad_metrics.core.records import as_tuples
 from policygrad_metrics.study.grid import Grid, Text
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.report import templates
@@ -61,7 +62,7 @@ class Card:
 
 def read_card(record: Mapping[str, Any]) -> Card:
     """Return the card that `dataclasses.asdict` and JSON made a record of."""
-    fields = {name: _tuples(value) for name, value in record.items() if name != "tables"}
+    fields = {name: as_tuples(value) for name, value in record.items() if name != "tables"}
     tables = [
         Grid(
             one["title"],
@@ -72,10 +73,6 @@ def read_card(record: Mapping[str, Any]) -> Card:
         for one in record["tables"]
     ]
     return Card(**fields, tables=tuple(tables))
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def how_to_use(target: str) -> tuple[tuple[str, str, str], ...]:

@@ -19,9 +19,7 @@ _RESAMPLES, _FEW_RESAMPLES = 500, 200
 _ROWS, _REPEATS = 2000, 5
 
 
-def bootstrap_interval(
-    scorer: Scorer, y_true: np.ndarray, labels: np.ndarray, seed: int = 0
-) -> Interval:
+def bootstrap_interval(scorer: Scorer, y_true: np.ndarray, labels: np.ndarray) -> Interval:
     """Return the reward and its 95 % percentile interval over other test rows of the same kind.
 
     Rows are drawn again one by one; of a series blocks of neighbours, as long as the root of the
@@ -31,7 +29,6 @@ def bootstrap_interval(
         scorer: How labels are scored.
         y_true: The truth.
         labels: Shaped like it.
-        seed: Of what is drawn.
 
     >>> scorer = Scorer.of("accuracy", "binary", 2)
     >>> y = np.arange(400) % 2
@@ -40,8 +37,7 @@ def bootstrap_interval(
     """
     N = len(y_true)
     length = max(round(N**0.5), 1) if scorer.series else 1
-    rng = np.random.default_rng(seed)
-    starts = rng.integers(0, N, [_RESAMPLES, -(-N // length)])
+    starts = np.random.default_rng(0).integers(0, N, [_RESAMPLES, -(-N // length)])
     rows = ((starts[..., None] + np.arange(length)) % N).reshape(_RESAMPLES, -1)[:, :N]
     truth, found = y_true.reshape(N, -1), labels.reshape(N, -1)
     fast = DecisionScorer(scorer.reward, truth, None, scorer.num_classes)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from policygrad_metrics.core.records import as_tuples
 from policygrad_metrics.data import Dataset, Reading
 from policygrad_metrics.data.cells import to_number, to_numbers
 from policygrad_metrics.data.dates import source_of, with_parts
@@ -93,7 +94,8 @@ class Schema:
         columns = with_parts(columns, self.features)
         self._check_columns(columns)
         rows = len(next(iter(columns.values())))
-        numeric, categorical = np.empty([rows, len(self.numeric)]), []
+        numeric = np.empty([rows, len(self.numeric)])
+        texts = np.empty([rows, len(self.categorical)], object)
         faults = []
         for place, name in enumerate(self.numeric):
             numbers = to_numbers(columns[name])
@@ -103,9 +105,8 @@ class Schema:
                 numeric[:, place] = numbers
         if faults:
             raise ValueError(" ".join(faults))
-        for name in self.categorical:
-            categorical.append(np.array(columns[name], dtype=object))
-        texts = np.stack(categorical, axis=1) if categorical else np.empty([rows, 0], object)
+        for place, name in enumerate(self.categorical):
+            texts[:, place] = columns[name]
         return numeric, texts
 
     def _check_columns(self, columns: Mapping[str, Sequence[str]]) -> None:
@@ -126,11 +127,8 @@ class Schema:
 
 def with_reading(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a record of JSON, its lists as tuples and its `reading` as such."""
-
-    def tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
-        return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-
-    return {**tuples(record), "reading": Reading(**tuples(record["reading"]))}
+    fields = as_tuples(record)
+    return {**fields, "reading": Reading(**fields["reading"])}
 
 
 def _texts_in(name: str, cells: Sequence[str], before: int) -> str:
