@@ -169,12 +169,15 @@ def test_on_a_full_disk_it_says_so_and_goes_on_when_there_is_room(series, tmp_pa
 
 def interrupted(series, out):
     """Exit code and messages of a comparison that is stopped while a network trains."""
+    # A shell's background jobs ignore interrupts, and so would what they start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "policygrad_metrics", *comparison(series, out)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+    signal.signal(signal.SIGINT, before)
     with process:
         for line in process.stderr:
             if line.strip().endswith("cross_entropy"):
