@@ -62,9 +62,11 @@ def place_on_clock(
     back = int((np.diff(steps) < np.timedelta64(0, _UNITS[step])).sum())
     if back:
         notes.append(f"the rows were not in order of time ({back} steps back): they were sorted.")
-    lost = len(every) - len(np.unique(steps))
-    asked = every[every >= _after_gap(steps)] if newest else every
-    gone = len(asked) - len(np.intersect1d(asked, steps))
+    known: Any = np.unique(steps)
+    lost = len(every) - len(known)
+    first = _after_gap(known) if newest else every[0]
+    asked = every[every >= first]
+    gone = len(asked) - int((known >= first).sum())
     if gone > len(asked) / 2:
         way_out = "" if step == "day" or newest else " (--step day for a file of days)"
         raise ValueError(
@@ -80,9 +82,12 @@ def place_on_clock(
     return Clock(every, (steps - every[0]).astype(int), step, notes)
 
 
-def _after_gap(steps: np.ndarray) -> np.datetime64:
-    """Return the first step behind the last gap that no feature of the newest step looks across."""
-    known: Any = np.unique(steps)
+def _after_gap(known: Any) -> np.datetime64:
+    """Return the first step behind the last gap that no feature of the newest step looks across.
+
+    Args:
+        known: The steps that have a row, sorted, each once.
+    """
     ends = np.flatnonzero(np.diff(known).astype(int) > LONG)
     return known[ends[-1] + 1] if len(ends) else known[0]
 
