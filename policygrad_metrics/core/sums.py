@@ -37,7 +37,7 @@ def over_sites(x: Tensor) -> Tensor:
     >>> over_sites(tf.fill([65_536, 1], 0.1)).numpy().round(2).tolist()
     [[6553.6]]
     """
-    x = _in_units(x)
+    x = filled(x, -2, UNIT)
     *lead, sites, ratios = (-1 if size is None else size for size in x.shape)
     parts = tf.reshape(x, [*lead, UNIT, sites if sites < 0 else sites // UNIT, ratios])
     parts = tf.reduce_sum(parts, axis=-3)
@@ -63,7 +63,7 @@ def log_product(z: Tensor) -> Tensor:
     >>> round(float(log_product(tf.fill([2, 1], -1.0 + 2.0**-20))[0, 0]), 3)
     -27.726
     """
-    return over_sites(logs_of_eights(_in_units(z), axis=-2))
+    return over_sites(logs_of_eights(filled(z, -2, UNIT), axis=-2))
 
 
 def logs_of_eights(z: Tensor, axis: int) -> Tensor:
@@ -83,13 +83,19 @@ def logs_of_eights(z: Tensor, axis: int) -> Tensor:
     return tf.math.log(product) + lost
 
 
-def _in_units(x):
-    """Add sites of zeros, axis -2, so that their number is a multiple of `UNIT`."""
-    sites: Any = tf.shape(x)[-2] if x.shape[-2] is None else x.shape[-2]
-    missing = -sites % UNIT
+def filled(x: Tensor, axis: int, unit: int, nothing: float = 0.0) -> Tensor:
+    """Add what does not matter along an axis, so that its size is a multiple of the unit.
+
+    >>> filled(tf.ones([3]), axis=-1, unit=4).numpy().tolist()
+    [1.0, 1.0, 1.0, 0.0]
+    """
+    size: Any = tf.shape(x)[axis] if x.shape[axis] is None else x.shape[axis]
+    missing = -size % unit
     if isinstance(missing, int) and missing == 0:
         return x
-    return tf.pad(x, [[0, 0]] * (x.shape.rank - 2) + [[0, missing], [0, 0]])
+    more: list[Any] = [[0, 0] for _ in range(x.shape.rank)]
+    more[axis] = [0, missing]
+    return tf.pad(x, more, constant_values=nothing)
 
 
 def block_sites(sites: int | None, numbers: int) -> int | None:

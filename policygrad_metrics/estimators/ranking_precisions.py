@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core.global_batch import is_stacked
-from policygrad_metrics.core.sums import logs_of_eights
+from policygrad_metrics.core.sums import filled, logs_of_eights
 from policygrad_metrics.estimators import quadrature
-from policygrad_metrics.estimators.ranking_terms import Terms, filled, over_items, over_side
+from policygrad_metrics.estimators.ranking_terms import LANES, Terms, over_items, over_side
 
 #: Below and above these numbers of items that have arrived on average fewer nodes do.
 FEW, MANY = 1.0, 40.0
@@ -180,4 +180,4 @@ def _counting_few_or_many(powers, arrived):
 
 def _product(z):
     """The product of 1 + z over the items `[..., L]`, float64 `[..., 1]`."""
-    return tf.exp(over_items(tf.cast(logs_of_eights(filled(z), axis=-1), tf.float64)))
+    return tf.exp(over_items(tf.cast(logs_of_eights(filled(z, -1, LANES), axis=-1), tf.float64)))

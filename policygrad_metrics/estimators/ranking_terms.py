@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
+from policygrad_metrics.core.sums import filled
 from policygrad_metrics.estimators.arrival_nodes import Fineness
 from policygrad_metrics.rewards.rankings import Orders
 
@@ -120,7 +121,7 @@ def over_items(x: Tensor, reduce: Callable = tf.reduce_sum, nothing: float = 0.0
     length = x.shape[-1]
     if length and length > LANES:
         # One long sum is a chain of additions; XLA does so many of them at a time.
-        x = filled(x, nothing)
+        x = filled(x, -1, LANES, nothing)
         x = reduce(tf.reshape(x, [*_sizes(x)[:-1], -(-length // LANES), LANES]), axis=-2)
     return reduce(x, axis=-1, keepdims=True)
 
@@ -131,15 +132,6 @@ def over_side(side: Tensor, x: Tensor) -> Tensor:
     XLA does such a product of a matrix and a vector faster than one of two thin matrices.
     """
     return tf.einsum("bqvl,bl->bqv", x, side)[..., None]
-
-
-def filled(x: Tensor, nothing: float = 0.0) -> Tensor:
-    """Add items that do not matter to `[..., L]`, so that their number is a multiple of `LANES`."""
-    length: Any = x.shape[-1] or tf.shape(x)[-1]
-    missing = -length % LANES
-    if isinstance(missing, int) and missing == 0:
-        return x
-    return tf.pad(x, [[0, 0]] * (x.shape.rank - 1) + [[0, missing]], constant_values=nothing)
 
 
 def _sizes(x):
