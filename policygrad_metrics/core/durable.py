@@ -54,11 +54,12 @@ def sync_directory(directory: Path) -> None:
         os.close(handle)
 
 
-def refuse_file(folder: Path) -> None:
-    """Raise if a folder cannot be made because there is a file in its place or above it.
+def refuse_unwritable(folder: Path) -> None:
+    """Raise unless a folder can be made or written, before the work that is to be kept there.
 
     Raises:
-        FileExistsError: There is; the message names it.
+        FileExistsError: There is a file in its place or above it; the message names it.
+        OSError: The disk is full, or nothing may be written there.
     """
     for part in (folder, *folder.parents):
         if part.is_file():
@@ -66,16 +67,6 @@ def refuse_file(folder: Path) -> None:
                 f"out={str(folder)!r} (where to write) cannot be a folder: {str(part)!r} is a "
                 "file. Name a folder that is new or empty."
             )
-
-
-def refuse_unwritable(folder: Path) -> None:
-    """Raise unless a folder can be made or written, before the work that is to be kept there.
-
-    Raises:
-        FileExistsError: There is a file in its place or above it.
-        OSError: The disk is full, or nothing may be written there.
-    """
-    refuse_file(folder)
     there = folder.absolute()
     above = next(part for part in (there, *there.parents) if part.is_dir())
     try:
