@@ -11,8 +11,7 @@ import numpy as np
 
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data import Preparation, Prepared
-from policygrad_metrics.data.frames import as_read, frame_cells, is_frame
-from policygrad_metrics.data.reading import read_blocks
+from policygrad_metrics.data.frames import is_frame
 from policygrad_metrics.decision import DecisionTuner
 from policygrad_metrics.rewards import get_reward
 from policygrad_metrics.study.evaluate import Outcome, Scorer, standing, tuned_decision
@@ -156,7 +155,7 @@ def fit_table(asked: Request, jobs: Mapping[str, Job], progress: Progress) -> Tr
         runs = cross_validated(dataset, judged, progress.part(folds * each))
     progress.working_on(f"{dataset.name}: test rows")
     card = _card(asked, job, decider, tuner, compared, runs)
-    schema = Schema.of(dataset, asked.file.target, _columns(asked), asked.reading)
+    schema = Schema.of(dataset, asked.file.target, asked.columns, asked.reading)
     names = schema.numeric, schema.categorical
     ranges = Ranges.of(names, dataset.numeric[rows.train], dataset.categorical[rows.train])
     progress.advance(0.1)
@@ -219,14 +218,6 @@ def _as_networks(model: Any, arrays: Prepared, task: str) -> tuple[Outcome, Netw
 def _tuner(job: Job, outcome: Outcome, y_valid: np.ndarray) -> DecisionTuner:
     method = job.method
     return tuned_decision(job.cases.scorer, method.decision, method.tuning, outcome.valid, y_valid)
-
-
-def _columns(asked: Request) -> list[str]:
-    source, _ = as_read(asked.file.path, asked.reading)
-    if is_frame(source):
-        return [*frame_cells(source)]
-    _, columns = next(read_blocks(asked.file.path, asked.reading))
-    return [*columns]
 
 
 def _card(

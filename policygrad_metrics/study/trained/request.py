@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policygrad_metrics.data import Dataset, Reading, folds
-from policygrad_metrics.data.frames import as_read
+from policygrad_metrics.data.frames import as_read, frame_cells, is_frame
+from policygrad_metrics.data.reading import read_blocks
 from policygrad_metrics.study.one_table import read_arguments
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.study.table_file import TableFile
@@ -20,6 +21,7 @@ class Request:
     Args:
         file: The table.
         reading: How it is read, the texts of a frame included.
+        columns: The names of all columns of the table.
         dataset: The same, read.
         settings: How it is trained.
         method: What was asked for.
@@ -28,6 +30,7 @@ class Request:
 
     file: TableFile
     reading: Reading
+    columns: tuple[str, ...]
     dataset: Dataset
     settings: StudySettings
     method: str
@@ -54,5 +57,6 @@ def read_request(
         )
     if settings.folds is not None:
         folds(dataset, settings.folds, settings.seed)  # raises now what would stop the training
-    _, reading = as_read(file.path, file.reading)
-    return Request(file, reading, dataset, settings, method, how)
+    frame, reading = as_read(file.path, file.reading)
+    columns = frame_cells(frame) if is_frame(frame) else next(read_blocks(frame, reading))[1]
+    return Request(file, reading, tuple(columns), dataset, settings, method, how)
