@@ -141,7 +141,7 @@ def test_best_is_chosen_by_cross_validation_without_the_test_rows(table, monkeyp
     assert best.card.method[0].startswith(line.split(": ")[1].split()[0])
 
 
-def noise(N=40):
+def noise(N):
     """More columns than rows, which tell nothing: who has seen a row is right about it."""
     rng = np.random.default_rng(0)
     columns = {f"x{number}": rng.normal(size=N) for number in range(2 * N)}
@@ -153,7 +153,7 @@ LINEAR = {"method": "logistic_regression", "reward": "accuracy"}
 
 def test_folds_are_scored_by_models_that_have_not_seen_them(tmp_path, monkeypatch):
     monkeypatch.setattr(judge, "_REPEATS", 1)
-    table = noise()
+    table = noise(40)
     model = train_table(table, "y", folds=4, **LINEAR)
     settings = StudySettings(
         data=(), files=(TableFile(table, ("y",), reading=Reading()),), reward="accuracy",
@@ -190,7 +190,7 @@ def test_the_best_method_is_chosen_anew_without_each_fold(monkeypatch):
     monkeypatch.setattr(fit, "CANDIDATES", ("logistic_regression", "majority"))
     for room in (fit, folds):
         monkeypatch.setattr(room, "compare_methods", alternating)
-    table = noise()
+    table = noise(80)
     model = train_table(table, "y", folds=2, **LINEAR | {"method": "best"})
     first, *rest = asked  # for the model that is kept: all but the test rows
     assert (len(first), [len(rows) for rows in rest]) == (64, [40, 40])
