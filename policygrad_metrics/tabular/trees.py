@@ -40,6 +40,11 @@ class TreeSettings:
     parameters: Mapping[str, Any] | None = None
     seed: int = 0
 
+    @property
+    def threads(self) -> int:
+        """`n_jobs` as LightGBM has it, 0 for its own choice."""
+        return self.n_jobs or 0
+
     def for_lightgbm(self, objective: Objective | str, outputs: int) -> dict[str, Any]:
         """Return the parameters of a booster."""
         return {
@@ -52,7 +57,7 @@ class TreeSettings:
             "objective": objective if isinstance(objective, str) else "none",
             "metric": "none",
             "num_class": outputs,
-            "num_threads": self.n_jobs or 0,
+            "num_threads": self.threads,
             "seed": self.seed,
             "deterministic": True,
             "force_row_wise": True,
@@ -90,8 +95,7 @@ class Trees:
 
     def outputs(self, x: Any) -> np.ndarray:
         """Logits of dense or sparse rows, `[N, columns]`."""
-        threads = self.settings.n_jobs or 0
-        return raw_outputs(self._model, x, threads) + self.start
+        return raw_outputs(self._model, x, self.settings.threads) + self.start
 
     @property
     def text(self) -> str:
@@ -159,7 +163,12 @@ class Trees:
         if self.start.any():
             start = np.broadcast_to(self.start, (len(rows), self.start.size))
             start = start.ravel(order="F").astype(np.float64)
-        parameters = {"verbosity": -1, "feature_pre_filter": False}
+        # How many threads LightGBM was told last goes for all its calls.
+        parameters = {
+            "verbosity": -1,
+            "feature_pre_filter": False,
+            "num_threads": self.settings.threads,
+        }
         return lightgbm.Dataset(
             _table(rows.x),
             labels,

@@ -113,6 +113,21 @@ def test_threads_copies_and_sparse_rows_give_the_same_bits(cancer):
     assert (another.predict_proba(X) != chances).any()
 
 
+def test_no_call_asks_lightgbm_for_more_threads(cancer, monkeypatch):
+    """How many it was told last goes for all its calls, in every object."""
+    import lightgbm
+
+    threads, made = [], lightgbm.Dataset.__init__
+
+    def make(self, *arguments, params, **more):
+        threads.append(params["num_threads"])
+        made(self, *arguments, params=params, **more)
+
+    monkeypatch.setattr(lightgbm.Dataset, "__init__", make)
+    quick("f1", n_jobs=1, early_stopping=True, validation_fraction=0.3).fit(*cancer)
+    assert threads == [1, 1]  # of the rows to train on and of those held out
+
+
 def test_early_stopping_returns_to_the_last_of_the_best_rounds(cancer):
     X, y = cancer
     model = quick("f1", n_estimators=60, early_stopping=True, patience=8, validation_fraction=0.3)
