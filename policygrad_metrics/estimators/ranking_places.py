@@ -11,7 +11,7 @@ import tensorflow as tf
 from policygrad_metrics.core._compat import under_xla
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.estimators.place_nodes import Nodes, circle, mixture, window
-from policygrad_metrics.estimators.ranking_terms import Terms, over_items, over_side
+from policygrad_metrics.estimators.ranking_terms import Terms, over_items, over_nodes, over_side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,9 +86,8 @@ class Places(Terms):
         sums = mass * (tf.complex(*sums) if kind.is_complex else sums[0])
         value = tf.math.real(tf.reduce_sum(nodes.of_value * sums[..., :1], axis=[2, 3]))
         sums *= nodes.of_exchange * tf.cast(of_slope[..., None, None], kind)
-        signed = [tf.math.real(sums), -tf.math.imag(sums)] if kind.is_complex else [sums]
-        pairs = zip(table, signed, strict=True)
-        found = tf.add_n([tf.einsum("bqvl,bqvs->bsl", part, x) for part, x in pairs])
+        sides = (sums[..., :1], sums[..., 1:])
+        found = tf.stack([over_nodes(_real_product(table, side)) for side in sides], axis=1)
         # What the nodes leave out is the same at all places.
         whole = arrivals.density @ tf.stack([a, c], axis=-1)
         value += (nodes.whole_value * whole)[..., 0]
@@ -104,6 +103,13 @@ def _inverse(unit, numerator):
     real, imag = tf.math.real(unit), tf.math.imag(unit)
     numerator /= real**2 + imag**2
     return [real * numerator, -imag * numerator]
+
+
+def _real_product(parts, x):
+    """The real part of a quotient times x."""
+    if not x.dtype.is_complex:
+        return parts[0] * x
+    return parts[0] * tf.math.real(x) - parts[1] * tf.math.imag(x)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,13 @@ import tensorflow as tf
 from policygrad_metrics.core.global_batch import is_stacked
 from policygrad_metrics.core.sums import filled, logs_of_eights
 from policygrad_metrics.estimators import quadrature
-from policygrad_metrics.estimators.ranking_terms import LANES, Terms, over_items, over_side
+from policygrad_metrics.estimators.ranking_terms import (
+    LANES,
+    Terms,
+    over_items,
+    over_nodes,
+    over_side,
+)
 
 #: Below and above these numbers of items that have arrived on average fewer nodes do.
 FEW, MANY = 1.0, 40.0
@@ -51,7 +57,7 @@ class Precisions(Terms):
             front = A + (S * A - B)
             gains *= 1.0 + S - r
         exchanged = tf.where(self.positive[:, None, None], gains, -exchange * front)
-        slope = tf.reduce_sum(psi * exchanged, axis=[1, 2])
+        slope = over_nodes(psi * exchanged)
         value = tf.reduce_sum(mass * front * of_value[..., None, None], axis=[1, 2, 3])
         count = tf.reduce_sum(self._found(), axis=-1)
         share = tf.math.divide_no_nan(tf.ones_like(count), count)
@@ -141,12 +147,12 @@ class WeightedPrecisions(Terms):
         A, both, C = over_items(a), over_items(positive * c), over_items((1.0 - positive) * c)
         # With a negative; with another positive, where 1 - M / (w_i + D) changes.
         slope = positive * (own * C + false * (c * A - a * both)) - (1.0 - positive) * c * front
-        slope = tf.reduce_sum(mass * slope, axis=2) * of_slope[..., None]
+        slope = over_nodes(mass * slope * of_slope[..., None, None])
         total = tf.reduce_sum(positive * weight, axis=[1, 2, 3])
         share = tf.math.divide_no_nan(tf.ones_like(total), total)
         return (
             share * tf.reduce_sum(value * of_value, axis=-1),
-            share[:, None] * tf.reduce_sum(slope, axis=1),
+            share[:, None] * slope,
         )
 
 

@@ -134,6 +134,15 @@ def over_side(side: Tensor, x: Tensor) -> Tensor:
     return tf.einsum("bqvl,bl->bqv", x, side)[..., None]
 
 
+def over_nodes(x: Tensor) -> Tensor:
+    """The sum over the nodes x and v of `[lists, nodes x, nodes v, L]`, to `[lists, L]`.
+
+    XLA adds slices for many items at a time; sums over an axis before the last take one item
+    after another.
+    """
+    return tf.add_n(tf.unstack(tf.add_n(tf.unstack(x, axis=2)), axis=1))
+
+
 def _sizes(x):
     """The shape, of which one size may be unknown."""
     if None not in x.shape[1:]:
