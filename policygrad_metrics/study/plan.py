@@ -254,11 +254,11 @@ def _installed(menu: Menu, settings: StudySettings) -> list[str]:
     """The methods that were asked for and can run here; one asked for by name must."""
     names = menu.names(settings.methods)
     lost = [name for name in names if not menu.methods[name].installed]
+    why = "; ".join(f"{name} {menu.methods[name].how_to_install}" for name in lost)
+    if named := [name for name in lost if name in settings.methods]:
+        raise ValueError(f"methods must not be {', '.join(named)} here: {why}.")
     if lost:
-        extra = "they need LightGBM: pip install policygrad-metrics[boosting]"
-        if named := [name for name in lost if name in settings.methods]:
-            raise ValueError(f"methods must not be {', '.join(named)} here; {extra}.")
-        warnings.warn(f"methods {', '.join(lost)} are left out; {extra}.", stacklevel=3)
+        warnings.warn(f"methods {', '.join(lost)} are left out: {why}.", stacklevel=3)
     return [name for name in names if name not in lost]
 
 

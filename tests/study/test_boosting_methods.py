@@ -9,7 +9,7 @@ from policygrad_metrics.data import load
 from policygrad_metrics.rewards import get_reward
 from policygrad_metrics.study.best import best_run
 from policygrad_metrics.study.comparison import compare
-from policygrad_metrics.study.methods import METHODS, TaskInfo
+from policygrad_metrics.study.methods import METHODS, TaskInfo, base
 from policygrad_metrics.study.plan import Menu, plan
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.settings import StudySettings
@@ -60,14 +60,15 @@ def test_the_validation_part_chooses_how_many_trees_and_a_refit_keeps_them(name)
     assert model.refit(x, y).trees_.rounds == rounds
 
 
-def test_methods_that_cannot_run_here_are_left_out_or_refused():
-    absent = dataclasses.replace(METHODS[NAMES[0]], needs="no_such_package")
+def test_methods_that_cannot_run_here_are_left_out_or_refused(monkeypatch):
+    monkeypatch.setattr(base, "find_spec", lambda package: None)
+    absent = METHODS[NAMES[0]]
     menu = Menu({"majority": METHODS["majority"], absent.name: absent}, ("majority",))
     iris = [load("iris")]
     with pytest.warns(UserWarning, match=r"boosting_cross_entropy are left out.*\[boosting\]"):
         jobs = plan(StudySettings(data=("iris",), methods=("all",)), iris, menu=menu)
     assert [job.method.name for job in jobs] == ["majority"]
-    with pytest.raises(ValueError, match=r"boosting_cross_entropy here.*\[boosting\]"):
+    with pytest.raises(ValueError, match=r"boosting_cross_entropy here.*LightGBM.*\[boosting\]"):
         plan(StudySettings(data=("iris",), methods=(absent.name,)), iris, menu=menu)
 
 

@@ -22,6 +22,9 @@ ANY_TASK = frozenset(TASKS) - {"ranking"}
 #: Those of what gives each example a probability, whatever it is for.
 EVERY_TASK = frozenset(TASKS)
 
+#: Packages that only some methods need: their names, and the extras that bring them.
+EXTRAS = {"lightgbm": ("LightGBM", "boosting"), "libauc": ("LibAUC", "bench")}
+
 #: `loss(y_true, outputs, sample_weight=None) -> scalar`, on logits.
 Loss = Callable[..., Tensor]
 
@@ -203,7 +206,7 @@ class Method:
             from.
         validates: whether the predictor's `fit(x, y, x_valid, y_valid)` chooses its length by the
             validation part, and `refit(x, y)` keeps that length.
-        needs: a package that the extra `[boosting]` brings, without which the method is left out.
+        needs: a package of `EXTRAS`, without which the method is left out.
         table: The module whose `METHODS` holds it; by that it travels to other processes.
     """
 
@@ -242,6 +245,12 @@ class Method:
     def installed(self) -> bool:
         """Whether what it needs is installed."""
         return self.needs is None or find_spec(self.needs) is not None
+
+    @property
+    def how_to_install(self) -> str:
+        """What it needs, in words."""
+        name, extra = EXTRAS[self.needs or ""]
+        return f"needs {name}: pip install policygrad-metrics[{extra}]"
 
     @property
     def trains_network(self) -> bool:

@@ -12,6 +12,7 @@ from policygrad_metrics.study.methods import (
     gradient_methods,
     keras_methods,
     level_methods,
+    libauc_methods,
     ranking_methods,
     relaxed_methods,
     sklearn_methods,
@@ -30,6 +31,7 @@ METHODS: dict[str, Method] = {
         keras_methods,
         level_methods,
         ranking_methods,
+        libauc_methods,
     )
     for row in file.ROWS
 }
