@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 
 HERE = Path(__file__).parent
 PICTURE = HERE.parents[1] / "docs" / "standard_suite.png"
-OTHERS = ("logistic_regression", "gradient_boosting")
+OTHERS = ("logistic_regression", "gradient_boosting", "boosting_cross_entropy")
 
 
 def scores(note):
