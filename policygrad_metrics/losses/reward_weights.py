@@ -29,23 +29,22 @@ def reward_weights(batch: Batch, gradient: Tensor) -> Tensor:
         batch: labels, logits and weights.
         gradient: of the expected reward with respect to the logits, `[N, C, K]`.
     """
-    K = batch.num_classes
-    truth, shares = tf.one_hot(batch.y_true, K), batch.weight
+    C, K = batch.columns, batch.num_classes
     probs = tf.exp(batch.log_probs())
 
     def at_truth(x):
-        return tf.reduce_sum(truth * x, axis=-1)
+        return tf.gather(x, batch.y_true, batch_dims=2)
 
     # Of a site that is all but decided 1 - p would be rounding: the others are added up.
-    of_accuracy = at_truth(probs) * tf.reduce_sum((1.0 - truth) * probs, axis=-1)
-    per_site = tf.stack([at_truth(gradient), of_accuracy * shares, shares], axis=-1)
-    # Each label column of several is a problem of its own; one product adds up all classes.
-    truth_of, summed = (tf.transpose(x, [1, 0, 2]) for x in (truth, per_site))
-    sums = over_replicas(tf.matmul(truth_of, summed, transpose_a=True))  # [C, K, 3]
+    others = tf.reduce_sum((1.0 - tf.one_hot(batch.y_true, K)) * probs, axis=-1)
+    of_accuracy = at_truth(probs) * others * batch.weight
+    per_site = tf.stack([at_truth(gradient), of_accuracy, batch.weight], axis=-1)
+    # Each label column of several is a problem of its own.
+    kind = batch.y_true + K * tf.range(C)
+    sums = over_replicas(tf.math.unsorted_segment_sum(per_site, kind, C * K))
     gained, accuracy, count = tf.unstack(sums, axis=-1)
     worth = tf.math.divide_no_nan(tf.maximum(gained, 0.0), accuracy)
-    weighed, total = tf.unstack(tf.reduce_sum(tf.stack([worth * count, count]), axis=[1, 2]))
+    weighed, total = tf.reduce_sum(worth * count), tf.reduce_sum(count)
     worth = tf.clip_by_value(tf.math.divide_no_nan(worth * total, weighed), 1.0 / MOST, MOST)
     mean = tf.math.divide_no_nan(tf.reduce_sum(worth * count), total)
-    of_sites = at_truth(worth if batch.multilabel else worth[0])
-    return tf.stop_gradient(tf.math.divide_no_nan(of_sites, mean))
+    return tf.stop_gradient(tf.gather(tf.math.divide_no_nan(worth, mean), kind))
