@@ -19,7 +19,7 @@ import tensorflow as tf
 from policygrad_metrics.core.batch import Batch, Tensor, canonical_batch, flatten_sites
 from policygrad_metrics.policies import PlackettLuce
 from policygrad_metrics.policies.reading import read_batch
-from policygrad_metrics.rewards.base import Reward
+from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.rewards.bound import BoundReward
 
 
@@ -96,7 +96,7 @@ class Estimator(abc.ABC):
     def __call__(
         self,
         logits: Any,
-        reward: Reward,
+        reward: str | Reward,
         y_true: Any,
         *,
         sample_weight: Any = None,
@@ -107,7 +107,8 @@ class Estimator(abc.ABC):
 
         Args:
             logits: float `[*sites, K]`; scores `[N]` or `[lists, L]` of a ranking.
-            reward: a `Reward`; its `multilabel` says if the last site axis holds columns.
+            reward: a `Reward` or its name; its `multilabel` says if the last site axis holds
+                columns.
             y_true: int `[*sites]`.
             sample_weight: `[B]` or `[*sites]`; weight 2 counts as the example twice.
             seed: an int or two int32 numbers; needed by sampling estimators. The same seed
@@ -118,9 +119,11 @@ class Estimator(abc.ABC):
             An `Estimate`: value `[]`, gradient shaped like the logits.
 
         Raises:
-            ValueError: shapes or labels do not fit, or the seed is missing.
+            ValueError: the reward's name is not known, shapes or labels do not fit, or the seed is
+                missing.
             TypeError: this estimator cannot serve the reward; the message says which can.
         """
+        reward = get_reward(reward)
         if reward.ranks:
             policy = PlackettLuce(graded=getattr(reward, "graded", True))
             batch = read_batch(policy, y_true, logits, sample_weight, suspect=False)

@@ -293,3 +293,14 @@ def test_errors_name_the_way_out():
         pgm.estimators.LocalExpectation()(tf.zeros([64, 40]), worst, np.arange(64) % 40, seed=0)
     with pytest.raises(ValueError, match="did you mean 'exact'"):
         pgm.estimators.get_estimator("exakt")
+
+
+def test_rewards_go_by_their_names():
+    estimator, y = pgm.estimators.ExactExpectation(), [0, 1, 0]
+    for name, logits in (("f1_macro", np.eye(3)), ("average_precision", [[0.0], [2.0], [1.0]])):
+        by_name, by_object = (
+            estimator(logits, reward, y) for reward in (name, pgm.get_reward(name))
+        )
+        assert float(by_name.value) == float(by_object.value)
+    with pytest.raises(ValueError, match="'f1_makro' is not known; did you mean 'f1_macro'"):
+        estimator(np.eye(3), "f1_makro", y)
