@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, Self
 
 import numpy as np
@@ -55,8 +56,7 @@ class LibAUCNetwork(BaseEstimator):
         return special.expit(np.stack([-scores, scores], axis=1))
 
     def _trained(self, epochs, x, y, valid):
-        import torch
-
+        torch = _torch()
         x, y = np.asarray(x, np.float32), np.asarray(y, np.float32)
         reward: Any = get_reward(self.info.reward)
         sides = [np.flatnonzero(y == side) for side in (1.0, 0.0)]
@@ -73,7 +73,7 @@ class LibAUCNetwork(BaseEstimator):
             return ([0.0 if valid is None else reward(valid[1], self._scores(valid[0]))],)
 
         def keep(_):
-            self.epochs_, best[:] = stopping.epoch, [copy.deepcopy(self.network_.state_dict())]
+            best.update(copy.deepcopy(self.network_.state_dict()))
 
         # Neither PyTorch's random numbers nor its threads are changed for others.
         with torch.random.fork_rng(devices=[]), threadpool_limits(1):
@@ -86,16 +86,16 @@ class LibAUCNetwork(BaseEstimator):
                 torch.nn.Linear(UNITS, 1),
             )
             loss, optimizer = self._objective(len(y))
-            best: list[Any] = []
+            best: dict[str, Any] = {}
             stopping = EarlyStopping(lengths=[epochs] if valid is None else None)
             stopping.run(epochs, one, keep)
-        self.network_.load_state_dict(best[0])
+        self.network_.load_state_dict(best)
+        self.epochs_ = int(stopping.best_epoch[0]) + 1
         return self
 
     def _objective(self, rows):
         """The loss and its optimiser, with LibAUC's defaults for what is not searched."""
-        from libauc import losses, optimizers
-
+        losses, optimizers = (import_module(f"libauc.{name}") for name in ("losses", "optimizers"))
         hyper, weights = dict(self.hyper), self.network_.parameters()
         rate = {"lr": hyper.pop("learning_rate"), "verbose": False, "device": "cpu"}
         if self.loss == "average_precision":
@@ -105,11 +105,14 @@ class LibAUCNetwork(BaseEstimator):
         return loss, optimizers.PESG(weights, loss_fn=loss, **rate)
 
     def _scores(self, x):
-        import torch
-
+        torch = _torch()
         with torch.no_grad():
             scores = self.network_(torch.from_numpy(np.asarray(x, np.float32)))
         return scores.numpy()[:, 0].astype(np.float64)
+
+
+def _torch() -> Any:
+    return import_module("torch")
 
 
 def _steps(y):
