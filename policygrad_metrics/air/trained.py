@@ -255,6 +255,18 @@ def _judged(
     )
 
 
+def _written(horizons: Sequence[int]) -> str:
+    """Horizons as the command line takes them.
+
+    >>> _written([1, 2, 3]), _written([1, 6, 24]), _written([24])
+    ('1..3', '1,6,24', '24')
+    """
+    first, last = horizons[0], horizons[-1]
+    if len(horizons) > 2 and len(horizons) == last - first + 1:
+        return f"{first}..{last}"
+    return ",".join(map(str, horizons))
+
+
 def _card(
     file: StationFile,
     settings: StudySettings,
@@ -272,14 +284,14 @@ def _card(
         f"Of {len(task.parts.test)} test {step}s at the longest horizon, which chose nothing; in "
         "brackets 95 % bootstrap intervals, of blocks in time. Persistence: it stays as it was.",
     )
-    ahead = ",".join(row[0].text for row in rows)
+    ahead = _written([int(row[0].text) for row in rows])
     words = [*file.words()[:-2], "--horizon", ahead, "--methods", job.method.name]
     words += options(settings, "reward", "seed")
     title = title_of(task.pollutant)
     return Card(
         title=f"Forecasts of {title} levels of {task.scale} at {data.name}",
         lead=f"Forecasts the level ({', '.join(aqi.names(task.scale, task.pollutant))}) "
-        f"{ahead} {step}s ahead, to maximise {reward}.",
+        f"{ahead.replace('..', ' to ')} {step}s ahead, to maximise {reward}.",
         tables=(scores, *tables),
         method=(
             f"{job.method.name}: {job.method.summary}; one model for each horizon.",
