@@ -12,6 +12,7 @@ from policygrad_metrics.core._compat import under_xla
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.estimators.place_nodes import Nodes, circle, mixture, window
 from policygrad_metrics.estimators.ranking_terms import Terms, over_items, over_nodes, over_side
+from policygrad_metrics.rewards.rankings import unequal_weights, weights_alike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,15 +151,10 @@ class PartialPairs(Places):
     """The partial ROC-AUC: a positive with M negatives before it is worth max(room - M, 0)."""
 
     def __post_init__(self):
-        w = self.bound.weight
-        alike = tf.reduce_all((w == 0.0) | (tf.abs(w - 1.0) < 1e-5))
-        if not under_xla():
-            about = (
-                "partial_roc_auc has an exact expectation for weights that are 0 or equal within a "
-                'list; use gradient_estimator="reinforce" for others.'
-            )
-            tf.debugging.Assert(alike, [about])
         reward: Any = self.bound.reward
+        alike = weights_alike(self.bound.weight)
+        if not under_xla():
+            tf.debugging.Assert(alike, [unequal_weights(reward)])
         found = tf.reduce_any(self.positive, -1) & tf.reduce_any(self.negative, -1)
         constant = tf.where(found, reward.scale()[1], 0.0)
         bad = tf.constant(float("nan"))

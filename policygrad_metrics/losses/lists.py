@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from policygrad_metrics.core.batch import Batch, Tensor
 from policygrad_metrics.rewards import Reward
-from policygrad_metrics.rewards.rankings import of_lists
+from policygrad_metrics.rewards.rankings import of_lists, unequal_weights, weights_alike
 
 
 def refuse_of_labels(reward: Reward, entropy: Any, running_counts: Any, subject_to: Any) -> None:
@@ -24,6 +24,15 @@ def refuse_of_labels(reward: Reward, entropy: Any, running_counts: Any, subject_
                 f"{argument}={value!r} is for rewards of labels, and the reward scores a ranking: "
                 "leave it out."
             )
+
+
+def check_weights(reward: Any, weight: Tensor) -> None:
+    """Raise an error in a graph if the weights of a list have no exact expectation.
+
+    Where the expectation is XLA's program within that graph, no error can be raised there.
+    """
+    if reward.ranks and not reward.exact_of_weights:
+        tf.debugging.Assert(weights_alike(weight), [unequal_weights(reward)])
 
 
 def list_cross_entropy(batch: Batch, alike: bool) -> Tensor:

@@ -37,7 +37,7 @@ from policygrad_metrics.losses.base import (
     policy_of,
 )
 from policygrad_metrics.losses.lagrangian import WINDOW, Lagrangian
-from policygrad_metrics.losses.lists import list_cross_entropy, refuse_of_labels
+from policygrad_metrics.losses.lists import check_weights, list_cross_entropy, refuse_of_labels
 from policygrad_metrics.losses.reward_weights import reward_weights
 from policygrad_metrics.losses.running_counts import (
     empty_counts,
@@ -301,6 +301,7 @@ class PolicyGradientLoss(SiteLoss):
         exact_ranking = self.reward.ranks and not estimator.stochastic
         pays = (exact_ranking or batch.num_classes >= MANY_CLASSES) and not self.reward.calls_python
         if pays and in_plain_graph():  # of Keras's training step on a CPU
+            check_weights(reward, batch.weight)
             score = tf.function(score, autograph=False, jit_compile=True)
         return score(logits, batch.y_true, batch.weight, state)
 

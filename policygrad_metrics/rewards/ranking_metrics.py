@@ -37,6 +37,8 @@ class AveragePrecision(Ranking):
     0.5833333333333333
     """
 
+    weight_repeats = True
+
     @property
     def name(self):
         return "average_precision"
@@ -112,6 +114,14 @@ class RocAuc(Ranking):
     @property
     def name(self):
         return "roc_auc" if self.is_whole else "partial_roc_auc"
+
+    @property
+    def exact_of_weights(self):
+        return self.is_whole
+
+    @property
+    def weight_repeats(self):
+        return self.is_whole
 
     @property
     def is_whole(self) -> bool:

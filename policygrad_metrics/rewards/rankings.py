@@ -30,6 +30,10 @@ class Ranking(Reward):
     ranks: ClassVar[bool] = True
     #: Whether the truth may be grades, 0 or more; otherwise it is 0 or 1.
     graded = False
+    #: Whether its expectation is known for weights that differ within a list, too.
+    exact_of_weights = True
+    #: Whether an item of weight 2 is to it what two items of equal scores are.
+    weight_repeats = False
 
     @property
     def aggregation(self):
@@ -124,6 +128,24 @@ class Ranking(Reward):
 def truth_in_words(graded: bool) -> str:
     """What a ranking reads in the truth, for errors."""
     return "grades, finite numbers of 0 or more" if graded else "0 and 1"
+
+
+def weights_alike(weight: Any) -> Any:
+    """Whether the weights `[lists, L]` of each list are 0 or equal, a numpy array or a tensor.
+
+    >>> bool(weights_alike([[2.0, 2.0, 0.0], [1.0, 0.0, 1.0]])), bool(weights_alike([[1.0, 2.0]]))
+    (True, False)
+    """
+    weight = of_lists(tf.convert_to_tensor(weight))[0]
+    return tf.reduce_all((weight == 0.0) | (tf.abs(weight - 1.0) < 1e-5))
+
+
+def unequal_weights(reward: Ranking) -> str:
+    """The error of weights that differ, where the expectation is known for equal ones alone."""
+    return (
+        f"{reward.name} has an exact expectation for weights that are 0 or equal within a list; "
+        'use gradient_estimator="reinforce" for others.'
+    )
 
 
 def mean_of_lists(total: float, weight: float) -> float:

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from policygrad_metrics.core.checks import check_number, check_truth, check_whole
 from policygrad_metrics.losses.running_counts import window_of
 from policygrad_metrics.policies import Mixture, Policy
+from policygrad_metrics.rewards import get_reward
 from policygrad_metrics.tabular.arguments import check_hidden
 from policygrad_metrics.tabular.ensemble import Ensemble
 from policygrad_metrics.tabular.networks import OwnNetwork
@@ -105,7 +106,9 @@ class TabularEstimator(RewardEstimator):
             )
 
     def _merges(self, count: int) -> bool:
-        return self.batch_size is None or count <= self.batch_size
+        # At the places of a ranking two equal rows are two items, however much one of them weighs.
+        repeats = getattr(get_reward(self.reward), "weight_repeats", True)
+        return repeats and (self.batch_size is None or count <= self.batch_size)
 
     def _train(self, rows: Rows, held_out: Rows | None, patience: int | None) -> None:
         self._learner.set_optimizer(self._optimizer()[1], anew=True)

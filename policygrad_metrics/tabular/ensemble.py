@@ -97,8 +97,9 @@ class Ensemble:
             the mean over the members that trained in it.
 
         Raises:
-            ValueError: training has diverged.
+            ValueError: training has diverged, or the weights have no exact expectation.
         """
+        self.recipe.check_weights(rows)
         networks, M = self.networks, len(self.networks)
         use_xla = pays_to_compile(self.recipe, len(rows), M * epochs, batch_size)
         names = ["loss"]

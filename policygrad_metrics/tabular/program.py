@@ -20,11 +20,12 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
-from policygrad_metrics.estimators import Estimator
+from policygrad_metrics.estimators import Estimator, get_estimator
 from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
 from policygrad_metrics.losses.surrogate import SurrogateLoss
 from policygrad_metrics.policies import BinnedRegression, Policy
 from policygrad_metrics.rewards import Constraint, Reward
+from policygrad_metrics.rewards.rankings import unequal_weights, weights_alike
 from policygrad_metrics.tabular.networks import ListNetwork, OwnNetwork
 from policygrad_metrics.tabular.rows import Rows
 from policygrad_metrics.training.inputs import first_weights
@@ -80,6 +81,16 @@ class Recipe:
             running_counts=self.running_counts,
             subject_to=self.subject_to,
         )
+
+    def check_weights(self, rows: Rows) -> None:
+        """Raise a ValueError if these weights have no exact expectation and it is asked for."""
+        reward: Any = self.reward
+        estimator = self.gradient_estimator
+        sampled = estimator != "auto" and get_estimator(estimator).stochastic
+        if rows.weight is None or sampled or not reward.ranks or reward.exact_of_weights:
+            return
+        if not weights_alike(np.atleast_2d(rows.weight)):
+            raise ValueError(unequal_weights(reward))
 
     def labels(self, y: Any) -> Any:
         """Targets `y` as label numbers: of values, their levels."""

@@ -176,3 +176,13 @@ def test_a_model_fits_and_comes_back(tmp_path):
     model.save(tmp_path / "model.keras")
     again = pgm.load_model(tmp_path / "model.keras")
     assert again.evaluate(x, y, batch_size=128, verbose=0) == pytest.approx([loss, value])
+
+
+def test_partial_areas_refuse_weights_that_differ_in_a_training_step():
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", loss=pgm.PolicyGradientLoss("partial_roc_auc"), jit_compile=False)
+    x, y = SCORES[:, :2], GRADES[:, 0] > 1
+    with pytest.raises(tf.errors.InvalidArgumentError, match="weights that are 0 or equal"):
+        model.fit(x, y, sample_weight=np.array([1.0, 2.0, 3.0, 4.0]), verbose=0)
+    fitted = model.fit(x, y, sample_weight=np.array([2.0, 2.0, 0.0, 2.0]), verbose=0)
+    assert np.isfinite(fitted.history["loss"][0])

@@ -52,3 +52,36 @@ def test_the_scorer_takes_any_classifier_and_either_positive_class():
 def test_mistakes_are_told(arguments, y, message):
     with pytest.raises(ValueError, match=message):
         pgm.PolicyGradientClassifier("average_precision", epochs=1, **arguments).fit(X, y)
+
+
+@pytest.mark.parametrize("name", ["recall@10", "ndcg@5", "reciprocal_rank"])
+def test_equal_rows_are_items_of_their_own(name):
+    X = np.random.default_rng(0).integers(0, 2, [100, 3])
+    y = (X.sum(axis=1) > 1).astype(int)
+    model = pgm.PolicyGradientClassifier(
+        name, cross_entropy=0.0, epochs=1, learning_rate=1e-12, random_state=0
+    ).fit(X, y)
+    loss = pgm.PolicyGradientLoss(name, cross_entropy=0.0)
+    expected = float(loss(y, model.decision_function(X)[:, None]))
+    assert model.history_["loss"] == pytest.approx([expected], rel=1e-4)
+
+
+def test_a_function_without_weights_ranks_equal_rows():
+    X, y = np.tile(np.eye(3), [4, 1]), np.tile([0, 0, 1], 4)
+    reward = pgm.rewards.RankingReward(lambda y, s: average_precision_score(y, s))
+    assert pgm.PolicyGradientClassifier(reward, epochs=1).fit(X, y).n_iter_ == 1
+
+
+def test_partial_areas_refuse_weights_that_differ():
+    weight, how = np.linspace(1.0, 2.0, 900), {"epochs": 1, "random_state": 0}
+    model = pgm.PolicyGradientClassifier("partial_roc_auc", **how)
+    with pytest.raises(ValueError, match=r"weights that are 0 or equal.*reinforce"):
+        model.fit(X, Y, sample_weight=weight)
+    with pytest.raises(ValueError, match="weights that are 0 or equal"):
+        model.set_params(class_weight="balanced").fit(X, Y)
+    ranker = pgm.PolicyGradientRanker("partial_roc_auc", **how)
+    group = np.repeat(np.arange(9), 100)
+    with pytest.raises(ValueError, match="weights that are 0 or equal"):
+        ranker.fit(X, CODES, group=group, sample_weight=weight)
+    ranker.fit(X, CODES, group=group, sample_weight=1.0 + group)
+    model.set_params(gradient_estimator="reinforce").fit(X, Y)
