@@ -51,6 +51,10 @@ from policygrad_metrics.rewards.rankings import Orders
 STACKED_NODES, STACKED_CUT = 80, 120
 #: Numbers of a chunk of nodes, and most and fewest nodes of one.
 CHUNK, MOST, LEAST = 2**20, 8, 4
+#: Items whose scores differ by so much never change places, to float64's last digit.
+APART = 40.0
+#: Scores that differ by more than this are looked through for such gaps.
+FAR = 400.0
 #: The width of a list of which it is not known.
 UNKNOWN = 4096
 
@@ -122,7 +126,7 @@ def ranking_expectation(
 
 def _expectation(bound, terms, logits, nodes):
     there = bound.weight > 0.0
-    scores = tf.where(there, tf.cast(logits[..., 0], terms.dtype), 0.0)
+    scores = tf.cast(_near(logits[..., 0], there), terms.dtype)
     grid = _nodes(tf.cast(scores, tf.float64), there, terms)
     if nodes or is_stacked():
         count: Any = nodes or (STACKED_NODES if terms.cut() is None else STACKED_CUT)
@@ -152,6 +156,29 @@ def _expectation(bound, terms, logits, nodes):
     gradient = tf.cast(gradient, tf.float64) * share[:, None]
     whole = tf.reduce_sum(share * value)
     return tf.cast(whole, logits.dtype), tf.cast(gradient[..., None], logits.dtype)
+
+
+def _near(scores, there):
+    """Scores `[lists, L]`, those that are far apart moved together; 0 for items not there.
+
+    Items that are `APART` never change places, so a larger distance only takes more nodes.
+    """
+    scores = tf.where(there, scores, 0.0)
+    if is_stacked():
+        return scores
+    spread = tf.reduce_max(scores, axis=-1) - tf.reduce_min(scores, axis=-1)
+    return tf.cond(tf.reduce_any(spread > FAR), lambda: _together(scores, there), lambda: scores)
+
+
+def _together(scores, there):
+    lowest = tf.reduce_min(tf.where(there, scores, scores.dtype.max), axis=-1, keepdims=True)
+    order = tf.argsort(tf.where(there, scores, lowest), axis=-1, stable=True)
+    ranked = tf.gather(tf.where(there, scores, lowest), order, batch_dims=1)
+    gaps = tf.minimum(ranked[:, 1:] - ranked[:, :-1], APART)
+    rest = tf.cumsum(gaps, axis=-1, reverse=True)
+    moved = -tf.pad(rest, [[0, 0], [0, 1]])
+    moved = tf.gather(moved, tf.argsort(order, axis=-1), batch_dims=1)
+    return tf.where(there, moved, 0.0)
 
 
 def _nodes(scores, there, terms: Terms) -> ArrivalNodes:

@@ -186,3 +186,17 @@ def test_partial_areas_refuse_weights_that_differ_in_a_training_step():
         model.fit(x, y, sample_weight=np.array([1.0, 2.0, 3.0, 4.0]), verbose=0)
     fitted = model.fit(x, y, sample_weight=np.array([2.0, 2.0, 0.0, 2.0]), verbose=0)
     assert np.isfinite(fitted.history["loss"][0])
+
+
+@pytest.mark.parametrize("name", ["average_precision", "ndcg@3"])
+def test_scores_far_apart_are_ranked_as_they_stand(name):
+    y, outputs = GRADES > 1, SCORES * np.float32(1e12)
+    loss = pgm.PolicyGradientLoss(name, cross_entropy=0.0)
+    value, gradient = slope(loss, y, outputs, MASK, jit=False)
+    np.testing.assert_allclose(1.0 - value, pgm.get_reward(name)(y, outputs, MASK), rtol=1e-5)
+    assert np.abs(gradient).max() < 1e-13
+    # Only the distance of the two parts is another: 64 and 1,024 are both for ever.
+    parts = (np.arange(6) < 3) * np.ones([4, 1], "float32")
+    near, far = (slope(loss, y, SCORES + by * parts, MASK, jit=False) for by in (64.0, 1024.0))
+    np.testing.assert_allclose(near[0], far[0], atol=1e-4)
+    np.testing.assert_allclose(near[1], far[1], atol=1e-4)
