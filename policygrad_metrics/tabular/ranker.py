@@ -152,8 +152,15 @@ class PolicyGradientRanker(BaseEstimator):
 
     def score(self, X: Any, y: Any, group: Any = None, sample_weight: Any = None) -> float:
         """The mean reward of the lists; arguments as for `fit`."""
-        scores, lists = self.predict(X), _Lists.of(group, len(y))
+        scores = self.predict(X)
+        lists = _Lists.of(group, len(scores))
         weight = np.ones(len(scores)) if sample_weight is None else np.asarray(sample_weight)
+        for argument, values in (("y", np.asarray(y)), ("sample_weight", weight)):
+            if values.shape != scores.shape:
+                raise ValueError(
+                    f"{argument} must have one value for each of the {len(scores)} rows; it has "
+                    f"shape {values.shape}."
+                )
         y, weight = (lists.padded(np.asarray(each, np.float64)) for each in (y, weight))
         return float(self.reward_(y, lists.padded(scores.astype(np.float64)), weight))
 
@@ -221,6 +228,8 @@ class _Lists:
                 f"group must name the list of each of the {rows} rows; it has shape "
                 f"{group.shape}.{way_out}"
             )
+        if group.dtype == object and any(one is None for one in group):
+            raise ValueError("group holds None: give rows without a list one of their own.")
         _, number, counts = np.unique(group, return_inverse=True, return_counts=True)
         order = np.argsort(number, kind="stable")
         place = np.empty(rows, int)

@@ -134,3 +134,14 @@ def test_what_cannot_be_is_told_before_training(arguments, change, message):
 def test_it_must_be_fitted_first():
     with pytest.raises(NotFittedError):
         pgm.PolicyGradientRanker().predict(np.eye(2))
+
+
+def test_rows_that_do_not_fit_are_named():
+    X, y = np.eye(4), np.array([0, 1, 2, 0])
+    ranker = pgm.PolicyGradientRanker(epochs=1, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="y must have one value for each of the 4 rows"):
+        ranker.score(X, y[:2])
+    with pytest.raises(ValueError, match="sample_weight must have one value for each of the 4"):
+        ranker.score(X, y, sample_weight=np.ones(3))
+    with pytest.raises(ValueError, match="group holds None"):
+        ranker.fit(X, y, group=["a", None, "a", "b"])
