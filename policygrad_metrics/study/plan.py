@@ -82,6 +82,11 @@ _RANKINGS = (
     "The score is that of the ranking by the positive class's score; no decision is taken. The "
     "losses of rankings, the policy gradient among them, take each batch as one list."
 )
+_LIBAUC = (
+    "The libauc_ methods are trained in PyTorch by LibAUC's optimisers: networks of 64 and 64 "
+    "units, steps of 128 positives and 128 negatives, 40 epochs and 600 steps at least, whatever "
+    "the settings of the other networks."
+)
 #: How the reports describe the comparison; see `protocol`.
 _PROTOCOL = (
     "Every method trains the same network (cumulative links, clm, corn: the same hidden layers, "
@@ -140,6 +145,8 @@ def protocol(settings: StudySettings) -> list[str]:
     }
     lines = (line.format(**words) for line in _PROTOCOL)
     about = about_constraints(settings.subject_to)
+    if any(name.startswith("libauc_") for name in settings.methods):
+        about = [_LIBAUC, *about]
     return [*chosen, *lines, *about, *about_members(settings.members)]
 
 

@@ -260,3 +260,9 @@ def test_predictions_are_kept_beside_the_runs_of_any_data(tmp_path):
 def test_training_anew_on_all_that_is_known_is_for_series():
     with pytest.raises(ValueError, match=r"refit=True is for series; 'iris' is none"):
         plan(StudySettings(data=("iris",), refit=True), [load("iris")])
+
+
+def test_a_report_says_that_libauc_trains_by_its_own_settings():
+    settings = StudySettings(data=("iris",), methods=("cross_entropy", "libauc_auc_margin"))
+    assert any("whatever the settings" in line for line in protocol(settings))
+    assert not any("libauc_" in line for line in protocol(StudySettings(data=("iris",))))
