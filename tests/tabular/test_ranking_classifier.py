@@ -1,6 +1,7 @@
 """Classifiers trained on a ranking of their scores."""
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,8 @@ def test_a_function_without_weights_ranks_equal_rows():
 
 
 def test_partial_areas_refuse_weights_that_differ():
-    weight, how = np.linspace(1.0, 2.0, 900), {"epochs": 1, "random_state": 0}
+    weight = np.linspace(1.0, 2.0, 900)
+    how: Any = {"epochs": 1, "random_state": 0}
     model = pgm.PolicyGradientClassifier("partial_roc_auc", **how)
     with pytest.raises(ValueError, match=r"weights that are 0 or equal.*reinforce"):
         model.fit(X, Y, sample_weight=weight)
