@@ -106,9 +106,11 @@ class TabularEstimator(RewardEstimator):
             )
 
     def _merges(self, count: int) -> bool:
-        # At the places of a ranking two equal rows are two items, however much one of them weighs.
-        repeats = getattr(get_reward(self.reward), "weight_repeats", True)
-        return repeats and (self.batch_size is None or count <= self.batch_size)
+        if self.batch_size is not None and count > self.batch_size:
+            return False
+        # At the places of a ranking two equal rows are two items; "auto" is no ranking.
+        reward = None if self.reward == "auto" else get_reward(self.reward)
+        return getattr(reward, "weight_repeats", True)
 
     def _train(self, rows: Rows, held_out: Rows | None, patience: int | None) -> None:
         self._learner.set_optimizer(self._optimizer()[1], anew=True)
