@@ -219,11 +219,23 @@ def get_reward(reward: str | Reward | Callable[..., float], **arguments: Any) ->
             "over calls. Give the metric's function, such as sklearn.metrics.f1_score, or a name."
         )
     if callable(reward):
+        _refuse_of_scores(reward)
         return BlackBox(reward, **arguments)
     raise TypeError(
         "reward must be a name, a Reward or a function f(y_true, y_pred) -> float; it is "
         f"{reward!r}."
     )
+
+
+def _refuse_of_scores(function: Any) -> None:
+    """Raise a TypeError for scikit-learn's metrics of scores, which labels would be given to."""
+    name = getattr(function, "__name__", "")
+    known = name.removesuffix("_score")
+    if getattr(function, "__module__", "").startswith("sklearn.") and known in RANKINGS:
+        raise TypeError(
+            f"reward {name} is a metric of scores, and a function as a reward is given labels. Use "
+            f"{known!r}, which has an exact gradient, or pgm.rewards.RankingReward(function)."
+        )
 
 
 def _by_name(name: str, arguments: dict[str, Any]) -> Reward:

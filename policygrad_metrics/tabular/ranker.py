@@ -228,8 +228,8 @@ class _Lists:
                 f"group must name the list of each of the {rows} rows; it has shape "
                 f"{group.shape}.{way_out}"
             )
-        if group.dtype == object and any(one is None for one in group):
-            raise ValueError("group holds None: give rows without a list one of their own.")
+        if any(one is None or one != one for one in group.tolist()):
+            raise ValueError("group holds None or NaN: give rows without a list one of their own.")
         _, number, counts = np.unique(group, return_inverse=True, return_counts=True)
         order = np.argsort(number, kind="stable")
         place = np.empty(rows, int)

@@ -145,3 +145,12 @@ def test_own_functions_are_called_on_lists():
 def test_mistakes_are_told(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [(average_precision_score, "average_precision"), (roc_auc_score, "roc_auc")],
+)
+def test_metrics_of_scores_are_refused_as_functions_of_labels(function, name):
+    with pytest.raises(TypeError, match=rf"Use '{name}', .* or pgm.rewards.RankingReward"):
+        pgm.PolicyGradientLoss(function)

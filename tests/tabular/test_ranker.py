@@ -145,3 +145,5 @@ def test_rows_that_do_not_fit_are_named():
         ranker.score(X, y, sample_weight=np.ones(3))
     with pytest.raises(ValueError, match="group holds None"):
         ranker.fit(X, y, group=["a", None, "a", "b"])
+    with pytest.raises(ValueError, match="group holds None or NaN"):
+        ranker.fit(X, y, group=[1.0, np.nan, 1.0, 2.0])
