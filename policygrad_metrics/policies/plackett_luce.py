@@ -41,9 +41,15 @@ class PlackettLuce(Policy):
     def layout(self, outputs: Any) -> Layout:
         shape = numeric("outputs", outputs).shape
         if shape.rank not in (1, 2):
+            way_out = ""
+            if shape.rank == 3 and shape[-1] == 1:
+                way_out = (
+                    f" End the network with keras.layers.Reshape([{shape[1] or 'L'}]), and give "
+                    "padded items sample_weight 0: no mask passes it."
+                )
             raise ValueError(
                 f"outputs of policy 'plackett_luce' must be scores, [B] or [B, 1] of one list or "
-                f"[B, L] of B lists, got shape {shape}."
+                f"[B, L] of B lists, got shape {shape}.{way_out}"
             )
         return Layout(shape, 1)
 
