@@ -261,11 +261,12 @@ def _installed(menu: Menu, settings: StudySettings) -> list[str]:
     """The methods that were asked for and can run here; one asked for by name must."""
     names = menu.names(settings.methods)
     lost = [name for name in names if not menu.methods[name].installed]
-    why = "; ".join(f"{name} {menu.methods[name].how_to_install}" for name in lost)
+    needs = dict.fromkeys(menu.methods[name].how_to_install for name in lost)
+    why = f"they need {', '.join(needs)}"
     if named := [name for name in lost if name in settings.methods]:
-        raise ValueError(f"methods must not be {', '.join(named)} here: {why}.")
+        raise ValueError(f"methods must not be {', '.join(named)} here; {why}.")
     if lost:
-        warnings.warn(f"methods {', '.join(lost)} are left out: {why}.", stacklevel=3)
+        warnings.warn(f"methods {', '.join(lost)} are left out; {why}.", stacklevel=3)
     return [name for name in names if name not in lost]
 
 

@@ -248,9 +248,9 @@ class Method:
 
     @property
     def how_to_install(self) -> str:
-        """What it needs, in words."""
+        """What it needs and how to get that, in words."""
         name, extra = EXTRAS[self.needs or ""]
-        return f"needs {name}: pip install policygrad-metrics[{extra}]"
+        return f"{name} (pip install policygrad-metrics[{extra}])"
 
     @property
     def trains_network(self) -> bool:

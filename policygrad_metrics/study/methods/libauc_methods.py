@@ -50,7 +50,7 @@ class LibAUCNetwork(BaseEstimator):
         return self._trained(self.epochs_, x, y, None)
 
     def predict_proba(self, x: Any) -> np.ndarray:
-        """Return sigmoids of the scores and what they lack to 1, float64 `[N, 2]`."""
+        """Return what the sigmoids of the scores lack to 1, and these, float64 `[N, 2]`."""
         check_is_fitted(self, "network_")
         scores = self._scores(x)
         return special.expit(np.stack([-scores, scores], axis=1))
