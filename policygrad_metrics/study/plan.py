@@ -236,8 +236,8 @@ def plan(
             the reward or a constraint does not fit one of them or needs an order that its classes
             have not, or its rows cannot be split so.
     """
-    names = _installed(menu, settings)
-    jobs = []
+    names = menu.names(settings.methods)
+    jobs: list[Job] = []
     for dataset in datasets:
         cases = cases_of(dataset, settings)
         try:
@@ -254,20 +254,18 @@ def plan(
     # Nobody asked for the methods of a group.
     named = () if settings.methods == menu.principal else settings.methods
     _check_used(settings, datasets, [name for name in named if name not in menu.groups], jobs)
-    return jobs
+    return _installed(jobs, settings)
 
 
-def _installed(menu: Menu, settings: StudySettings) -> list[str]:
-    """The methods that were asked for and can run here; one asked for by name must."""
-    names = menu.names(settings.methods)
-    lost = [name for name in names if not menu.methods[name].installed]
-    needs = dict.fromkeys(menu.methods[name].how_to_install for name in lost)
-    why = f"they need {', '.join(needs)}"
+def _installed(jobs: list[Job], settings: StudySettings) -> list[Job]:
+    """The jobs whose methods can run here; one asked for by name must."""
+    lost = {job.method.name: job.method for job in jobs if not job.method.installed}
+    why = f"they need {', '.join(dict.fromkeys(one.how_to_install for one in lost.values()))}"
     if named := [name for name in lost if name in settings.methods]:
         raise ValueError(f"methods must not be {', '.join(named)} here; {why}.")
     if lost:
         warnings.warn(f"methods {', '.join(lost)} are left out; {why}.", stacklevel=3)
-    return [name for name in names if name not in lost]
+    return [job for job in jobs if job.method.name not in lost]
 
 
 def _check_order(cases: Cases) -> None:
