@@ -83,17 +83,16 @@ class Places(Terms):
         scale = tf.exp(over_items(tf.math.log(radius)) - nodes.shift)
         mass = over_items(unit, tf.reduce_prod, 1.0) * tf.cast(scale[..., None], kind)
         table = _inverse(unit, (arrivals.density / radius)[:, :, None])
-        sums = [tf.concat([over_side(a, part), over_side(c, part)], axis=-1) for part in table]
-        sums = mass * (tf.complex(*sums) if kind.is_complex else sums[0])
-        value = tf.math.real(tf.reduce_sum(nodes.of_value * sums[..., :1], axis=[2, 3]))
-        sums *= nodes.of_exchange * tf.cast(of_slope[..., None, None], kind)
-        sides = (sums[..., :1], sums[..., 1:])
-        found = tf.stack([over_nodes(_real_product(table, side)) for side in sides], axis=1)
+        sides = [[over_side(side, part) for part in table] for side in (a, c)]
+        of_a, of_c = (mass * (tf.complex(*x) if kind.is_complex else x[0]) for x in sides)
+        value = tf.math.real(tf.reduce_sum(nodes.of_value * of_a, axis=[2, 3]))
+        weight = nodes.of_exchange * tf.cast(of_slope[..., None, None], kind)
+        found = [over_nodes(_real_product(table, weight * x)) for x in (of_a, of_c)]
         # What the nodes leave out is the same at all places.
         whole = arrivals.density @ tf.stack([a, c], axis=-1)
         value += (nodes.whole_value * whole)[..., 0]
         whole *= nodes.whole_exchange * of_slope[..., None]
-        found += tf.einsum("bql,bqs->bsl", arrivals.density, whole)
+        found = tf.stack(found, axis=1) + tf.einsum("bql,bqs->bsl", arrivals.density, whole)
         return tf.reduce_sum(value * of_value, axis=-1), a * found[:, 1] - c * found[:, 0]
 
 
