@@ -15,10 +15,11 @@ from threadpoolctl import threadpool_limits
 
 from policygrad_metrics.rewards import get_reward
 from policygrad_metrics.study.methods.base import Choice, Method, TaskInfo
+from policygrad_metrics.study.settings import MIN_EPOCHS, MIN_STEPS
 from policygrad_metrics.training.stopping import EarlyStopping
 
-#: Units of both hidden layers, rows of a step, least epochs and steps: the study's defaults.
-UNITS, ROWS_OF_STEP, LEAST_EPOCHS, LEAST_STEPS = 64, 256, 40, 600
+#: Units of both hidden layers and rows of a step: the study's defaults.
+UNITS, ROWS_OF_STEP = 64, 256
 
 
 class LibAUCNetwork(BaseEstimator):
@@ -42,7 +43,7 @@ class LibAUCNetwork(BaseEstimator):
 
     def fit(self, x: Any, y: Any, x_valid: Any = None, y_valid: Any = None) -> Self:
         """Train, and keep the epoch of the best reward of a validation part, if there is one."""
-        epochs = max(LEAST_EPOCHS, -(-LEAST_STEPS // _steps(y)))
+        epochs = max(MIN_EPOCHS, -(-MIN_STEPS // _steps(y)))
         return self._trained(epochs, x, y, None if x_valid is None else (x_valid, y_valid))
 
     def refit(self, x: Any, y: Any) -> Self:
