@@ -69,6 +69,26 @@ class Batch:
         """
         return tf.nn.log_softmax(self.logits[..., :-1] if answered else self.logits)
 
+    def cross_entropy(self, answered: bool = False) -> Tensor:
+        """Minus the log-probability of the truth, float32 `[N, C]`; `answered` as above."""
+        logits = self.logits[..., :-1] if answered else self.logits
+        lost = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            tf.reshape(self.y_true, [-1]), tf.reshape(logits, [-1, logits.shape[-1]])
+        )
+        return tf.reshape(lost, [-1, self.columns])
+
+
+def softmax(logits: Tensor) -> Tensor:
+    """Probabilities `[..., K]` of logits `[..., K]`.
+
+    TensorFlow's own kernel takes longer for a few classes than all of a loss's sums together.
+
+    >>> softmax(tf.zeros([1, 2])).numpy().tolist()
+    [[0.5, 0.5]]
+    """
+    odds = tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))
+    return odds / tf.reduce_sum(odds, axis=-1, keepdims=True)
+
 
 def flatten_sites(x: Tensor, multilabel: bool, lead: int = 0) -> Tensor:
     """Reshape `[lead..., *sites]` to `[lead..., N, C]`.
@@ -78,9 +98,9 @@ def flatten_sites(x: Tensor, multilabel: bool, lead: int = 0) -> Tensor:
     >>> flatten_sites(tf.zeros([2, 3]), multilabel=True).shape.as_list()
     [2, 3]
     """
-    head = tf.shape(x)[:lead]
     columns = x.shape[-1] if multilabel else 1
-    return tf.reshape(x, tf.concat([head, [-1, columns]], axis=0))
+    head = [tf.shape(x)[:lead]] if lead else []
+    return tf.reshape(x, tf.concat([*head, [-1, columns]], axis=0) if lead else [-1, columns])
 
 
 def canonical_weight(sample_weight: Tensor | None, y_true: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """Sums and maps over many sites: exact, and in blocks, so that temporaries stay small.
 
-One long float32 sum drifts: each of its roundings may go the same way. Here 32 sites are summed in
-their own precision and the rest, of more than 8,192 sites, in float64. The change of precision also
-keeps XLA from merging the two sums into one, which it does with shorter ones: that is faster.
-This holds in eager mode, in a graph and under XLA.
+One long float32 sum drifts: each of its roundings may go the same way. Outside of XLA few
+operations count most, and sites are summed in float64. Under XLA, and where they are known to be
+many, 32 sites are summed in their own precision and the rest, of more than 8,192 sites, in float64.
+The change of precision also keeps XLA from merging the two sums into one, which it does with
+shorter ones: that is faster.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from policygrad_metrics.core._compat import under_xla
 from policygrad_metrics.core.batch import Tensor
 
 #: Sites that are summed in their own precision.
@@ -37,6 +39,8 @@ def over_sites(x: Tensor) -> Tensor:
     >>> over_sites(tf.fill([65_536, 1], 0.1)).numpy().round(2).tolist()
     [[6553.6]]
     """
+    if not (under_xla() or (x.shape[-2] or 0) > SHORT):
+        return tf.reduce_sum(tf.cast(x, tf.float64), axis=-2, keepdims=True)
     x = filled(x, -2, UNIT)
     *lead, sites, ratios = (-1 if size is None else size for size in x.shape)
     parts = tf.reshape(x, [*lead, UNIT, sites if sites < 0 else sites // UNIT, ratios])
@@ -63,6 +67,8 @@ def log_product(z: Tensor) -> Tensor:
     >>> round(float(log_product(tf.fill([2, 1], -1.0 + 2.0**-20))[0, 0]), 3)
     -27.726
     """
+    if not under_xla():
+        return over_sites(tf.math.log1p(tf.maximum(z, -1.0)))
     return over_sites(logs_of_eights(filled(z, -2, UNIT), axis=-2))
 
 

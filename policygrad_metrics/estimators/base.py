@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from policygrad_metrics.core.batch import Batch, Tensor, canonical_batch, flatten_sites
+from policygrad_metrics.core.batch import Batch, Tensor, canonical_batch, flatten_sites, softmax
 from policygrad_metrics.policies import PlackettLuce
 from policygrad_metrics.policies.reading import read_batch
 from policygrad_metrics.rewards import Reward, get_reward
@@ -45,13 +45,16 @@ class Problem:
         batch: logits, truth and weights.
         reward: the reward.
         bound: the reward of this batch.
-        probs: float32 `[N, C, K]`, the policy.
     """
 
     batch: Batch
     reward: Reward
     bound: BoundReward
-    probs: Tensor
+
+    @property
+    def probs(self) -> Tensor:
+        """The policy, float32 `[N, C, K]`."""
+        return softmax(self.batch.logits)
 
 
 def policy_gradient(probs: Tensor, rewards: Tensor) -> Tensor:
@@ -149,7 +152,7 @@ class Estimator(abc.ABC):
                 f"{type(self).__name__} draws labels, and the reward {reward.name!r} scores a "
                 'ranking. Use gradient_estimator="exact" or "reinforce" ("auto" picks one).'
             )
-        problem = Problem(batch, reward, reward.bind(batch), tf.nn.softmax(batch.logits))
+        problem = Problem(batch, reward, reward.bind(batch))
         self.check(problem)
         return problem
 

@@ -146,7 +146,7 @@ class ControlVariate(SamplingEstimator):
                     'gradient is not known exactly. Use a proxy such as "f1_macro", "accuracy", '
                     'a cost matrix or a RatioReward, or "learned".'
                 )
-            problems.append(Problem(batch, reward, bound, problem.probs))
+            problems.append(Problem(batch, reward, bound))
         return problems
 
     def draw(self, problem, seed):

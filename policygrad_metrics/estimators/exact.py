@@ -11,7 +11,7 @@ import functools
 
 import tensorflow as tf
 
-from policygrad_metrics.core.batch import Tensor
+from policygrad_metrics.core.batch import Tensor, softmax
 from policygrad_metrics.core.global_batch import on_this_replica, over_replicas
 from policygrad_metrics.core.sums import total
 from policygrad_metrics.estimators.base import Estimate, Estimator, policy_gradient
@@ -73,7 +73,7 @@ def _(bound: IndicatorRatios, logits, nodes=None):
 
 @expectation.register
 def _(bound: Linear, logits, nodes=None):
-    probs = tf.nn.softmax(logits)
+    probs = softmax(logits)
     value = tf.cast(over_replicas(total(bound.gains * probs)), tf.float32)
     return bound.constant + value, policy_gradient(probs, bound.gains)
 
@@ -87,7 +87,7 @@ def _(bound: SelectiveRatio, logits, nodes=None):
 
 @expectation.register
 def _(bound: Matches, logits, nodes=None):
-    probs = tf.nn.softmax(logits)
+    probs = softmax(logits)
     right = tf.reduce_sum(probs * tf.one_hot(bound.y_true, 2), axis=-1)  # [N, C]
     log_right = tf.math.log(tf.maximum(right, _TINY))
     others = tf.exp(tf.reduce_sum(log_right, axis=1, keepdims=True) - log_right)

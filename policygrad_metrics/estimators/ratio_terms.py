@@ -11,7 +11,7 @@ import math
 
 import tensorflow as tf
 
-from policygrad_metrics.core.batch import Tensor
+from policygrad_metrics.core.batch import Tensor, softmax
 from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.core.sums import Blocks, block_sites, log_product, over_sites, slice_rows
 from policygrad_metrics.estimators.base import policy_gradient
@@ -274,7 +274,7 @@ def _blocks(form, logits, sites, ratios, nodes, dtype):
     mask = getattr(form, "mask", None)
 
     def tables(logits, n, d, mask):
-        probs = tf.nn.softmax(tf.cast(logits, dtype))
+        probs = softmax(tf.cast(logits, dtype))
         if mask is not None:  # such a site is never positive
             probs *= tf.cast(mask[..., None], dtype)
         return probs, tf.cast(n, dtype), tf.cast(d, dtype)

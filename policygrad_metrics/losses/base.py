@@ -140,8 +140,10 @@ class SiteLoss(Reader, keras.losses.Loss):
         with tf.name_scope(self.name):
             batch = self.read(y_true, y_pred, sample_weight, soft=self.soft)
             loss = self.batch_loss(batch)
-            # One value per example, so that Keras divides by replicas as for any other loss.
-            values = tf.fill([tf.shape(y_pred)[0]], 0.0) + nan_if_invalid(loss, batch)
+            # One value per example, of which one will do for a mean, so that Keras divides by
+            # replicas as for any other loss.
+            count = 1 if self.reduction in _MEANS else tf.shape(y_pred)[0]
+            values = tf.broadcast_to(nan_if_invalid(loss, batch), [count])
             return self._reduce(values, values)
 
     @tf.autograph.experimental.do_not_convert

@@ -318,12 +318,11 @@ class PolicyGradientLoss(SiteLoss):
         if self.reward.ranks:
             alike = self.cross_entropy_weights == "reward"
             return loss + self.cross_entropy * list_cross_entropy(batch, alike)
-        log_probs = batch.log_probs(answered=self.abstains)
         if not _is_zero(self.cross_entropy):
-            chosen = tf.one_hot(batch.y_true, log_probs.shape[-1]) * log_probs
-            log_right = site_weights * tf.reduce_sum(chosen, axis=-1)
-            loss -= self.cross_entropy * mean_over_sites(log_right, batch)
+            lost = site_weights * batch.cross_entropy(answered=self.abstains)
+            loss += self.cross_entropy * mean_over_sites(lost, batch)
         if not _is_zero(self.entropy):
+            log_probs = batch.log_probs(answered=self.abstains)
             plogp = tf.reduce_sum(tf.exp(log_probs) * log_probs, axis=-1)
             loss += self.entropy * mean_over_sites(plogp, batch)
         return loss

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from policygrad_metrics.core.batch import Batch, Tensor
+from policygrad_metrics.core.batch import Batch, Tensor, softmax
 from policygrad_metrics.core.global_batch import over_replicas
 
 #: Worths are cut at this many times the mean site and at its inverse, then brought to mean one.
@@ -30,7 +30,7 @@ def reward_weights(batch: Batch, gradient: Tensor) -> Tensor:
         gradient: of the expected reward with respect to the logits, `[N, C, K]`.
     """
     C, K = batch.columns, batch.num_classes
-    probs = tf.exp(batch.log_probs())
+    probs = softmax(batch.logits)
 
     def at_truth(x):
         return tf.gather(x, batch.y_true, batch_dims=2)

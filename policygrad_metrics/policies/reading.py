@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from policygrad_metrics.core._compat import ends_with_activation, under_xla
 from policygrad_metrics.core.batch import Batch, Tensor, canonical_weight, flatten_sites
-from policygrad_metrics.core.global_batch import over_replicas, replicas
+from policygrad_metrics.core.global_batch import is_stacked, over_replicas, replicas
 from policygrad_metrics.policies import (
     BinnedRegression,
     ContinuationRatio,
@@ -316,21 +316,29 @@ def _checked(problems, weight):
     if under_xla():
         # Example by example first: XLA compiles a reduction of the batch in some 40 ms.
         return tf.reduce_all(functools.reduce(operator.and_, (_rows(x) for x, _, _ in problems)))
-    checks, valid = [], tf.constant(True)
-    for fine, about, values in problems:
-        every = tf.reduce_all(fine)
-        valid &= every
-        if tf.executing_eagerly() and every:
-            continue
-        first = tf.reshape(tf.boolean_mask(values, ~fine), [-1])[:8]
-        message = f"{about()}. First such values:"
-        if tf.executing_eagerly():
-            raise ValueError(f"{message} {first.numpy().tolist()}.")
-        checks.append(tf.debugging.Assert(every, [message, first]))
-    with tf.control_dependencies(checks):
-        # Not a constant: with one TensorFlow would take the state of a valid batch, and its shape,
-        # for the only one.
-        return tf.identity(valid)
+    valid = functools.reduce(operator.and_, [tf.reduce_all(fine) for fine, _, _ in problems])
+    if tf.executing_eagerly() and valid:
+        return valid
+
+    def complain():
+        with tf.control_dependencies([_assertion(*problem) for problem in problems]):
+            # Not a constant: with one TensorFlow would take the state of a valid batch, and its
+            # shape, for the only one.
+            return tf.identity(valid)
+
+    return complain() if is_stacked() else tf.cond(valid, lambda: tf.constant(True), complain)
+
+
+def _assertion(fine, about, values):
+    """Raise an error unless all is fine, or make a graph raise it."""
+    every, eager = tf.reduce_all(fine), tf.executing_eagerly()
+    if eager and every:
+        return every
+    first = tf.reshape(tf.boolean_mask(values, ~fine), [-1])[:8]
+    message = f"{about()}. First such values:"
+    if eager:
+        raise ValueError(f"{message} {first.numpy().tolist()}.")
+    return tf.debugging.Assert(every, [message, first])
 
 
 def _rows(fine):
