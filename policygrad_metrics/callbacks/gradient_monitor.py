@@ -127,7 +127,7 @@ class GradientMonitor(Callback):
 
 def _entropies(batch):
     """Mean entropy, that of wrong sites (0 elsewhere), the share of wrong sites, and log K."""
-    log_probs = batch.log_probs()
+    log_probs = tf.nn.log_softmax(batch.logits)
     entropy = -tf.reduce_sum(tf.exp(log_probs) * log_probs, axis=-1)
     wrong = tf.cast(tf.argmax(log_probs, -1, tf.int32) != batch.y_true, tf.float32)
     values = (entropy, entropy * wrong, wrong)

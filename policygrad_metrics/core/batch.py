@@ -61,33 +61,27 @@ class Batch:
         """Label columns C: 1 unless multi-label."""
         return self.y_true.shape[-1]
 
-    def log_probs(self, answered: bool = False) -> Tensor:
-        """The policy's log-probabilities, float32 `[N, C, K]`.
-
-        Args:
-            answered: leave out the last label, "no answer": `[N, C, K - 1]`, given an answer.
-        """
-        return tf.nn.log_softmax(self.logits[..., :-1] if answered else self.logits)
-
-    def cross_entropy(self, answered: bool = False) -> Tensor:
-        """Minus the log-probability of the truth, float32 `[N, C]`; `answered` as above."""
-        logits = self.logits[..., :-1] if answered else self.logits
-        lost = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            tf.reshape(self.y_true, [-1]), tf.reshape(logits, [-1, logits.shape[-1]])
-        )
-        return tf.reshape(lost, [-1, self.columns])
-
 
 def softmax(logits: Tensor) -> Tensor:
     """Probabilities `[..., K]` of logits `[..., K]`.
 
-    TensorFlow's own kernel takes longer for a few classes than all of a loss's sums together.
+    TensorFlow's own kernel is slow with few classes, and shares nothing with `log_softmax`.
 
     >>> softmax(tf.zeros([1, 2])).numpy().tolist()
     [[0.5, 0.5]]
     """
     odds = tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))
     return odds / tf.reduce_sum(odds, axis=-1, keepdims=True)
+
+
+def log_softmax(logits: Tensor) -> Tensor:
+    """Logarithms of probabilities `[..., K]` of logits `[..., K]`; it shares what `softmax` does.
+
+    >>> log_softmax(tf.constant([[200.0, 0.0]])).numpy().tolist()
+    [[0.0, -200.0]]
+    """
+    shifted = logits - tf.reduce_max(logits, axis=-1, keepdims=True)
+    return shifted - tf.math.log(tf.reduce_sum(tf.exp(shifted), axis=-1, keepdims=True))
 
 
 def flatten_sites(x: Tensor, multilabel: bool, lead: int = 0) -> Tensor:

@@ -128,23 +128,14 @@ def slice_rows(table: Tensor, start: Tensor, size: int) -> Tensor:
     return tf.slice(table, [start] + [0] * (table.shape.rank - 1), [size, *table.shape[1:]])
 
 
-def class_totals(y_true: Tensor, weight: Tensor, classes: tuple[int, ...]) -> Tensor:
-    """The weight `[R]` of the sites `[N, 1]` of each class; weights are `[N, 1]` or `[1, 1]`.
+def class_totals(y_true: Tensor, weight: Tensor, num_classes: int) -> Tensor:
+    """The weight `[K]` of the sites `[N, 1]` of each class; weights are `[N, 1]` or `[1, 1]`.
 
-    >>> class_totals(tf.constant([[0], [2], [2]]), tf.ones([1, 1]), (0, 1, 2)).numpy().tolist()
+    >>> class_totals(tf.constant([[0], [2], [2]]), tf.ones([1, 1]), 3).numpy().tolist()
     [1.0, 0.0, 2.0]
     """
-
-    def take(start, size):
-        return slice_rows(y_true, start, size), slice_rows(weight, start, size)
-
-    def totals(y_true, weight):
-        here = tf.cast(y_true == tf.constant([classes], tf.int32), tf.float32)
-        return [over_sites(weight * here)]
-
-    size = block_sites(y_true.shape[0], 8 * len(classes))
-    (sums,) = Blocks(y_true.shape[0], size, (y_true, weight), take).sum(totals, 1)
-    return tf.cast(sums[0], tf.float32)
+    each = tf.broadcast_to(tf.cast(weight, tf.float64), tf.shape(y_true))
+    return tf.cast(tf.math.unsorted_segment_sum(each, y_true, num_classes), tf.float32)
 
 
 @dataclasses.dataclass(frozen=True)

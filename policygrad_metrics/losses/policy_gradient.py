@@ -23,7 +23,6 @@ from policygrad_metrics.core.global_batch import (
     shared_gradient,
 )
 from policygrad_metrics.estimators import (
-    Estimate,
     Estimator,
     Reinforce,
     get_estimator,
@@ -38,7 +37,7 @@ from policygrad_metrics.losses.base import (
 )
 from policygrad_metrics.losses.lagrangian import WINDOW, Lagrangian
 from policygrad_metrics.losses.lists import check_weights, list_cross_entropy, refuse_of_labels
-from policygrad_metrics.losses.reward_weights import reward_weights
+from policygrad_metrics.losses.mixing import cross_entropy, minus_entropy, reward_weights
 from policygrad_metrics.losses.running_counts import (
     empty_counts,
     estimate_beside,
@@ -270,17 +269,25 @@ class PolicyGradientLoss(SiteLoss):
         """The loss and the next state, which goes to `assign` if a gradient is taken."""
         state = state and self._memory.sized(state, batch)
         fixed = tf.stop_gradient(batch.logits)
-        estimate, site_weights = self._scored(batch, fixed, state)
-        pairs = zip(estimate.state, state, strict=True)
-        after = tuple(if_valid(batch.valid, new, old) for new, old in pairs)
+        value, slope, new = self._scored(batch, fixed, state)
+        after = tuple(if_valid(batch.valid, *pair) for pair in zip(new, state, strict=True))
         logits = on_gradient(batch.logits, assign, after) if assign and after else batch.logits
-        # A plane through the value with the estimate's slope. TensorFlow never frees the graphs
+        # A plane through the value with the gradient as slope. TensorFlow never frees the graphs
         # that tf.custom_gradient was traced in, which a study of many programs would notice.
-        reward = estimate.value + tf.reduce_sum(estimate.gradient * (logits - fixed))
-        return self._combined(batch, reward, site_weights), after
+        loss = value + tf.reduce_sum(slope * (logits - fixed))
+        if not _is_zero(self.log_likelihood):
+            density = batch.policy.log_density(batch.targets, batch.outputs)
+            # An invalid value has weight 0 here, or the whole loss becomes NaN (`nan_if_invalid`).
+            invalid = batch.policy.invalid_labels(batch.targets, batch.outputs)
+            density = flatten_sites(tf.where(invalid, 0.0, density), batch.multilabel)
+            loss -= self.log_likelihood * mean_over_sites(density, batch)
+        if self.reward.ranks and not _is_zero(self.cross_entropy):
+            alike = self.cross_entropy_weights == "reward"
+            loss += self.cross_entropy * list_cross_entropy(batch, alike)
+        return loss, after
 
     def _scored(self, batch, logits, state):
-        """The estimate, and what each site weighs in the cross-entropy."""
+        """`1 - E[R]` and what is mixed in, the gradient `[N, C, K]` and the next state."""
         reward = self.reward.for_multilabel() if batch.multilabel else self.reward
         estimator = self._estimator(batch, reward)
 
@@ -290,13 +297,15 @@ class PolicyGradientLoss(SiteLoss):
             if self._lagrangian is not None:
                 own, multipliers = state[:-2], state[-2:]
             estimate = self._estimate(here, reward, estimator, own)
-            slope = estimate.gradient
+            gain = estimate.gradient
             if self._lagrangian is not None:
-                constraint_slope, multipliers = self._lagrangian.step(here, multipliers)
-                slope += constraint_slope
+                constraint_gain, multipliers = self._lagrangian.step(here, multipliers)
+                gain += constraint_gain
+            value, slope = 1.0 - estimate.value, -gain
+            for factor, term in self._mixed_in(here, estimator, gain):
+                value, slope = value + factor * term.value, slope + factor * term.gradient
             slope = tf.where(batch.valid, slope, 0.0)
-            found = Estimate(estimate.value, slope, (*estimate.state, *multipliers))
-            return found, self._site_weights(here, estimator, slope)
+            return value, slope, (*estimate.state, *multipliers)
 
         exact_ranking = self.reward.ranks and not estimator.stochastic
         pays = (exact_ranking or batch.num_classes >= MANY_CLASSES) and not self.reward.calls_python
@@ -305,37 +314,21 @@ class PolicyGradientLoss(SiteLoss):
             score = tf.function(score, autograph=False, jit_compile=True)
         return score(logits, batch.y_true, batch.weight, state)
 
-    def _combined(self, batch, expected_reward, site_weights):
-        loss = 1.0 - expected_reward
-        if not _is_zero(self.log_likelihood):
-            density = batch.policy.log_density(batch.targets, batch.outputs)
-            # An invalid value has weight 0 here, or the whole loss becomes NaN (`nan_if_invalid`).
-            invalid = batch.policy.invalid_labels(batch.targets, batch.outputs)
-            density = flatten_sites(tf.where(invalid, 0.0, density), batch.multilabel)
-            loss -= self.log_likelihood * mean_over_sites(density, batch)
-        if _is_zero(self.cross_entropy) and _is_zero(self.entropy):
-            return loss
+    def _mixed_in(self, batch, estimator, gain):
+        """What is mixed into a loss of labels: pairs of a factor and its `Estimate`."""
         if self.reward.ranks:
-            alike = self.cross_entropy_weights == "reward"
-            return loss + self.cross_entropy * list_cross_entropy(batch, alike)
+            return
         if not _is_zero(self.cross_entropy):
-            lost = site_weights * batch.cross_entropy(answered=self.abstains)
-            loss += self.cross_entropy * mean_over_sites(lost, batch)
+            weights: Any = 1.0
+            if (
+                self.cross_entropy_weights == "reward"
+                and self.reward.weighs_classes
+                and not isinstance(estimator, Reinforce)
+            ):
+                weights = reward_weights(batch, gain)
+            yield self.cross_entropy, cross_entropy(batch, weights, self.abstains)
         if not _is_zero(self.entropy):
-            log_probs = batch.log_probs(answered=self.abstains)
-            plogp = tf.reduce_sum(tf.exp(log_probs) * log_probs, axis=-1)
-            loss += self.entropy * mean_over_sites(plogp, batch)
-        return loss
-
-    def _site_weights(self, batch, estimator, gradient):
-        """What each site weighs in the cross-entropy."""
-        weighed = (
-            self.cross_entropy_weights == "reward"
-            and not _is_zero(self.cross_entropy)
-            and self.reward.weighs_classes
-            and not isinstance(estimator, Reinforce)
-        )
-        return reward_weights(batch, gradient) if weighed else tf.constant(1.0)
+            yield self.entropy, minus_entropy(batch, self.abstains)
 
     def _estimator(self, batch, reward):
         if self.gradient_estimator != "auto":

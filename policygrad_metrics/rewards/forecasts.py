@@ -78,7 +78,7 @@ class EquitableThreatScore(EventReward):
 
     def bind(self, batch):
         self.check_classes(batch.num_classes)
-        true = over_replicas(class_totals(batch.y_true, batch.weight, (0, 1)))
+        true = over_replicas(class_totals(batch.y_true, batch.weight, 2))
         other_share, share = tf.unstack(tf.math.divide_no_nan(true, tf.reduce_sum(true)))
         event = tf.cast(batch.y_true, tf.float32)  # [N, 1]
         none = tf.zeros_like(event)

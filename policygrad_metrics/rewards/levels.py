@@ -268,7 +268,7 @@ class CohenKappa(ConfusionReward):
         disagreement = self.disagreement(K)
         # A table of one row for all sites is integrated much faster.
         weight = batch.weight if batch.weighted else tf.ones([1, 1])
-        true = over_replicas(class_totals(y_true, weight, tuple(range(K))))
+        true = over_replicas(class_totals(y_true, weight, K))
         chance, excess = (tf.cast(x, tf.float32) for x in _by_chance(disagreement, true))
 
         def tables(y_true, weight):

@@ -218,7 +218,9 @@ class PositiveRatio(AveragedReward):
         one = self.labels is None and (batch.filled or not batch.weighted)
         weight = tf.ones([1, 1]) if one else batch.weight
         counted = batch.weight if batch.filled else weight
-        true = over_replicas(class_totals(y_true, counted, classes))
+        true = over_replicas(class_totals(y_true, counted, K))
+        if classes != tuple(range(K)):
+            true = tf.gather(true, classes)
 
         def terms(y_true, weight):
             truth = tf.cast(y_true == tf.constant([classes], tf.int32), tf.float32)
@@ -290,9 +292,8 @@ class PositiveRatio(AveragedReward):
         """One ratio of the sums over all classes that count."""
         y_true, K = batch.y_true, batch.num_classes
         weight = batch.weight if batch.weighted else tf.ones([1, 1])
-        classes = self.classes(K)
-        counted = tf.reduce_sum(tf.one_hot(classes, K), axis=0)
-        true = over_replicas(tf.reduce_sum(class_totals(y_true, weight, classes)))
+        counted = tf.reduce_sum(tf.one_hot(self.classes(K), K), axis=0)
+        true = over_replicas(tf.reduce_sum(counted * class_totals(y_true, weight, K)))
 
         def terms(y_true, weight):
             return self._terms(tf.one_hot(y_true[:, 0], K) * counted, weight * counted)

@@ -31,8 +31,7 @@ class TrueCountGain(ConfusionReward):
 
     def bind(self, batch):
         self.refuse_multilabel()
-        classes = tuple(range(batch.num_classes))
-        true = over_replicas(class_totals(batch.y_true, batch.weight, classes))
+        true = over_replicas(class_totals(batch.y_true, batch.weight, batch.num_classes))
         gains = tf.cast(self.gain_table(tf.cast(true, tf.float64)), tf.float32)
         return Linear(batch.weight[..., None] * tf.gather(gains, batch.y_true))
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import policygrad_metrics as pgm
-from policygrad_metrics.losses.reward_weights import MOST
+from policygrad_metrics.losses.mixing import MOST
 
 ROUNDING = 2e-5  # quotients of sums of float32 numbers of relative error 1e-6
 

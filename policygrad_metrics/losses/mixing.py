@@ -1,14 +1,59 @@
-"""What the right label of a class is worth to a reward, as weights of a cross-entropy."""
+"""What is mixed into the expected reward: cross-entropy, weighed by class, and entropy.
+
+Values and gradients are returned together, as those of the expected reward are: they share its
+probabilities.
+"""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from policygrad_metrics.core.batch import Batch, Tensor, softmax
-from policygrad_metrics.core.global_batch import over_replicas
+from policygrad_metrics.core.batch import Batch, Tensor, log_softmax, softmax
+from policygrad_metrics.core.global_batch import over_replicas, replicas
+from policygrad_metrics.estimators import Estimate
 
 #: Worths are cut at this many times the mean site and at its inverse, then brought to mean one.
 MOST = 20.0
+
+
+def cross_entropy(batch: Batch, site_weights: Tensor, answered: bool) -> Estimate:
+    """The mean over sites of `-w log p(y)`, and its gradient `share w (p - [y])`.
+
+    Args:
+        batch: labels, logits and weights.
+        site_weights: w, `[N, C]`, or 1.0 if all weigh alike.
+        answered: whether the last label means "no answer", which the truth never is.
+    """
+    logits = batch.logits[..., :-1] if answered else batch.logits
+    truth = tf.one_hot(batch.y_true, logits.shape[-1])
+    lost = -tf.reduce_sum(truth * log_softmax(logits), axis=-1)
+    return _mean(batch, site_weights, lost, softmax(logits) - truth)
+
+
+def minus_entropy(batch: Batch, answered: bool) -> Estimate:
+    """The mean over sites of `sum_k p_k log p_k`, and its gradient.
+
+        share p_k (log p_k - sum_j p_j log p_j)
+
+    Arguments as for `cross_entropy`.
+    """
+    logits = batch.logits[..., :-1] if answered else batch.logits
+    p, log_p = softmax(logits), log_softmax(logits)
+    mean = tf.reduce_sum(p * log_p, axis=-1)
+    return _mean(batch, 1.0, mean, p * (log_p - tf.expand_dims(mean, -1)))
+
+
+def _mean(batch, site_weights, values, slopes):
+    """The mean of values `[N, C]` over the global batch, and its gradient of those of the sites."""
+    if batch.weighted or replicas() > 1:
+        total = over_replicas(tf.reduce_sum(batch.weight))
+        share = site_weights * tf.math.divide_no_nan(batch.weight, total)
+    else:
+        share = site_weights / tf.cast(tf.size(values), tf.float32) * tf.ones([1, 1])
+    slope = tf.expand_dims(share, -1) * slopes
+    if slope.shape[-1] < batch.num_classes:  # the logit of "no answer" has no part in it
+        slope = tf.pad(slope, [[0, 0], [0, 0], [0, 1]])
+    return Estimate(over_replicas(tf.reduce_sum(share * values)), slope)
 
 
 def reward_weights(batch: Batch, gradient: Tensor) -> Tensor:
