@@ -5,7 +5,9 @@ import pytest
 import tensorflow as tf
 
 import policygrad_metrics as pgm
-from policygrad_metrics.losses.mixing import MOST
+from policygrad_metrics.core.batch import Batch, log_softmax
+from policygrad_metrics.core.batch import softmax as own_softmax
+from policygrad_metrics.losses.mixing import MOST, cross_entropy, minus_entropy
 
 ROUNDING = 2e-5  # quotients of sums of float32 numbers of relative error 1e-6
 
@@ -229,3 +231,48 @@ def test_weights_are_constants_to_the_gradient_and_the_same_in_every_mode():
 def test_unknown_weights_are_refused_with_the_nearest_known():
     with pytest.raises(ValueError, match=r"cross_entropy_weights='rewards'.*'reward'"):
         pgm.PolicyGradientLoss("f1", cross_entropy_weights="rewards")
+
+
+def a_batch(columns=1, K=3, weighted=False, scale=3.0):
+    rng = np.random.default_rng(columns)
+    shape = (7, columns)
+    weight = rng.uniform(0.0, 2.0, shape) if weighted else np.ones(shape)
+    return Batch(
+        y_true=tf.constant(rng.integers(0, 2, shape), tf.int32),
+        weight=tf.constant(weight, tf.float32),
+        num_classes=K,
+        weighted=weighted,
+        logits=tf.constant(scale * rng.normal(size=(*shape, K)), tf.float32),
+    )
+
+
+@pytest.mark.parametrize("answered", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("columns", [1, 4])
+def test_gradients_are_those_of_tensorflow(columns, weighted, answered):
+    batch = a_batch(columns, weighted=weighted)
+    site_weights = tf.linspace(0.5, 2.0, 7)[:, None]
+    share = batch.weight / tf.reduce_sum(batch.weight)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(batch.logits)
+        log_p = tf.nn.log_softmax(batch.logits[..., :-1] if answered else batch.logits)
+        right = tf.gather(log_p, batch.y_true, batch_dims=2)
+        expected = [
+            -tf.reduce_sum(share * site_weights * right),
+            tf.reduce_sum(share[..., None] * tf.exp(log_p) * log_p),
+        ]
+    found = [cross_entropy(batch, site_weights, answered), minus_entropy(batch, answered)]
+    for own, value in zip(found, expected, strict=True):
+        # Sums of at most 28 numbers of order one, each rounded a few times.
+        np.testing.assert_allclose(own.value, value, rtol=1e-5)
+        np.testing.assert_allclose(own.gradient, tape.gradient(value, batch.logits), atol=2e-6)
+        assert np.abs(own.gradient).max() > 1e-3
+
+
+def test_probabilities_keep_their_precision_far_from_one_another():
+    logits = tf.constant([[0.0, 0.0], [70.0, -10.0], [-3e38, 3e38]])
+    np.testing.assert_array_equal(own_softmax(logits)[0], [0.5, 0.5])
+    assert float(own_softmax(logits)[1, 1]) == pytest.approx(np.exp(-80.0), rel=1e-6, abs=0)
+    np.testing.assert_array_equal(own_softmax(logits)[2], [0.0, 1.0])
+    np.testing.assert_allclose(log_softmax(logits)[1], [0.0, -80.0], rtol=1e-7)
+    np.testing.assert_allclose(own_softmax(logits)[1], tf.nn.softmax(logits)[1], rtol=1e-5)
