@@ -74,8 +74,7 @@ class Reader:
             _, costs, group, fine = columns
             if group is not None:
                 group = tf.repeat(group, tf.shape(batch.y_true)[0] // tf.shape(group)[0])
-            valid = batch.valid & fine if under_xla() else batch.valid
-            batch = dataclasses.replace(batch, costs=costs, group=group, valid=valid)
+            batch = dataclasses.replace(batch, costs=costs, group=group, valid=batch.valid & fine)
         return refuse_no_answer(batch) if self.abstains else batch
 
     def reading_config(self) -> dict[str, Any]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core._compat import under_xla
 from policygrad_metrics.core.batch import Batch, Tensor
+from policygrad_metrics.core.valid import all_fine
 
 
 class Columns(NamedTuple):
@@ -55,20 +54,20 @@ def split_columns(y_true: Tensor, groups: int | None, costs: bool) -> Columns:
             f"y_true must have {why}, since {reason}: np.column_stack({wanted}); it has shape "
             f"{y_true.shape}."
         )
-    group, prices, valid = None, None, tf.constant(True)
+    group, prices, problems = None, None, []
     if groups is not None:
         group = tf.cast(y_true[:, -1], tf.int32)
         same = tf.cast(group, y_true.dtype) == y_true[:, -1]
-        inside = (group >= 0) & (group < groups) & same
         about = f"the last column of y_true must hold groups 0 to {groups - 1} (groups={groups})"
-        group, valid = _checked(group, inside, about, y_true[:, -1])
+        inside = (group >= 0) & (group < groups) & same
+        problems.append((inside, lambda: about, y_true[:, -1]))
         y_true = y_true[:, :-1]
     if costs:
         prices = tf.cast(y_true[:, 1:], tf.float32)
-        about = "the costs behind the labels in y_true must be finite"
-        prices, finite = _checked(prices, tf.math.is_finite(prices), about, prices)
-        y_true, valid = y_true[:, :1], valid & finite
-    return Columns(y_true, prices, group, valid)
+        finite = tf.math.is_finite(prices)
+        problems.append((finite, lambda: "the costs behind the labels must be finite", prices))
+        y_true = y_true[:, :1]
+    return Columns(y_true, prices, group, all_fine(problems))
 
 
 def refuse_no_answer(batch: Batch) -> Batch:
@@ -78,21 +77,14 @@ def refuse_no_answer(batch: Batch) -> Batch:
         ValueError: there is one.
     """
     last = batch.num_classes - 1
-    about = (
-        f"y_true must hold labels 0 to {last - 1}: the last of the {last + 1} output columns means "
-        '"no answer" to the reward Abstaining, so the network needs a column more than classes'
-    )
+
+    def about():
+        return (
+            f"y_true must hold labels 0 to {last - 1}: the last of the {last + 1} output columns "
+            'means "no answer" to the reward Abstaining, so the network needs a column more than '
+            "classes"
+        )
+
     fine = (batch.y_true < last) | (batch.weight == 0.0)
-    y_true, valid = _checked(batch.y_true, fine, about, batch.y_true)
-    return dataclasses.replace(batch, y_true=y_true, valid=batch.valid & valid)
-
-
-def _checked(x, fine, about, values):
-    """The same tensor behind a check, and whether all is fine."""
-    every = tf.reduce_all(fine)
-    if under_xla():
-        return x, every
-    if tf.executing_eagerly() and not bool(every):
-        raise ValueError(f"{about}; they hold {np.unique(values)[:8].tolist()}.")
-    with tf.control_dependencies([tf.debugging.Assert(every, [f"{about}:", values[:8]])]):
-        return tf.identity(x), every
+    valid = batch.valid & all_fine([(fine, about, batch.y_true)])
+    return dataclasses.replace(batch, valid=valid)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.policies.truth import numeric, one_per_site
+from policygrad_metrics.policies.base import numeric, one_per_site
 from policygrad_metrics.surrogates.steps import SMOOTH_LEVELS
 
 _WAY_OUT = "end the network with Dense(1) and give one target value per example."

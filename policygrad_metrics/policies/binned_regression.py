@@ -13,13 +13,12 @@ import tensorflow as tf
 
 from policygrad_metrics import aqi
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.policies.base import Layout, Policy, Truth, as_float32, columns
+from policygrad_metrics.policies.base import Layout, Policy, Truth, as_float32, columns, numeric
 from policygrad_metrics.policies.intervals import (
     NOISES,
     log_level_probabilities,
     standard_noise,
 )
-from policygrad_metrics.policies.truth import numeric
 
 # In units of `unit`: a learned scale cannot reach zero, where gradients overflow float32.
 _SMALLEST_SCALE = 1e-4

@@ -8,8 +8,7 @@ from typing import Any, ClassVar, final
 import tensorflow as tf
 
 from policygrad_metrics.policies import tfp
-from policygrad_metrics.policies.base import Layout, Policy, Truth, as_float32
-from policygrad_metrics.policies.truth import numeric
+from policygrad_metrics.policies.base import Layout, Policy, Truth, as_float32, numeric
 
 
 @final

@@ -17,7 +17,8 @@ import tensorflow as tf
 
 from policygrad_metrics.core._compat import ends_with_activation, under_xla
 from policygrad_metrics.core.batch import Batch, Tensor, canonical_weight, flatten_sites
-from policygrad_metrics.core.global_batch import is_stacked, over_replicas, replicas
+from policygrad_metrics.core.global_batch import over_replicas, replicas
+from policygrad_metrics.core.valid import all_fine
 from policygrad_metrics.policies import (
     BinnedRegression,
     ContinuationRatio,
@@ -29,7 +30,7 @@ from policygrad_metrics.policies import (
     get_policy,
     member_policy,
 )
-from policygrad_metrics.policies.truth import numeric
+from policygrad_metrics.policies.base import numeric
 
 #: Keeps the logarithm of a probability that has been rounded to zero finite.
 _SMALLEST = 1e-30
@@ -127,8 +128,8 @@ def read_batch(
     weighted = weight is not None
     if weighted:
         invalid &= weight > 0.0
-    right = (~invalid, lambda: _about_labels(policy, K, one_hot), y_true)
-    valid = _checked([fine, right], weight)
+    problems = [fine, (~invalid, lambda: _about_labels(policy, K, one_hot), y_true)]
+    valid = all_fine([*problems, _weighing(weight)] if weighted else problems)
     multilabel = policy.layout(outputs).multilabel
     columns = truth.labels.shape[-1] if multilabel else 1
     if not weighted:
@@ -179,7 +180,7 @@ def _read_lists(policy, y_true, fine, safe, weights, ignore_class):
         num_classes=1,
         weighted=weighted,
         logits=policy.logits(safe),
-        valid=_checked([fine, right], weight),
+        valid=all_fine([fine, right, _weighing(weight)]),
         policy=policy,
         targets=y_true,
         outputs=safe,
@@ -303,47 +304,10 @@ def _about_outputs(from_logits):
     )
 
 
-def _checked(problems, weight):
-    """A scalar that says whether all is fine; raises where an error can be raised.
-
-    Args:
-        problems: what must be True `[*sites, ...]`, what to say if it is not, and the values.
-        weight: `[*sites]`, checked too, or None.
-    """
-    if weight is not None:
-        proper = tf.math.is_finite(weight) & (weight >= 0.0)
-        problems.append((proper, lambda: "sample_weight must be finite and not negative", weight))
-    if under_xla():
-        # Example by example first: XLA compiles a reduction of the batch in some 40 ms.
-        return tf.reduce_all(functools.reduce(operator.and_, (_rows(x) for x, _, _ in problems)))
-    valid = functools.reduce(operator.and_, [tf.reduce_all(fine) for fine, _, _ in problems])
-    if tf.executing_eagerly() and valid:
-        return valid
-
-    def complain():
-        with tf.control_dependencies([_assertion(*problem) for problem in problems]):
-            # Not a constant: with one TensorFlow would take the state of a valid batch, and its
-            # shape, for the only one.
-            return tf.identity(valid)
-
-    return complain() if is_stacked() else tf.cond(valid, lambda: tf.constant(True), complain)
-
-
-def _assertion(fine, about, values):
-    """Raise an error unless all is fine, or make a graph raise it."""
-    every, eager = tf.reduce_all(fine), tf.executing_eagerly()
-    if eager and every:
-        return every
-    first = tf.reshape(tf.boolean_mask(values, ~fine), [-1])[:8]
-    message = f"{about()}. First such values:"
-    if eager:
-        raise ValueError(f"{message} {first.numpy().tolist()}.")
-    return tf.debugging.Assert(every, [message, first])
-
-
-def _rows(fine):
-    """True for the examples `[B]` in which everything is fine, of `[B, ...]`."""
-    return tf.reduce_all(fine, axis=list(range(1, fine.shape.rank)))
+def _weighing(weight):
+    """The problem that weights can be."""
+    proper = tf.math.is_finite(weight) & (weight >= 0.0)
+    return proper, lambda: "sample_weight must be finite and not negative", weight
 
 
 def _check_dense(argument, value):

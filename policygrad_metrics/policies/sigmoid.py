@@ -7,8 +7,14 @@ from typing import Any, ClassVar, final
 
 import tensorflow as tf
 
-from policygrad_metrics.policies.base import Layout, Policy, Truth, as_float32, columns
-from policygrad_metrics.policies.truth import whole_labels
+from policygrad_metrics.policies.base import (
+    Layout,
+    Policy,
+    Truth,
+    as_float32,
+    columns,
+    whole_labels,
+)
 
 
 @final

@@ -7,8 +7,7 @@ from typing import Any, ClassVar, final
 
 import tensorflow as tf
 
-from policygrad_metrics.policies.base import Layout, Policy, Truth, as_float32, columns
-from policygrad_metrics.policies.truth import numeric
+from policygrad_metrics.policies.base import Layout, Policy, Truth, as_float32, columns, numeric
 
 #: Rows whose largest entry is less than their sum by no more than this share are one-hot.
 _ROUNDING = 1e-3
