@@ -294,7 +294,10 @@ def small_batches():
 @pytest.mark.few(30)
 @pytest.mark.parametrize(("name", "kind", "size"), list(small_batches()))
 def test_small_batches(name, kind, size):
-    check(name, [case(kind, N, classes(name), N) for N in (2, size)])
+    # Between missed and false positives of F0.1 lies a factor of 100: of two examples, one of them
+    # all but certain, its gradient is what rounding leaves of 1 - p.
+    cases = [case(kind, N, classes(name), N) for N in (2, size)]
+    check(name, cases, rounding=name == "f0.1")
 
 
 @pytest.mark.slow
