@@ -25,12 +25,12 @@ def under_xla() -> bool:
 
 
 def materialized(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """The same tensors; XLA computes each once, instead of again wherever it is read.
+    """The same tensors, which XLA computes once each, instead of again wherever one is read.
 
     XLA on a CPU takes barriers away before it merges operations. It does not merge matrix products:
     each tensor is multiplied by an identity matrix of its last few numbers.
     """
-    return tuple(map(_multiplied, tensors)) if under_xla() else tensors
+    return tuple(map(_multiplied, tensors))
 
 
 def _multiplied(x):

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from policygrad_metrics.core.batch import Batch, Tensor, canonical_batch, flatten_sites, softmax
 from policygrad_metrics.policies import PlackettLuce
-from policygrad_metrics.policies.reading import read_batch
+from policygrad_metrics.policies.reading import Reading, read_batch
 from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.rewards.bound import BoundReward
 
@@ -129,7 +129,8 @@ class Estimator(abc.ABC):
         reward = get_reward(reward)
         if reward.ranks:
             policy = PlackettLuce(graded=getattr(reward, "graded", True))
-            batch = read_batch(policy, y_true, logits, sample_weight, suspect=False)
+            how = Reading(policy, suspect=False)
+            batch = read_batch(how, y_true, logits, sample_weight)
         else:
             batch = canonical_batch(logits, y_true, sample_weight, reward.multilabel)
         return _shaped_like(logits, self.of_batch(batch, reward, seed=seed, state=state))

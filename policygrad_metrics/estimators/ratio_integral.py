@@ -27,7 +27,7 @@ import warnings
 
 import tensorflow as tf
 
-from policygrad_metrics.core._compat import materialized
+from policygrad_metrics.core._compat import materialized, under_xla
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.core.global_batch import is_stacked, over_replicas, replicas
 from policygrad_metrics.estimators import quadrature
@@ -131,4 +131,4 @@ def _integrate(terms, blocks, moments, t, w, first):
 def _computed_once(dtype, *of_batch):
     """Numbers of the batch in the sites' type, which XLA does not compute again for each site."""
     numbers = [tf.cast(x, dtype) for x in of_batch]
-    return numbers if is_stacked() else materialized(*numbers)
+    return materialized(*numbers) if under_xla() and not is_stacked() else numbers

@@ -15,7 +15,7 @@ from policygrad_metrics.core.batch import Batch, Tensor
 from policygrad_metrics.core.global_batch import check_strategy, is_stacked, replicas
 from policygrad_metrics.losses.columns import refuse_no_answer, split_columns
 from policygrad_metrics.policies import PlackettLuce, get_policy
-from policygrad_metrics.policies.reading import read_batch
+from policygrad_metrics.policies.reading import Reading, read_batch
 
 #: Keras's names for a mean over the examples, which divides by the number of replicas too.
 _MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
@@ -53,8 +53,8 @@ class Reader:
         self.from_logits = bool(from_logits)
         self._has_read = False
 
-    def read(self, y_true: Any, y_pred: Any, sample_weight: Any = None, **how: bool) -> Batch:
-        """The batch as this reads it; `how` is for `read_batch`.
+    def read(self, y_true: Any, y_pred: Any, sample_weight: Any = None, **more: bool) -> Batch:
+        """The batch as this reads it; `more` is for `Reading`.
 
         Raises:
             TypeError: a model of tf_keras, the former Keras, is calling.
@@ -64,12 +64,12 @@ class Reader:
             refuse_keras_2(type(self).__name__, called_by_keras_2())
         self._has_read = True
         # A graph is looked at when it is traced; values are looked at once.
-        how |= {"from_logits": self.from_logits, "suspect": first or not tf.executing_eagerly()}
-        ignored, columns = self.ignore_class, None
+        suspect, columns = first or not tf.executing_eagerly(), None
+        how = Reading(self.policy, self.from_logits, self.ignore_class, suspect=suspect, **more)
         if self.groups is not None or self.reads_costs:
             columns = split_columns(y_true, self.groups, self.reads_costs)
             y_true = columns.labels
-        batch = read_batch(self.policy, y_true, y_pred, sample_weight, ignore_class=ignored, **how)
+        batch = read_batch(how, y_true, y_pred, sample_weight)
         if columns is not None:
             _, costs, group, fine = columns
             if group is not None:

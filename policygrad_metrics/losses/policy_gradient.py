@@ -74,6 +74,12 @@ def _is_zero(value):
     return isinstance(value, numbers.Real) and not value
 
 
+def _check_factor(argument, value):
+    number = isinstance(value, numbers.Real) and 0.0 <= float(value) < float("inf")
+    if not (number or tf.is_tensor(value) or isinstance(value, _VARIABLES)):
+        raise ValueError(f"{argument} must be a finite number, 0 or more; it is {value!r}.")
+
+
 @keras.saving.register_keras_serializable(package="policygrad_metrics")
 class PolicyGradientLoss(SiteLoss):
     """Minus the expected reward of labels drawn from the network's policy.
@@ -181,10 +187,7 @@ class PolicyGradientLoss(SiteLoss):
         self.cross_entropy, self.entropy = cross_entropy, entropy
         self.log_likelihood = log_likelihood
         for argument in ("cross_entropy", "entropy", "log_likelihood"):
-            value = getattr(self, argument)
-            number = isinstance(value, numbers.Real) and 0.0 <= float(value) < float("inf")
-            if not (number or tf.is_tensor(value) or isinstance(value, _VARIABLES)):
-                raise ValueError(f"{argument} must be a finite number, 0 or more; it is {value!r}.")
+            _check_factor(argument, getattr(self, argument))
         if not (_is_zero(log_likelihood) or isinstance(self.policy, BinnedRegression)):
             raise ValueError(
                 f"log_likelihood={log_likelihood!r} needs a policy that predicts a value, "

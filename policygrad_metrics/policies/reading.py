@@ -7,6 +7,7 @@ raise one, and by a NaN loss with a zero gradient under XLA, which cannot raise.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import operator
@@ -36,6 +37,8 @@ from policygrad_metrics.policies.base import numeric
 _SMALLEST = 1e-30
 #: Rows of float32 shares add up to one within this.
 _ROUNDING = 1e-3
+#: What holds values in a call of a loss or a metric.
+_ARGUMENTS = ("y_true", "outputs", "sample_weight")
 _LOG = logging.getLogger("policygrad_metrics")
 
 
@@ -61,31 +64,36 @@ def is_in_columns(y_true: Any, outputs: Any) -> bool:
     return same and shape.rank > 1 and shape[-1] != 1
 
 
-def read_batch(
-    policy: str | Policy,
-    y_true: Any,
-    outputs: Any,
-    sample_weight: Any = None,
-    *,
-    from_logits: bool = True,
-    soft: bool = False,
-    decides: bool = False,
-    suspect: bool = True,
-    ignore_class: int | None = None,
-) -> Batch:
-    """Read one batch, in canonical shape.
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How a batch is read.
 
     Args:
         policy: a policy, its name, or "auto".
+        from_logits: False if the outputs are probabilities.
+        ignore_class: the number in y_true that marks sites of weight 0, if any does.
+        soft: whether the truth may be soft rows, which become `Batch.rows`.
+        decides: whether only decisions are read, which a softmax does not change.
+        suspect: whether to look if the outputs are probabilities where logits are read.
+    """
+
+    policy: str | Policy = "auto"
+    from_logits: bool = True
+    ignore_class: int | None = None
+    soft: bool = False
+    decides: bool = False
+    suspect: bool = True
+
+
+def read_batch(how: Reading, y_true: Any, outputs: Any, sample_weight: Any = None) -> Batch:
+    """Read one batch, in canonical shape.
+
+    Args:
+        how: by which policy, and what else to know.
         y_true: the truth as the policy wants it: labels `[*sites]` or `[*sites, 1]`, one-hot
             rows, or target values (`BinnedRegression`).
         outputs: the network's outputs; a Keras mask on them counts as weight 0.
         sample_weight: `[B]`, `[B, 1]` or `[*sites]`.
-        from_logits: False if the outputs are probabilities.
-        soft: whether the truth may be soft rows, which become `Batch.rows`.
-        decides: whether only decisions are read, which a softmax does not change.
-        suspect: whether to look if the outputs are probabilities where logits are read.
-        ignore_class: the number in y_true that marks sites of weight 0, if any does.
 
     Warns:
         UserWarning: the outputs come from a softmax or a sigmoid, where logits are read.
@@ -96,35 +104,21 @@ def read_batch(
     """
     if y_true is None:
         raise ValueError("y_true is None: the loss needs the truth. Give fit and evaluate y.")
-    _check_dense("y_true", y_true)
-    _check_dense("outputs", outputs)
-    _check_dense("sample_weight", sample_weight)
-    mask = getattr(outputs, "_keras_mask", None)
+    for argument, value in zip(_ARGUMENTS, (y_true, outputs, sample_weight), strict=True):
+        _check_dense(argument, value)
+    weights = (sample_weight, getattr(outputs, "_keras_mask", None))
     outputs, y_true = tf.convert_to_tensor(outputs), tf.convert_to_tensor(y_true)
-    guessed = policy == "auto"
-    policy = resolve_policy(policy, y_true, outputs)
-    finite, safe = _usable(policy, outputs, from_logits, suspect, decides)
-    fine = (finite, lambda: _about_outputs(from_logits), outputs)
+    policy = resolve_policy(how.policy, y_true, outputs)
+    finite, safe = _usable(policy, outputs, how)
+    fine = (finite, lambda: _about_outputs(how.from_logits), outputs)
     if isinstance(policy, PlackettLuce):
-        return _read_lists(policy, y_true, fine, safe, (sample_weight, mask), ignore_class)
+        return _read_lists(policy, y_true, fine, safe, weights, how.ignore_class)
     one_hot = isinstance(policy, Softmax) and is_in_columns(y_true, outputs)
-    if one_hot and guessed:
-        _say_once(
-            f"y_true has the shape of the outputs, {outputs.shape}: it is read as one-hot rows of "
-            'classes. For label columns use policy="sigmoid".'
-        )
-    _refuse_channels_first(y_true, outputs)
-    truth = policy.truth(y_true, outputs)
-    invalid = truth.invalid
-    if soft and truth.rows is not None:
-        invalid = truth.invalid_rows
-    elif one_hot and guessed:
-        total = tf.reduce_sum(tf.cast(y_true, tf.float32), axis=-1)
-        invalid |= tf.abs(total - 1.0) > _ROUNDING
+    truth, invalid = _read_truth(policy, y_true, outputs, how, one_hot)
     logits = policy.logits(safe)
     K: Any = logits.shape[-1]
-    weights = (sample_weight, mask)
-    weight = _weight(truth.labels, weights, y_true, ignore_class, one_hot, guessed)
+    guessed = how.policy == "auto"
+    weight = _weight(truth.labels, weights, y_true, how.ignore_class, one_hot, guessed)
     weighted = weight is not None
     if weighted:
         invalid &= weight > 0.0
@@ -134,7 +128,7 @@ def read_batch(
     columns = truth.labels.shape[-1] if multilabel else 1
     if not weighted:
         weight = tf.ones_like(truth.labels, tf.float32)
-    rows = truth.rows if soft else None
+    rows = truth.rows if how.soft else None
     return Batch(
         y_true=flatten_sites(truth.labels, multilabel),
         weight=flatten_sites(weight, multilabel),
@@ -150,16 +144,34 @@ def read_batch(
     )
 
 
-def _usable(policy, outputs, from_logits, suspect, decides):
+def _read_truth(policy, y_true, outputs, how, one_hot):
+    """The truth of sites, and where it cannot be used `[*sites]`."""
+    guessed = one_hot and how.policy == "auto"
+    if guessed:
+        _say_once(
+            f"y_true has the shape of the outputs, {outputs.shape}: it is read as one-hot rows of "
+            'classes. For label columns use policy="sigmoid".'
+        )
+    _refuse_channels_first(y_true, outputs)
+    truth = policy.truth(y_true, outputs)
+    if how.soft and truth.rows is not None:
+        return truth, truth.invalid_rows
+    if guessed:
+        total = tf.reduce_sum(tf.cast(y_true, tf.float32), axis=-1)
+        return truth, truth.invalid | (tf.abs(total - 1.0) > _ROUNDING)
+    return truth, truth.invalid
+
+
+def _usable(policy, outputs, how):
     """Where outputs are finite, or probabilities if they are read so, and what the policy reads."""
     finite = tf.math.is_finite(outputs)
     # Where no error can be raised, a NaN must at least not come back through the policy.
     safe = tf.where(finite, outputs, 0.0) if under_xla() else outputs
-    if not from_logits:
+    if not how.from_logits:
         finite &= (outputs >= 0.0) & (outputs <= 1.0 + _ROUNDING)
         safe = logits_of_probabilities(policy, safe)
-    elif suspect:
-        _warn_of_probabilities(policy, outputs, decides)
+    elif how.suspect:
+        _warn_of_probabilities(policy, outputs, how.decides)
     return finite, safe
 
 

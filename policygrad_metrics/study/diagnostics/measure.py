@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.policies import Policy
-from policygrad_metrics.policies.reading import read_batch
+from policygrad_metrics.policies.reading import Reading, read_batch
 from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.study.diagnostics.calls import Calls, CountedReward
 from policygrad_metrics.study.diagnostics.lineup import lineup
@@ -125,7 +125,7 @@ def measure_gradients(
     """
     drawn = Sampling(**sampling)
     reward = get_reward(reward)
-    read = read_batch(policy, y_true, outputs, sample_weight)
+    read = read_batch(Reading(policy), y_true, outputs, sample_weight)
     logits = tf.stop_gradient(read.policy.logits(read.outputs))
     sites = tf.shape(logits)[:-1]
     batch = _Batch(
