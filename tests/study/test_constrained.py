@@ -201,7 +201,7 @@ def table(broken, data="air", scores=None):
         for method, values in broken.items()
         for seed, b in enumerate(values)
     ]
-    return summarise(data, "recall", runs, [*broken], own_splits=True, subject_to=FLOOR)
+    return summarise(data, "recall", runs, [*broken], subject_to=FLOOR)
 
 
 KEPT, BROKEN = [-0.02, -0.01, 0.01], [0.04, 0.03, -0.01]
