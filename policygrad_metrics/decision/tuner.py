@@ -25,12 +25,7 @@ from policygrad_metrics.decision.reading import (
 from policygrad_metrics.decision.rules import ExpectedF, Rule, plain_rule
 from policygrad_metrics.decision.scorer import Scorer, adds_up_counts
 from policygrad_metrics.decision.standard_error import GROUPS, error_of_gain, grouped
-from policygrad_metrics.decision.sweeps import (
-    TIE,
-    best_cut_points,
-    best_offsets,
-    best_thresholds,
-)
+from policygrad_metrics.decision.sweeps import TIE, best_cut_points, best_offsets, best_thresholds
 from policygrad_metrics.rewards import Reward, get_reward
 
 #: Of fewer rows than this a tuned decision must gain on rows that did not choose it as well.

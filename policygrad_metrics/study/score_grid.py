@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from policygrad_metrics.study.grid import Grid, Text
-from policygrad_metrics.study.table import (
-    Summary,
-    broken_text,
-    method_text,
-    score_text,
-)
+from policygrad_metrics.study.table import Summary, broken_text, method_text, score_text
 
 
 def score_grid(summary: Summary, differences: Sequence[str] | None = None) -> Grid:

@@ -18,11 +18,7 @@ take lists of scores instead, see `rankings.py`.
 """
 
 from policygrad_metrics.surrogates.activations import SigmoidStaircase
-from policygrad_metrics.surrogates.cross_entropy import (
-    cross_entropy,
-    focal,
-    weighted_cross_entropy,
-)
+from policygrad_metrics.surrogates.cross_entropy import cross_entropy, focal, weighted_cross_entropy
 from policygrad_metrics.surrogates.lovasz import lovasz_hinge, lovasz_softmax
 from policygrad_metrics.surrogates.ordinal import (
     cdw,

@@ -7,11 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.surrogates.cross_entropy import (
-    cross_entropy,
-    focal,
-    weighted_cross_entropy,
-)
+from policygrad_metrics.surrogates.cross_entropy import cross_entropy, focal, weighted_cross_entropy
 from policygrad_metrics.surrogates.lovasz import lovasz_hinge, lovasz_softmax
 from policygrad_metrics.surrogates.ordinal import (
     cdw,
