@@ -238,9 +238,7 @@ def _cells(
                     if shares
                     else sign_flip(ours, theirs, seed=0)[0]
                 )
-    corrected = (
-        dict(zip(p_values, holm([*p_values.values()]).tolist(), strict=True)) if p_values else {}
-    )
+    corrected = holm_by_method(p_values)
     return {
         method: Cell(
             score=means.get(method),
@@ -253,6 +251,13 @@ def _cells(
         )
         for method in by_method
     }
+
+
+def holm_by_method(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Return the p of each method that has one, corrected for the number of them."""
+    if not p_values:
+        return {}
+    return dict(zip(p_values, holm([*p_values.values()]).tolist(), strict=True))
 
 
 def _scores(column: str, runs: Sequence[Run]) -> dict[int, float]:

@@ -20,7 +20,6 @@ from policygrad_metrics.study.methods.registry import (
     LEARNING_RATE_SCALE,
     METHODS,
     get_method,
-    methods_for,
     search_ranges,
     trial_hyperparameters,
 )
@@ -35,7 +34,6 @@ __all__ = [
     "Method",
     "TaskInfo",
     "get_method",
-    "methods_for",
     "search_ranges",
     "trial_hyperparameters",
 ]

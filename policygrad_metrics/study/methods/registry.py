@@ -18,7 +18,7 @@ from policygrad_metrics.study.methods import (
     sklearn_methods,
     surrogate_methods,
 )
-from policygrad_metrics.study.methods.base import LEARNING_RATE, TASKS, Choice, Method
+from policygrad_metrics.study.methods.base import LEARNING_RATE, Choice, Method
 
 METHODS: dict[str, Method] = {
     row.name: row
@@ -50,19 +50,6 @@ def get_method(method: str | Method) -> Method:
     ValueError: method='policy_gradiant' is not known; did you mean 'policy_gradient'? ...
     """
     return method if isinstance(method, Method) else METHODS[choose("method", method, METHODS)]
-
-
-def methods_for(task: str) -> list[str]:
-    """Return the names of the methods that suit a task, in the order of the table.
-
-    Raises:
-        ValueError: the task is not known.
-
-    >>> methods_for("binary")[:2]
-    ['majority', 'persistence']
-    """
-    choose("task", task, TASKS)
-    return [name for name, row in METHODS.items() if task in row.tasks]
 
 
 #: Every network's learning rate is searched alike: a factor on the study's learning rate.
