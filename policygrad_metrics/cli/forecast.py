@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from policygrad_metrics.cli.aqi import QUICK
+from policygrad_metrics.cli.console import print_grid, starting
 from policygrad_metrics.cli.errors import bad_input
 from policygrad_metrics.cli.options import add_rows, given, split_names
-from policygrad_metrics.cli.train import print_grid, starting
+from policygrad_metrics.core.checks import choose
+from policygrad_metrics.core.durable import refuse_unwritable, write_atomically
+from policygrad_metrics.study.progress import say, showing
 
 _EPILOG = """examples:
   policygrad aqi station.csv --horizon 1..24 --save model/
@@ -84,7 +87,6 @@ def save(options: argparse.Namespace) -> int:
     from policygrad_metrics.air.settings import StationFile, forecast_settings
     from policygrad_metrics.data.reading import Reading
     from policygrad_metrics.data.table import table_name
-    from policygrad_metrics.study.progress import showing
     from policygrad_metrics.study.settings import StudySettings
 
     horizons = options.horizon
@@ -129,13 +131,12 @@ def save(options: argparse.Namespace) -> int:
                 made = train_forecaster(file, settings, asked, progress)
             made.save(folders[name])
             print_grid(made.card.tables[0])
-            notes.print(f"{folders[name] / 'model_card.html'}", markup=False, highlight=False)
+            say(notes, f"{folders[name] / 'model_card.html'}")
     return 0
 
 
 def _by_station(files: dict[str, Any], column: str) -> dict[str, Any]:
     """Return a file for each station that a column names, by names for folders."""
-    from policygrad_metrics.core.checks import choose
     from policygrad_metrics.data.reading import read_cells
 
     found: dict[str, Any] = {}
@@ -157,8 +158,6 @@ def _by_station(files: dict[str, Any], column: str) -> dict[str, Any]:
 
 
 def _forecast(options: argparse.Namespace) -> int:
-    from policygrad_metrics.core.durable import refuse_unwritable
-
     with bad_input():
         paths = station_files(options.path)
         alerts = {"cost": _costs(options.cost), "floor": _floor(options.floor)}
@@ -224,7 +223,6 @@ def _models(folder: Path, name: str) -> list[Path]:
 def _write(found: Any, out: Path) -> None:
     """Print a station's outlook; write it as CSV, as a picture and as a report."""
     from policygrad_metrics.air.outlook_plot import draw_outlook
-    from policygrad_metrics.core.durable import write_atomically
     from policygrad_metrics.study.report import templates
 
     warned = _warned(found)
@@ -248,7 +246,6 @@ def _write(found: Any, out: Path) -> None:
 
 def _write_common(found: Sequence[Any], out: Path) -> None:
     from policygrad_metrics.air.clock import show
-    from policygrad_metrics.core.durable import write_atomically
     from policygrad_metrics.study.grid import Grid, Text
 
     header = ("station", "highest level", "at", "alert", "today", "tomorrow", "after")

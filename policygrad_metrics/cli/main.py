@@ -21,12 +21,13 @@ from typing import Any, NoReturn
 
 from policygrad_metrics.cli import aqi as cli_aqi
 from policygrad_metrics.cli import forecast as cli_forecast
+from policygrad_metrics.cli.console import results, say_about, starting
 from policygrad_metrics.cli.errors import BadInputError, bad_input
-from policygrad_metrics.cli.notes import say_about
 from policygrad_metrics.cli.options import add_options, read_datasets, read_settings
-from policygrad_metrics.cli.train import add_train, results, starting
+from policygrad_metrics.cli.train import add_train
 from policygrad_metrics.cli.variance import add_variance
 from policygrad_metrics.core.checks import choose
+from policygrad_metrics.study.progress import say, showing
 from policygrad_metrics.study.quiet import quiet_start
 
 _EPILOG = """examples:
@@ -209,7 +210,6 @@ def _train(
         datasets: The data.
         prepare: Imports what is heavy and returns `plan()`, and `study(settings, jobs, ...)`.
     """
-    from policygrad_metrics.study.progress import showing
     from policygrad_metrics.study.records import StudyError
     from policygrad_metrics.study.settings import directory_name
 
@@ -241,13 +241,12 @@ def _train(
         print(f"policygrad: {error}", file=sys.stderr)
         return 1 if error.running else 2
     _print_study(done, as_json=options.json)
-    notes.print(f"{done.html}\n{done.markdown}", markup=False, highlight=False, soft_wrap=True)
+    say(notes, f"{done.html}\n{done.markdown}", soft_wrap=True)
     return 0
 
 
 def _print_study(done: Any, *, as_json: bool) -> None:
     from policygrad_metrics.study.grid import rich_grid
-    from policygrad_metrics.study.progress import printable
     from policygrad_metrics.study.records import finite
     from policygrad_metrics.study.score_grid import score_grid
 
@@ -265,7 +264,7 @@ def _print_study(done: Any, *, as_json: bool) -> None:
     console = results()
     for number, line in enumerate(done.conclusion):
         style, text = ("", f"- {line}") if number else ("bold", line)
-        console.print(printable(text), markup=False, highlight=False, style=style)
+        say(console, text, style=style)
     console.print()
     for grid in (*(score_grid(table, ["tuned"]) for table in done.tables), *done.more):
         console.print(rich_grid(grid))

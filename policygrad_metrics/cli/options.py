@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from policygrad_metrics.core.checks import choose
+
 if TYPE_CHECKING:
     from policygrad_metrics.data import Dataset
     from policygrad_metrics.study.settings import StudySettings
@@ -287,7 +289,6 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
     Raises:
         ValueError: An option is out of range, or does not go with another.
     """
-    from policygrad_metrics.core.checks import choose
     from policygrad_metrics.data.reading import Reading
     from policygrad_metrics.study.settings import StudySettings
     from policygrad_metrics.study.suites import SUITES

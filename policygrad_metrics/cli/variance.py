@@ -13,6 +13,8 @@ from typing import Any
 
 from policygrad_metrics.cli.errors import bad_input
 from policygrad_metrics.cli.options import Row, add_rows
+from policygrad_metrics.core.checks import choose
+from policygrad_metrics.study.quiet import quiet_start, start_tensorflow
 
 _EPILOG = """examples:
   policygrad variance
@@ -76,8 +78,6 @@ def add_variance(commands: Any) -> None:
 
 
 def _variance(options: argparse.Namespace) -> int:
-    from policygrad_metrics.study.quiet import quiet_start, start_tensorflow
-
     for name, value in (_DEFAULTS | (_QUICK if options.quick else {})).items():
         if getattr(options, name) is None:
             setattr(options, name, value)
@@ -155,7 +155,6 @@ def _read_numbers(path: Path, target: str) -> tuple[Any, Any]:
     """Features float32 `[N, F]` and labels int32 `[N]` of a CSV file of numbers."""
     import numpy as np
 
-    from policygrad_metrics.core.checks import choose
     from policygrad_metrics.data.cells import to_numbers
     from policygrad_metrics.data.reading import read_cells
 
