@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -323,8 +324,7 @@ def _missing(name: str, values: np.ndarray, then: str, step: str) -> str:
     unknown = np.isnan(values)
     if not unknown.any():
         return f"{name!r} is known in every {step}."
-    ends = np.flatnonzero(np.diff(np.concatenate([[False], unknown, [False]]).astype(int)))
-    longest = int((ends[1::2] - ends[::2]).max())
+    longest = max(len([*run]) for gap, run in itertools.groupby(unknown) if gap)
     return (
         f"{name!r} is missing in {int(unknown.sum())} of {len(values)} {step}s "
         f"({unknown.mean():.1%}), at most {longest} in a row; {then}"

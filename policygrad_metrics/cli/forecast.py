@@ -246,6 +246,7 @@ def _write(found: Any, out: Path) -> None:
 
 def _write_common(found: Sequence[Any], out: Path) -> None:
     from policygrad_metrics.air.clock import show
+    from policygrad_metrics.data.text_file import csv_text
     from policygrad_metrics.study.grid import Grid, Text
 
     header = ("station", "highest level", "at", "alert", "today", "tomorrow", "after")
@@ -258,9 +259,7 @@ def _write_common(found: Sequence[Any], out: Path) -> None:
             "" if one.alerts is None else one.alerts.max(),
             *("" if level is None else level for level in days), show(one.station.hours[-1]),
         ])  # fmt: skip
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows([header, *rows])
-    write_atomically(out / f"{_COMMON}.csv", stream.getvalue().encode())
+    write_atomically(out / f"{_COMMON}.csv", csv_text([header, *rows]).encode())
     cells = tuple(tuple(Text(str(cell)) for cell in row) for row in rows)
     print_grid(Grid("All stations", header, cells))
     print(out / f"{_COMMON}.csv")
