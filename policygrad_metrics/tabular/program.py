@@ -31,8 +31,7 @@ from policygrad_metrics.tabular.rows import Rows
 from policygrad_metrics.training.inputs import first_weights
 from policygrad_metrics.training.network import Network
 from policygrad_metrics.training.optimizer import Rule, Update
-from policygrad_metrics.training.program import Program
-from policygrad_metrics.training.step import State
+from policygrad_metrics.training.program import Program, State
 from policygrad_metrics.training.weights import Layout
 
 #: Programs kept for later fits.

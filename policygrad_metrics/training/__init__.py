@@ -4,8 +4,8 @@ Replicas, the scikit-learn estimators and `finetune` share one epoch driver and 
 stopping (`stopping.py`), and one order of the examples and one hold-out (`order.py`). Of epochs
 with the same validation reward, the last is the best.
 Replicas and the estimators also share `program.py` (the compiled functions of one network or of
-many stacked ones), `step.py` (a step of one network), `optimizer.py` (Keras's optimizers as
-functions) and `weights.py` (a row of numbers and back). `finetune` trains an epoch with Keras's
+many stacked ones), `optimizer.py` (Keras's optimizers as functions) and `weights.py` (a row of
+numbers and back). `finetune` trains an epoch with Keras's
 `fit`, because a given model may be of any kind.
 For replicas read `records.py` (what goes in and comes out), then `replicas.py` (the plan) and
 `stack.py` (epochs and results); `refit.py` trains on validation data too. `shuffling.py` and

@@ -17,9 +17,9 @@ from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
 from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.training import inputs
 from policygrad_metrics.training.optimizer import Update, read_optimizer
+from policygrad_metrics.training.program import Loss, State
 from policygrad_metrics.training.records import Buildable, Parts, Replica, Trained, TrainingSettings
 from policygrad_metrics.training.stack import OnEpoch, Plan, Stack
-from policygrad_metrics.training.step import Loss, State
 
 
 def train_replicas(
