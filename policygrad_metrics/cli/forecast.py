@@ -18,7 +18,7 @@ from typing import Any
 from policygrad_metrics.cli.aqi import QUICK
 from policygrad_metrics.cli.console import print_grid, starting
 from policygrad_metrics.cli.errors import bad_input
-from policygrad_metrics.cli.options import add_rows, given, split_names
+from policygrad_metrics.cli.options import add_command, add_rows, given, split_names
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.durable import refuse_unwritable, write_atomically
 from policygrad_metrics.study.progress import say, showing
@@ -34,13 +34,14 @@ _COMMON = "stations"
 
 def add_forecast(commands: Any) -> None:
     """Add the sub-command to the parser's commands."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "forecast",
+        _forecast,
         help="forecast the next hours of a station with models of policygrad aqi --save",
         description="Print and write the levels of the next hours with their probabilities, the "
         "highest level of today and tomorrow, the alert that is asked for, and a picture.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "model", metavar="MODEL", help="the folder that policygrad aqi --save wrote"
@@ -55,7 +56,6 @@ def add_forecast(commands: Any) -> None:
         ("--floor", split_names, "LEVEL=P", "the alert is the highest of these levels k with "
          "P(level >= k) of at least P, 3=0.2,4=0.1"),
     ])  # fmt: skip
-    parser.set_defaults(run=_forecast)
 
 
 def station_files(path: str) -> list[Path]:

@@ -154,6 +154,21 @@ _TRAINING: tuple[Row, ...] = (
 )  # fmt: skip
 
 
+def add_command(commands: Any, name: str, run: Any, **texts: str) -> argparse.ArgumentParser:
+    """Add a sub-command to the parser's commands.
+
+    Args:
+        commands: Those of the parser.
+        name: Of the command.
+        run: Does it, and returns the exit code.
+        texts: help, description and epilog.
+    """
+    how = argparse.RawDescriptionHelpFormatter
+    parser = commands.add_parser(name, formatter_class=how, **texts)
+    parser.set_defaults(run=run)
+    return parser
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a comparison to a parser."""
     data = parser.add_argument_group("data")

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 from policygrad_metrics.cli.console import print_grid, results, say_about, starting
 from policygrad_metrics.cli.errors import bad_input
 from policygrad_metrics.cli.options import (
+    add_command,
     add_judging_options,
     add_reading_options,
     add_rows,
@@ -49,15 +50,15 @@ _NOT_HERE = ("--seeds", "--workers", "--scheduler")
 
 def add_train(commands: Any) -> None:
     """Add the three sub-commands to the parser's commands."""
-    how = argparse.RawDescriptionHelpFormatter
-    train = commands.add_parser(
+    train = add_command(
+        commands,
         "train",
+        _train,
         help="train a model on a table, judge it and save it with its decision",
         description="Train one method on a table, tune its decision, print test scores, a "
         "confusion matrix and what drives the decision, and write a folder with the model, its "
         "preparation, its decision and a model card. Nothing in the folder is code.",
         epilog=_TRAIN_EPILOG,
-        formatter_class=how,
     )
     data = train.add_argument_group("data")
     add_table_options(train, data, "FILE", "the table, .csv, .csv.gz or .parquet")
@@ -74,14 +75,14 @@ def add_train(commands: Any) -> None:
     add_judging_options(training)
     add_training_options(training, dropout="0", without=_NOT_HERE)
     train.add_argument("--out", metavar="DIR", default="model", help="where to write (model)")
-    train.set_defaults(run=_train)
-    predict = commands.add_parser(
+    predict = add_command(
+        commands,
         "predict",
+        _predict,
         help="label the rows of a file with a model of policygrad train",
         description="Write a label and probabilities for each row of a file, block by block, and "
         "say which columns differ from the training rows.",
         epilog=_PREDICT_EPILOG,
-        formatter_class=how,
     )
     predict.add_argument("model", metavar="MODEL", help="the folder that policygrad train wrote")
     predict.add_argument("path", metavar="FILE", help="rows to label, .csv, .csv.gz or .parquet")
@@ -90,14 +91,14 @@ def add_train(commands: Any) -> None:
         ("--keep", split_names, "COLUMNS", "columns of the file to write in front, a,b"),
     ])  # fmt: skip
     add_reading_options(predict)
-    predict.set_defaults(run=_predict)
-    export = commands.add_parser(
+    export = add_command(
+        commands,
         "export",
+        _export,
         help="write a model of policygrad train for TensorFlow Serving or ONNX",
         description="Write preparation, network and decision as one TensorFlow SavedModel, or one "
         "ONNX file; inputs are the columns of the table.",
         epilog=_EXPORT_EPILOG,
-        formatter_class=how,
     )
     export.add_argument("model", metavar="MODEL", help="the folder that policygrad train wrote")
     export.add_argument("out", metavar="DIR", help="where to write; each export is a version")
@@ -107,7 +108,6 @@ def add_train(commands: Any) -> None:
         default="tf",
         help="tf (default), or onnx (extra [onnx])",
     )
-    export.set_defaults(run=_export)
 
 
 def _train(options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from policygrad_metrics.cli.errors import bad_input
-from policygrad_metrics.cli.options import Row, add_rows
+from policygrad_metrics.cli.options import Row, add_command, add_rows
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.study.quiet import quiet_start, start_tensorflow
 
@@ -54,14 +54,15 @@ _MEASUREMENT: tuple[Row, ...] = (
 
 def add_variance(commands: Any) -> None:
     """Add the sub-command to the parser's commands."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "variance",
+        _variance,
         help="measure every gradient estimator against the exact gradient on one batch",
         description="Measure bias, variance, direction, time and reward calls of every estimator "
         "of the policy gradient on one batch, with the exact gradient as the truth; print a table "
         "and write gradients.json and gradients.png.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_rows(parser.add_argument_group("problem"), _PROBLEM)
     run = parser.add_argument_group("measurement")
@@ -74,7 +75,6 @@ def add_variance(commands: Any) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("--out", metavar="DIR", help="where to write (default: runs/variance)")
     output.add_argument("--json", action="store_true", help="print the records as JSON")
-    parser.set_defaults(run=_variance)
 
 
 def _variance(options: argparse.Namespace) -> int:

@@ -151,10 +151,8 @@ class Program:
                 return_losses=True,
             )
             outputs, others, penalties = found
-            # Ours are NaN by themselves there, and elsewhere raise, which would end all replicas.
-            notices = self.compiled and isinstance(loss_of, SiteLoss)
             finite = tf.constant(True)
-            if not notices:
+            if not (self.compiled and _notices_bad_outputs(loss_of)):
                 finite = tf.reduce_all(tf.math.is_finite(outputs))
                 outputs = tf.where(finite, outputs, 0.0)
             if isinstance(loss_of, PolicyGradientLoss):
@@ -189,3 +187,11 @@ class Program:
         # through a loop, without a warning for each.
         body = tf.autograph.experimental.do_not_convert(lambda packed: one(*packed))
         return tf.vectorized_map(body, args, warn=False)
+
+
+def _notices_bad_outputs(loss):
+    """Whether `loss` is NaN by itself, under XLA, where outputs are not finite.
+
+    Ours are; elsewhere they raise, which would end all replicas. Other losses may not notice.
+    """
+    return isinstance(loss, SiteLoss)
