@@ -1,8 +1,9 @@
-"""What commands say: results on standard output, all else on standard error."""
+"""What commands say: results on standard output, all else on standard error; and bad input."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from policygrad_metrics.study.progress import say
@@ -10,6 +11,24 @@ from policygrad_metrics.study.quiet import start_tensorflow
 
 #: No table is as wide.
 _ANY = 10**6
+
+
+class BadInputError(Exception):
+    """What a person asked for cannot be done; the message says why."""
+
+
+@contextmanager
+def bad_input() -> Iterator[None]:
+    """Turn the errors of a person's input into `BadInputError`; others keep their traceback.
+
+    A package of an extra that is not installed is one of them; a pipe that nobody reads is none.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (ValueError, OSError, ImportError) as error:
+        raise BadInputError(str(error)) from error
 
 
 def say_about(datasets: Sequence[Any]) -> Any:

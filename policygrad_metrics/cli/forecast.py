@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from policygrad_metrics.cli.aqi import QUICK
-from policygrad_metrics.cli.console import print_grid, starting
-from policygrad_metrics.cli.errors import bad_input
+from policygrad_metrics.cli.console import bad_input, print_grid, starting
 from policygrad_metrics.cli.options import add_command, add_rows, given, split_names
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.core.durable import refuse_unwritable, write_atomically

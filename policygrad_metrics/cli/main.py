@@ -22,8 +22,7 @@ from typing import Any, NoReturn
 import policygrad_metrics
 from policygrad_metrics.cli import aqi as cli_aqi
 from policygrad_metrics.cli import forecast as cli_forecast
-from policygrad_metrics.cli.console import results, say_about, starting
-from policygrad_metrics.cli.errors import BadInputError, bad_input
+from policygrad_metrics.cli.console import BadInputError, bad_input, results, say_about, starting
 from policygrad_metrics.cli.options import add_command, add_options, read_datasets, read_settings
 from policygrad_metrics.cli.train import add_train
 from policygrad_metrics.cli.variance import add_variance

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from policygrad_metrics.cli.console import print_grid, results, say_about, starting
-from policygrad_metrics.cli.errors import bad_input
+from policygrad_metrics.cli.console import bad_input, print_grid, results, say_about, starting
 from policygrad_metrics.cli.options import (
     add_command,
     add_judging_options,

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from policygrad_metrics.cli.errors import bad_input
+from policygrad_metrics.cli.console import bad_input
 from policygrad_metrics.cli.options import Row, add_command, add_rows
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.study.quiet import quiet_start, start_tensorflow

@@ -1,4 +1,7 @@
-"""Every estimator on one batch: bias, variance, direction, time and reward calls."""
+"""Every estimator on one batch, a toy problem if there is none at hand.
+
+Measured are bias, variance, direction, time and reward calls.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.policies import Policy
 from policygrad_metrics.policies.reading import read_batch
@@ -20,6 +24,8 @@ from policygrad_metrics.study.diagnostics.lineup import lineup
 from policygrad_metrics.study.diagnostics.report import GradientReport
 from policygrad_metrics.study.diagnostics.truth import find_truth
 
+#: Share of the last class of the toy problem.
+_RAREST = 0.02
 #: Timed calls of an estimator that draws nothing.
 _TIMED = 32
 
@@ -218,3 +224,31 @@ def _measure(estimator, batch, truth, drawn):
         "signal_to_noise": float(np.linalg.norm(mean) / math.sqrt(variance)) if variance else None,
         "milliseconds": 1e3 * float(np.median(seconds)),
     }
+
+
+def toy_problem(batch: int, num_classes: int, *, seed: int = 0) -> tuple[np.ndarray, Tensor]:
+    """A truth whose last class is rare, and standard normal logits.
+
+    The last class has 2 % of the examples; the others are equally frequent. Every class has an
+    example if B >= K.
+
+    Args:
+        batch: B.
+        num_classes: K.
+        seed: of the logits.
+
+    Returns:
+        `(y_true int [B], logits float32 [B, K])`.
+
+    >>> y_true, logits = toy_problem(50, 3)
+    >>> np.bincount(y_true).tolist(), logits.shape.as_list()
+    ([25, 24, 1], [50, 3])
+    """
+    prior = np.full(num_classes, (1 - _RAREST) / (num_classes - 1))
+    prior[-1] = _RAREST
+    counts = np.maximum(1, np.round(prior * batch)).astype(int)
+    while counts.sum() != batch and batch >= num_classes:
+        counts[np.argmax(counts)] += np.sign(batch - counts.sum())
+    y_true = np.repeat(np.arange(num_classes), counts)[:batch]
+    normal = np.random.default_rng(seed).normal(size=(batch, num_classes))
+    return y_true, tf.constant(normal, tf.float32)
