@@ -5,6 +5,7 @@ Measured are bias, variance, direction, time and reward calls.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import time
@@ -19,7 +20,6 @@ from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.policies import Policy
 from policygrad_metrics.policies.reading import read_batch
 from policygrad_metrics.rewards import Reward, get_reward
-from policygrad_metrics.study.diagnostics.calls import Calls, CountedReward
 from policygrad_metrics.study.diagnostics.lineup import lineup
 from policygrad_metrics.study.diagnostics.report import GradientReport
 from policygrad_metrics.study.diagnostics.truth import find_truth
@@ -28,6 +28,64 @@ from policygrad_metrics.study.diagnostics.truth import find_truth
 _RAREST = 0.02
 #: Timed calls of an estimator that draws nothing.
 _TIMED = 32
+
+
+@dataclasses.dataclass
+class Calls:
+    """What an estimate asked of the reward.
+
+    Args:
+        scored: label sets.
+        flipped: label sets of which all relabellings of one site were scored, in closed form.
+        soft: sets of soft labels.
+    """
+
+    scored: int = 0
+    flipped: int = 0
+    soft: int = 0
+
+
+#: Method of a bound reward -> the counter of its label sets.
+_COUNTERS = {"score": "scored", "marginal_rewards": "flipped", "soft_score": "soft"}
+
+
+@dataclasses.dataclass(frozen=True)
+class CountedReward(Reward):
+    """A reward that counts what is asked of it while a graph is built or run eagerly.
+
+    >>> import tensorflow as tf, policygrad_metrics as pgm
+    >>> calls = Calls()
+    >>> reward = CountedReward(pgm.get_reward("f1"), calls)
+    >>> reinforce = pgm.estimators.Reinforce(samples=4, baseline="greedy")
+    >>> _ = reinforce(tf.zeros([3, 2]), reward, [0, 1, 1], seed=0)
+    >>> calls
+    Calls(scored=5, flipped=0, soft=0)
+    """
+
+    inner: Reward
+    calls: Calls
+
+    @property
+    def name(self):
+        return self.inner.name
+
+    @property
+    def aggregation(self):
+        return self.inner.aggregation
+
+    def bind(self, batch):
+        bound = self.inner.bind(batch)
+        counted = copy.copy(bound)
+        for method, counter in _COUNTERS.items():
+            object.__setattr__(counted, method, self._counting(getattr(bound, method), counter))
+        return counted
+
+    def _counting(self, method: Callable[[Any], Any], counter: str) -> Callable[[Any], Any]:
+        def call(sets):
+            setattr(self.calls, counter, getattr(self.calls, counter) + sets.shape[0])
+            return method(sets)
+
+        return call
 
 
 @dataclasses.dataclass(frozen=True)
