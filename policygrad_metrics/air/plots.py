@@ -89,10 +89,6 @@ def _predictions(runs: Sequence[Run], method: str) -> list[Predictions]:
     return [run.predictions for run in runs if run.method == method and run.predictions is not None]
 
 
-def _wrapped(name: str) -> str:
-    return textwrap.fill(name.replace("_", " "), width=16)
-
-
 def choose_days(task: ForecastTask, count: int, around: np.ndarray | None = None) -> np.ndarray:
     """Return places among the test hours: so many days from a midnight on, in order of time.
 
@@ -190,7 +186,9 @@ def _strips(
     axes.imshow(cells, aspect="auto", extent=extent, interpolation="nearest")
     for row in range(1, len(strips)):
         axes.axhline(row - 0.5, color="white", lw=2)
-    axes.set_yticks(range(len(strips)), [_wrapped(name) for name in strips])
+    axes.set_yticks(
+        range(len(strips)), [textwrap.fill(name.replace("_", " "), width=16) for name in strips]
+    )
     axes.tick_params(axis="x", labelsize=FONT - 3)
     axes.tick_params(axis="y", labelsize=FONT - 3, length=0)
     axes.spines[:].set_visible(False)

@@ -191,7 +191,7 @@ def _on_clock(
     values = np.where(values < 0, 0.0 if layout.negative == "zero" else np.nan, values)
     concentration = spread(values, clock, layout.duplicates)
     numbers = {name: spread(cells, clock, layout.duplicates) for name, cells in numeric.items()}
-    step = clock.step
+    step, told = clock.step, filter(tells_concentration, [*numeric, *texts])
     notes = [
         *clock.notes,
         _missing(column, concentration, f"these {step}s are neither predicted nor scored.", step),
@@ -210,13 +210,9 @@ def _on_clock(
         concentration=concentration,
         weather=numbers,
         texts={name: spread(cells, clock) for name, cells in texts.items()},
-        telling=_telling([*numeric, *texts], layout.weather),
+        telling=frozenset(told) - {*layout.weather},
         notes=tuple(notes),
     )
-
-
-def _telling(names: Sequence[str], weather: Sequence[str]) -> frozenset[str]:
-    return frozenset(n for n in names if tells_concentration(n) and n not in weather)
 
 
 def _unit_of(column: str, unit: str | None, columns: Mapping[str, Sequence[str]]) -> str:

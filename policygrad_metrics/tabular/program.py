@@ -228,9 +228,7 @@ def _specs(arrays, free):
     return tf.nest.map_structure(spec, arrays)
 
 
-@functools.lru_cache(maxsize=KEPT_PROGRAMS)
-def _kept_program(recipe: Recipe) -> TabularProgram:
-    return TabularProgram(recipe)
+_kept_program = functools.lru_cache(maxsize=KEPT_PROGRAMS)(TabularProgram)
 
 
 def get_program(recipe: Recipe) -> TabularProgram:
