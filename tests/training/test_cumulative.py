@@ -12,7 +12,7 @@ from policygrad_metrics.study.comparison import compare, plan
 from policygrad_metrics.study.methods import METHODS, TaskInfo
 from policygrad_metrics.study.settings import StudySettings
 from policygrad_metrics.training import Network, Replica, train_replicas
-from policygrad_metrics.training.network import LEVELS, LevelLogProbabilities
+from policygrad_metrics.training.cumulative import LEVELS, LevelLogProbabilities
 
 K = 4
 DIRECT = {
