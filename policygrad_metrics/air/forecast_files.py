@@ -10,8 +10,7 @@ import numpy as np
 from policygrad_metrics.air import ForecastTask
 from policygrad_metrics.air.clock import show
 from policygrad_metrics.data.text_file import csv_text
-from policygrad_metrics.study.predictions import Predictions
-from policygrad_metrics.study.records import Run
+from policygrad_metrics.study.records import Predictions, Run
 from policygrad_metrics.study.runs import make_directory, write_atomically
 
 FOLDER = "forecasts"

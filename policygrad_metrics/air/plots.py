@@ -19,8 +19,7 @@ from policygrad_metrics.air.forecasters import PERSISTENCE
 from policygrad_metrics.air.names import title_of
 from policygrad_metrics.air.scores import reliability
 from policygrad_metrics.study.plots import Picture, picture
-from policygrad_metrics.study.predictions import Predictions
-from policygrad_metrics.study.records import Run
+from policygrad_metrics.study.records import Predictions, Run
 from policygrad_metrics.study.style import DARK, FONT, LIGHT, MIDDLE, STYLE, WIDTH, shortened
 
 #: Bins of a reliability curve with fewer hours than this are not drawn.

@@ -244,7 +244,7 @@ def _train(
 def _print_study(done: Any, *, as_json: bool) -> None:
     from policygrad_metrics.study.grid import rich_grid
     from policygrad_metrics.study.records import finite
-    from policygrad_metrics.study.score_grid import score_grid
+    from policygrad_metrics.study.table import score_grid
 
     if as_json:
         shown = {

@@ -11,13 +11,13 @@ from policygrad_metrics.study.grid import Grid, Text, interval_text, p_text, p_w
 from policygrad_metrics.study.overall import Overall
 from policygrad_metrics.study.pairs import PairMatrix
 from policygrad_metrics.study.records import Run
-from policygrad_metrics.study.score_grid import score_grid
 from policygrad_metrics.study.table import (
     Row,
     Summary,
     columns_of,
     method_text,
     part_shares,
+    score_grid,
     score_text,
     summarise,
 )

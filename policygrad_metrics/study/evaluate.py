@@ -18,7 +18,7 @@ from policygrad_metrics.decision.floors import Floored
 from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.rewards.inequalities import Constraints
 from policygrad_metrics.study.constrained import broken_by
-from policygrad_metrics.study.predictions import Predictions
+from policygrad_metrics.study.records import Predictions
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,9 +21,8 @@ from policygrad_metrics.study.pairs import PairMatrix
 from policygrad_metrics.study.plan import plan, protocol
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
-from policygrad_metrics.study.score_grid import score_grid
 from policygrad_metrics.study.settings import StudySettings, directory_name
-from policygrad_metrics.study.table import summarise
+from policygrad_metrics.study.table import score_grid, summarise
 from policygrad_metrics.study.train import task_info, train_job
 from policygrad_metrics.study.verdict import judge
 

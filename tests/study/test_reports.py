@@ -22,9 +22,8 @@ from policygrad_metrics.study.overall import overall
 from policygrad_metrics.study.plots import _band, draw_all, draw_learning
 from policygrad_metrics.study.records import Run, StudyError
 from policygrad_metrics.study.report import write_reports
-from policygrad_metrics.study.score_grid import score_grid
 from policygrad_metrics.study.settings import StudySettings
-from policygrad_metrics.study.table import summarise
+from policygrad_metrics.study.table import score_grid, summarise
 
 # --- tables -----------------------------------------------------------------------------------
 
