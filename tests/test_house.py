@@ -112,6 +112,34 @@ def test_one_idea_per_file():
     assert [path for path in MODULES if path.read_text().count("\n") > 400] == []
 
 
+def functions():
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                yield f"{path.relative_to(PACKAGE)}: {node.name}", node
+
+
+def lines_without_docstring(node):
+    lines = node.end_lineno - node.lineno + 1
+    if ast.get_docstring(node, clean=False) is not None:
+        lines -= node.body[0].end_lineno - node.body[0].lineno + 1
+    return lines
+
+
+def parameters(node):
+    """How many there are; those of a constructor do not count, and neither does self or cls."""
+    arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    named = [argument.arg for argument in arguments if argument.arg not in ("self", "cls")]
+    return 0 if node.name == "__init__" else len(named)
+
+
+def test_functions_are_short_and_take_few_parameters():
+    assert {
+        name: n for name, node in functions() if (n := lines_without_docstring(node)) > 60
+    } == {}
+    assert {name: n for name, node in functions() if (n := parameters(node)) > 8} == {}
+
+
 def test_public_names_resolve_and_are_documented():
     rooms = {name for name in pgm.__all__ if name in ROOMS}
     assert len(pgm.__all__) - len(rooms) <= 25

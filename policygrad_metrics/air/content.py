@@ -18,13 +18,7 @@ from policygrad_metrics.study.grid import Grid, Text
 from policygrad_metrics.study.plan import TUNED, about_members
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.statistics import Interval, mean_interval
-from policygrad_metrics.study.table import (
-    COLUMNS,
-    REFERENCE,
-    Summary,
-    method_text,
-    score_text,
-)
+from policygrad_metrics.study.table import COLUMNS, REFERENCE, Summary, method_text, score_text
 
 #: How the report describes the comparison.
 _PROTOCOL = (

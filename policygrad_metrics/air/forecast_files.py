@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +9,8 @@ import numpy as np
 
 from policygrad_metrics.air import ForecastTask
 from policygrad_metrics.air.clock import show
-from policygrad_metrics.study.predictions import Predictions
-from policygrad_metrics.study.records import Run
+from policygrad_metrics.data.text_file import csv_text
+from policygrad_metrics.study.records import Predictions, Run
 from policygrad_metrics.study.runs import make_directory, write_atomically
 
 FOLDER = "forecasts"
@@ -53,25 +51,25 @@ def forecast_table(task: ForecastTask, found: Predictions) -> str:
     """
     test = task.parts.test
     named, chances = chance_columns(found.chances)
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
     zone = f" ({task.zone})" if task.zone else ""
     values = [] if found.values is None else [f"forecast, {task.unit}"]
-    writer.writerow([
+    header = [
         f"time{zone}", f"truth, {task.unit}", "truth, level", "level", "default level", *values,
         *named,
-    ])  # fmt: skip
+    ]  # fmt: skip
     decided = np.stack([np.asarray(found.tuned), np.asarray(found.plain)], axis=1).tolist()
-    for row, (place, hour) in enumerate(zip(test, task.hours[test], strict=True)):
-        writer.writerow([
+    rows = [
+        [
             show(hour),
             f"{task.concentration[place]:g}",
             task.dataset.y[place],
             *decided[row],
             *([] if found.values is None else [f"{found.values[row]:.6g}"]),
             *chances[row],
-        ])  # fmt: skip
-    return stream.getvalue()
+        ]
+        for row, (place, hour) in enumerate(zip(test, task.hours[test], strict=True))
+    ]
+    return csv_text([header, *rows])
 
 
 def chance_columns(chances: np.ndarray) -> tuple[list[str], list[list[str]]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +13,7 @@ from policygrad_metrics.air.clock import show
 from policygrad_metrics.air.forecast_files import at_least, chance_columns
 from policygrad_metrics.air.station import Station
 from policygrad_metrics.air.trained import Forecaster
+from policygrad_metrics.data.text_file import csv_text
 from policygrad_metrics.decision.rules import PluginGain
 from policygrad_metrics.study.grid import Grid, Text
 
@@ -57,22 +56,19 @@ class Outlook:
 
     def text(self) -> str:
         """Return the forecasts as CSV, a line for each hour."""
-        stream = io.StringIO()
         named, chances = chance_columns(self.chances)
-        writer = csv.writer(stream, lineterminator="\n")
         alert = [] if self.alerts is None else ["alert"]
-        writer.writerow([
-            self._time, "level", "name", *alert, f"forecast, {self.station.unit}", *named,
-        ])  # fmt: skip
-        for row, hour in enumerate(self.hours):
-            value = self.values[row]
-            writer.writerow([
+        header = [self._time, "level", "name", *alert, f"forecast, {self.station.unit}", *named]
+        rows = [
+            [
                 show(hour), self.levels[row], self.names[self.levels[row]],
                 *([] if self.alerts is None else [self.alerts[row]]),
-                "" if np.isnan(value) else f"{value:.6g}",
+                "" if np.isnan(self.values[row]) else f"{self.values[row]:.6g}",
                 *chances[row],
-            ])  # fmt: skip
-        return stream.getvalue()
+            ]
+            for row, hour in enumerate(self.hours)
+        ]  # fmt: skip
+        return csv_text([header, *rows])
 
     def grid(self) -> Grid:
         """Return the forecasts as a table."""

@@ -19,8 +19,7 @@ from policygrad_metrics.air.forecasters import PERSISTENCE
 from policygrad_metrics.air.names import title_of
 from policygrad_metrics.air.scores import reliability
 from policygrad_metrics.study.plots import Picture, picture
-from policygrad_metrics.study.predictions import Predictions
-from policygrad_metrics.study.records import Run
+from policygrad_metrics.study.records import Predictions, Run
 from policygrad_metrics.study.style import DARK, FONT, LIGHT, MIDDLE, STYLE, WIDTH, shortened
 
 #: Bins of a reliability curve with fewer hours than this are not drawn.
@@ -87,10 +86,6 @@ def _days(task: ForecastTask, places: np.ndarray) -> int:
 
 def _predictions(runs: Sequence[Run], method: str) -> list[Predictions]:
     return [run.predictions for run in runs if run.method == method and run.predictions is not None]
-
-
-def _wrapped(name: str) -> str:
-    return textwrap.fill(name.replace("_", " "), width=16)
 
 
 def choose_days(task: ForecastTask, count: int, around: np.ndarray | None = None) -> np.ndarray:
@@ -190,7 +185,9 @@ def _strips(
     axes.imshow(cells, aspect="auto", extent=extent, interpolation="nearest")
     for row in range(1, len(strips)):
         axes.axhline(row - 0.5, color="white", lw=2)
-    axes.set_yticks(range(len(strips)), [_wrapped(name) for name in strips])
+    axes.set_yticks(
+        range(len(strips)), [textwrap.fill(name.replace("_", " "), width=16) for name in strips]
+    )
     axes.tick_params(axis="x", labelsize=FONT - 3)
     axes.tick_params(axis="y", labelsize=FONT - 3, length=0)
     axes.spines[:].set_visible(False)

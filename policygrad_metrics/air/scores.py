@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from policygrad_metrics.rewards import get_reward
-from policygrad_metrics.study.predictions import Predictions
-from policygrad_metrics.study.records import Run
+from policygrad_metrics.study.records import Predictions, Run
 
 #: Heading -> the reward, and the sign that turns it into what the heading says.
 LEVEL_METRICS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -190,7 +191,7 @@ def _on_clock(
     values = np.where(values < 0, 0.0 if layout.negative == "zero" else np.nan, values)
     concentration = spread(values, clock, layout.duplicates)
     numbers = {name: spread(cells, clock, layout.duplicates) for name, cells in numeric.items()}
-    step = clock.step
+    step, told = clock.step, filter(tells_concentration, [*numeric, *texts])
     notes = [
         *clock.notes,
         _missing(column, concentration, f"these {step}s are neither predicted nor scored.", step),
@@ -209,13 +210,9 @@ def _on_clock(
         concentration=concentration,
         weather=numbers,
         texts={name: spread(cells, clock) for name, cells in texts.items()},
-        telling=_telling([*numeric, *texts], layout.weather),
+        telling=frozenset(told) - {*layout.weather},
         notes=tuple(notes),
     )
-
-
-def _telling(names: Sequence[str], weather: Sequence[str]) -> frozenset[str]:
-    return frozenset(n for n in names if tells_concentration(n) and n not in weather)
 
 
 def _unit_of(column: str, unit: str | None, columns: Mapping[str, Sequence[str]]) -> str:
@@ -323,8 +320,7 @@ def _missing(name: str, values: np.ndarray, then: str, step: str) -> str:
     unknown = np.isnan(values)
     if not unknown.any():
         return f"{name!r} is known in every {step}."
-    ends = np.flatnonzero(np.diff(np.concatenate([[False], unknown, [False]]).astype(int)))
-    longest = int((ends[1::2] - ends[::2]).max())
+    longest = max(len([*run]) for gap, run in itertools.groupby(unknown) if gap)
     return (
         f"{name!r} is missing in {int(unknown.sum())} of {len(values)} {step}s "
         f"({unknown.mean():.1%}), at most {longest} in a row; {then}"

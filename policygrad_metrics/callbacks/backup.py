@@ -218,7 +218,8 @@ class BackupAndRestore(Callback):
         remembered: list[dict[str, Any]] = []
         for callback in self._callbacks:
             remembered.append({})
-            for name in _remembered_by(callback):
+            own = next(names for kind, names in REMEMBERED.items() if isinstance(callback, kind))
+            for name in own:
                 value = getattr(callback, name)
                 if isinstance(value, list):  # the weights of the best epoch
                     remembered[-1][name] = {"arrays": [len(arrays), len(value)]}
@@ -269,10 +270,6 @@ class BackupAndRestore(Callback):
                     setattr(callback, name, value)
 
         self._restored = restore_callbacks
-
-
-def _remembered_by(callback):
-    return next(names for kind, names in REMEMBERED.items() if isinstance(callback, kind))
 
 
 def _losses(model):

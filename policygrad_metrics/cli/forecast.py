@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from policygrad_metrics.cli.aqi import QUICK
-from policygrad_metrics.cli.errors import bad_input
-from policygrad_metrics.cli.options import add_rows, given, split_names
-from policygrad_metrics.cli.train import print_grid, starting
+from policygrad_metrics.cli.console import bad_input, print_grid, starting
+from policygrad_metrics.cli.options import add_command, add_rows, given, split_names
+from policygrad_metrics.core.checks import choose
+from policygrad_metrics.core.durable import refuse_unwritable, write_atomically
+from policygrad_metrics.study.progress import say, showing
 
 _EPILOG = """examples:
   policygrad aqi station.csv --horizon 1..24 --save model/
@@ -31,13 +33,14 @@ _COMMON = "stations"
 
 def add_forecast(commands: Any) -> None:
     """Add the sub-command to the parser's commands."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "forecast",
+        _forecast,
         help="forecast the next hours of a station with models of policygrad aqi --save",
         description="Print and write the levels of the next hours with their probabilities, the "
         "highest level of today and tomorrow, the alert that is asked for, and a picture.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "model", metavar="MODEL", help="the folder that policygrad aqi --save wrote"
@@ -52,7 +55,6 @@ def add_forecast(commands: Any) -> None:
         ("--floor", split_names, "LEVEL=P", "the alert is the highest of these levels k with "
          "P(level >= k) of at least P, 3=0.2,4=0.1"),
     ])  # fmt: skip
-    parser.set_defaults(run=_forecast)
 
 
 def station_files(path: str) -> list[Path]:
@@ -84,7 +86,6 @@ def save(options: argparse.Namespace) -> int:
     from policygrad_metrics.air.settings import StationFile, forecast_settings
     from policygrad_metrics.data.reading import Reading
     from policygrad_metrics.data.table import table_name
-    from policygrad_metrics.study.progress import showing
     from policygrad_metrics.study.settings import StudySettings
 
     horizons = options.horizon
@@ -129,13 +130,12 @@ def save(options: argparse.Namespace) -> int:
                 made = train_forecaster(file, settings, asked, progress)
             made.save(folders[name])
             print_grid(made.card.tables[0])
-            notes.print(f"{folders[name] / 'model_card.html'}", markup=False, highlight=False)
+            say(notes, f"{folders[name] / 'model_card.html'}")
     return 0
 
 
 def _by_station(files: dict[str, Any], column: str) -> dict[str, Any]:
     """Return a file for each station that a column names, by names for folders."""
-    from policygrad_metrics.core.checks import choose
     from policygrad_metrics.data.reading import read_cells
 
     found: dict[str, Any] = {}
@@ -157,8 +157,6 @@ def _by_station(files: dict[str, Any], column: str) -> dict[str, Any]:
 
 
 def _forecast(options: argparse.Namespace) -> int:
-    from policygrad_metrics.core.durable import refuse_unwritable
-
     with bad_input():
         paths = station_files(options.path)
         alerts = {"cost": _costs(options.cost), "floor": _floor(options.floor)}
@@ -224,7 +222,6 @@ def _models(folder: Path, name: str) -> list[Path]:
 def _write(found: Any, out: Path) -> None:
     """Print a station's outlook; write it as CSV, as a picture and as a report."""
     from policygrad_metrics.air.outlook_plot import draw_outlook
-    from policygrad_metrics.core.durable import write_atomically
     from policygrad_metrics.study.report import templates
 
     warned = _warned(found)
@@ -248,7 +245,7 @@ def _write(found: Any, out: Path) -> None:
 
 def _write_common(found: Sequence[Any], out: Path) -> None:
     from policygrad_metrics.air.clock import show
-    from policygrad_metrics.core.durable import write_atomically
+    from policygrad_metrics.data.text_file import csv_text
     from policygrad_metrics.study.grid import Grid, Text
 
     header = ("station", "highest level", "at", "alert", "today", "tomorrow", "after")
@@ -261,9 +258,7 @@ def _write_common(found: Sequence[Any], out: Path) -> None:
             "" if one.alerts is None else one.alerts.max(),
             *("" if level is None else level for level in days), show(one.station.hours[-1]),
         ])  # fmt: skip
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows([header, *rows])
-    write_atomically(out / f"{_COMMON}.csv", stream.getvalue().encode())
+    write_atomically(out / f"{_COMMON}.csv", csv_text([header, *rows]).encode())
     cells = tuple(tuple(Text(str(cell)) for cell in row) for row in rows)
     print_grid(Grid("All stations", header, cells))
     print(out / f"{_COMMON}.csv")

@@ -19,14 +19,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import policygrad_metrics
 from policygrad_metrics.cli import aqi as cli_aqi
 from policygrad_metrics.cli import forecast as cli_forecast
-from policygrad_metrics.cli.errors import BadInputError, bad_input
-from policygrad_metrics.cli.notes import say_about
-from policygrad_metrics.cli.options import add_options, read_datasets, read_settings
-from policygrad_metrics.cli.train import add_train, results, starting
+from policygrad_metrics.cli.console import BadInputError, bad_input, results, say_about, starting
+from policygrad_metrics.cli.options import add_command, add_options, read_datasets, read_settings
+from policygrad_metrics.cli.train import add_train
 from policygrad_metrics.cli.variance import add_variance
 from policygrad_metrics.core.checks import choose
+from policygrad_metrics.study.progress import say, showing
 from policygrad_metrics.study.quiet import quiet_start
 
 _EPILOG = """examples:
@@ -50,14 +51,6 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
-class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *unused: Any) -> None:
-        from policygrad_metrics import __version__
-
-        print(f"policygrad {__version__}")
-        parser.exit()
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
     parser = _Parser(
@@ -65,30 +58,35 @@ def build_parser() -> argparse.ArgumentParser:
         description="Train Keras networks on the metric itself, and compare with other losses.",
         epilog="policygrad compare --help tells the options of a comparison.",
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"policygrad {policygrad_metrics.__version__}",
+        help="print the version and exit",
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    compare = commands.add_parser(
+    compare = add_command(
+        commands,
         "compare",
+        _compare,
         help="train the methods on data sets over several seeds and report the scores",
         description="Train the methods on data sets over several seeds; print a table and write "
         "the runs, a Markdown and an HTML report, and pictures. Scores are of the test part; "
         "weights and decisions are chosen on the validation part.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_options(compare)
-    compare.set_defaults(run=_compare)
     add_train(commands)
-    forecast = commands.add_parser(
+    forecast = add_command(
+        commands,
         "aqi",
+        _aqi,
         help="forecast the levels of an air-quality scale from a station's hourly file",
         description="Forecast air-quality levels from an hourly file, by persistence, boosting, "
         "cross-entropy and policy gradients; print a table and write a report.",
         epilog=cli_aqi.EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     cli_aqi.add_options(forecast)
-    forecast.set_defaults(run=_aqi)
     cli_forecast.add_forecast(commands)
     add_variance(commands)
     for name, run, what in (
@@ -96,8 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("rewards", _rewards, "list the rewards by name"),
         ("datasets", _datasets, "list the data sets, a line each"),
     ):
-        listing = commands.add_parser(name, help=what, description=f"{what.capitalize()}.")
-        listing.set_defaults(run=run)
+        add_command(commands, name, run, help=what, description=f"{what.capitalize()}.")
     commands.choices["methods"].add_argument(
         "--json", action="store_true", help="all about them: tasks, paper, search ranges"
     )
@@ -209,7 +206,6 @@ def _train(
         datasets: The data.
         prepare: Imports what is heavy and returns `plan()`, and `study(settings, jobs, ...)`.
     """
-    from policygrad_metrics.study.progress import showing
     from policygrad_metrics.study.records import StudyError
     from policygrad_metrics.study.settings import directory_name
 
@@ -241,15 +237,14 @@ def _train(
         print(f"policygrad: {error}", file=sys.stderr)
         return 1 if error.running else 2
     _print_study(done, as_json=options.json)
-    notes.print(f"{done.html}\n{done.markdown}", markup=False, highlight=False, soft_wrap=True)
+    say(notes, f"{done.html}\n{done.markdown}", soft_wrap=True)
     return 0
 
 
 def _print_study(done: Any, *, as_json: bool) -> None:
     from policygrad_metrics.study.grid import rich_grid
-    from policygrad_metrics.study.progress import printable
     from policygrad_metrics.study.records import finite
-    from policygrad_metrics.study.score_grid import score_grid
+    from policygrad_metrics.study.table import score_grid
 
     if as_json:
         shown = {
@@ -265,7 +260,7 @@ def _print_study(done: Any, *, as_json: bool) -> None:
     console = results()
     for number, line in enumerate(done.conclusion):
         style, text = ("", f"- {line}") if number else ("bold", line)
-        console.print(printable(text), markup=False, highlight=False, style=style)
+        say(console, text, style=style)
     console.print()
     for grid in (*(score_grid(table, ["tuned"]) for table in done.tables), *done.more):
         console.print(rich_grid(grid))

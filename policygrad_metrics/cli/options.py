@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from policygrad_metrics.core.checks import choose
+
 if TYPE_CHECKING:
     from policygrad_metrics.data import Dataset
     from policygrad_metrics.study.settings import StudySettings
@@ -152,6 +154,21 @@ _TRAINING: tuple[Row, ...] = (
 )  # fmt: skip
 
 
+def add_command(commands: Any, name: str, run: Any, **texts: str) -> argparse.ArgumentParser:
+    """Add a sub-command to the parser's commands.
+
+    Args:
+        commands: Those of the parser.
+        name: Of the command.
+        run: Does it, and returns the exit code.
+        texts: help, description and epilog.
+    """
+    how = argparse.RawDescriptionHelpFormatter
+    parser = commands.add_parser(name, formatter_class=how, **texts)
+    parser.set_defaults(run=run)
+    return parser
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a comparison to a parser."""
     data = parser.add_argument_group("data")
@@ -287,7 +304,6 @@ def read_settings(options: argparse.Namespace) -> StudySettings:
     Raises:
         ValueError: An option is out of range, or does not go with another.
     """
-    from policygrad_metrics.core.checks import choose
     from policygrad_metrics.data.reading import Reading
     from policygrad_metrics.study.settings import StudySettings
     from policygrad_metrics.study.suites import SUITES

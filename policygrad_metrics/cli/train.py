@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from policygrad_metrics.cli.errors import bad_input
-from policygrad_metrics.cli.notes import say_about
+from policygrad_metrics.cli.console import bad_input, print_grid, results, say_about, starting
 from policygrad_metrics.cli.options import (
+    add_command,
     add_judging_options,
     add_reading_options,
     add_rows,
@@ -24,6 +24,8 @@ from policygrad_metrics.cli.options import (
     given,
     split_names,
 )
+from policygrad_metrics.core.durable import refuse_unwritable, replacing
+from policygrad_metrics.study.progress import say, showing
 from policygrad_metrics.study.quiet import quiet_start, start_tensorflow
 
 _TRAIN_EPILOG = """examples:
@@ -41,23 +43,21 @@ _EXPORT_EPILOG = """examples:
   curl -d @served/example_request.json http://localhost:8501/v1/models/model:predict
   policygrad export model/ served/ --format onnx
 """
-#: No table is as wide.
-_ANY = 10**6
 #: What is of a comparison alone.
 _NOT_HERE = ("--seeds", "--workers", "--scheduler")
 
 
 def add_train(commands: Any) -> None:
     """Add the three sub-commands to the parser's commands."""
-    how = argparse.RawDescriptionHelpFormatter
-    train = commands.add_parser(
+    train = add_command(
+        commands,
         "train",
+        _train,
         help="train a model on a table, judge it and save it with its decision",
         description="Train one method on a table, tune its decision, print test scores, a "
         "confusion matrix and what drives the decision, and write a folder with the model, its "
         "preparation, its decision and a model card. Nothing in the folder is code.",
         epilog=_TRAIN_EPILOG,
-        formatter_class=how,
     )
     data = train.add_argument_group("data")
     add_table_options(train, data, "FILE", "the table, .csv, .csv.gz or .parquet")
@@ -74,14 +74,14 @@ def add_train(commands: Any) -> None:
     add_judging_options(training)
     add_training_options(training, dropout="0", without=_NOT_HERE)
     train.add_argument("--out", metavar="DIR", default="model", help="where to write (model)")
-    train.set_defaults(run=_train)
-    predict = commands.add_parser(
+    predict = add_command(
+        commands,
         "predict",
+        _predict,
         help="label the rows of a file with a model of policygrad train",
         description="Write a label and probabilities for each row of a file, block by block, and "
         "say which columns differ from the training rows.",
         epilog=_PREDICT_EPILOG,
-        formatter_class=how,
     )
     predict.add_argument("model", metavar="MODEL", help="the folder that policygrad train wrote")
     predict.add_argument("path", metavar="FILE", help="rows to label, .csv, .csv.gz or .parquet")
@@ -90,14 +90,14 @@ def add_train(commands: Any) -> None:
         ("--keep", split_names, "COLUMNS", "columns of the file to write in front, a,b"),
     ])  # fmt: skip
     add_reading_options(predict)
-    predict.set_defaults(run=_predict)
-    export = commands.add_parser(
+    export = add_command(
+        commands,
         "export",
+        _export,
         help="write a model of policygrad train for TensorFlow Serving or ONNX",
         description="Write preparation, network and decision as one TensorFlow SavedModel, or one "
         "ONNX file; inputs are the columns of the table.",
         epilog=_EXPORT_EPILOG,
-        formatter_class=how,
     )
     export.add_argument("model", metavar="MODEL", help="the folder that policygrad train wrote")
     export.add_argument("out", metavar="DIR", help="where to write; each export is a version")
@@ -107,12 +107,10 @@ def add_train(commands: Any) -> None:
         default="tf",
         help="tf (default), or onnx (extra [onnx])",
     )
-    export.set_defaults(run=_export)
 
 
 def _train(options: argparse.Namespace) -> int:
     from policygrad_metrics.data.reading import Reading
-    from policygrad_metrics.study.progress import showing
     from policygrad_metrics.study.settings import StudySettings
     from policygrad_metrics.study.table_file import TableFile
     from policygrad_metrics.study.trained.request import read_request
@@ -141,50 +139,19 @@ def _train(options: argparse.Namespace) -> int:
             model = fit_table(asked, jobs, progress)
         model.save(options.out)
     _print_card(model.card)
-    notes.print(f"{Path(options.out, 'model_card.html')}", markup=False, highlight=False)
-    then = f"policygrad predict {shlex.quote(options.out)} new.csv --out labels.csv"
-    notes.print(then, markup=False, highlight=False)
+    say(notes, f"{Path(options.out, 'model_card.html')}")
+    say(notes, f"policygrad predict {shlex.quote(options.out)} new.csv --out labels.csv")
     return 0
 
 
 def _print_card(card: Any) -> None:
-    from policygrad_metrics.study.progress import printable
-
     console = results()
-    console.print(printable(card.lead), markup=False, highlight=False, style="bold")
+    say(console, card.lead, style="bold")
     console.print()
     for grid in card.tables:
         print_grid(grid)
     for line in card.method:
-        console.print(printable(f"- {line}"), markup=False, highlight=False)
-
-
-def print_grid(grid: Any) -> None:
-    """Print a table and what stands below it, and say which columns are too many for the width."""
-    from policygrad_metrics.study.grid import MOST_COLUMNS, rich_grid
-    from policygrad_metrics.study.progress import printable
-
-    console = results()
-    columns, unbounded = len(grid.header), console.options.update(width=_ANY)
-    while (
-        columns > MOST_COLUMNS
-        and console.measure(rich_grid(grid, columns), options=unbounded).maximum > console.width
-    ):
-        columns -= 1
-    console.print(rich_grid(grid, columns))
-    if lost := ", ".join(grid.header[columns:]):
-        below = f"Not shown, for the width: {lost}; the files have them."
-        console.print(printable(below), markup=False, highlight=False)
-    console.print(printable(grid.below), markup=False, highlight=False)
-    console.print()
-
-
-def results() -> Any:
-    """Return the console of results, wide enough for a table where it is no terminal."""
-    from rich.console import Console
-
-    console = Console()
-    return console if console.is_terminal else Console(width=110)
+        say(console, f"- {line}")
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -207,14 +174,12 @@ def _predict(options: argparse.Namespace) -> int:
                 model, options.path, file, keep=options.keep or (), said=said, **reading
             )
     for line in done.lines():
-        notes.print(line, markup=False, highlight=False, soft_wrap=not notes.is_terminal)
+        say(notes, line, soft_wrap=not notes.is_terminal)
     return 0
 
 
 @contextlib.contextmanager
 def _output(path: str | None, source: str) -> Iterator[TextIO]:
-    from policygrad_metrics.core.durable import refuse_unwritable, replacing
-
     if path is None:
         yield sys.stdout
         return
@@ -239,16 +204,5 @@ def _export(options: argparse.Namespace) -> int:
         model = TrainedTable.load(options.model)
         with quiet_start():
             written = export_table(model, Path(options.out), options.format)
-    notes.print(f"{written}", markup=False, highlight=False)
+    say(notes, f"{written}")
     return 0
-
-
-def starting(notes: Any = None) -> Any:
-    """Start TensorFlow, and return the console of what is no result, `notes` if it is given."""
-    from rich.console import Console
-
-    notes = notes or Console(stderr=True)
-    if notes.is_terminal:
-        notes.print("starting TensorFlow", end="\r")
-    start_tensorflow()
-    return notes

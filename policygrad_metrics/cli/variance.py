@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from policygrad_metrics.cli.errors import bad_input
-from policygrad_metrics.cli.options import Row, add_rows
+from policygrad_metrics.cli.console import bad_input
+from policygrad_metrics.cli.options import Row, add_command, add_rows
+from policygrad_metrics.core.checks import choose
+from policygrad_metrics.study.quiet import quiet_start, start_tensorflow
 
 _EPILOG = """examples:
   policygrad variance
@@ -52,14 +54,15 @@ _MEASUREMENT: tuple[Row, ...] = (
 
 def add_variance(commands: Any) -> None:
     """Add the sub-command to the parser's commands."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "variance",
+        _variance,
         help="measure every gradient estimator against the exact gradient on one batch",
         description="Measure bias, variance, direction, time and reward calls of every estimator "
         "of the policy gradient on one batch, with the exact gradient as the truth; print a table "
         "and write gradients.json and gradients.png.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_rows(parser.add_argument_group("problem"), _PROBLEM)
     run = parser.add_argument_group("measurement")
@@ -72,12 +75,9 @@ def add_variance(commands: Any) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("--out", metavar="DIR", help="where to write (default: runs/variance)")
     output.add_argument("--json", action="store_true", help="print the records as JSON")
-    parser.set_defaults(run=_variance)
 
 
 def _variance(options: argparse.Namespace) -> int:
-    from policygrad_metrics.study.quiet import quiet_start, start_tensorflow
-
     for name, value in (_DEFAULTS | (_QUICK if options.quick else {})).items():
         if getattr(options, name) is None:
             setattr(options, name, value)
@@ -155,7 +155,6 @@ def _read_numbers(path: Path, target: str) -> tuple[Any, Any]:
     """Features float32 `[N, F]` and labels int32 `[N]` of a CSV file of numbers."""
     import numpy as np
 
-    from policygrad_metrics.core.checks import choose
     from policygrad_metrics.data.cells import to_numbers
     from policygrad_metrics.data.reading import read_cells
 

@@ -153,10 +153,16 @@ def _texts(field: str, names: Sequence[str]) -> tuple[str, ...]:
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{field} must be a sequence of texts, got {names!r}.")
     if field != "notes":
-        repeated = sorted({name for name in names if list(names).count(name) > 1})
-        if repeated:
-            raise ValueError(f"{field} must differ from each other; repeated: {repeated}.")
+        check_different(field, names)
     return tuple(names)
+
+
+def check_different(name: str, values: Sequence[str], way_out: str = "") -> None:
+    """Raise a ValueError if a text occurs twice."""
+    repeated = sorted({value for value in values if list(values).count(value) > 1})
+    if repeated:
+        listed = ", ".join(repeated)
+        raise ValueError(f"{name} must differ from each other; repeated: {listed}{way_out}.")
 
 
 def _labels(y: Any, task: str, class_names: Sequence[str]) -> np.ndarray:

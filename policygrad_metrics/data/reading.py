@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +11,7 @@ from pathlib import Path
 from policygrad_metrics.core.checks import choose
 from policygrad_metrics.data.layout import Layout, read_layout
 from policygrad_metrics.data.missing import likely_codes, occurs, without_missing
-from policygrad_metrics.data.text_file import read_text, text_blocks
+from policygrad_metrics.data.text_file import csv_text, read_text, text_blocks
 from policygrad_metrics.data.written import plain_numbers
 
 
@@ -150,9 +148,7 @@ def read_blocks(
             raise ValueError(f"path={str(path)!r}{where}: {error}") from error
         yield rows, columns
         rows += len(layout.rows)
-        line = io.StringIO()
-        csv.writer(line, delimiter=layout.sep, lineterminator="\n").writerow(layout.names)
-        names = line.getvalue()
+        names = csv_text([layout.names], layout.sep)
         how = dataclasses.replace(how, sep=layout.sep, header=True, skip_lines=0)
     if not names:
         raise ValueError(f"path={str(path)!r}: it holds nothing; a header row and data are needed.")

@@ -41,13 +41,11 @@ def load(name: str, seed: int = 0) -> Dataset:
 
 def _autoregressive(rng: np.random.Generator, N: int, memory: float) -> np.ndarray:
     """A stationary series of mean 0 and variance 1: x[t] = memory x[t-1] + noise."""
+    from scipy import signal
+
     noise = rng.normal(size=N)
     noise[1:] *= np.sqrt(1 - memory**2)
-    series = np.empty(N)
-    last = 0.0
-    for hour in range(N):
-        last = series[hour] = memory * last + noise[hour]
-    return series
+    return np.asarray(signal.lfilter([1.0], [1.0, -memory], noise))
 
 
 def _sectors(rng: np.random.Generator, N: int) -> np.ndarray:

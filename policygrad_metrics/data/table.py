@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,29 +93,19 @@ def read_table(
         )
     name, shown = table_name(path), _shown(path)
     path, reading = as_read(path, reading or Reading())
-    if is_frame(path):
-        columns, notes = coded_cells(frame_cells(path), reading)
-        order = order or _order_in(path, target)
-    else:
-        columns, notes = read_cells(path, reading, dropped)
-    faults = Faults(shown)
+    columns, notes = _cells_of(path, reading, dropped)
+    order, text, faults = order or _order_in(path, target), reading.text, Faults(shown)
     time = series.column if series is not None else None
     _check_columns(faults, columns, targets, dropped, time)
     columns = {name: cells for name, cells in columns.items() if name not in dropped}
-    text = reading.text
-    odd = odd_cells({n: cells for n, cells in columns.items() if n not in {*text, time}})
-    with faults.noted():
-        refuse_odd_cells(columns, odd)
-    with faults.noted():
-        asked = {name: columns[name] for name in targets if name not in text}
-        refuse_likely_codes(asked, reading.missing)
+    odd = _odd_columns(faults, columns, targets, reading, time)
     if series is not None:
         with faults.noted():
             columns, more = series.sort(columns)
             notes += more
     known = np.array([all(cells) for cells in zip(*(columns[n] for n in targets), strict=True)])
     labels = None
-    if not odd.keys() & set(targets):
+    if not {*odd} & {*targets}:
         with faults.noted():
             if isinstance(target, str):
                 cells = _known_cells(columns, target, known)
@@ -159,11 +149,30 @@ def _shown(path: Any) -> str:
     return "the frame" if is_frame(path) else f"path={str(path)!r}"
 
 
+def _cells_of(path: Any, reading: Reading, dropped: Sequence[str]) -> tuple[Columns, list[str]]:
+    if is_frame(path):
+        return coded_cells(frame_cells(path), reading)
+    return read_cells(path, reading, dropped)
+
+
 def _order_in(frame: Any, target: str | Sequence[str]) -> Sequence[Any]:
-    """The order that an ordered categorical column to predict brings along."""
-    if not isinstance(target, str) or isinstance(frame, Mapping):
+    """The order that an ordered categorical column of a frame to predict brings along."""
+    if not isinstance(target, str) or not is_frame(frame) or isinstance(frame, Mapping):
         return ()
     return ordered_categories(frame[target]) or () if target in frame.columns else ()
+
+
+def _odd_columns(
+    faults: Faults, columns: Columns, targets: Sequence[str], reading: Reading, time: str | None
+) -> Collection[str]:
+    """Note cells that are no values, and return the columns that hold texts among numbers."""
+    odd = odd_cells({n: cells for n, cells in columns.items() if n not in {*reading.text, time}})
+    with faults.noted():
+        refuse_odd_cells(columns, odd)
+    with faults.noted():
+        asked = {name: columns[name] for name in targets if name not in reading.text}
+        refuse_likely_codes(asked, reading.missing)
+    return odd
 
 
 def _check_enough(

@@ -1,12 +1,14 @@
-"""The text of a file, and what a file is that holds none."""
+"""The text of a file, what a file is that holds none, and rows as a text."""
 
 from __future__ import annotations
 
 import codecs
+import csv
 import gzip
+import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,17 @@ def text_blocks(path: Path, encoding: str | None = None) -> Iterator[str]:
         raise _undecodable(path, encoding, f"behind line {lines}: {error.reason}") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"path={str(path)!r} is not a whole gzip file: {error}.") from error
+
+
+def csv_text(rows: Iterable[Iterable[Any]], sep: str = ",") -> str:
+    r"""Return rows of cells as lines of CSV.
+
+    >>> csv_text([["No", "a,b"], [1, 2]])
+    'No,"a,b"\n1,2\n'
+    """
+    stream = io.StringIO()
+    csv.writer(stream, delimiter=sep, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
 
 
 def _check_encoding(encoding: str | None) -> None:

@@ -99,7 +99,7 @@ class Scorer:
 
     def of_tables(self, tables: np.ndarray) -> np.ndarray:
         """Return the rewards `[M]` of confusion tables `[M, C, K, K]`."""
-        scores = _table_scores(self.reward, *tables.shape[1:])
+        scores = _compiled(_scores, self.reward, *tables.shape[1:])
         return scores(tf.constant(tables, tf.float64)).numpy()
 
     def with_slopes(self, tables: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -114,7 +114,7 @@ class Scorer:
                 f"method='frank_wolfe' needs a reward of confusion counts; {self.reward.name!r} "
                 "is none. Use method='threshold' or 'offsets'."
             )
-        function = _table_slopes(self.reward, *tables.shape[1:])
+        function = _compiled(_slopes, self.reward, *tables.shape[1:])
         scores, slopes = function(tf.constant(tables, tf.float64))
         return scores.numpy(), np.nan_to_num(slopes.numpy(), posinf=0.0, neginf=0.0)
 
@@ -186,28 +186,23 @@ def adds_up_counts(reward: Reward) -> bool:
 
 
 @functools.lru_cache(maxsize=128)
-def _table_scores(reward, *table):
-    @tf.function(
+def _compiled(function, reward, *table):
+    """A function of a reward and tables `[M, *table]`, compiled for any number of these."""
+    made = tf.function(
+        functools.partial(function, reward),
         input_signature=[tf.TensorSpec([None, *table], tf.float64)],
         autograph=False,
     )
-    def scores(tables):
-        return reward.score_columns(tables)
-
-    return scores.get_concrete_function()  # called with less ado
+    return made.get_concrete_function()  # called with less ado
 
 
-@functools.lru_cache(maxsize=128)
-def _table_slopes(reward, *table):
-    @tf.function(
-        input_signature=[tf.TensorSpec([None, *table], tf.float64)],
-        autograph=False,
-    )
-    def slopes(tables):
-        with tf.GradientTape() as tape:
-            tape.watch(tables)
-            scores = reward.score_columns(tables)
-        none = tf.UnconnectedGradients.ZERO
-        return scores, tape.gradient(scores, tables, unconnected_gradients=none)
+def _scores(reward, tables):
+    return reward.score_columns(tables)
 
-    return slopes.get_concrete_function()
+
+def _slopes(reward, tables):
+    with tf.GradientTape() as tape:
+        tape.watch(tables)
+        scores = reward.score_columns(tables)
+    none = tf.UnconnectedGradients.ZERO
+    return scores, tape.gradient(scores, tables, unconnected_gradients=none)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable
 from typing import Any, Self
@@ -25,12 +26,7 @@ from policygrad_metrics.decision.reading import (
 from policygrad_metrics.decision.rules import ExpectedF, Rule, plain_rule
 from policygrad_metrics.decision.scorer import Scorer, adds_up_counts
 from policygrad_metrics.decision.standard_error import GROUPS, error_of_gain, grouped
-from policygrad_metrics.decision.sweeps import (
-    TIE,
-    best_cut_points,
-    best_offsets,
-    best_thresholds,
-)
+from policygrad_metrics.decision.sweeps import TIE, best_cut_points, best_offsets, best_thresholds
 from policygrad_metrics.rewards import Reward, get_reward
 
 #: Of fewer rows than this a tuned decision must gain on rows that did not choose it as well.
@@ -42,6 +38,7 @@ FOLDS = 5
 METHODS = ("auto", "threshold", "offsets", "cut_points", "frank_wolfe", "expected_f")
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class DecisionTuner(BaseEstimator):
     """Turns probabilities of any model into labels, tuned to a reward on held-out data.
 
@@ -103,30 +100,17 @@ class DecisionTuner(BaseEstimator):
     (0.0, 0.8)
     """
 
-    def __init__(
-        self,
-        reward: str | Reward | Callable[..., float] = "f1",
-        method: str = "auto",
-        *,
-        multilabel: bool = False,
-        ordinal: bool = False,
-        plain: str = "arg_max",
-        one_standard_error: bool | None = None,
-        series: bool = False,
-        max_calls: int = 100,
-        subject_to: Any = None,
-        margin: str | None = None,
-    ):
-        self.reward = reward
-        self.method = method
-        self.multilabel = multilabel
-        self.ordinal = ordinal
-        self.plain = plain
-        self.one_standard_error = one_standard_error
-        self.series = series
-        self.max_calls = max_calls
-        self.subject_to = subject_to
-        self.margin = margin
+    reward: str | Reward | Callable[..., float] = "f1"
+    method: str = "auto"
+    _: dataclasses.KW_ONLY
+    multilabel: bool = False
+    ordinal: bool = False
+    plain: str = "arg_max"
+    one_standard_error: bool | None = None
+    series: bool = False
+    max_calls: int = 100
+    subject_to: Any = None
+    margin: str | None = None
 
     def fit(
         self, probabilities: Any, y_true: Any, sample_weight: Any = None, groups: Any = None

@@ -1,4 +1,8 @@
-"""A model together with its decision: as a layer, and exported for serving."""
+"""A model together with its decision: in TensorFlow's operations, as a layer, and for serving.
+
+The decisions are those of `decision/rules.py`, which is written in numpy so that it can be used
+without a network. Probabilities are compared in float64 here too.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,6 @@ from policygrad_metrics.decision import DecisionTuner, Rule, rules
 from policygrad_metrics.losses.heads import model_policy, squashing_layer
 from policygrad_metrics.policies import BinnedRegression, Policy, get_policy, member_policy
 from policygrad_metrics.policies.reading import logits_of_probabilities
-from policygrad_metrics.saving.graph import decide_in_graph
 
 
 @keras.saving.register_keras_serializable(package="policygrad_metrics")
@@ -190,3 +193,38 @@ def _example(spec):
     return tf.nest.map_structure(
         lambda one: tf.zeros([size or 1 for size in one.shape], one.dtype), spec
     )
+
+
+def decide_in_graph(rule: Rule, probabilities: Tensor) -> Tensor:
+    """Return int32 labels `[N, C]` for probabilities `[N, C, K]`.
+
+    Raises:
+        TypeError: the rule reads the whole set at hand (`ExpectedF`), or is not known.
+
+    >>> decide_in_graph(rules.Thresholds((0.3,)), tf.constant([[[0.6, 0.4]]])).numpy().tolist()
+    [[1]]
+    """
+    p = tf.cast(probabilities, tf.float64)
+    if isinstance(rule, rules.ArgMax):
+        scores = p
+    elif isinstance(rule, rules.Thresholds):
+        return tf.cast(p[..., 1] > tf.constant(rule.thresholds, tf.float64), tf.int32)
+    elif isinstance(rule, rules.Offsets):
+        # Of float64 ONNX Runtime has no maximum as tf2onnx writes it, but a minimum.
+        largest = -tf.reduce_min(-p, axis=-1, keepdims=True)
+        shares = tf.where(largest > 0.0, p / tf.where(largest > 0.0, largest, 1.0), 1.0)
+        scores = tf.maximum(shares, rules.FLOOR) * tf.constant(rule.weights, tf.float64)
+    elif isinstance(rule, rules.CutPoints):
+        level = tf.linalg.matvec(p, tf.range(p.shape[-1], dtype=tf.float64))
+        below = tf.constant(rule.cuts, tf.float64) < level[..., None]
+        return tf.reduce_sum(tf.cast(below, tf.int32), axis=-1)
+    elif isinstance(rule, rules.PluginGain):
+        scores = tf.einsum("nci,cij->ncj", p, tf.constant(rule.gains, tf.float64))
+    elif isinstance(rule, rules.ExpectedF):
+        raise TypeError(
+            "the rule of DecisionTuner(method='expected_f') depends on the whole set that it "
+            "labels, and a served request is no such set. Use method='threshold'."
+        )
+    else:
+        raise TypeError(f"decision must be a rule of policygrad_metrics.decision; it is {rule!r}.")
+    return tf.argmax(scores, axis=-1, output_type=tf.int32)

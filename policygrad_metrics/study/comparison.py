@@ -20,16 +20,13 @@ from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.content import Extras, overall_grid, published_grids
 from policygrad_metrics.study.grid import Grid
 from policygrad_metrics.study.one_table import read_arguments
-from policygrad_metrics.study.overall import Overall
 from policygrad_metrics.study.plan import Job, plan, settings_record
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
-from policygrad_metrics.study.report import write_reports
+from policygrad_metrics.study.report import Reports, write_reports
 from policygrad_metrics.study.runs import RunStore
 from policygrad_metrics.study.settings import StudySettings
-from policygrad_metrics.study.table import Summary
 from policygrad_metrics.study.train import train_job
-from policygrad_metrics.study.verdict import Verdict
 from policygrad_metrics.study.workers import (
     Todo,
     processes_for,
@@ -41,32 +38,20 @@ __all__ = ["Study", "compare", "compare_table", "plan"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Study:
-    """The result of a comparison.
+class Study(Reports):
+    """The result of a comparison: its reports, what they say, and where it comes from.
 
     Args:
         directory: Where the runs and reports are.
-        tables: One per data set.
         runs: All runs of the comparison.
         settings: As in `settings.json`.
-        html: Path of the HTML report.
-        markdown: Path of the Markdown report.
-        overall: Each column over all data sets, if there are several.
         more: What else is shown as tables: published figures, and over all data sets.
-        verdicts: What was found on each data set: whether training on the metric paid, what to use.
-        conclusion: The same in words, as the report begins.
     """
 
     directory: Path
-    tables: tuple[Summary, ...]
     runs: tuple[Run, ...]
     settings: Mapping[str, Any]
-    html: Path
-    markdown: Path
-    overall: tuple[Overall, ...] = ()
-    more: tuple[Grid, ...] = ()
-    verdicts: tuple[Verdict, ...] = ()
-    conclusion: tuple[str, ...] = ()
+    more: tuple[Grid, ...]
 
 
 def compare(
@@ -123,9 +108,7 @@ def compare(
         runs = tuple(run for run in store.runs.values() if run.key[:2] in keys)
         made = write_reports(directory, record, runs, extras)
     more = (*published_grids(record, made.tables), *map(overall_grid, made.overall))
-    words = made.verdicts, made.conclusion
-    paths = made.html, made.markdown
-    return Study(directory, made.tables, runs, record, *paths, made.overall, more, *words)
+    return Study(**vars(made), directory=directory, runs=runs, settings=record, more=more)
 
 
 def compare_table(

@@ -11,12 +11,13 @@ from policygrad_metrics.study.grid import Grid, Text, interval_text, p_text, p_w
 from policygrad_metrics.study.overall import Overall
 from policygrad_metrics.study.pairs import PairMatrix
 from policygrad_metrics.study.records import Run
-from policygrad_metrics.study.score_grid import score_grid
 from policygrad_metrics.study.table import (
     Row,
     Summary,
     columns_of,
     method_text,
+    part_shares,
+    score_grid,
     score_text,
     summarise,
 )
@@ -64,17 +65,16 @@ def summaries(settings: Mapping[str, Any], runs: Iterable[Run]) -> list[Summary]
         settings: As `compare.settings_record` makes them.
         runs: All runs.
     """
-    runs = list(runs)
+    runs, fixed = list(runs), settings["fixed"]
+    shares = part_shares(fixed.get("folds"), fixed.get("test_share"))
     return [
         summarise(
             name,
             about["reward"],
             runs,
             settings["methods"],
-            own_splits=not about["time_ordered"],
-            folds=settings["fixed"].get("folds"),
-            test_share=settings["fixed"].get("test_share"),
-            subject_to=about.get("subject_to") or settings["fixed"].get("subject_to", ()),
+            shares=None if about["time_ordered"] else shares,
+            subject_to=about.get("subject_to") or fixed.get("subject_to", ()),
             ranks=about.get("ranks", False),
         )
         for name, about in chosen_data(settings)

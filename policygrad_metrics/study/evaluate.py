@@ -18,7 +18,7 @@ from policygrad_metrics.decision.floors import Floored
 from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.rewards.inequalities import Constraints
 from policygrad_metrics.study.constrained import broken_by
-from policygrad_metrics.study.predictions import Predictions
+from policygrad_metrics.study.records import Predictions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,20 +89,17 @@ class Scorer:
         tables = [np.bincount(one, minlength=K * K).reshape(K, K).tolist() for one in cells]
         return tables if self.task == "multilabel" else tables[0]
 
-    def decide(self, chances: np.ndarray, decision: str | Rule) -> np.ndarray:
-        """Return the labels of a decision.
+    def decide(self, chances: np.ndarray, decision: str) -> np.ndarray:
+        """Return the labels of a decision that needs no tuning.
 
         Args:
             chances: Probabilities as `probabilities` gives them.
-            decision: A rule, or for one that needs no tuning a name of `decision.plain_rule`.
+            decision: A name of `decision.plain_rule`.
 
         >>> Scorer.of("accuracy", "ordinal", 3).decide(np.array([[0.2, 0.5, 0.3]]), "arg_max")
         array([1])
         """
-        rule = decision
-        if isinstance(rule, str):
-            rule = plain_rule(rule, self.num_classes)
-        return decide(chances, rule, self.task)
+        return decide(chances, plain_rule(decision, self.num_classes), self.task)
 
 
 def decide(chances: np.ndarray, rule: Rule, task: str) -> np.ndarray:

@@ -33,13 +33,12 @@ from policygrad_metrics.study.statistics import (
     cliques,
     critical_difference,
     friedman_permutation,
-    holm,
     interquartile_mean_interval,
     probability_of_improvement,
     ranks,
     wilcoxon,
 )
-from policygrad_metrics.study.table import REFERENCE, Row, Summary, columns_of
+from policygrad_metrics.study.table import REFERENCE, Row, Summary, columns_of, holm_by_method
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,18 +144,13 @@ def overall(tables: Sequence[Summary], runs: Sequence[Run], column: str) -> Over
     by_method = dict(zip(methods, scores.T, strict=True))
     seeds = _by_method(tables, runs, methods, column)
     reference = REFERENCE if REFERENCE in methods else None
-    found = []
-    for method, rank in zip(methods, average_ranks(scores).tolist(), strict=True):
-        one = Standing(method, rank, **_against(method, reference, by_method, seeds))
-        if method in seeds:
-            middle = interquartile_mean_interval(seeds[method], seed=0)
-            one = dataclasses.replace(one, middle=middle)
-        found.append(one)
-    known = [one.p_value for one in found if one.p_value is not None]
-    corrected = iter(holm(known).tolist() if known else ())
+    fields = {method: _against(method, reference, by_method, seeds) for method in methods}
+    p_values = {method: own["p_value"] for method, own in fields.items() if "p_value" in own}
+    corrected = holm_by_method(p_values)
+    ranked = zip(methods, average_ranks(scores).tolist(), strict=True)
     found = [
-        one if one.p_value is None else dataclasses.replace(one, p_holm=next(corrected))
-        for one in found
+        Standing(method, rank, p_holm=corrected.get(method), **fields[method])
+        for method, rank in ranked
     ]
     found.sort(key=lambda one: one.rank)
     if len(found) < 2:
@@ -231,10 +225,13 @@ def _against(
     scores: Mapping[str, np.ndarray],
     seeds: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """The fields of a `Standing` that compare a method with the reference."""
+    """The fields of a `Standing` that tell of its runs, and compare them with the reference."""
+    fields: dict[str, Any] = {}
+    if method in seeds:
+        fields["middle"] = interquartile_mean_interval(seeds[method], seed=0)
     if reference is None or method == reference:
-        return {}
-    fields = _duel(scores[method], scores[reference])
+        return fields
+    fields |= _duel(scores[method], scores[reference])
     if method in seeds and reference in seeds:
         improvement = probability_of_improvement(seeds[method], seeds[reference], seed=0)
         fields["improvement"] = improvement

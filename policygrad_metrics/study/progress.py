@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,6 +18,17 @@ def printable(text: str) -> str:
     'a\ufffd[31mb\n'
     """
     return "".join(c if c == "\n" or c.isprintable() else "\ufffd" for c in text)
+
+
+def say(console: Console, text: str, **how: Any) -> None:
+    """Print a text as it is: nothing in it is markup, or a command to the terminal.
+
+    Args:
+        console: Where to.
+        text: What.
+        how: Other arguments of `Console.print`.
+    """
+    console.print(printable(text), markup=False, highlight=False, **how)
 
 
 class Progress:
@@ -89,7 +100,7 @@ class PlainLines(Progress):
             self._show()
 
     def say(self, text: str) -> None:
-        self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        say(self._console, text, soft_wrap=True)
 
     def _show(self) -> None:
         self._shown = self._clock()

@@ -54,8 +54,8 @@ class Reports:
         markdown: Path of the Markdown report.
         tables: A table for each data set.
         overall: Each column over all data sets, if there are several.
-        verdicts: One per data set.
-        conclusion: The lines that the report begins with.
+        verdicts: What was found on each data set: whether training on the metric paid, what to use.
+        conclusion: The same in words, the lines that the report begins with.
     """
 
     html: Path

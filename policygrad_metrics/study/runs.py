@@ -17,8 +17,7 @@ from typing import Any
 
 from policygrad_metrics.core import durable
 from policygrad_metrics.core.checks import differing_setting
-from policygrad_metrics.study.predictions import load, path_of
-from policygrad_metrics.study.records import Run, StudyError, finite
+from policygrad_metrics.study.records import Run, StudyError, finite, load_predictions, path_of
 
 SETTINGS, RUNS, LOCK = "settings.json", "runs.jsonl", "lock"
 #: The fields of a data set that must not change when a study is resumed.
@@ -220,7 +219,7 @@ def _with_predictions(
 ) -> dict[tuple[str, str, int], Run]:
     """The runs that have predictions, or diverged and have none."""
     found = {
-        key: dataclasses.replace(run, predictions=load(path_of(directory, key)))
+        key: dataclasses.replace(run, predictions=load_predictions(path_of(directory, key)))
         for key, run in runs.items()
     }
     return {k: run for k, run in found.items() if run.diverged or run.predictions is not None}

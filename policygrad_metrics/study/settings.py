@@ -17,6 +17,7 @@ import numpy as np
 
 import policygrad_metrics
 from policygrad_metrics.data import Dataset
+from policygrad_metrics.data.dataset import check_different
 from policygrad_metrics.data.splits import check_folds
 from policygrad_metrics.study.quiet import quiet_start
 from policygrad_metrics.study.suites import check_word, load_word, thinned, words_of
@@ -190,8 +191,8 @@ class StudySettings:
         _check_constraints(self.subject_to)
         for word in self.data:
             check_word(word)
-        _check_different("data", self.data)
-        _check_different("methods", self.methods)
+        check_different("data", self.data)
+        check_different("methods", self.methods)
         if not self.words and not self.has_tables:
             raise ValueError("data must name at least one data set, or a table must be given.")
 
@@ -253,7 +254,7 @@ class StudySettings:
         named = () if self.tables is None else read_tables(self.tables)
         sets += [file.read() for file in (*self.files, *named)]
         way_out = "; a TOML file (--tables) can give a table another name" * self.has_tables
-        _check_different("data", [dataset.name for dataset in sets], way_out)
+        check_different("data", [dataset.name for dataset in sets], way_out)
         for dataset in sets:
             if self.folds is not None and not dataset.time_ordered:
                 check_folds(dataset, self.folds)
@@ -352,11 +353,4 @@ def _check_constraints(values: Any) -> None:
             'subject_to must be a tuple of texts such as ("precision>=0.9",), on the command line '
             f"--subject-to 'precision>=0.9', got {values!r}."
         )
-    _check_different("subject_to", values)
-
-
-def _check_different(name: str, values: Sequence[str], way_out: str = "") -> None:
-    repeated = sorted({value for value in values if list(values).count(value) > 1})
-    if repeated:
-        listed = ", ".join(repeated)
-        raise ValueError(f"{name} must differ from each other; repeated: {listed}{way_out}.")
+    check_different("subject_to", values)

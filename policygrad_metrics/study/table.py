@@ -20,6 +20,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from policygrad_metrics.study.grid import Grid, Text
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.statistics import (
     Interval,
@@ -32,6 +33,8 @@ from policygrad_metrics.study.statistics import (
 REFERENCE = "cross_entropy"
 #: What the columns of scores of labels are called.
 COLUMNS = {"plain": "default decision", "tuned": "tuned decision"}
+#: Of the rows that train and test unless a share or folds are asked for.
+USUAL_SHARES = (0.6, 0.2)
 
 
 def part_shares(folds: int | None, test_share: float | None = None) -> tuple[float, float]:
@@ -46,7 +49,7 @@ def part_shares(folds: int | None, test_share: float | None = None) -> tuple[flo
     ((0.6, 0.2), (0.4, 0.5), (0.4, 0.5))
     """
     if folds is None and test_share is None:
-        return 0.6, 0.2
+        return USUAL_SHARES
     test = test_share if folds is None else 1 / folds
     assert test is not None
     return 0.8 * (1 - test), test
@@ -113,7 +116,8 @@ class Summary:
     Args:
         data: Its name.
         reward: Name of the reward.
-        own_splits, reference: See `summarise` and `REFERENCE`.
+        own_splits: Whether each seed has a random split of its own, and not all the one by time.
+        reference: See `REFERENCE`.
         rows: One per method.
         subject_to: The constraints, as texts.
         ranks: Whether rankings are scored instead of labels.
@@ -147,9 +151,7 @@ def summarise(
     runs: Iterable[Run],
     methods: Sequence[str],
     *,
-    own_splits: bool,
-    folds: int | None = None,
-    test_share: float | None = None,
+    shares: tuple[float, float] | None = USUAL_SHARES,
     subject_to: Sequence[str] = (),
     ranks: bool = False,
 ) -> Summary:
@@ -160,15 +162,14 @@ def summarise(
         reward: Name of the reward.
         runs: Finished and diverged runs.
         methods: Which methods, in the order that breaks ties.
-        own_splits: Whether each seed has a random split of its own (False: one split by time).
-        folds: Of how many folds these splits are; None for random ones.
-        test_share: Of random ones; None for the usual one.
+        shares: Of the rows that train and test in the splits that each seed has of its own (see
+            `part_shares`); None for one split by time.
         subject_to: The constraints that the runs were made under, as texts.
         ranks: Whether the reward scores rankings instead of labels.
 
     >>> runs = [Run("toy", m, s, plain=p + s / 9, tuned=p + s / 9, valid_plain=0, valid_tuned=0)
     ...         for s in (0, 1, 2) for m, p in (("cross_entropy", 0.5), ("focal", 0.25))]
-    >>> table = summarise("toy", "f1", runs, ["focal", "cross_entropy"], own_splits=False)
+    >>> table = summarise("toy", "f1", runs, ["focal", "cross_entropy"], shares=None)
     >>> [(row.method, row.tuned.difference.format(2)) for row in table.rows if row.tuned.difference]
     [('focal', '-0.25 [-0.25, -0.25]')]
     >>> table.rows[0].method
@@ -180,7 +181,6 @@ def summarise(
             by_method[run.method].append(run)
     by_method = {method: found for method, found in by_method.items() if found}
     reference = by_method.get(REFERENCE, [])
-    shares = part_shares(folds, test_share) if own_splits else None
     cells = {column: _cells(column, by_method, reference, shares) for column in COLUMNS}
     rows = [
         Row(
@@ -197,7 +197,7 @@ def summarise(
         for method, found in by_method.items()
     ]
     rows.sort(key=_order)
-    named = REFERENCE if reference else None
+    named, own_splits = REFERENCE if reference else None, shares is not None
     return Summary(data, reward, own_splits, named, tuple(rows), tuple(subject_to), ranks)
 
 
@@ -239,9 +239,7 @@ def _cells(
                     if shares
                     else sign_flip(ours, theirs, seed=0)[0]
                 )
-    corrected = (
-        dict(zip(p_values, holm([*p_values.values()]).tolist(), strict=True)) if p_values else {}
-    )
+    corrected = holm_by_method(p_values)
     return {
         method: Cell(
             score=means.get(method),
@@ -254,6 +252,13 @@ def _cells(
         )
         for method in by_method
     }
+
+
+def holm_by_method(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Return the p of each method that has one, corrected for the number of them."""
+    if not p_values:
+        return {}
+    return dict(zip(p_values, holm([*p_values.values()]).tolist(), strict=True))
 
 
 def _scores(column: str, runs: Sequence[Run]) -> dict[int, float]:
@@ -307,3 +312,41 @@ def broken_text(cell: Cell) -> str:
 def method_text(row: Row) -> str:
     """Return the method's name, and how many of its runs diverged if any did."""
     return f"{row.method} ({row.diverged} of {row.runs} diverged)" if row.diverged else row.method
+
+
+def score_grid(summary: Summary, differences: Sequence[str] | None = None) -> Grid:
+    """Return the table of the scores.
+
+    Args:
+        summary: The table of one data set.
+        differences: The columns of which the difference to the reference is shown as well, and by
+            how much they break the constraints; None: all.
+
+    >>> score_grid(Summary("iris", "f1_macro", True, None, ())).title
+    'iris: test f1_macro, sorted by "tuned decision"'
+    """
+    columns = summary.columns
+    shown = [column for column in columns if differences is None or column in differences]
+    broken = shown if summary.subject_to else ()
+    against = shown if summary.reference else ()
+    header = ["method", *columns.values()]
+    header += [f"{columns[column]} - {summary.reference}" for column in against]
+    header += [f"broken by, {columns[column]}" for column in broken]
+    rows = []
+    for row in summary.rows:
+        texts = [Text(method_text(row), row.tuned.best)]
+        cells = [getattr(row, column) for column in columns]
+        texts += [Text(score_text(cell.score), cell.best) for cell in cells]
+        found = [getattr(row, column).difference for column in against]
+        texts += [Text(score_text(difference, signed=True)) for difference in found]
+        texts += [Text(broken_text(getattr(row, column))) for column in broken]
+        rows.append(tuple(texts))
+    title = f'{summary.data}: test {summary.reward}, sorted by "{columns["tuned"]}"'
+    below = ""
+    if summary.subject_to:
+        below = (
+            f"Subject to {', '.join(summary.subject_to)} on the test part. Broken by: the mean of "
+            "the worst constraint over the runs, 0 or less where it is kept, and the share of runs "
+            "that keep all. Methods that break one on average stand below those that keep them."
+        )
+    return Grid(title, tuple(header), tuple(rows), below)

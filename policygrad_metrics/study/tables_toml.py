@@ -118,22 +118,15 @@ def _texts(key: str, value: Any) -> tuple[str, ...]:
     return tuple(_text(key, one) for one in values)
 
 
-def _whole(key: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _wrong(key, "a whole number", value)
-    return value
+def _kind(allowed: str, *kinds: type) -> Callable[[str, Any], Any]:
+    """What takes a value of these types alone."""
 
+    def read(key: str, value: Any) -> Any:
+        if type(value) not in kinds:
+            raise _wrong(key, allowed, value)
+        return value
 
-def _truth(key: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _wrong(key, "true or false", value)
-    return value
-
-
-def _time_split(key: str, value: Any) -> str | bool:
-    if not isinstance(value, (str, bool)):
-        raise _wrong(key, "true, or the name of the column to sort by", value)
-    return value
+    return read
 
 
 def _bins(key: str, value: Any) -> tuple[float, ...] | int:
@@ -152,8 +145,8 @@ KEYS: dict[str, Callable[[str, Any], Any]] = {
     "reward": _text,
     "subject_to": _texts,
     "bins": _bins,
-    "time_split": _time_split,
-    "horizon": _whole,
+    "time_split": _kind("true, or the name of the column to sort by", str, bool),
+    "horizon": _kind("a whole number", int),
     "drop": _texts,
     "positive": _text,
     "order": _texts,
@@ -162,6 +155,6 @@ KEYS: dict[str, Callable[[str, Any], Any]] = {
     "sep": _text,
     "decimal": _text,
     "encoding": _text,
-    "header": _truth,
-    "skip_lines": _whole,
+    "header": _kind("true or false", bool),
+    "skip_lines": _kind("a whole number", int),
 }

@@ -19,13 +19,7 @@ from policygrad_metrics.study.methods import LEARNING_RATE, Loss, TaskInfo, tria
 from policygrad_metrics.study.plan import Job
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
-from policygrad_metrics.training import (
-    Network,
-    Replica,
-    Trained,
-    refit_replicas,
-    train_replicas,
-)
+from policygrad_metrics.training import Network, Replica, Trained, refit_replicas, train_replicas
 from policygrad_metrics.training.records import Buildable, Parts
 
 #: The class weights that the trainer gives to a loss beside the method's hyper-parameters.

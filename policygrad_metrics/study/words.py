@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Iterable
 from typing import Any
 
 from policygrad_metrics.data import Reading
 from policygrad_metrics.data.target import number_text
+from policygrad_metrics.data.text_file import csv_text
 
 
 def join_names(names: Iterable[str]) -> str:
@@ -18,9 +17,7 @@ def join_names(names: Iterable[str]) -> str:
     >>> join_names(["No", "a,b"])
     'No,"a,b"'
     """
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(names)
-    return line.getvalue()
+    return csv_text([names]).removesuffix("\n")
 
 
 def option(name: str, value: str) -> list[str]:

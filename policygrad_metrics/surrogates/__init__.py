@@ -17,12 +17,13 @@ finite at logits of +-1e4. Hyper-parameters that are numbers may be tensors. Los
 take lists of scores instead, see `rankings.py`.
 """
 
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from policygrad_metrics.core.checks import choose
 from policygrad_metrics.surrogates.activations import SigmoidStaircase
-from policygrad_metrics.surrogates.cross_entropy import (
-    cross_entropy,
-    focal,
-    weighted_cross_entropy,
-)
+from policygrad_metrics.surrogates.cross_entropy import cross_entropy, focal, weighted_cross_entropy
 from policygrad_metrics.surrogates.lovasz import lovasz_hinge, lovasz_softmax
 from policygrad_metrics.surrogates.ordinal import (
     cdw,
@@ -40,13 +41,6 @@ from policygrad_metrics.surrogates.rankings import (
     listnet,
     pairwise_logistic,
     smooth_ap,
-)
-from policygrad_metrics.surrogates.registry import (
-    SOFT_TARGETS,
-    SURROGATES,
-    Surrogate,
-    default_hyperparameters,
-    get_surrogate,
 )
 from policygrad_metrics.surrogates.soft_counts import (
     double_soft_f1,
@@ -91,3 +85,71 @@ __all__ = [
     "sord",
     "weighted_cross_entropy",
 ]
+
+#: A function `(logits, y_true, weight, **hyperparameters) -> scalar loss`.
+Surrogate = Callable[..., Any]
+
+#: name -> function. To add a surrogate, add its function to this folder and its row here.
+SURROGATES: dict[str, Surrogate] = {
+    "cross_entropy": cross_entropy,
+    "weighted_cross_entropy": weighted_cross_entropy,
+    "focal": focal,
+    "soft_f1": soft_f1,
+    "double_soft_f1": double_soft_f1,
+    "soft_fbeta": soft_fbeta,
+    "soft_jaccard": soft_jaccard,
+    "soft_kappa": soft_kappa,
+    "sol": sol,
+    "anyloss": anyloss,
+    "sigmoid_f1": sigmoid_f1,
+    "lovasz_softmax": lovasz_softmax,
+    "lovasz_hinge": lovasz_hinge,
+    "sord": sord,
+    "oll": oll,
+    "cdw": cdw,
+    "slace": slace,
+    "corn": corn,
+    "ranked_probability_score": ranked_probability_score,
+}
+
+
+#: Surrogates that also take soft targets, `y_true` float `[N, C, K]`.
+SOFT_TARGETS = ("cross_entropy", "weighted_cross_entropy")
+
+
+def get_surrogate(name: str) -> Surrogate:
+    """The loss function `surrogate(logits, y_true, weight, **hyperparameters)` of a name.
+
+    Args:
+        name: a key of `SURROGATES`, or of `RANKING_SURROGATES`, which takes lists of scores.
+
+    Returns:
+        The function.
+
+    Raises:
+        ValueError: no such surrogate; the message offers the nearest name.
+
+    >>> get_surrogate("focal").__name__
+    'focal'
+    """
+    known = {**SURROGATES, **RANKING_SURROGATES}
+    return known[choose("surrogate", name, known)]
+
+
+def default_hyperparameters(name: str) -> dict[str, Any]:
+    """The keyword arguments of a surrogate with their defaults.
+
+    Args:
+        name: as for `get_surrogate`.
+
+    Returns:
+        A new dict, in the order of the signature.
+
+    Raises:
+        ValueError: no such surrogate; the message offers the nearest name.
+
+    >>> default_hyperparameters("sigmoid_f1")
+    {'beta': 1.0, 'eta': 0.0, 'average': 'macro'}
+    """
+    parameters = inspect.signature(get_surrogate(name)).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}

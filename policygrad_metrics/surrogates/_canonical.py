@@ -48,10 +48,7 @@ def canonical(logits: Any, y_true: Any, weight: Any, soft: bool = False) -> Cano
             than 2.
         TypeError: logits are not floating-point, or y_true is not of an integer type.
     """
-    logits = tf.convert_to_tensor(logits)
-    y_true = tf.convert_to_tensor(y_true)
-    if not logits.dtype.is_floating:
-        raise TypeError(f"logits must be floating-point, got {logits.dtype.name}; cast them.")
+    logits, y_true = floating("logits", logits), tf.convert_to_tensor(y_true)
     rows = y_true.dtype.is_floating and y_true.shape.rank == 3
     if not (y_true.dtype.is_integer or (soft and rows)):
         raise TypeError(
@@ -81,6 +78,14 @@ def canonical(logits: Any, y_true: Any, weight: Any, soft: bool = False) -> Cano
             )
     truth = tf.cast(y_true, logits.dtype) if rows else tf.one_hot(y_true, K, dtype=logits.dtype)
     return Canonical(logits, truth, weight)
+
+
+def floating(argument: str, values: Any) -> Any:
+    """Return numbers as a tensor; raise a TypeError if they are whole ones or something else."""
+    values = tf.convert_to_tensor(values)
+    if not values.dtype.is_floating:
+        raise TypeError(f"{argument} must be floating-point, got {values.dtype.name}; cast it.")
+    return values
 
 
 def as_dtype(value: Any, dtype: Any) -> Any:

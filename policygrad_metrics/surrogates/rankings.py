@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from policygrad_metrics.surrogates._canonical import as_dtype, check_positive, ratio
+from policygrad_metrics.surrogates._canonical import as_dtype, check_positive, floating, ratio
 
 
 class _Lists(NamedTuple):
@@ -191,9 +191,7 @@ def auc_margin(scores: Any, y_true: Any, weight: Any, *, margin: Any = 1.0) -> t
 
 
 def _read(scores: Any, y_true: Any, weight: Any) -> _Lists:
-    scores = tf.convert_to_tensor(scores)
-    if not scores.dtype.is_floating:
-        raise TypeError(f"scores must be floating-point, got {scores.dtype.name}; cast them.")
+    scores = floating("scores", scores)
     lists = _Lists(scores, as_dtype(y_true, scores.dtype), as_dtype(weight, scores.dtype))
     for argument, value in zip(("scores", "y_true", "weight"), lists, strict=True):
         if value.shape.rank != 2 or not value.shape.is_compatible_with(scores.shape):

@@ -20,7 +20,12 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core.checks import check_whole
-from policygrad_metrics.surrogates._canonical import as_dtype, check_positive, weighted_mean
+from policygrad_metrics.surrogates._canonical import (
+    as_dtype,
+    check_positive,
+    floating,
+    weighted_mean,
+)
 
 
 def tanh_level(values: Any, *, edges: Sequence[float], sharpness: Any = 1.0) -> tf.Tensor:
@@ -42,7 +47,7 @@ def tanh_level(values: Any, *, edges: Sequence[float], sharpness: Any = 1.0) -> 
     [0.0, 0.5, 1.0]
     """
     check_positive("sharpness", sharpness)
-    values, cuts = _floating("values", values), _increasing(edges)
+    values, cuts = floating("values", values), _increasing(edges)
     slope = as_dtype(sharpness, values.dtype)
     steps = tf.tanh(slope * (values[..., tf.newaxis] - as_dtype(cuts, values.dtype)))
     return tf.reduce_sum((steps + 1) / 2, axis=-1)
@@ -70,7 +75,7 @@ def staircase_level(values: Any, *, edges: Sequence[float], sharpness: Any = 10.
     [0.5, 1.0, 2.0]
     """
     check_positive("sharpness", sharpness)
-    values, cuts = _floating("values", values), _increasing(edges)
+    values, cuts = floating("values", values), _increasing(edges)
     widths = np.gradient(cuts) if len(cuts) > 1 else np.ones(1)
     return tf.reduce_sum(_rises(values, cuts, widths, sharpness), axis=-1)
 
@@ -98,7 +103,7 @@ def sigmoid_staircase(values: Any, *, steps: int = 4, sharpness: Any = 10.0) -> 
     check_positive("sharpness", sharpness)
     height = 1.0 / steps
     centres = (np.arange(steps) + 0.5) * height
-    rises = _rises(_floating("values", values), centres, height, sharpness)
+    rises = _rises(floating("values", values), centres, height, sharpness)
     return height * tf.reduce_sum(rises, axis=-1)
 
 
@@ -161,7 +166,7 @@ def _rises(values: Any, edges: np.ndarray, widths: Any, sharpness: Any) -> Any:
 def _mean_difference(
     level: Callable[..., Any], y_true: Any, y_pred: Any, weight: Any, edges: Any, sharpness: Any
 ) -> Any:
-    y_pred = _floating("y_pred", y_pred)
+    y_pred = floating("y_pred", y_pred)
     y_true, weight = (as_dtype(value, y_pred.dtype) for value in (y_true, weight))
     for argument, value in (("y_true", y_true), ("weight", weight)):
         if not value.shape.is_compatible_with(y_pred.shape):
@@ -171,13 +176,6 @@ def _mean_difference(
             )
     truth, predicted = (level(x, edges=edges, sharpness=sharpness) for x in (y_true, y_pred))
     return weighted_mean(tf.abs(truth - predicted), weight)
-
-
-def _floating(argument: str, values: Any) -> Any:
-    values = tf.convert_to_tensor(values)
-    if not values.dtype.is_floating:
-        raise TypeError(f"{argument} must be floating-point, got {values.dtype.name}; cast it.")
-    return values
 
 
 def _increasing(edges: Any) -> np.ndarray:

@@ -16,7 +16,7 @@ from policygrad_metrics.tabular.networks import OwnNetwork
 from policygrad_metrics.tabular.program import Recipe, TabularProgram, get_program
 from policygrad_metrics.tabular.rows import BLOCK, Rows, as_dense
 from policygrad_metrics.training.order import hold_out, stratified_batches
-from policygrad_metrics.training.step import State
+from policygrad_metrics.training.program import State
 
 #: Planned steps from which compiling with XLA pays: 1 to 2 s for .1 to .8 ms a step (measured).
 STEPS_FOR_XLA = 10_000

@@ -31,8 +31,7 @@ from policygrad_metrics.tabular.rows import Rows
 from policygrad_metrics.training.inputs import first_weights
 from policygrad_metrics.training.network import Network
 from policygrad_metrics.training.optimizer import Rule, Update
-from policygrad_metrics.training.program import Program
-from policygrad_metrics.training.step import State
+from policygrad_metrics.training.program import Program, State
 from policygrad_metrics.training.weights import Layout
 
 #: Programs kept for later fits.
@@ -229,9 +228,7 @@ def _specs(arrays, free):
     return tf.nest.map_structure(spec, arrays)
 
 
-@functools.lru_cache(maxsize=KEPT_PROGRAMS)
-def _kept_program(recipe: Recipe) -> TabularProgram:
-    return TabularProgram(recipe)
+_kept_program = functools.lru_cache(maxsize=KEPT_PROGRAMS)(TabularProgram)
 
 
 def get_program(recipe: Recipe) -> TabularProgram:

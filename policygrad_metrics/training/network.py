@@ -10,11 +10,7 @@ import keras
 import numpy as np
 
 from policygrad_metrics.core.checks import choose
-from policygrad_metrics.training.cumulative import (
-    LEVELS,
-    LevelLogProbabilities,
-    SharedThresholds,
-)
+from policygrad_metrics.training.cumulative import LEVELS, LevelLogProbabilities, SharedThresholds
 
 
 @dataclasses.dataclass(frozen=True)

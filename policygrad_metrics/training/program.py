@@ -11,15 +11,44 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
+from policygrad_metrics.core.draws import keyed_by
+from policygrad_metrics.losses.base import SiteLoss
+from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
 from policygrad_metrics.training.optimizer import Update
-from policygrad_metrics.training.step import Loss, Step, take_steps
 from policygrad_metrics.training.weights import Layout
+
+Loss = Callable[..., Tensor]
+
+
+class State(NamedTuple):
+    """All that training changes; arrays or tensors.
+
+    Args:
+        weights: float32 `[P]`, the trainable variables one after the other.
+        optimizer: the optimizer's variables.
+        others: the variables that are not trained (batch statistics, states of dropout).
+        memory: what the loss remembers (a moving average, running counts).
+        step: int32 scalar, the steps taken.
+    """
+
+    weights: Any
+    optimizer: list[Any]
+    others: list[Any]
+    memory: list[Any]
+    step: Any
+
+    @classmethod
+    def first(cls, weights: Any, optimizer: list[Any], others: list[Any], memory: Any) -> State:
+        """Before the first step, with what a loss says that it starts from."""
+        remembered = [np.asarray(value, np.float32) for value in memory]
+        return cls(weights, optimizer, others, remembered, np.int32(0))
 
 
 class Program:
@@ -44,11 +73,12 @@ class Program:
     ):
         self.stacked = stacked
         self.compiled = compiled
+        self._network: Any = model
+        self._update = update
         self._predictor: Any = predictor or model
         # Of all variables the first may be the state of a dropout, whole numbers.
         self._predicts_in = self._predictor.trainable_variables[0].dtype
         self._layout = Layout(model)
-        self._step = Step(model, update, compiled=compiled)
 
     def function(self, body: Callable[..., Any], signature: Sequence[Any] | None = None) -> Any:
         """A compiled function, for arguments of this signature if there is one."""
@@ -81,9 +111,62 @@ class Program:
                 rows = tf.gather(batches, number, axis=1) if self.stacked else batches[number]
                 return self.over_replicas(step, settings, state, rows)
 
-            return take_steps(together, state, total, count)
+            def body(number, state, total):
+                state, loss = together(state, number)
+                return number + 1, state, total + loss
+
+            start = (tf.constant(0), state, total)
+            _, state, total = tf.while_loop(
+                lambda number, *_: number < count,
+                body,
+                start,
+                parallel_iterations=1,
+                # What the loss remembers may take its size from the first batch.
+                shape_invariants=tf.nest.map_structure(lambda tensor: tensor.shape, start),
+            )
+            return state, total
 
         return train
+
+    def _step(
+        self, loss_of: Loss, seed: Tensor, state: State, x: Tensor, y: Tensor, weight: Any = None
+    ) -> tuple[State, Tensor]:
+        """The state after a step on one batch, and the loss: NaN where outputs are not finite.
+
+        Args:
+            loss_of: `loss(y_true, outputs) -> scalar`.
+            seed: int32, of what the loss draws.
+            state: before the step.
+            x: `[B, F]`.
+            y: the truth.
+            weight: `[B]` or None; only of a `PolicyGradientLoss`.
+        """
+        with tf.GradientTape() as tape, keyed_by(tf.stack([seed, state.step])):
+            tape.watch(state.weights)
+            found: Any = self._network.stateless_call(
+                self._layout.split(state.weights),
+                state.others,
+                x,
+                training=True,
+                return_losses=True,
+            )
+            outputs, others, penalties = found
+            finite = tf.constant(True)
+            if not (self.compiled and _notices_bad_outputs(loss_of)):
+                finite = tf.reduce_all(tf.math.is_finite(outputs))
+                outputs = tf.where(finite, outputs, 0.0)
+            if isinstance(loss_of, PolicyGradientLoss):
+                loss, memory = loss_of.stateless_call(y, outputs, tuple(state.memory), weight)
+            else:
+                loss, memory = loss_of(y, outputs), state.memory
+            total = tf.add_n([loss, *penalties])
+            gradient = tape.gradient(
+                total, state.weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
+            )
+        weights, optimizer = self._update(state.optimizer, gradient, state.weights)
+        others = [tf.convert_to_tensor(value) for value in others]
+        after = State(weights, optimizer, others, list(memory), state.step + 1)
+        return after, tf.where(finite, total, float("nan"))
 
     def apply(self, weights: Tensor, others: list[Tensor], x: Tensor) -> Tensor:
         """The network's outputs without training, float32."""
@@ -104,3 +187,11 @@ class Program:
         # through a loop, without a warning for each.
         body = tf.autograph.experimental.do_not_convert(lambda packed: one(*packed))
         return tf.vectorized_map(body, args, warn=False)
+
+
+def _notices_bad_outputs(loss):
+    """Whether `loss` is NaN by itself, under XLA, where outputs are not finite.
+
+    Ours are; elsewhere they raise, which would end all replicas. Other losses may not notice.
+    """
+    return isinstance(loss, SiteLoss)

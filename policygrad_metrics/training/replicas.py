@@ -1,10 +1,11 @@
-"""Train R replicas of one network at once, with early stopping on the reward itself."""
+"""Train R replicas of one network at once, with early stopping on the reward itself; and anew."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
 import time
+import types
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,15 +18,9 @@ from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
 from policygrad_metrics.rewards import Reward, get_reward
 from policygrad_metrics.training import inputs
 from policygrad_metrics.training.optimizer import Update, read_optimizer
-from policygrad_metrics.training.records import (
-    Buildable,
-    Parts,
-    Replica,
-    Trained,
-    TrainingSettings,
-)
+from policygrad_metrics.training.program import Loss, State
+from policygrad_metrics.training.records import Buildable, Parts, Replica, Trained, TrainingSettings
 from policygrad_metrics.training.stack import OnEpoch, Plan, Stack
-from policygrad_metrics.training.step import Loss, State
 
 
 def train_replicas(
@@ -224,3 +219,53 @@ def _with_seconds(trained, seconds):
     """Share the time of the whole call by the steps that each replica made."""
     steps = sum(run.steps for run in trained)
     return [dataclasses.replace(run, seconds=seconds * run.steps / steps) for run in trained]
+
+
+def refit_replicas(data: Parts, chosen: list[Trained], **how: Any) -> list[Trained]:
+    """Train again on training and validation part together, as long as validation chose.
+
+    Each replica starts from the same first weights and trains for `best_epoch + 1` epochs; an
+    epoch has more steps, as there are more examples. In a series the newest examples, those most
+    like the ones to come, are so not left out. Nothing is chosen here.
+
+    Args:
+        data: The three parts that `chosen` was trained on.
+        chosen: What `train_replicas(data=data, **how)` returned.
+        how: Its other arguments.
+
+    Returns:
+        As `chosen`, with weights and test outputs of the second training; `valid_outputs` and
+        history stay those of the first, which had not seen the validation part. Steps, seconds and
+        reward evaluations are those of both. A replica that diverged the first time stays as it
+        was.
+    """
+    replicas = how.pop("replicas")
+    places = [place for place, one in enumerate(chosen) if not one.diverged]
+    if not places:
+        return chosen
+    both: Any = types.SimpleNamespace(
+        x_train=np.concatenate([data.x_train, data.x_valid]),
+        y_train=np.concatenate([data.y_train, data.y_valid]),
+        x_valid=data.x_valid,
+        y_valid=data.y_valid,
+        x_test=data.x_test,
+    )
+    again = train_replicas(
+        data=both,
+        replicas=[replicas[place] for place in places],
+        lengths=[chosen[place].best_epoch + 1 for place in places],
+        **how,
+    )
+    found = list(chosen)
+    for place, new in zip(places, again, strict=True):
+        old = chosen[place]
+        found[place] = dataclasses.replace(
+            old,
+            test_outputs=new.test_outputs,
+            weights=new.weights,
+            diverged=new.diverged,
+            steps=old.steps + new.steps,
+            seconds=old.seconds + new.seconds,
+            reward_evaluations=old.reward_evaluations + new.reward_evaluations,
+        )
+    return found

@@ -18,9 +18,8 @@ from policygrad_metrics.rewards import Reward
 from policygrad_metrics.training.inputs import Examples
 from policygrad_metrics.training.optimizer import Update
 from policygrad_metrics.training.order import filled_batches
-from policygrad_metrics.training.program import Program
+from policygrad_metrics.training.program import Loss, Program, State
 from policygrad_metrics.training.records import Replica, Trained, TrainingSettings
-from policygrad_metrics.training.step import Loss, State
 from policygrad_metrics.training.stopping import EarlyStopping
 from policygrad_metrics.training.weights import Layout
 

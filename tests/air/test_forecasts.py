@@ -29,7 +29,7 @@ from policygrad_metrics.air.scores import (
 )
 from policygrad_metrics.air.settings import StationFile
 from policygrad_metrics.cli import main as cli
-from policygrad_metrics.study import comparison, predictions
+from policygrad_metrics.study import comparison, records
 from policygrad_metrics.study.records import Run
 
 pytestmark = pytest.mark.slow
@@ -67,7 +67,7 @@ def test_every_run_is_kept_with_its_forecasts(done):
     runs = runs_in(done)
     assert len(runs) == 8
     for run in runs:
-        found = predictions.load(predictions.path_of(done, run.key))
+        found = records.load_predictions(records.path_of(done, run.key))
         confusion = np.array(run.confusion_plain)
         N = len(found.plain)
         assert confusion.sum() == N
@@ -122,7 +122,7 @@ def test_forecasts_are_written_as_csv(done, file):
     task = StationFile(str(file), scale="korea", horizon=1).task()
     runs = {run.method: run for run in runs_in(done) if run.seed == 0}
     for method, run in runs.items():
-        found = predictions.load(predictions.path_of(done, run.key))
+        found = records.load_predictions(records.path_of(done, run.key))
         assert found is not None
         text = (done / "forecasts" / f"{method}.csv").read_text()
         rows = list(csv.DictReader(text.splitlines()))
@@ -150,7 +150,7 @@ def test_the_same_command_goes_on_from_what_is_there(done, file, monkeypatch, ca
     assert trained == []
     capsys.readouterr()
     before = runs_in(done)
-    predictions.path_of(done, (before[0].data, "persistence", 1)).write_bytes(b"torn")
+    records.path_of(done, (before[0].data, "persistence", 1)).write_bytes(b"torn")
     assert cli.main([*words(file, done), "--json"]) == 0
     assert trained == [("persistence", (1,))]
     assert {run.key: run.plain for run in runs_in(done)} == {r.key: r.plain for r in before}
@@ -174,7 +174,8 @@ def test_refitting_changes_what_is_forecast_and_not_what_was_chosen(done, file, 
         assert (run.best_epoch, run.decision) == (once.best_epoch, once.decision)
         assert run.steps > once.steps
         chances = [
-            predictions.load(predictions.path_of(folder, run.key)).chances for folder in (done, out)
+            records.load_predictions(records.path_of(folder, run.key)).chances
+            for folder in (done, out)
         ]
         assert np.abs(chances[0] - chances[1]).max() > 1e-3
     text = (out / "report.md").read_text()
@@ -255,7 +256,7 @@ def test_no_panel_is_empty(file):
     task = StationFile(str(file), scale="uk_daqi", horizon=1).task()
     N, K = len(task.parts.test), 10
     levels = np.zeros(N, np.int16)
-    found = predictions.Predictions(np.full([N, K], 1 / K, np.float32), levels, levels)
+    found = records.Predictions(np.full([N, K], 1 / K, np.float32), levels, levels)
     assert sum(axes.axison for axes in draw_reliability(task, {"a": [found]}).axes) == K
 
 

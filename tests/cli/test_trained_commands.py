@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from policygrad_metrics.air import trained
+from policygrad_metrics.cli import console as commands
 from policygrad_metrics.cli import forecast as cli_forecast
 from policygrad_metrics.cli import main as cli
-from policygrad_metrics.cli import train as commands
 from policygrad_metrics.study.grid import Grid, Text
 from policygrad_metrics.study.trained import fit
 

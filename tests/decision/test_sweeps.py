@@ -11,7 +11,7 @@ from policygrad_metrics.decision.rules import Offsets
 from policygrad_metrics.decision.scorer import Scorer
 from policygrad_metrics.decision.standard_error import error_of_gain
 from policygrad_metrics.rewards import CountReward, RatioReward, get_reward
-from policygrad_metrics.saving.graph import decide_in_graph
+from policygrad_metrics.saving.serving import decide_in_graph
 
 
 def problem(num_classes, size, seed=0):

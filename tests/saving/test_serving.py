@@ -12,7 +12,7 @@ import tensorflow as tf
 import policygrad_metrics as pgm
 from policygrad_metrics.decision import rules
 from policygrad_metrics.saving import DecisionLayer
-from policygrad_metrics.saving.graph import decide_in_graph
+from policygrad_metrics.saving.serving import decide_in_graph
 
 
 def toy(outputs=3, N=60):

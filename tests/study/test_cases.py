@@ -14,7 +14,7 @@ from policygrad_metrics.cli.main import build_parser
 from policygrad_metrics.cli.options import read_settings
 from policygrad_metrics.data import load
 from policygrad_metrics.decision import DecisionTuner
-from policygrad_metrics.study import predictions
+from policygrad_metrics.study import records
 from policygrad_metrics.study.cases import Cases
 from policygrad_metrics.study.comparison import compare
 from policygrad_metrics.study.evaluate import Outcome, Scorer, evaluate_trials
@@ -244,17 +244,17 @@ def test_predictions_are_kept_beside_the_runs_of_any_data(tmp_path):
     jobs = plan(asked, asked.datasets())
     study = compare(asked, jobs, tmp_path)
     for run in study.runs:
-        found = predictions.load(predictions.path_of(tmp_path, run.key))
+        found = records.load_predictions(records.path_of(tmp_path, run.key))
         job = next(job for job in jobs if job.dataset.name == run.data)
         truth = job.cases[run.seed].y_test
         assert job.cases.scorer.score(truth, found.plain) == run.plain
         assert job.cases.scorer.score(truth, found.tuned) == run.tuned
         assert found.chances.shape == (truth.shape if truth.ndim == 2 else (len(truth), 3))
     lost = study.runs[3]
-    predictions.path_of(tmp_path, lost.key).unlink()
+    records.path_of(tmp_path, lost.key).unlink()
     again = compare(asked, jobs, tmp_path)
     assert {run.key: run.plain for run in again.runs} == {r.key: r.plain for r in study.runs}
-    assert predictions.load(predictions.path_of(tmp_path, lost.key)) is not None
+    assert records.load_predictions(records.path_of(tmp_path, lost.key)) is not None
 
 
 def test_training_anew_on_all_that_is_known_is_for_series():

@@ -21,9 +21,8 @@ from policygrad_metrics.study.pairs import PairMatrix
 from policygrad_metrics.study.plan import plan, protocol
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
-from policygrad_metrics.study.score_grid import score_grid
 from policygrad_metrics.study.settings import StudySettings, directory_name
-from policygrad_metrics.study.table import summarise
+from policygrad_metrics.study.table import score_grid, summarise
 from policygrad_metrics.study.train import task_info, train_job
 from policygrad_metrics.study.verdict import judge
 
@@ -201,7 +200,7 @@ def table(broken, data="air", scores=None):
         for method, values in broken.items()
         for seed, b in enumerate(values)
     ]
-    return summarise(data, "recall", runs, [*broken], own_splits=True, subject_to=FLOOR)
+    return summarise(data, "recall", runs, [*broken], subject_to=FLOOR)
 
 
 KEPT, BROKEN = [-0.02, -0.01, 0.01], [0.04, 0.03, -0.01]

@@ -21,7 +21,6 @@ from policygrad_metrics.study.methods import (
     Method,
     TaskInfo,
     get_method,
-    methods_for,
     trial_hyperparameters,
 )
 from policygrad_metrics.study.methods.relaxed_methods import relaxed_one_hot, straight_through
@@ -102,7 +101,7 @@ def test_names_and_summaries_differ():
     summaries = [row.summary for row in METHODS.values()]
     assert len(set(summaries)) == len(summaries)
     others = sum(len(m.tasks) for m in METHODS.values() if m.reads == "last_label" or m.best_of)
-    assert sum(len(methods_for(task)) for task in TASKS) == len(NETWORKS + PREDICTORS) + others
+    assert sum(len(m.tasks) for m in METHODS.values()) == len(NETWORKS + PREDICTORS) + others
 
 
 @pytest.mark.few(80)
@@ -155,7 +154,7 @@ def test_xla_agrees_with_eager_and_hyper_parameters_may_be_tensors(task):
     # One program for all methods, since starting the compiler takes longest. The binary one has
     # every method but those for levels; warm starts are the pure loss, mixtures are all alike.
     info, y, outputs = problem(task)
-    rows = [m for m in map(get_method, methods_for(task)) if m.build and not m.warm_start]
+    rows = [m for m in METHODS.values() if task in m.tasks and m.build and not m.warm_start]
     rows = [m for m in rows if m.name == "sol_mixed" or not m.name.endswith("_mixed")]
     if task == "ordinal":
         rows = [m for m in rows if m.tasks == {"ordinal"} or m.name in ("lovasz", "keras_hinge")]
@@ -377,7 +376,6 @@ def test_trials_fill_their_range():
     ("call", "message"),
     [
         (lambda: get_method("cross_entrpy"), "did you mean 'cross_entropy'"),
-        (lambda: methods_for("binry"), "did you mean 'binary'"),
         (lambda: trial_hyperparameters(0, "fokal", 1), "did you mean 'focal'"),
         (lambda: trial_hyperparameters(0, "focal", -1), "trial must be"),
         (lambda: trial_hyperparameters(0.5, "focal", 1), "study_seed must be"),

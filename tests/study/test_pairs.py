@@ -26,7 +26,7 @@ def over(means, more=()):
     ]
     runs += more
     sets = range(len(next(iter(means.values()))))
-    tables = [summarise(f"set {n}", "f1", runs, [*means], own_splits=True) for n in sets]
+    tables = [summarise(f"set {n}", "f1", runs, [*means]) for n in sets]
     return overall(tables, runs, "tuned")
 
 

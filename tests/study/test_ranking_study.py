@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score
 from policygrad_metrics.study.comparison import compare
 from policygrad_metrics.study.evaluate import Outcome, Scorer, evaluate_trials
 from policygrad_metrics.study.plan import plan
-from policygrad_metrics.study.predictions import load, path_of
+from policygrad_metrics.study.records import load_predictions, path_of
 from policygrad_metrics.study.settings import StudySettings
 
 METHODS = ("logistic_regression", "cross_entropy", "smooth_ap", "policy_gradient")
@@ -34,7 +34,7 @@ def test_scores_are_those_of_scikit_learn(study):
     runs, cases = {run.key: run for run in study.runs}, jobs[0].cases
     for method in ("logistic_regression", "policy_gradient"):
         run = runs["breast_cancer", method, 0]
-        found = load(path_of(study.directory, run.key))
+        found = load_predictions(path_of(study.directory, run.key))
         assert found.tuned is None
         expected = average_precision_score(cases[0].y_test, found.chances)
         np.testing.assert_allclose([run.plain, run.tuned], expected, rtol=1e-6)

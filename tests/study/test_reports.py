@@ -22,9 +22,8 @@ from policygrad_metrics.study.overall import overall
 from policygrad_metrics.study.plots import _band, draw_all, draw_learning
 from policygrad_metrics.study.records import Run, StudyError
 from policygrad_metrics.study.report import write_reports
-from policygrad_metrics.study.score_grid import score_grid
 from policygrad_metrics.study.settings import StudySettings
-from policygrad_metrics.study.table import summarise
+from policygrad_metrics.study.table import score_grid, summarise
 
 # --- tables -----------------------------------------------------------------------------------
 
@@ -40,7 +39,7 @@ def runs_of(scores, data="air"):
 
 
 def test_a_split_by_time_gets_student_s_interval_and_the_sign_flip_test():
-    table = summarise("air", "f1", runs_of(SCORES), [*SCORES], own_splits=False)
+    table = summarise("air", "f1", runs_of(SCORES), [*SCORES], shares=None)
     assert [row.method for row in table.rows] == ["focal", "soft_f1", "cross_entropy"]
     focal = table.rows[0].tuned
     difference = np.subtract(SCORES["focal"], SCORES["cross_entropy"])
@@ -53,7 +52,7 @@ def test_a_split_by_time_gets_student_s_interval_and_the_sign_flip_test():
 
 
 def test_random_splits_get_wider_intervals_because_they_share_rows():
-    table = summarise("air", "f1", runs_of(SCORES), [*SCORES], own_splits=True)
+    table = summarise("air", "f1", runs_of(SCORES), [*SCORES])
     values = np.array(SCORES["focal"])
     half = stats.t.ppf(0.975, 3) * values.std(ddof=1) * np.sqrt(1 / 4 + 0.2 / 0.6)
     interval = table.rows[0].plain.score
@@ -64,7 +63,7 @@ def test_a_diverged_method_is_last_and_not_the_best():
     runs = runs_of(SCORES)
     runs += [a_run("wild", s, 0.99) for s in (0, 1, 2)] + [Run("air", "wild", 3, diverged=True)]
     runs += [Run("air", "gone", s, diverged=True) for s in range(4)]
-    table = summarise("air", "f1", runs, ["gone", "wild", *SCORES], own_splits=False)
+    table = summarise("air", "f1", runs, ["gone", "wild", *SCORES], shares=None)
     assert [row.method for row in table.rows][-2:] == ["wild", "gone"]
     wild, gone = table.rows[-2:]
     assert (wild.diverged, wild.runs, gone.tuned.score) == (1, 4, None)
@@ -81,9 +80,7 @@ def shown(table):
 
 
 def test_equally_good_methods_are_both_the_best():
-    table = summarise(
-        "air", "f1", runs_of({"a": [0.5, 0.6], "b": [0.6, 0.5]}), ["a", "b"], own_splits=True
-    )
+    table = summarise("air", "f1", runs_of({"a": [0.5, 0.6], "b": [0.6, 0.5]}), ["a", "b"])
     assert [row.tuned.best for row in table.rows] == [True, True]
     assert table.reference is None
     assert "decision - " not in shown(table)
@@ -92,7 +89,6 @@ def test_equally_good_methods_are_both_the_best():
 def test_a_single_run_has_no_interval():
     table = summarise(
         "air", "f1", runs_of({"cross_entropy": [0.5], "b": [0.7]}), ["cross_entropy", "b"],
-        own_splits=True,
     )  # fmt: skip
     assert "±" not in shown(table)
     assert "+0.200" in shown(table)
@@ -100,13 +96,13 @@ def test_a_single_run_has_no_interval():
 
 
 def test_the_table_says_how_it_is_sorted():
-    table = summarise("air", "f1", runs_of(SCORES), [*SCORES], own_splits=True)
+    table = summarise("air", "f1", runs_of(SCORES), [*SCORES])
     assert 'sorted by "tuned decision"' in shown(table)
 
 
 def test_mean_ranks_put_a_diverged_method_last():
     runs = runs_of(SCORES) + runs_of(SCORES, "wine") + [Run("wine", "focal", 4, diverged=True)]
-    tables = [summarise(d, "f1", runs, [*SCORES], own_splits=True) for d in ("air", "wine")]
+    tables = [summarise(d, "f1", runs, [*SCORES]) for d in ("air", "wine")]
     found = {one.method: one.rank for one in overall(tables, (), "tuned").standings}
     assert found == {"focal": 2.0, "soft_f1": 1.5, "cross_entropy": 2.5}
 
@@ -122,7 +118,7 @@ def test_over_data_sets_each_counts_once_however_many_seeds_it_has():
         for name, row in zip(sets, table, strict=True)
         for seed, v in enumerate(row)
     ]
-    tables = [summarise(name, "f1", runs, [*SCORES], own_splits=True) for name in sets]
+    tables = [summarise(name, "f1", runs, [*SCORES]) for name in sets]
     found = overall(tables, runs, "tuned")
     means = np.array([scores[m].mean(axis=1) for m in SCORES]).T
     ranks = stats.rankdata(-means, axis=1).mean(axis=0)
@@ -141,7 +137,7 @@ def test_over_data_sets_each_counts_once_however_many_seeds_it_has():
     assert min(focal.p_holm, soft.p_holm) == pytest.approx(min(1, 2 * p_values[0]))
     # Twice the seeds, the same data sets: the tests over data sets do not change.
     twice = [*runs, *(dataclasses.replace(run, seed=run.seed + 3) for run in runs)]
-    tables = [summarise(name, "f1", twice, [*SCORES], own_splits=True) for name in sets]
+    tables = [summarise(name, "f1", twice, [*SCORES]) for name in sets]
     again = {one.method: one for one in overall(tables, twice, "tuned").standings}
     assert again["focal"].p_value == pytest.approx(focal.p_value, rel=1e-9)
     assert by_name["cross_entropy"].p_value is None
@@ -149,7 +145,7 @@ def test_over_data_sets_each_counts_once_however_many_seeds_it_has():
 
 def test_over_data_sets_a_diverged_method_loses_and_has_no_p():
     runs = runs_of(SCORES) + runs_of(SCORES, "wine") + [Run("wine", "focal", 4, diverged=True)]
-    tables = [summarise(d, "f1", runs, [*SCORES], own_splits=True) for d in ("air", "wine")]
+    tables = [summarise(d, "f1", runs, [*SCORES]) for d in ("air", "wine")]
     found = {one.method: one for one in overall(tables, runs, "tuned").standings}
     assert (found["focal"].won, found["focal"].lost) == (1, 1)
     assert found["focal"].p_value is found["focal"].improvement is None
@@ -297,10 +293,7 @@ def test_many_data_sets_are_folded_below_one_line_each_that_leads_to_them(tmp_pa
 
 
 def test_the_overview_names_the_best_of_each_column_and_the_reference():
-    tables = [
-        summarise(name, "f1", runs_of(SCORES, name), [*SCORES], own_splits=True)
-        for name in ("air", "wine")
-    ]
+    tables = [summarise(name, "f1", runs_of(SCORES, name), [*SCORES]) for name in ("air", "wine")]
     grid = overview_grid(tables, ["here", "there"])
     assert [cell.link for row in grid.rows for cell in row if cell.link] == ["here", "there"]
     for row, name in zip(grid.rows, ("air", "wine"), strict=True):
@@ -391,7 +384,7 @@ def test_titles_of_learning_curves_fit_and_a_free_place_holds_the_key(methods, f
         dataclasses.replace(a_run(), data="air", method=name, history=history)
         for name in names[:methods]
     ]
-    summary = summarise("air", "f1", runs, names[:methods], own_splits=False)
+    summary = summarise("air", "f1", runs, names[:methods], shares=None)
     figure = draw_learning(summary.rows, runs, summary)
     FigureCanvasAgg(figure).draw()
     panels = figure.axes

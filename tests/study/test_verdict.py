@@ -30,7 +30,7 @@ def runs_of(means, data="air", noise=0.001, **plain):
 
 
 def table(runs, data="air", **how):
-    return summarise(data, "f1", runs, [*FAMILIES], **{"own_splits": True, **how})
+    return summarise(data, "f1", runs, [*FAMILIES], **how)
 
 
 def verdict(runs, **how):
@@ -75,7 +75,7 @@ def test_trees_that_are_better_still_are_to_be_used():
 
 def test_an_interval_without_holm_s_p_is_no_more_than_probable():
     """Five seeds of a series give a sign-flip p of 2/32 at best."""
-    found = verdict([run for run in runs_of(BEST) if run.seed < 5], own_splits=False)
+    found = verdict([run for run in runs_of(BEST) if run.seed < 5], shares=None)
     assert (found.outcome, found.certain, found.use) == ("paid", False, "policy_gradient")
     assert found.p_holm == 3 * 2 / 32
     assert "training on f1 probably paid" in found.text

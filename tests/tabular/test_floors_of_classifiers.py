@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 import policygrad_metrics as pgm
 from policygrad_metrics.losses.lagrangian import ETA
 from policygrad_metrics.rewards.inequalities import Constraints
-from policygrad_metrics.tabular.boosting_floors import Floors
+from policygrad_metrics.tabular.boosting_loss import Floors
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(800, 4))

@@ -4,10 +4,9 @@
 truth. `policygrad variance` is the command.
 """
 
-from policygrad_metrics.study.diagnostics.measure import measure_gradients
+from policygrad_metrics.study.diagnostics.measure import measure_gradients, toy_problem
 from policygrad_metrics.study.diagnostics.published import published_table, run_published
 from policygrad_metrics.study.diagnostics.report import GradientReport
-from policygrad_metrics.study.diagnostics.toys import toy_problem
 
 __all__ = [
     "GradientReport",

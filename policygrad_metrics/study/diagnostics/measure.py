@@ -1,7 +1,11 @@
-"""Every estimator on one batch: bias, variance, direction, time and reward calls."""
+"""Every estimator on one batch, a toy problem if there is none at hand.
+
+Measured are bias, variance, direction, time and reward calls.
+"""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import time
@@ -11,17 +15,77 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.policies import Policy
 from policygrad_metrics.policies.reading import Reading, read_batch
 from policygrad_metrics.rewards import Reward, get_reward
-from policygrad_metrics.study.diagnostics.calls import Calls, CountedReward
 from policygrad_metrics.study.diagnostics.lineup import lineup
 from policygrad_metrics.study.diagnostics.report import GradientReport
 from policygrad_metrics.study.diagnostics.truth import find_truth
 
+#: Share of the last class of the toy problem.
+_RAREST = 0.02
 #: Timed calls of an estimator that draws nothing.
 _TIMED = 32
+
+
+@dataclasses.dataclass
+class Calls:
+    """What an estimate asked of the reward.
+
+    Args:
+        scored: label sets.
+        flipped: label sets of which all relabellings of one site were scored, in closed form.
+        soft: sets of soft labels.
+    """
+
+    scored: int = 0
+    flipped: int = 0
+    soft: int = 0
+
+
+#: Method of a bound reward -> the counter of its label sets.
+_COUNTERS = {"score": "scored", "marginal_rewards": "flipped", "soft_score": "soft"}
+
+
+@dataclasses.dataclass(frozen=True)
+class CountedReward(Reward):
+    """A reward that counts what is asked of it while a graph is built or run eagerly.
+
+    >>> import tensorflow as tf, policygrad_metrics as pgm
+    >>> calls = Calls()
+    >>> reward = CountedReward(pgm.get_reward("f1"), calls)
+    >>> reinforce = pgm.estimators.Reinforce(samples=4, baseline="greedy")
+    >>> _ = reinforce(tf.zeros([3, 2]), reward, [0, 1, 1], seed=0)
+    >>> calls
+    Calls(scored=5, flipped=0, soft=0)
+    """
+
+    inner: Reward
+    calls: Calls
+
+    @property
+    def name(self):
+        return self.inner.name
+
+    @property
+    def aggregation(self):
+        return self.inner.aggregation
+
+    def bind(self, batch):
+        bound = self.inner.bind(batch)
+        counted = copy.copy(bound)
+        for method, counter in _COUNTERS.items():
+            object.__setattr__(counted, method, self._counting(getattr(bound, method), counter))
+        return counted
+
+    def _counting(self, method: Callable[[Any], Any], counter: str) -> Callable[[Any], Any]:
+        def call(sets):
+            setattr(self.calls, counter, getattr(self.calls, counter) + sets.shape[0])
+            return method(sets)
+
+        return call
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,3 +282,31 @@ def _measure(estimator, batch, truth, drawn):
         "signal_to_noise": float(np.linalg.norm(mean) / math.sqrt(variance)) if variance else None,
         "milliseconds": 1e3 * float(np.median(seconds)),
     }
+
+
+def toy_problem(batch: int, num_classes: int, *, seed: int = 0) -> tuple[np.ndarray, Tensor]:
+    """A truth whose last class is rare, and standard normal logits.
+
+    The last class has 2 % of the examples; the others are equally frequent. Every class has an
+    example if B >= K.
+
+    Args:
+        batch: B.
+        num_classes: K.
+        seed: of the logits.
+
+    Returns:
+        `(y_true int [B], logits float32 [B, K])`.
+
+    >>> y_true, logits = toy_problem(50, 3)
+    >>> np.bincount(y_true).tolist(), logits.shape.as_list()
+    ([25, 24, 1], [50, 3])
+    """
+    prior = np.full(num_classes, (1 - _RAREST) / (num_classes - 1))
+    prior[-1] = _RAREST
+    counts = np.maximum(1, np.round(prior * batch)).astype(int)
+    while counts.sum() != batch and batch >= num_classes:
+        counts[np.argmax(counts)] += np.sign(batch - counts.sum())
+    y_true = np.repeat(np.arange(num_classes), counts)[:batch]
+    normal = np.random.default_rng(seed).normal(size=(batch, num_classes))
+    return y_true, tf.constant(normal, tf.float32)

@@ -228,7 +228,7 @@ class Method:
     predicts_values: bool = False
     validates: bool = False
     needs: str | None = None
-    table: str = "policygrad_metrics.study.methods.registry"
+    table: str = "policygrad_metrics.study.methods"
 
     def __post_init__(self) -> None:
         if [self.build, self.predictor, self.head, self.best_of or None].count(None) != 3:

@@ -49,10 +49,6 @@ def _gradient(estimator: Any) -> MixedBuild:
     return build
 
 
-def _recipe(info, hyper):
-    return _loss(info, hyper["cross_entropy"])
-
-
 def _beside_running_counts(info, hyper):
     # Only a function of a caller's own has no counts; it is trained on the batch alone.
     counted = get_reward(info.reward).aggregation != "nothing"
@@ -78,7 +74,7 @@ RECOMMENDED = dataclasses.replace(
     name="policy_gradient",
     summary=f"{_PURE.summary}, plus cross-entropy weighted by it",
     paper=f"{_MIXED.paper}; Parambath, Usunier, Grandvalet 2014 (weights)",
-    build=_recipe,
+    build=lambda info, hyper: _loss(info, hyper["cross_entropy"]),
 )
 
 ROWS: list[Method] = [

@@ -13,7 +13,7 @@ from policygrad_metrics.study.records import Run
 from policygrad_metrics.study.report import templates
 from policygrad_metrics.study.settings import versions
 from policygrad_metrics.study.statistics import Interval
-from policygrad_metrics.study.table import broken_text, summarise
+from policygrad_metrics.study.table import broken_text, part_shares, summarise
 
 #: Most columns that are shown as driving decisions.
 SHOWN = 20
@@ -122,8 +122,8 @@ def fold_grids(runs: Sequence[Run], reward: str, folds: int | None) -> tuple[Gri
         return ()
     method = runs[0].method
     same = [dataclasses.replace(run, method=method) for run in runs]
-    how = {"own_splits": True, "folds": folds}
-    (row,) = summarise(runs[0].data, reward, same, [method], **how).rows
+    shares = part_shares(folds)
+    (row,) = summarise(runs[0].data, reward, same, [method], shares=shares).rows
     columns = {"tuned decision": row.tuned, "most probable class": row.plain}
     scores = [one.score.format(3) for one in columns.values() if one.score]
     rows = [(Text(reward), *map(Text, scores))]

@@ -34,6 +34,7 @@ from policygrad_metrics.study.trained.drift import Ranges
 from policygrad_metrics.study.trained.folds import (
     compare_methods,
     cross_validated,
+    diverged,
     rows_to_choose_by,
 )
 from policygrad_metrics.study.trained.judge import bootstrap_interval, importances
@@ -194,10 +195,7 @@ def fit_models(job: Job, seed: int, progress: Progress) -> tuple[Models, Decisio
         progress.advance(1.0)
     trials = [(_tuner(job, outcome, arrays.y_valid), model) for outcome, model in found if outcome]
     if not trials:
-        raise ValueError(
-            f"training of {job.method.name} diverged: give a smaller learning rate, learning_rate= "
-            "(--learning-rate)."
-        )
+        raise diverged(job.method.name)
     tuner, model = max(trials, key=lambda trial: standing(trial[0]))
     if isinstance(model, Networks):
         return model, tuner

@@ -85,11 +85,16 @@ def cross_validated(dataset: Dataset, settings: StudySettings, progress: Progres
     found = _runs(dataset, asked, progress.part(0.2 if several else 1.0))
     runs = [run for name in found for run in found[name] if chosen[run.seed] == name]
     if any(run.diverged for run in runs):
-        raise ValueError(
-            f"training of {methods[0]} diverged on a fold: give a smaller learning rate, "
-            "learning_rate= (--learning-rate)."
-        )
+        raise diverged(methods[0], " on a fold")
     return sorted(runs, key=lambda run: run.seed)
+
+
+def diverged(method: str, where: str = "") -> ValueError:
+    """Return the error of a training whose numbers stopped being finite."""
+    return ValueError(
+        f"training of {method} diverged{where}: give a smaller learning rate, learning_rate= "
+        "(--learning-rate)."
+    )
 
 
 def _runs(dataset: Dataset, settings: StudySettings, progress: Progress) -> dict[str, list[Run]]:

@@ -110,13 +110,10 @@ def _blocks(
 
 def _header(model: TrainedTable) -> list[str]:
     schema = model.schema
-    names = [*schema.target] if schema.task == "multilabel" else [_target(model)]
+    labels = schema.task == "multilabel"
+    when = "" if labels or schema.horizon is None else f", {schema.horizon} rows after"
+    names = [f"{name}{when}" for name in schema.target]
     return [*names, *(f"P({name})" for name in schema.class_names)]
-
-
-def _target(model: TrainedTable) -> str:
-    (name,), horizon = model.schema.target, model.schema.horizon
-    return name if horizon is None else f"{name}, {horizon} rows after"
 
 
 def _rows(
