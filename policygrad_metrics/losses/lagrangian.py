@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core.batch import Batch, Tensor
+from policygrad_metrics.core.batch import Batch, Tensor, softmax
 from policygrad_metrics.core.global_batch import over_replicas
 from policygrad_metrics.estimators.base import policy_gradient
 from policygrad_metrics.losses.running_counts import empty_counts
@@ -71,7 +71,7 @@ class Lagrangian:
         group = tf.zeros_like(batch.y_true[:, 0]) if batch.group is None else batch.group
         member = tf.one_hot(group, self.constraints.groups)
         truth = tf.one_hot(batch.y_true, K) * batch.weight[..., None]
-        probs = tf.nn.softmax(batch.logits)
+        probs = softmax(batch.logits)
         own = over_replicas(tf.einsum("ng,nct,nca->gcta", member, truth, probs))
         counts = stored + own
         constraints = self.constraints

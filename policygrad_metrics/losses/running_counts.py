@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core.batch import Batch, Tensor
+from policygrad_metrics.core.batch import Batch, Tensor, softmax
 from policygrad_metrics.estimators import Estimate
 from policygrad_metrics.losses.beside import BesideCounts
 from policygrad_metrics.rewards import Reward
@@ -103,6 +103,6 @@ def estimate_beside(
     others = tf.reduce_sum(counts) / columns
     scale = 1.0 + tf.math.divide_no_nan(others, own)
     truth = tf.one_hot(batch.y_true, K) * batch.weight[..., None]
-    expected = tf.einsum("nct,nca->cta", truth, tf.nn.softmax(batch.logits))
+    expected = tf.einsum("nct,nca->cta", truth, softmax(batch.logits))
     after = (counts + expected) * (window / (window + own))
     return Estimate(alone.value, scale * beside.gradient, (*beside.state, after))
