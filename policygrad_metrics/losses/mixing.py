@@ -44,7 +44,7 @@ def minus_entropy(batch: Batch, answered: bool) -> Estimate:
 
 
 def _mean(batch, site_weights, values, slopes):
-    """The mean of values `[N, C]` over the global batch, and its gradient of those of the sites."""
+    """The mean of the sites' values `[N, C]`, and its gradient from theirs, `[N, C, K]`."""
     if batch.weighted or replicas() > 1:
         total = over_replicas(tf.reduce_sum(batch.weight))
         share = site_weights * tf.math.divide_no_nan(batch.weight, total)
