@@ -70,6 +70,11 @@ def ends_with_activation(outputs: Tensor) -> bool:
     return not tf.executing_eagerly() and _are_probabilities(outputs, _FAR)
 
 
+def mask_of(outputs: Any) -> Any:
+    """The mask that a layer has left on its outputs; None without one."""
+    return getattr(outputs, "_keras_mask", None)
+
+
 def _are_probabilities(tensor, far):
     operation = tensor.op
     if operation.type in ("Softmax", "Sigmoid"):
@@ -120,6 +125,39 @@ def start_at_epoch(model: Any, epoch: int | None) -> None:
     Keras says of this place that it "can be set by callbacks".
     """
     model._initial_epoch = epoch
+
+
+def own_strategy(model: keras.Model) -> Any:
+    """The `tf.distribute` strategy that a model was made under; None without one."""
+    return model._distribute_strategy
+
+
+def has_several_workers(strategy: Any) -> bool:
+    """Whether a strategy spreads its replicas over processes."""
+    return (
+        isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        and strategy.extended._in_multi_worker_mode()
+    )
+
+
+class BuiltByOneWorker(keras.Model):
+    """A model that is built from a worker's own part of the first batch.
+
+    Keras averages the batch over the workers to build from, which unequal shares do not allow.
+    """
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        strategy = own_strategy(self)
+        if iterator is None or not has_several_workers(strategy):
+            super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
+            return
+        for _, _, batches in iterator:
+            data_batch = keras.tree.map_structure(
+                lambda x: strategy.experimental_local_results(x)[0], next(batches)
+            )
+            break
+        with strategy.scope():
+            self._symbolic_build(data_batch=data_batch)
 
 
 def without_variables(kind: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:

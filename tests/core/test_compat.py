@@ -41,6 +41,53 @@ def test_an_activation_of_the_last_layer_is_seen(activation):
     assert _compat.ends_with_activation(model(tf.zeros([1, 3]))) is (activation is not None)
 
 
+def test_an_activation_is_found_behind_what_passes_probabilities_on():
+    seen = []
+
+    def look(x):
+        p = tf.nn.softmax(x)
+        means = tf.reshape((p + p[:, ::-1]) / 2.0, [-1])
+        seen.extend(map(_compat.ends_with_activation, (means, tf.math.log(p), x)))
+        return p
+
+    tf.function(look, autograph=False)(tf.zeros([1, 2]))
+    assert seen == [True, False, False]
+
+
+def test_the_mask_of_outputs_is_the_layer_s():
+    x = np.array([[1, 2, 0]])
+    masked = keras.layers.Embedding(3, 2, mask_zero=True)(x)
+    assert np.asarray(_compat.mask_of(masked)).tolist() == [[True, True, False]]
+    assert _compat.mask_of(keras.layers.Embedding(3, 2)(x)) is None
+
+
+def test_the_structure_of_inputs_is_that_of_the_model():
+    inputs = {name: keras.Input((1,), name=name) for name in ("a", "b")}
+    outputs = keras.layers.Add()([*inputs.values()])
+    assert _compat.input_structure(keras.Model(inputs, outputs)).keys() == inputs.keys()
+
+
+def test_the_strategy_of_a_model_is_the_one_that_it_was_made_under():
+    def make():
+        inputs = keras.Input((1,))
+        return _compat.BuiltByOneWorker(inputs, inputs)
+
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        model = make()
+    assert (_compat.own_strategy(model), _compat.own_strategy(make())) == (strategy, None)
+    assert not any(map(_compat.has_several_workers, (strategy, None)))
+
+
+def test_models_and_calls_of_the_former_keras_are_seen():
+    """A module of that name stands for the package, which loads slowly."""
+    former = {"__name__": "tf_keras.engine"}
+    exec("class Model: pass\ndef call(function): return function()", former)
+    assert former["call"](_compat.called_by_keras_2) and _compat.is_keras_2(former["Model"]())
+    assert not _compat.called_by_keras_2()
+    assert not _compat.is_keras_2(keras.Sequential())
+
+
 @pytest.mark.parametrize("steps", [1, 2])
 def test_several_steps_in_one_execution_are_seen(steps):
     seen = []
@@ -105,7 +152,8 @@ def test_the_places_of_a_metric_in_compile_are_counted():
 
 def test_nothing_else_is_private():
     private = re.compile(
-        r"tensorflow\.(python|compiler)|keras\.src|_keras_logits|_initial_epoch|__bases__"
+        r"tensorflow\.(python|compiler)|keras\.src|_keras_(logits|mask)|_initial_epoch|__bases__"
+        r"|_distribute_strategy|_symbolic_build|_multi_worker_mode|_inputs_struct|_flat_\w+s\b"
     )
     package = Path(pgm.__file__).parent
     found = {p.name for p in package.rglob("*.py") if private.search(p.read_text())}
