@@ -187,3 +187,20 @@ def test_an_eager_call_of_the_loss_enters_few_functions():
         sys.setprofile(None)
     assert len({file for file, _, _ in entered}) <= 18
     assert len({name for name in entered if not name[2].startswith("<")}) <= 94
+
+
+def test_no_module_asks_for_the_kind_of_a_bound_reward():
+    """What depends on the kind is a method of it, or registered for it (`functools`)."""
+    kinds = set()
+    for path in PACKAGE.rglob("rewards/*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
+                if bases & {"BoundReward", "BoundConfusion"} or node.name == "BoundReward":
+                    kinds.add(node.name)
+    assert len(kinds) > 10
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass"):
+                names = {x.id for x in ast.walk(node.args[1]) if isinstance(x, ast.Name)}
+                assert not names & kinds, f"{path}:{node.lineno}"

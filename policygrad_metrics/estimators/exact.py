@@ -50,11 +50,15 @@ def expectation(
     raise TypeError(f"no exact expectation is known for a {type(bound).__name__}.")
 
 
+@functools.singledispatch
 def has_exact_expectation(bound: BoundReward) -> bool:
-    """Whether `expectation` knows this kind of bound reward."""
-    if isinstance(bound, Orders):
-        return has_terms(bound.reward)
+    """Whether `expectation` knows this bound reward."""
     return expectation.dispatch(type(bound)) is not expectation.dispatch(object)
+
+
+@has_exact_expectation.register
+def _(bound: Orders):
+    return has_terms(bound.reward)
 
 
 @expectation.register

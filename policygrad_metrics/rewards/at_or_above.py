@@ -7,9 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from policygrad_metrics.core.sums import slice_rows
 from policygrad_metrics.rewards.base import ConfusionReward, Reward, require_counts
-from policygrad_metrics.rewards.bound import ChoiceRatio, IndicatorRatios, Linear
 from policygrad_metrics.rewards.bound_counts import Counts
 from policygrad_metrics.rewards.registry import get_reward
 
@@ -80,21 +78,7 @@ class AtOrAbove(ConfusionReward):
         event = self.event(batch.num_classes)
         truth = tf.cast(batch.y_true >= self.level, tf.int32)
         two = self.reward.bind(dataclasses.replace(batch, y_true=truth, num_classes=2))
-        if isinstance(two, IndicatorRatios) and two.classes == (1,):
-            two = _as_choices(two)
-        if isinstance(two, Linear):
-            return Linear(tf.gather(two.gains, event, axis=-1), two.constant)
-        if not isinstance(two, ChoiceRatio):
-            return Counts(self.of_counts, batch, self.name)
-
-        def of_classes(n, d):
-            return tf.gather(n, event, axis=-1), tf.gather(d, event, axis=-1)
-
-        def rows(start, size):
-            return of_classes(*two.block(start, size))
-
-        n, d = of_classes(two.n, two.d)
-        return dataclasses.replace(two, n=n, d=d, rows=two.rows and rows)
+        return two.of_labels(event) or Counts(self.of_counts, batch, self.name)
 
 
 def at_or_above(reward: str | Reward, level: int) -> AtOrAbove:
@@ -104,27 +88,3 @@ def at_or_above(reward: str | Reward, level: int) -> AtOrAbove:
     'f1_at_or_above_3'
     """
     return AtOrAbove(reward, level)
-
-
-def _as_choices(bound: IndicatorRatios) -> ChoiceRatio:
-    """One ratio that sees whether a label is 1, as one of the choice between 0 and 1."""
-
-    def choices(n, d, mask):
-        n, d = (tf.pad(x if mask is None else x * mask, [[0, 0], [1, 0]]) for x in (n, d))
-        return n, d
-
-    def rows(start, size):
-        mask = None if bound.mask is None else slice_rows(bound.mask, start, size)
-        return choices(*bound.block(start, size), mask)
-
-    n, d = choices(bound.n, bound.d, bound.mask)
-    return ChoiceRatio(
-        n=n,
-        d=d,
-        n0=0.0,
-        d0=bound.d0[0],
-        zero_division=bound.zero_division,
-        lattice=bound.lattice,
-        offset=bound.offset,
-        rows=rows,
-    )

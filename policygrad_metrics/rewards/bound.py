@@ -75,6 +75,10 @@ class BoundReward(abc.ABC):
         """The bound reward of the first examples, where the last have the labels `[X, C]`."""
         raise TypeError(f"{type(self).__name__} cannot be scored beside confusion counts.")
 
+    def of_labels(self, choices: tuple[int, ...]) -> BoundReward | None:
+        """The bound reward of labels that count as one of these choices each; None if unknown."""
+        return None
+
 
 @dataclasses.dataclass(frozen=True)
 class Linear(BoundReward):
@@ -100,6 +104,9 @@ class Linear(BoundReward):
         return tf.broadcast_to(
             self.gains, tf.concat([tf.shape(samples)[:1], tf.shape(self.gains)], 0)
         )
+
+    def of_labels(self, choices):
+        return Linear(tf.gather(self.gains, choices, axis=-1), self.constant)
 
     def given(self, labels):
         X, K = labels.shape[0], self.gains.shape[-1]
@@ -231,6 +238,22 @@ class IndicatorRatios(BoundReward):
         effect = tf.cast(effect, tf.float32)
         return self.spread(self.coefficient * effect, samples.shape[-1])
 
+    def of_labels(self, choices):
+        if self.classes != (1,):
+            return None
+        positive = tf.constant([choices], tf.float32)
+
+        def read(n, d, mask):
+            counted = positive if mask is None else mask * positive
+            return n * counted, d * counted
+
+        def rows(start, size):
+            mask = None if self.mask is None else slice_rows(self.mask, start, size)
+            return read(*self.block(start, size), mask)
+
+        how = self.zero_division, self.lattice, self.offset, rows
+        return ChoiceRatio(*read(self.n, self.d, self.mask), 0.0, self.d0[0], *how)
+
     def given(self, labels):
         b = self.positive(tf.one_hot(labels, self.num_classes))
         n, n0 = _settled(self.n, b)
@@ -330,6 +353,14 @@ class ChoiceRatio(BoundReward):
         D -= tf.reduce_sum(d * choices, axis=-1, keepdims=True)
         gain = tf.cast(ratio(N + n, D + d, self.zero_division) - now, tf.float32)
         return tf.reshape(gain, tf.concat([tf.shape(samples), [gain.shape[-1]]], axis=0))
+
+    def of_labels(self, choices):
+        def read(n, d):
+            return tf.gather(n, choices, axis=-1), tf.gather(d, choices, axis=-1)
+
+        n, d = read(self.n, self.d)
+        rows = self.rows and (lambda start, size: read(*self.block(start, size)))
+        return dataclasses.replace(self, n=n, d=d, rows=rows)
 
     def given(self, labels):
         b = tf.one_hot(tf.reshape(labels, [-1]), max(self.n.shape[-1], self.d.shape[-1]))

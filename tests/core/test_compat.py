@@ -83,7 +83,8 @@ def test_models_and_calls_of_the_former_keras_are_seen():
     """A module of that name stands for the package, which loads slowly."""
     former = {"__name__": "tf_keras.engine"}
     exec("class Model: pass\ndef call(function): return function()", former)
-    assert former["call"](_compat.called_by_keras_2) and _compat.is_keras_2(former["Model"]())
+    assert former["call"](_compat.called_by_keras_2)
+    assert _compat.is_keras_2(former["Model"]())
     assert not _compat.called_by_keras_2()
     assert not _compat.is_keras_2(keras.Sequential())
 
