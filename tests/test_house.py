@@ -3,8 +3,11 @@
 import ast
 import functools
 import graphlib
+import importlib
+import inspect
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +150,26 @@ def test_public_names_resolve_and_are_documented():
         assert (getattr(pgm, name).__doc__ or "").strip(), name
     with pytest.raises(AttributeError, match="attribute nothing"):
         _ = pgm.nothing
+
+
+def test_public_functions_are_annotated():
+    """A member that overrides one of this package has the annotations of that one."""
+    open_ones = set()
+    for room in ROOMS.keys() - {"cli"}:
+        module = importlib.import_module(f"policygrad_metrics.{room}")
+        for name in getattr(module, "__all__", ()):
+            thing = getattr(module, name)
+            members = vars(thing).items() if isinstance(thing, type) else [(name, thing)]
+            bases = thing.__mro__[1:] if isinstance(thing, type) else ()
+            own = [base for base in bases if base.__module__.startswith("policygrad_metrics")]
+            for member, function in members:
+                plain = getattr(function, "fget", getattr(function, "__func__", function))
+                inherited = any(member in vars(base) for base in own)
+                if isinstance(plain, types.FunctionType) and member[0] != "_" and not inherited:
+                    asked = set(inspect.signature(plain).parameters) - {"self", "cls"} | {"return"}
+                    if asked - plain.__annotations__.keys():
+                        open_ones.add(f"{name}.{member}")
+    assert not open_ones
 
 
 def test_importing_the_package_imports_nothing_heavy():

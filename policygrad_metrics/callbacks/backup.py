@@ -106,7 +106,7 @@ class BackupAndRestore(Callback):
         """The backup file."""
         return self.directory / "backup"
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         """Take the directory, and restore what a killed run left there."""
         model: Any = self.model
         if not model.built:
@@ -128,7 +128,7 @@ class BackupAndRestore(Callback):
                 self.close()
                 raise
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Save the state in which this epoch starts."""
         model: Any = self.model
         # Here every callback has finished the epoch before, and has begun the training.
@@ -141,7 +141,7 @@ class BackupAndRestore(Callback):
         elif self._writes:
             durable.write_atomically(self.path, self._content(epoch))
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Any = None) -> None:
         """Remove the backup unless it is to be kept, and leave the directory."""
         if not self._writes:
             return

@@ -70,7 +70,7 @@ class GradientMonitor(Callback):
         self._warned = False
         self._run: Any = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         """Check the loss, and build the measuring function."""
         model: Any = self.model
         loss = model.loss
@@ -99,7 +99,7 @@ class GradientMonitor(Callback):
         self._run = tf.function(run, reduce_retracing=True, autograph=False)
         self._warned = False
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Measure, add to the logs, and warn of a collapse."""
         size, sums, gradients = self.batch_size, np.zeros(4), []
         for start in range(0, len(self._x) - size + 1, size):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from policygrad_metrics.callbacks.base import Callback
 
@@ -29,11 +30,11 @@ class StopOnBadBatch(Callback):
         super().__init__()
         self._epoch = 0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Remember the epoch."""
         self._epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Raise if the loss so far is not finite."""
         loss = float((logs or {}).get("loss", 0.0))
         if not math.isfinite(loss):

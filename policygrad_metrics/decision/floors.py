@@ -53,18 +53,18 @@ class Floored(ConfusionReward):
         scores = self.reward.score_columns(tf.reduce_sum(split, axis=-4))
         return tf.where(worst <= _ROUNDING, scores, -PENALTY * (1.0 + worst))
 
-    def by_group(self, confusion):
+    def by_group(self, confusion: Any) -> Any:
         """Counts `[..., G, C, K, K]` of `[..., C, G K, K]`."""
         K, G = confusion.shape[-1], self.constraints.groups
         shape = tf.concat([tf.shape(confusion)[:-2], [G, K, K]], axis=0)
         split = tf.reshape(confusion, shape)
         return tf.stack(tf.unstack(split, num=G, axis=-3), axis=-4)
 
-    def unknown(self, table):
+    def unknown(self, table: Any) -> Any:
         """The rates, in words, that a table `[C, G K, K]` has no example of."""
         return self.constraints.unknown(self.by_group(tf.constant(table)))
 
-    def excess(self, counts):
+    def excess(self, counts: Any) -> Any:
         """By how much each inequality is broken, the margin included, `[..., M]`."""
         if not self.errors:
             return self.constraints.excess(counts)

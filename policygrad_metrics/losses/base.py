@@ -120,13 +120,13 @@ class SiteLoss(Reader, keras.losses.Loss):
 
     def __init__(
         self,
-        policy,
-        name,
-        reduction,
-        dtype=None,
-        from_logits=True,
-        groups=None,
-        ignore_class=None,
+        policy: Any,
+        name: str,
+        reduction: Any,
+        dtype: Any = None,
+        from_logits: bool = True,
+        groups: int | None = None,
+        ignore_class: int | None = None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.reads(policy, from_logits, groups, ignore_class)
@@ -134,7 +134,7 @@ class SiteLoss(Reader, keras.losses.Loss):
 
     # AutoGraph would take seconds to find out that no tensor decides what Python does here.
     @tf.autograph.experimental.do_not_convert
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         """The loss of a batch; weights enter the counts instead of scaling the result."""
         with tf.name_scope(self.name):
             batch = self.read(y_true, y_pred, sample_weight, soft=self.soft)
@@ -146,7 +146,7 @@ class SiteLoss(Reader, keras.losses.Loss):
             return self._reduce(values, values)
 
     @tf.autograph.experimental.do_not_convert
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Tensor:
         """The unweighted loss of a batch, a scalar."""
         return self.batch_loss(self.read(y_true, y_pred, soft=self.soft))
 
@@ -154,7 +154,7 @@ class SiteLoss(Reader, keras.losses.Loss):
         """The loss of one `Batch`, a scalar."""
         raise TypeError(f"{type(self).__name__} does not say how to score a batch.")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), **self.reading_config()}
 
@@ -173,7 +173,7 @@ def _whole_or_none(ignore_class: Any) -> int | None:
 class MeanOfValues(keras.losses.Loss):
     """Keras's own reduction of values per example, replicas included."""
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Tensor:
         """Return the values."""
         return y_pred
 

@@ -78,7 +78,7 @@ class RewardMetric(Reader, keras.metrics.Metric):
             counts = [num_classes, 2, 2] if columns else [1, num_classes, num_classes]
             self._build([2] if self.reward.aggregation == "examples" else counts)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch."""
         if places_in_compile(self) > 1:
             raise ValueError(
@@ -104,7 +104,7 @@ class RewardMetric(Reader, keras.metrics.Metric):
             self._build([batch.columns, K, K])
             self._add(batch, confusion_counts(batch.y_true, samples, batch.weight, K)[0])
 
-    def result(self):
+    def result(self) -> Any:
         """The reward of everything since the last reset; 0 before the first batch."""
         reward = self._columnwise()
         if reward.aggregation == "nothing" or (reward.ranks and self._counts is None):
@@ -119,7 +119,7 @@ class RewardMetric(Reader, keras.metrics.Metric):
         # A replica that is asked within a step knows its own counts alone.
         return tf.cast(reward.score_columns(over_replicas(counts)), tf.float32)
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         """Forget all batches."""
         self._seen.clear()
         if self._counts is not None:
@@ -200,7 +200,7 @@ class RewardMetric(Reader, keras.metrics.Metric):
                 "model.compile(..., jit_compile=False)."
             )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             **super().get_config(),

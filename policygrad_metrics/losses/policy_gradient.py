@@ -214,7 +214,7 @@ class PolicyGradientLoss(SiteLoss):
         self._strongest: dict[tuple, Estimator] = {}
 
     @tf.autograph.experimental.do_not_convert
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         """The loss of a batch; weights enter the counts instead of scaling the result."""
         if self._window is not None or self._lagrangian is not None:
             refuse_second_output(self._met, y_pred, places_in_compile(self))
@@ -245,7 +245,7 @@ class PolicyGradientLoss(SiteLoss):
         return state
 
     def stateless_call(
-        self, y_true, y_pred, state: tuple[Any, ...], sample_weight=None
+        self, y_true: Any, y_pred: Any, state: tuple[Any, ...], sample_weight: Any = None
     ) -> tuple[Tensor, tuple]:
         """The loss and the next state, with nothing assigned (as Keras's layers have it).
 
@@ -367,7 +367,7 @@ class PolicyGradientLoss(SiteLoss):
             return estimate._replace(state=(*estimate.state, *counts))
         return estimate_beside(score, reward, batch, counts[0], self._window)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; functions of your own must be registered with Keras."""
         return {
             **super().get_config(),
@@ -384,7 +384,7 @@ class PolicyGradientLoss(SiteLoss):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> PolicyGradientLoss:
         """The inverse of `get_config`, counts and multipliers included."""
         arguments = {key: value for key, value in config.items() if key != "memory"}
         loss = cls(**arguments)

@@ -48,7 +48,7 @@ class StepLoss(keras.losses.Loss):
         self.sharpness = sharpness
         self._level(tf.zeros([1]))  # raises on bad arguments
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each example, `[B]`, in levels."""
         y_pred = numeric("y_pred", y_pred)
         truth, predicted = (
@@ -57,7 +57,7 @@ class StepLoss(keras.losses.Loss):
         )
         return tf.abs(self._level(tf.cast(truth, y_pred.dtype)) - self._level(predicted))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "edges": self.edges, "sharpness": self.sharpness}
 

@@ -64,7 +64,7 @@ class SurrogateLoss(SiteLoss):
         outputs = batch.logits[..., 0] if self._ranks else batch.logits
         return self._function(outputs, truth, batch.weight, **self.hyperparameters)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "surrogate": self.surrogate, **self.hyperparameters}
 
@@ -97,7 +97,7 @@ class FocalLoss(SurrogateLoss):
         settings = policy, reduction, name, dtype, from_logits, ignore_class
         super().__init__("focal", *settings, gamma=gamma, alpha=alpha)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         config = super().get_config()
         del config["surrogate"]

@@ -291,7 +291,7 @@ def arranged(x: Tensor, layout: Layout) -> Tensor:
     return x
 
 
-def block_of(bound: IndicatorRatios | ChoiceRatio, start: Tensor, size: int):
+def block_of(bound: IndicatorRatios | ChoiceRatio, start: Tensor, size: int) -> Any:
     """Rows of n and d: made from the truth where it is known how, else cut out."""
     if bound.rows is not None:
         return bound.rows(start, size)

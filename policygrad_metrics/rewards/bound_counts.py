@@ -51,7 +51,7 @@ class BoundConfusion(BoundReward):
         confusion = over_replicas(tf.einsum("nt,sna->sta", truth, choices[:, :, 0]))
         return tf.cast(self.of_confusion(tf.cast(confusion, tf.float64)), tf.float32)
 
-    def joined(self, confusion):
+    def joined(self, confusion: Tensor) -> Tensor:
         """The confusion matrix of the batch and of the examples beside it."""
         if self.beside is None:
             return confusion
@@ -78,7 +78,7 @@ class Counts(BoundConfusion):
     beside: Tensor | None = None
 
     @property
-    def has_count_distribution(self):
+    def has_count_distribution(self) -> bool:
         return self.num_classes == 2 and not self.batch.weighted
 
     def of_confusion(self, confusion):
@@ -161,7 +161,7 @@ class ClassCounts(BoundConfusion):
     beside: Tensor | None = None
 
     @property
-    def has_count_distribution(self):
+    def has_count_distribution(self) -> bool:
         return (self.num_classes == 2 or self.additive) and not self.batch.weighted
 
     def of_confusion(self, confusion):

@@ -42,7 +42,7 @@ class Gathered(BoundReward):
     y_true: Tensor
 
     @property
-    def has_marginal_rewards(self):
+    def has_marginal_rewards(self) -> bool:
         return self.whole.has_marginal_rewards
 
     def score(self, samples):

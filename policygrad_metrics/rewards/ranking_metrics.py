@@ -116,11 +116,11 @@ class RocAuc(Ranking):
         return "roc_auc" if self.is_whole else "partial_roc_auc"
 
     @property
-    def exact_of_weights(self):
+    def exact_of_weights(self) -> bool:
         return self.is_whole
 
     @property
-    def weight_repeats(self):
+    def weight_repeats(self) -> bool:
         return self.is_whole
 
     @property

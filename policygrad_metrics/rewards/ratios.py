@@ -341,7 +341,7 @@ class FBeta(PositiveRatio):
             )
 
     @property
-    def stem(self):
+    def stem(self) -> str:
         return f"f{self.beta:g}"
 
     def coefficients(self):

@@ -60,7 +60,7 @@ class DecisionLayer(keras.layers.Layer):
         self.rule = _rule(decision)
         self.from_logits = from_logits
 
-    def call(self, outputs):
+    def call(self, outputs: Any) -> Any:
         """Labels and probabilities of a batch of outputs."""
         location = {}
         if isinstance(member_policy(self.policy), BinnedRegression):
@@ -95,7 +95,7 @@ class DecisionLayer(keras.layers.Layer):
         if isinstance(self.rule, rules.Thresholds) and K != 2:
             raise ValueError(f"thresholds decide between two classes; the outputs have {K}.")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         decision = rules.rule_record(self.rule)
         config = {**super().get_config(), "policy": self.policy.get_config(), "decision": decision}

@@ -84,7 +84,7 @@ validation_fraction, patience: as for the classifier; each level has its share o
     cross_entropy: float = 0.0
     log_likelihood: float = DEFAULT_CROSS_ENTROPY
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None):
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train on these rows once, going on from where training is.
 
         Args:

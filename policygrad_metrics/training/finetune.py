@@ -206,7 +206,7 @@ class SameWeights(keras.Model):
         super().__init__(dtype=network.dtype_policy)
         self.network = network
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         return self.network(inputs, training=training)
 
 

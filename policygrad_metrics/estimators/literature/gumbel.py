@@ -68,7 +68,7 @@ class RelaxedEstimator(Estimator):
             Values `[S]` and gradients with respect to the logits `[S, N, C, K]`.
         """
 
-    def noise(self, problem, seed):
+    def noise(self, problem: Problem, seed: Tensor) -> tuple[Tensor, Tensor]:
         """Labels and uniforms from one seed."""
         samples = independent_labels(problem.probs, self.samples, seed)
         shape = tf.concat([[self.noises, self.samples], tf.shape(problem.probs)], axis=0)

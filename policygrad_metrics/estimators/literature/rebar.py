@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
-from policygrad_metrics.estimators.base import Estimate
+from policygrad_metrics.estimators.base import Estimate, Problem
 from policygrad_metrics.estimators.literature.base import (
     finite,
     need_soft_score,
@@ -57,7 +57,7 @@ class Rebar(RelaxedEstimator):
         # The parameters, Adam's two averages, and its count of steps.
         return first, np.zeros_like(first), np.zeros_like(first), 0.0
 
-    def control(self, problem, z: Tensor, parameters: Tensor) -> Tensor:
+    def control(self, problem: Problem, z: Tensor, parameters: Tensor) -> Tensor:
         """The control variate c(z), `[S]`."""
         temperature = tf.exp(parameters[1])
         # The paper's tilt: at high temperatures this is MuProp, where softmax(z / T) is uniform.
@@ -148,7 +148,7 @@ class Relax(Rebar):
             np.float32
         )
 
-    def control(self, problem, z, parameters):
+    def control(self, problem: Problem, z: Tensor, parameters: Tensor) -> Tensor:
         K = problem.probs.shape[-1]
         relaxed = tf.nn.softmax(z)
         probs = tf.broadcast_to(problem.probs, tf.shape(relaxed))

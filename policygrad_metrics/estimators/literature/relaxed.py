@@ -6,7 +6,8 @@ import dataclasses
 
 import tensorflow as tf
 
-from policygrad_metrics.estimators.base import policy_gradient
+from policygrad_metrics.core.batch import Tensor
+from policygrad_metrics.estimators.base import Problem, policy_gradient
 from policygrad_metrics.estimators.literature.base import (
     need_soft_score,
     soft_slope,
@@ -62,7 +63,7 @@ class GumbelSoftmax(RelaxedEstimator):
         scores, slope = soft_slope(problem.bound, relaxed)
         return scores, policy_gradient(relaxed, slope) / self.temperature
 
-    def relax(self, problem, chosen, uniform):
+    def relax(self, problem: Problem, chosen: Tensor, uniform: Tensor) -> Tensor:
         """Relaxed draws `[S, N, C, K]` around one-hot labels."""
         perturbed, _ = perturbed_logits(problem.probs, chosen, uniform)
         return tf.nn.softmax(perturbed / self.temperature)
@@ -100,7 +101,7 @@ class StraightThroughGumbel(GumbelSoftmax):
             )
 
     @property
-    def noises(self):
+    def noises(self) -> int:
         return self.relaxations
 
     def check(self, problem):

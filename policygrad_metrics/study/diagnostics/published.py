@@ -79,7 +79,11 @@ def run_published(draws: int = 4096, seed: int = 0) -> list[dict[str, Any]]:
 
 
 def kool_records(
-    draws: int, seed: int = 0, *, etas: Iterable[float] = (0.0, -4.0), sizes=(2, 4, 8)
+    draws: int,
+    seed: int = 0,
+    *,
+    etas: Iterable[float] = (0.0, -4.0),
+    sizes: Iterable[int] = (2, 4, 8),
 ) -> list[dict[str, Any]]:
     """Kool 2020's three Bernoullis.
 
