@@ -25,7 +25,7 @@ def network(columns=3, activation=None):
 @pytest.mark.parametrize(
     ("columns", "activation", "reward", "message"),
     [
-        (3, "softmax", "f1_macro", r"squashed a second time.* activation out: Dense\(3\)"),
+        (3, "softmax", "f1_macro", r"applied a second time.* activation out: Dense\(3\)"),
         (1, "sigmoid", "f1", r"above 0 would be a positive.* activation out: Dense\(1\)"),
     ],
 )

@@ -1,4 +1,7 @@
-"""Errors that name the argument, what is allowed, what came, and the way out."""
+"""Errors that name the argument, what is allowed, what came, and the way out.
+
+By hand, as scikit-learn's `check_scalar` names no way out and loads slowly.
+"""
 
 from __future__ import annotations
 

@@ -136,6 +136,7 @@ def _strata(dataset: Dataset) -> np.ndarray:
 def _stratified(
     strata: np.ndarray, ends: np.ndarray, rng: np.random.Generator, keep_one: bool
 ) -> list[np.ndarray]:
+    """By hand, as scikit-learn's `StratifiedShuffleSplit` refuses classes of a single row."""
     parts: list[list[np.ndarray]] = [[], [], []]
     for stratum in np.unique(strata):
         rows = rng.permutation(np.flatnonzero(strata == stratum))

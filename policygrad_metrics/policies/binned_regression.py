@@ -1,4 +1,4 @@
-"""A regression whose value is reported as a level: "the right AQI band"."""
+"""A regression whose value is reported as a level: "the right AQI level"."""
 
 from __future__ import annotations
 

@@ -250,7 +250,7 @@ def _warn_of_probabilities(policy, outputs, decides):
     if isinstance(policy, Sigmoid):
         consequence = "every probability above 0 would be a positive"
     elif isinstance(policy, Softmax) and not decides:
-        consequence = "probabilities would be squashed a second time, and hardly train"
+        consequence = "softmax would be applied a second time, and the network hardly train"
     elif isinstance(policy, PlackettLuce) and not decides:
         consequence = "scores from 0 to 1 differ too little for a ranking to be certain"
     else:

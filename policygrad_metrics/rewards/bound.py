@@ -205,7 +205,7 @@ class IndicatorRatios(BoundReward):
         return over_replicas(total) if self.layout == "rows" else total
 
     def spread(self, x: Tensor, columns: int) -> Tensor:
-        """The way back: effects `[..., M, R]` of being positive to effects `[..., N, C, K]`."""
+        """The way back: what being positive changes, `[..., M, R]`, as marginal rewards."""
         if self.layout == "classes":
             if self.classes != tuple(range(self.num_classes)):
                 x = x @ tf.one_hot(self.classes, self.num_classes)

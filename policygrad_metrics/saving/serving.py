@@ -15,7 +15,7 @@ import tensorflow as tf
 from policygrad_metrics.core._compat import input_structure
 from policygrad_metrics.core.batch import Tensor
 from policygrad_metrics.decision import DecisionTuner, Rule, rules
-from policygrad_metrics.losses.heads import model_policy, squashing_layer
+from policygrad_metrics.losses.outputs import final_activation, model_policy
 from policygrad_metrics.policies import BinnedRegression, Policy, get_policy, member_policy
 from policygrad_metrics.policies.reading import logits_of_probabilities
 
@@ -161,7 +161,7 @@ def export_decision(
     signature = _signature(model) if input_signature is None else input_signature
     outputs = model(_example(*signature), training=False)
     if from_logits is None:
-        from_logits = squashing_layer(model) is None
+        from_logits = final_activation(model) is None
     layer = DecisionLayer(model_policy(policy, model, None, outputs), decision, from_logits)
     layer(outputs)  # says in Python what does not fit
 

@@ -28,7 +28,7 @@ class PolicyGradientLevelRegressor(RegressorMixin, TabularEstimator):
         loss = 1 - E[R(level of y, a)] + log_likelihood * NLL + cross_entropy * CE
 
     with a the level of a value drawn around the predicted one, as `BinnedRegression` has it. The
-    truth is a number (a concentration in ug/m3, say), what counts is its level (the AQI band).
+    truth is a number (a concentration in ug/m3, say), what counts is its level (that of the AQI).
     Everything else is as for `PolicyGradientClassifier`, whose arguments these are.
 
     Args:

@@ -15,7 +15,7 @@ from policygrad_metrics.core._compat import is_keras_2
 from policygrad_metrics.core.checks import check_whole
 from policygrad_metrics.estimators import Estimator
 from policygrad_metrics.losses.base import refuse_keras_2
-from policygrad_metrics.losses.heads import last_layer, model_policy, squashing_layer
+from policygrad_metrics.losses.outputs import final_activation, last_layer, model_policy
 from policygrad_metrics.losses.policy_gradient import DEFAULT_CROSS_ENTROPY, PolicyGradientLoss
 from policygrad_metrics.policies import Policy, Sigmoid, Softmax
 from policygrad_metrics.rewards import BlackBox, Reward, get_reward
@@ -307,7 +307,7 @@ def _reward_of_labels(reward):
 @contextlib.contextmanager
 def _without_final_activation(model: keras.Model) -> Iterator[bool]:
     """While inside, the model returns logits; yields whether it returned probabilities before."""
-    layer: Any = squashing_layer(model)
+    layer: Any = final_activation(model)
     if layer is None:
         yield False
         return

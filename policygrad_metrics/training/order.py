@@ -61,7 +61,8 @@ def stratified_batches(
 def hold_out(strata: np.ndarray, share: float, seed: Any) -> np.ndarray:
     """Row numbers of a validation part that holds each class in its share, to within one.
 
-    Of classes `[N]` those of a single row, and so of none to spare, stay where they are.
+    Of classes `[N]` those of a single row, and so of none to spare, stay where they are; by hand,
+    as scikit-learn's `StratifiedShuffleSplit` refuses such classes.
 
     Args:
         strata: classes `[N]`; or several numbers for each row `[N, ...]`, of which the rows with

@@ -213,7 +213,7 @@ def test_a_frozen_backbone_keeps_every_bit():
 
 
 def test_terminate_on_nan_sees_weights_that_became_nan():
-    """Under XLA, where no error can be raised; 1 - reward by itself would be a healthy number."""
+    """Under XLA, where no error can be raised; 1 - reward by itself would be a valid number."""
     model = keras.Sequential([keras.layers.Input((4,)), layers()[1]])
     loss = pgm.PolicyGradientLoss("accuracy", cross_entropy=0.0)
     model.compile(keras.optimizers.SGD(RATE), loss=loss, jit_compile=True)

@@ -42,5 +42,5 @@ class StraightThrough(IndependentSamples):
     def estimate_from(self, problem, samples, state):
         chosen = tf.one_hot(samples, problem.probs.shape[-1])
         scores, slope = soft_slope(problem.bound, chosen)
-        effects = tf.reduce_mean(slope, axis=0)
-        return Estimate(tf.reduce_mean(scores), policy_gradient(problem.probs, effects))
+        gains = tf.reduce_mean(slope, axis=0)
+        return Estimate(tf.reduce_mean(scores), policy_gradient(problem.probs, gains))

@@ -28,7 +28,7 @@ class Served:
         self.preparation = decider.preparation
         policy = "sigmoid" if decider.task in ("binary", "multilabel") else "softmax"
         single = len(self.networks) == 1
-        self._squash = tf.nn.sigmoid if policy == "sigmoid" else tf.nn.softmax
+        self._activation = tf.nn.sigmoid if policy == "sigmoid" else tf.nn.softmax
         self.decision = DecisionLayer(policy, decider.rule, from_logits=single)
 
     def answer(self, columns: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -48,7 +48,7 @@ class Served:
         outputs = [network(x, training=False) for network in self.networks]
         if len(outputs) == 1:
             return self.decision(outputs[0])
-        return self.decision(tf.add_n([self._squash(one) for one in outputs]) / len(outputs))
+        return self.decision(tf.add_n([self._activation(one) for one in outputs]) / len(outputs))
 
 
 def prepared(

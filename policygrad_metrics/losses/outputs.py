@@ -11,21 +11,21 @@ from policygrad_metrics.losses.base import SiteLoss
 from policygrad_metrics.policies import Policy, get_policy
 from policygrad_metrics.policies.reading import resolve_policy
 
-_SQUASHING = (keras.activations.softmax, keras.activations.sigmoid)
+_FINAL = (keras.activations.softmax, keras.activations.sigmoid)
 
 
-def squashing_layer(model: keras.Model) -> keras.layers.Layer | None:
+def final_activation(model: keras.Model) -> keras.layers.Layer | None:
     """Return the layer whose softmax or sigmoid turns the model's logits into probabilities.
 
     None if the last layer has no such activation, or if it is not known because the model is
     subclassed. Nested models are looked into.
 
     >>> model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(3, "softmax")])
-    >>> squashing_layer(model) is model.layers[-1]
+    >>> final_activation(model) is model.layers[-1]
     True
     """
     last = last_layer(model)
-    return last if getattr(last, "activation", None) in _SQUASHING else None
+    return last if getattr(last, "activation", None) in _FINAL else None
 
 
 def last_layer(model: keras.Model) -> Any:
@@ -56,7 +56,7 @@ def model_policy(policy: str | Policy, model: Any, y_true: Any, outputs: Any) ->
     if not tf.is_tensor(outputs):
         raise ValueError(
             f"the model must have one output; it returns {type(outputs).__name__}. Build a model "
-            "of the head in question: keras.Model(model.inputs, model.outputs[i])."
+            "of the output in question: keras.Model(model.inputs, model.outputs[i])."
         )
     loss = getattr(model, "loss", None)
     if policy == "auto" and isinstance(loss, SiteLoss):
