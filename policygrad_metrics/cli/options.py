@@ -145,7 +145,7 @@ _TRAINING: tuple[Row, ...] = (
      "steps)"),
     ("--batch-size", int, "B", "rows per step (default: 256)"),
     ("--hidden", _widths, "WIDTHS", "hidden layers, 64,64 (default), or none"),
-    ("--optimizer", str, "NAME", "a Keras optimizer: adam (default), adamw, sgd, ..."),
+    ("--optimizer", str, "NAME", "a Keras optimizer: adam (default), adamw, sgd, ...; or its JSON"),
     ("--learning-rate", float, "RATE", "of the optimizer (default: 0.001)"),
     ("--workers", _processes, "N", "processes to train in, 0 for this one alone (default: as many "
      "as there are cores, if there is much to do)"),

@@ -70,6 +70,8 @@ QUICK = (
     "smooth_ap",
     "policy_gradient",
 )
+#: Of an optimizer given by name.
+LEARNING_RATE = 1e-3
 #: The least default number of epochs, and the least number of optimizer steps in them.
 MIN_EPOCHS, MIN_STEPS = 40, 600
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "tensorflow", "keras", "tensorflow-probability")
@@ -106,8 +108,10 @@ class StudySettings:
             and at least 600 steps, which is 40 above some 6,000 rows.
         batch_size: Rows per optimizer step.
         hidden: Widths of the hidden layers.
-        optimizer: Name of the Keras optimizer that trains every network.
-        learning_rate: Of the optimizer.
+        optimizer: The Keras optimizer that trains every network: a name; or an instance, with a
+            schedule too, of which the configuration counts and is kept here as JSON.
+        learning_rate: Of an optimizer given by name; an instance has its own. Trials vary either,
+            but not a schedule.
         dropout: Share of the hidden units that are dropped while training.
         refit: Whether every method, once its epochs and its decision are chosen, is trained anew on
             training and validation part together; for series only.
@@ -138,8 +142,8 @@ class StudySettings:
     epochs: int | None = None
     batch_size: int = 256
     hidden: tuple[int, ...] = (64, 64)
-    optimizer: str = "adam"
-    learning_rate: float = 1e-3
+    optimizer: Any = "adam"
+    learning_rate: float = LEARNING_RATE
     dropout: float = 0.0
     refit: bool = False
     predictions: bool = False
@@ -160,12 +164,8 @@ class StudySettings:
             raise ValueError(f"hidden must be at most 20 layers, got {len(self.hidden)}.")
         for width in self.hidden:
             _check_whole("hidden", width, 1, 10_000)
-        if not isinstance(self.optimizer, str):
-            raise ValueError(f"optimizer must be a name such as adamw, got {self.optimizer!r}.")
         if self.optimizer != "adam":
-            with quiet_start():  # TensorFlow loads slowly
-                from policygrad_metrics.training.optimizer import configured
-            configured(self.optimizer)
+            object.__setattr__(self, "optimizer", self._read_optimizer())
         if not (math.isfinite(self.learning_rate) and 0 < self.learning_rate <= 10):
             raise ValueError(
                 "learning_rate must be a number above 0 and at most 10, such as 0.001, got "
@@ -288,6 +288,23 @@ class StudySettings:
         )
         words += options(self, "seeds", "seed", "folds", "test_share")
         return shlex.join([*words, *self.training_words(), *options(self, "predictions")])
+
+    def _read_optimizer(self) -> str:
+        with quiet_start():  # TensorFlow loads slowly
+            from policygrad_metrics.training import optimizer as optimizers
+        optimizers.configured(self.optimizer)
+        text = optimizers.as_text(self.optimizer)
+        if text.startswith("{") and self.learning_rate != LEARNING_RATE:
+            raise ValueError(
+                "learning_rate goes with the name of an optimizer, and this one has its own: leave "
+                f"it out, or give a name; it is {self.learning_rate!r}."
+            )
+        if optimizers.own_rate(text, self.learning_rate) is None and self.trials > 1:
+            raise ValueError(
+                "trials vary the learning rate, which the schedule of this optimizer settles: "
+                f"leave trials=1, or give a number as learning rate; trials is {self.trials}."
+            )
+        return text
 
     def training_words(self) -> list[str]:
         """Return the options of how everything is trained."""

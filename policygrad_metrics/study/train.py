@@ -20,6 +20,7 @@ from policygrad_metrics.study.plan import Job
 from policygrad_metrics.study.progress import Progress
 from policygrad_metrics.study.records import Run
 from policygrad_metrics.training import Network, Replica, Trained, refit_replicas, train_replicas
+from policygrad_metrics.training.optimizer import own_rate
 from policygrad_metrics.training.records import Buildable, Parts
 
 #: The class weights that the trainer gives to a loss beside the method's hyper-parameters.
@@ -142,7 +143,7 @@ def train_networks(
         How it was done; seed -> the members of each trial.
     """
     head, trials = _head(job), _trials(job)
-    M = job.settings.members
+    M, rate = job.settings.members, own_rate(job.settings.optimizer, job.settings.learning_rate)
     infos = {seed: task_info(job, arrays) for seed, arrays in parts.items()}
     info = next(iter(infos.values()))
     # Parts that seeds share stay one object, so that the trainer keeps them once.
@@ -155,7 +156,7 @@ def train_networks(
     replicas = [
         Replica(
             member_seed(seed, member),
-            job.settings.learning_rate * trial[LEARNING_RATE],
+            rate and rate * trial[LEARNING_RATE],
             {
                 **{name: value for name, value in trial.items() if name != LEARNING_RATE},
                 _CLASS_WEIGHT: infos[seed].class_weight,

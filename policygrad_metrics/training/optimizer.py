@@ -37,8 +37,8 @@ def configured(
     """A new Keras optimizer as asked for.
 
     Args:
-        optimizer: a name such as "adam", or an instance, of which the configuration counts
-            (`get_config`) and neither state nor weights.
+        optimizer: a name such as "adam"; an instance, of which the configuration counts
+            (`get_config`) and neither state nor weights; or what `as_text` made of one.
         learning_rate: a positive number or a schedule; None for the optimizer's own.
 
     Raises:
@@ -58,6 +58,8 @@ def configured(
         and issubclass(kind, _OPTIMIZER)
         and name not in ("Optimizer", *_UNFIT)
     }
+    if isinstance(optimizer, str) and optimizer.startswith("{"):
+        optimizer = _from_text(optimizer)
     if isinstance(optimizer, _OPTIMIZER):
         kind, config = type(optimizer), optimizer.get_config()
     else:
@@ -71,6 +73,28 @@ def configured(
         config["learning_rate"] = float(learning_rate)
     _check_fit(kind, config)
     return kind.from_config(config)
+
+
+def as_text(optimizer: str | keras.optimizers.Optimizer) -> str:
+    """An optimizer as one line of JSON, for settings that are written down; a name as it is.
+
+    >>> as_text("sgd"), as_text(keras.optimizers.SGD(0.5))[:12]
+    ('sgd', '{"class_name')
+    """
+    if isinstance(optimizer, str):
+        return optimizer
+    return json.dumps(keras.optimizers.serialize(configured(optimizer)), sort_keys=True)
+
+
+def own_rate(optimizer: str, learning_rate: float) -> float | None:
+    """The learning rate to start from: the one given, if the optimizer is a name, else its own.
+
+    None for a schedule.
+
+    >>> own_rate("sgd", 0.25), own_rate(as_text(keras.optimizers.SGD(0.5)), 0.25)
+    (0.25, 0.5)
+    """
+    return read_optimizer(optimizer)[1] if optimizer.startswith("{") else learning_rate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,6 +189,16 @@ class Update:
         found, state = self._optimizer.stateless_apply(state, split(gradient), split(weights))
         parts = [tf.reshape(part, [-1]) for part in found]
         return tf.concat(parts, axis=0), [tf.convert_to_tensor(value) for value in state]
+
+
+def _from_text(text):
+    try:
+        return keras.optimizers.deserialize(json.loads(text))
+    except Exception as error:
+        raise ValueError(
+            f"optimizer must be a name such as adamw, or the JSON of keras.optimizers.serialize; "
+            f"this JSON is of no optimizer that Keras knows: {error}."
+        ) from error
 
 
 def _check_fit(kind, config):

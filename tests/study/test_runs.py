@@ -365,7 +365,7 @@ def test_the_optimizer_is_part_of_what_makes_runs_the_same():
     plain, other = StudySettings(), StudySettings(optimizer="sgd")
     assert plain.fixed()["optimizer"] == "adam"
     assert other.fixed() == {**plain.fixed(), "optimizer": "sgd"}
-    for wrong in ("adamv", None):
+    for wrong in ("adamv", None, "{}", '{"class_name": "Dense", "config": {}}'):
         with pytest.raises(ValueError, match="optimizer"):
             StudySettings(optimizer=wrong)
 
