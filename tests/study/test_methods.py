@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -219,21 +220,19 @@ def test_class_weights_are_the_training_parts():
 
 def test_keras_losses_are_kerass():
     y, logits = np.array([1, 0, 1]), np.array([[0.3], [-1.0], [2.0]], np.float32)
-    p = 1 / (1 + np.exp(-logits[:, 0].astype(np.float64)))
-    info = TaskInfo("binary", "f1")
-    published = {
-        "mean_squared_error": np.mean((y - p) ** 2),
-        "mean_absolute_error": np.mean(np.abs(y - p)),
-        "huber": np.mean((y - p) ** 2) / 2,
-        "binary_crossentropy": -np.mean(np.log(np.where(y, p, 1 - p))),
-        "categorical_crossentropy": -np.mean(np.log(np.where(y, p, 1 - p))),
-        "kl_divergence": -np.mean(np.log(np.where(y, p, 1 - p))),
-        "hinge": np.mean(np.maximum(0, 1 - (2 * y - 1) * logits[:, 0])),
-        "cosine_similarity": -np.mean(np.where(y, p, 1 - p) / np.hypot(p, 1 - p)),
-        # Percent, mean over both classes: truths 1 and 2 against 1 + p.
-        "mean_absolute_percentage_error": 100 * np.mean(np.abs(y - p) * (1 + 0.5) / 2),
+    info, rows = TaskInfo("binary", "f1"), np.eye(2)[y]
+    p = keras.ops.softmax(np.hstack([0.0 * logits, logits]))
+    read = {
+        **dict.fromkeys(("mean_squared_error", "mean_absolute_error", "huber"), (rows, p)),
+        **dict.fromkeys(("categorical_crossentropy", "kl_divergence"), (rows, p)),
+        "cosine_similarity": (rows, p),
+        "binary_crossentropy": (y[:, None], p[:, 1:]),
+        "hinge": (y[:, None], logits),
+        "mean_absolute_percentage_error": (rows + 1.0, p + 1.0),
     }
-    for name, expected in published.items():
+    assert {f"keras_{name}" for name in read} == {name for name in METHODS if name[:6] == "keras_"}
+    for name, arguments in read.items():
+        expected = np.mean(getattr(keras.losses, name)(*arguments))
         value = float(METHODS[f"keras_{name}"].loss(info)(y, logits))
         assert value == pytest.approx(expected, rel=2e-5), name
 

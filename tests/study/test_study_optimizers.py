@@ -4,10 +4,12 @@ import dataclasses
 import shlex
 
 import keras
+import numpy as np
 import pytest
 
 from policygrad_metrics.study.comparison import compare, plan
 from policygrad_metrics.study.settings import StudySettings
+from policygrad_metrics.study.trained.fit import train_table
 from policygrad_metrics.training.optimizer import read_optimizer
 
 
@@ -42,3 +44,11 @@ def test_it_trains_with_the_optimizer_that_it_was_given(tmp_path):
     named = history("named", optimizer="sgd", learning_rate=0.03)
     assert history("instance", optimizer=keras.optimizers.SGD(0.03)) == named
     assert history("schedule", optimizer=keras.optimizers.SGD(slower())) != named
+
+
+def test_the_card_of_a_model_tells_its_optimizer():
+    x = np.linspace(-1.0, 1.0, 60)
+    optimizer = keras.optimizers.SGD(slower())
+    table = {"x": x, "y": (x > 0.2).astype(int)}
+    model = train_table(table, "y", optimizer=optimizer, epochs=1, hidden=())
+    assert repr(StudySettings(optimizer=optimizer).optimizer) in model.card.command

@@ -49,6 +49,8 @@ def read_request(
     asked = {**how, "seeds": how.get("folds") or 1, "methods": (method,)}
     settings = read_arguments("train_table", source, target, asked)
     file: Any = settings.files[0]
+    if "optimizer" in how:
+        how = {**how, "optimizer": settings.optimizer}  # as text, which the card prints
     (dataset,) = settings.datasets()
     if settings.folds is not None and dataset.time_ordered:
         raise ValueError(
