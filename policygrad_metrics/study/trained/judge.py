@@ -23,7 +23,8 @@ def bootstrap_interval(scorer: Scorer, y_true: np.ndarray, labels: np.ndarray) -
     """Return the reward and its 95 % percentile interval over other test rows of the same kind.
 
     Rows are drawn again one by one; of a series blocks of neighbours, as long as the root of the
-    number of rows (Kuensch 1989).
+    number of rows (Kuensch 1989); by hand, as `scipy.stats.bootstrap` draws no blocks, and counts
+    of all draws are scored at once.
 
     Args:
         scorer: How labels are scored.
