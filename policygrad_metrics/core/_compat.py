@@ -49,6 +49,8 @@ def in_several_steps() -> bool:
     return step and isinstance(outer, CondBranchFuncGraph)
 
 
+#: Where a layer leaves the mask of its outputs.
+MASK = "_keras_mask"
 #: Operations that hand probabilities on, as those of one input or as a mean of several.
 _PASS_ON = {
     *("Identity", "IdentityN", "Reshape", "Squeeze", "ExpandDims", "Cast", "Transpose"),
@@ -68,11 +70,6 @@ def ends_with_activation(outputs: Tensor) -> bool:
     if hasattr(outputs, "_keras_logits"):
         return True
     return not tf.executing_eagerly() and _are_probabilities(outputs, _FAR)
-
-
-def mask_of(outputs: Any) -> Any:
-    """The mask that a layer has left on its outputs; None without one."""
-    return getattr(outputs, "_keras_mask", None)
 
 
 def _are_probabilities(tensor, far):

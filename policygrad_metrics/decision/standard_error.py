@@ -27,11 +27,12 @@ def error_of_gain(
 
         se^2 = (G - 1) / G  sum_g (gain_g - mean gain)^2,      gain_g without the examples of g
 
-    with G = 20 groups of examples (Efron & Tibshirani 1993), by hand, as SciPy has none. It is the error over other data of
-    as many examples, independent of each other, whose classes are drawn as well: so groups are
-    dealt at random, always by the same shuffle. (Groups with equal shares of every class would
-    give the error for given classes, which is less: half of it where the truth decides a gain.)
-    Neighbours in a series depend on each other, so its groups are blocks in time (Kuensch 1989).
+    with G = 20 groups of examples (Efron & Tibshirani 1993); by hand, as SciPy has no jackknife. It
+    is the error over other data of as many examples, independent of each other, whose classes are
+    drawn as well: so groups are dealt at random, always by the same shuffle. (Groups with equal
+    shares of every class would give the error for given classes, which is less: half of it where
+    the truth decides a gain.) Neighbours in a series depend on each other, so its groups are blocks
+    in time (Kuensch 1989).
 
     Args:
         scorer: scores labels of N examples.

@@ -16,7 +16,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from policygrad_metrics.core._compat import ends_with_activation, mask_of, under_xla
+from policygrad_metrics.core._compat import MASK, ends_with_activation, under_xla
 from policygrad_metrics.core.batch import Batch, Tensor, canonical_weight, flatten_sites
 from policygrad_metrics.core.global_batch import over_replicas, replicas
 from policygrad_metrics.core.valid import all_fine
@@ -106,7 +106,7 @@ def read_batch(how: Reading, y_true: Any, outputs: Any, sample_weight: Any = Non
         raise ValueError("y_true is None: the loss needs the truth. Give fit and evaluate y.")
     for argument, value in zip(_ARGUMENTS, (y_true, outputs, sample_weight), strict=True):
         _check_dense(argument, value)
-    weights = (sample_weight, mask_of(outputs))
+    weights = (sample_weight, getattr(outputs, MASK, None))
     outputs, y_true = tf.convert_to_tensor(outputs), tf.convert_to_tensor(y_true)
     policy = resolve_policy(how.policy, y_true, outputs)
     finite, safe = _usable(policy, outputs, how)

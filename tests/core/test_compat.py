@@ -57,8 +57,8 @@ def test_an_activation_is_found_behind_what_passes_probabilities_on():
 def test_the_mask_of_outputs_is_the_layer_s():
     x = np.array([[1, 2, 0]])
     masked = keras.layers.Embedding(3, 2, mask_zero=True)(x)
-    assert np.asarray(_compat.mask_of(masked)).tolist() == [[True, True, False]]
-    assert _compat.mask_of(keras.layers.Embedding(3, 2)(x)) is None
+    assert np.asarray(getattr(masked, _compat.MASK)).tolist() == [[True, True, False]]
+    assert not hasattr(keras.layers.Embedding(3, 2)(x), _compat.MASK)
 
 
 def test_the_structure_of_inputs_is_that_of_the_model():
