@@ -16,6 +16,7 @@ from scipy import special
 from policygrad_metrics.decision import DecisionTuner, Rule, plain_rule
 from policygrad_metrics.decision.floors import Floored
 from policygrad_metrics.rewards import Reward, get_reward
+from policygrad_metrics.rewards.confusion import confusion_counts
 from policygrad_metrics.rewards.inequalities import Constraints
 from policygrad_metrics.study.constrained import broken_by
 from policygrad_metrics.study.records import Predictions
@@ -84,9 +85,9 @@ class Scorer:
         >>> Scorer.of("f1", "binary", 2).confusion(np.array([0, 1, 1]), np.array([0, 0, 1]))
         [[1, 0], [1, 1]]
         """
-        K = self.num_classes
-        cells = (K * y_true + labels).reshape(len(y_true), -1).T
-        tables = [np.bincount(one, minlength=K * K).reshape(K, K).tolist() for one in cells]
+        truth, found = (x.reshape(len(y_true), -1).astype(np.int32) for x in (y_true, labels))
+        counts = confusion_counts(truth, found[None], np.ones(truth.shape), self.num_classes)
+        tables = counts[0].numpy().astype(int).tolist()
         return tables if self.task == "multilabel" else tables[0]
 
     def decide(self, chances: np.ndarray, decision: str) -> np.ndarray:
