@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -30,14 +32,14 @@ class LevelLogProbabilities(keras.layers.Layer):
     [[0.5, 0.5]]
     """
 
-    def __init__(self, policy: str = "cumulative_link", **options):
+    def __init__(self, policy: str = "cumulative_link", **options: Any):
         super().__init__(**options)
         self.policy = policy
 
-    def call(self, outputs):
+    def call(self, outputs: Any) -> Any:
         return get_policy(self.policy).logits(outputs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "policy": self.policy}
 
@@ -59,11 +61,11 @@ class SharedThresholds(keras.layers.Layer):
     array([[0.25, 0.25, 0.25, 0.25]], dtype=float32)
     """
 
-    def __init__(self, levels: int, **options):
+    def __init__(self, levels: int, **options: Any):
         super().__init__(**options)
         self.levels = levels
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         del input_shape
         share = np.arange(1, self.levels) / self.levels
         gaps = np.diff(np.log(share / (1 - share)))
@@ -72,11 +74,11 @@ class SharedThresholds(keras.layers.Layer):
             shape=begin.shape, initializer=lambda shape, dtype=None: keras.ops.cast(begin, dtype)
         )
 
-    def call(self, outputs):
+    def call(self, outputs: Any) -> Any:
         return keras.ops.concatenate(
             [self.thresholds[:1] - outputs, self.thresholds[1:] + 0.0 * outputs], axis=-1
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "levels": self.levels}
