@@ -23,7 +23,7 @@ from policygrad_metrics.rewards.inequalities import Constraints
 from policygrad_metrics.training.finetune_validation import FineTuned, Validation, labels_and_group
 from policygrad_metrics.training.optimizer import Schedule, configured
 from policygrad_metrics.training.order import hold_out
-from policygrad_metrics.training.shuffling import shuffled_batches
+from policygrad_metrics.training.shuffling import number_of_examples, shuffled_batches
 from policygrad_metrics.training.stopping import EarlyStopping
 
 #: A third of Adam's own: the model is trained already.
@@ -344,18 +344,14 @@ def _divided(parts, share, seed):
         )
     if not isinstance(parts, tuple):
         raise ValueError("validation_data must be given where x is a dataset.")
-    sizes = [len(np.asarray(array)) for array in keras.tree.flatten(parts)]
-    if len(set(sizes)) > 1:
-        raise ValueError(
-            f"x, y and sample_weight must hold the same number of examples; they hold {sizes}."
-        )
+    count = number_of_examples(parts)
     held = hold_out(np.asarray(parts[1]), share, seed)
-    if not 0 < len(held) < sizes[0]:
+    if not 0 < len(held) < count:
         raise ValueError(
-            f"validation_split={share} of {sizes[0]} examples leaves one part empty: give "
+            f"validation_split={share} of {count} examples leaves one part empty: give "
             "validation_data, or more examples."
         )
-    rest = np.setdiff1d(np.arange(sizes[0]), held)
+    rest = np.setdiff1d(np.arange(count), held)
     return tuple(
         keras.tree.map_structure(lambda array, rows=rows: np.asarray(array)[rows], parts)
         for rows in (rest, held)

@@ -77,7 +77,7 @@ def shuffled_batches(
     if y is None and sample_weight is not None:
         raise ValueError("sample_weight needs y: give the targets too.")
     parts = tuple(part for part in (x, y, sample_weight) if part is not None)
-    order = EpochOrder(_examples(parts), int(batch_size), int(seed))
+    order = EpochOrder(number_of_examples(parts), int(batch_size), int(seed))
     return ordered_batches(parts, order, -(-order.examples // order.batch_size))
 
 
@@ -92,7 +92,7 @@ def ordered_batches(parts: tuple[Any, ...], order: EpochOrder, steps: int) -> tf
     Raises:
         ValueError: the arrays differ in length or are empty.
     """
-    _examples(parts)
+    number_of_examples(parts)
     data: Any = keras.tree.map_structure(tf.convert_to_tensor, parts)
 
     def indices(_):
@@ -115,7 +115,8 @@ def ordered_batches(parts: tuple[Any, ...], order: EpochOrder, steps: int) -> tf
     return dataset
 
 
-def _examples(parts):
+def number_of_examples(parts: Any) -> int:
+    """Return how many there are; raise a ValueError if the arrays differ, or hold none."""
     lengths = {len(array) for array in keras.tree.flatten(parts)}
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError(
