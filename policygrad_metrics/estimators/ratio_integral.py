@@ -17,7 +17,7 @@ nodes find it, and little is lost to rounding. Where D = 0 can happen, 0/0 is wo
 formed analytically (expm1, log1p), because the effects themselves agree to one part in B.
 
 What belongs to one site is computed in float32, what belongs to the batch in float64.
-`ratio_terms.py` holds what a site adds in each of the two forms of a ratio.
+`ratio_terms.py` holds what a site adds in each of the two kinds of ratio.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ def ratio_expectation(
     Args:
         terms: what a site adds to the ratios.
         logits: float32 `[N, C, K]`.
-        nodes: nodes of the integral; None takes as many as form and batch need.
+        nodes: nodes of the integral; None takes as many as the ratio and the batch need.
 
     Warns:
         UserWarning: (outside a graph) the weights differ by more than the nodes can cover.
     """
-    form = terms.form
-    counts = form.lattice == 1.0
+    bound = terms.bound
+    counts = bound.count_unit == 1.0
     size = nodes or (quadrature.COUNT_NODES if counts else quadrature.STACKED_NODES)
     blocks = terms.blocks(logits, size)
     moments = terms.moments(over_replicas(blocks.sum(terms.sums, terms.parts)))
     # The D of very many equal terms keeps near its mean.
-    settled = blocks.size is not None and tf.convert_to_tensor(form.d).shape[:1] == [1]
+    settled = blocks.size is not None and tf.convert_to_tensor(bound.d).shape[:1] == [1]
     # Replicas cannot exchange sums inside a loop, nor is one vectorised and compiled by XLA.
     if counts or nodes or settled or replicas() > 1 or is_stacked():
         step = None if counts or nodes else quadrature.STEP
@@ -64,9 +64,9 @@ def ratio_expectation(
         part, gradient, _ = _integrate(terms, blocks, moments, t, w, 1.0)
     else:
         part, gradient = _chunks(terms, blocks, moments, logits)
-    value = moments.at_centre(form.zero_division)[0] + part
-    coefficient = tf.cast(form.coefficient, tf.float64)
-    value = form.constant + tf.cast(tf.reduce_sum(coefficient * value), tf.float32)
+    value = moments.at_centre(bound.zero_division)[0] + part
+    coefficient = tf.cast(bound.coefficient, tf.float64)
+    value = bound.constant + tf.cast(tf.reduce_sum(coefficient * value), tf.float32)
     return value, tf.reshape(tf.cast(gradient, tf.float32), tf.shape(logits))
 
 

@@ -1,4 +1,4 @@
-"""What one site adds to the integral of a ratio, in each of the two forms of a ratio.
+"""What one site adds to the integral of a ratio, in each of the two kinds of ratio.
 
 `ratio_integral.py` has the formulas and their letters. A site's terms are computed in float32
 (float64 where two large numbers are subtracted), what they add up to is float64.
@@ -75,13 +75,13 @@ class AtNodes:
 class Indicators:
     """Ratios in which a site either counts or does not: two choices for each of R ratios."""
 
-    form: IndicatorRatios
+    bound: IndicatorRatios
     dtype = tf.float32
 
     @property
     def may_be_empty(self):
         """P(D = 0) matters if 0/0 is worth something, or if a numerator can meet no d0."""
-        return self.form.zero_division > 0.0 or not self.form.offset
+        return self.bound.zero_division > 0.0 or not self.bound.d0_positive
 
     @property
     def parts(self):
@@ -89,37 +89,39 @@ class Indicators:
 
     def blocks(self, logits, nodes):
         # In the other layouts a site of the tables is not an example of the batch.
-        sites = logits.shape[0] if self.form.layout in ("classes", "columns") else None
-        return _blocks(self.form, logits, sites, self.form.coefficient.shape[0], nodes, self.dtype)
+        sites = logits.shape[0] if self.bound.layout in ("classes", "columns") else None
+        return _blocks(
+            self.bound, logits, sites, self.bound.coefficient.shape[0], nodes, self.dtype
+        )
 
     def sums(self, probs, n, d):
-        p = self.form.positive(probs)
+        p = self.bound.positive(probs)
         sums = [over_sites(d * p), over_sites(n * p)]
         return [*sums, over_sites(self.log_off(probs, d))] if self.may_be_empty else sums
 
     def log_off(self, probs, d):
         """Log of the chance that a site adds nothing to D, `[M, R]`."""
-        p, off = self.form.positive(probs), self.form.positive(_complement(probs))
+        p, off = self.bound.positive(probs), self.bound.positive(_complement(probs))
         log_off = tf.where(p > 0.5, _log(off), tf.math.log1p(-p))
         return tf.where(d + 0.0 * p > 0.0, log_off, 0.0)
 
     def moments(self, sums):
         called, numerator, *log_zero = sums
-        form, zeros = self.form, tf.zeros_like(called)
-        largest = zeros if form.lattice == 1.0 else _largest(form.d)
+        bound, zeros = self.bound, tf.zeros_like(called)
+        largest = zeros if bound.count_unit == 1.0 else _largest(bound.d)
         log_none = log_zero[0] if log_zero else zeros
-        return _moments(form, zeros, called, numerator, log_none, largest, zeros)
+        return _moments(bound, zeros, called, numerator, log_none, largest, zeros)
 
     def at_nodes(self, t, centre, probs, n, d):
         p, n, x, z, shrink = self.factors(t, centre, probs, n, d)
         found = (1.0 + x) * shrink
         beyond = tf.zeros([1, 1, 1], tf.float64)
-        if self.form.lattice != 1.0:
+        if self.bound.count_unit != 1.0:
             beyond = over_sites((p * d) * found[:1])
         return [log_product(z), over_sites((p * n) * found), beyond]
 
     def factors(self, t, centre, probs, n, d):
-        p = self.form.positive(probs)
+        p = self.bound.positive(probs)
         x = tf.math.expm1(-t * d)
         z = p * x  # [Q, M, R]
         n = n - centre * d
@@ -142,26 +144,26 @@ class Indicators:
             log_zero, zero = (tf.cast(v, self.dtype) for v in (moments.log_zero, moments.zero))
             others = tf.exp(log_zero - self.log_off(probs, d))
             effect -= at.first * tf.where(d + 0.0 * others > 0.0, zero * others, 0.0)
-        effect = self.form.coefficient * effect
-        return policy_gradient(probs, self.form.spread(effect, probs.shape[1]))
+        effect = self.bound.coefficient * effect
+        return policy_gradient(probs, self.bound.spread(effect, probs.shape[1]))
 
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
     """One ratio whose terms depend on which of the K classes a site chooses."""
 
-    form: ChoiceRatio
+    bound: ChoiceRatio
     parts = 5
 
     @property
     def dtype(self):
         # Where N need not vanish with D, two large numbers are subtracted.
-        return tf.float32 if self.form.vanishes else tf.float64
+        return tf.float32 if self.bound.vanishes else tf.float64
 
     def blocks(self, logits, nodes):
         K = logits.shape[-1]
         rows = tf.reshape(logits, [-1, K])  # [M, K]
-        return _blocks(self.form, rows, rows.shape[0], K, nodes, self.dtype)
+        return _blocks(self.bound, rows, rows.shape[0], K, nodes, self.dtype)
 
     def above_floor(self, d):
         # What every choice adds to D is no chance: it belongs to d0.
@@ -186,15 +188,15 @@ class Choices:
 
     def at_limit(self, p, n, d):
         """E[n | d = 0] of each site, `[M, 1]`; 0 if N vanishes with D."""
-        if self.form.vanishes:
+        if self.bound.vanishes:
             return tf.zeros_like(p[:, :1])
         found = tf.reduce_sum(tf.where(d <= 0.0, p * n, tf.zeros_like(p)), axis=-1, keepdims=True)
         return found * tf.exp(-self.log_none(p, d))
 
     def moments(self, sums):
         floor, log_zero, limit, called, numerator = sums
-        largest = tf.reduce_max(_largest(self.form.d))
-        return _moments(self.form, floor, called, numerator, log_zero, largest, limit)
+        largest = tf.reduce_max(_largest(self.bound.d))
+        return _moments(self.bound, floor, called, numerator, log_zero, largest, limit)
 
     def at_nodes(self, t, centre, p, n, d):
         x, z, shrink, _, r = self.factors(t, centre, p, n, d)
@@ -212,7 +214,7 @@ class Choices:
         return x, z, shrink, arrive, tf.reduce_sum(p * arrive, axis=-1, keepdims=True)
 
     def limit_of(self, moments):
-        if self.form.vanishes:
+        if self.bound.vanishes:
             return tf.zeros_like(moments.mean)
         return tf.exp(moments.log_zero) * moments.limit
 
@@ -225,28 +227,28 @@ class Choices:
             tf.cast(v, self.dtype) for v in (moments.log_zero, moments.zero, moments.limit)
         )
         atom = at.first * zero
-        if not self.form.vanishes:
+        if not self.bound.vanishes:
             atom -= at.width * (limit - self.at_limit(p, n, d) + n)
         others = tf.exp(log_zero - self.log_none(p, d))
         effect = moved + tf.where(d <= 0.0, atom * others, tf.zeros_like(moved))
         return policy_gradient(p, effect)
 
 
-def _moments(form, floor, called, numerator, log_zero, largest, limit):
+def _moments(bound, floor, called, numerator, log_zero, largest, limit):
     """The batch's moments; the examples add `floor` to D in any case, and `called` by chance."""
-    own_d0, n0 = tf.cast(form.d0, tf.float64), tf.cast(getattr(form, "n0", 0.0), tf.float64)
+    own_d0, n0 = tf.cast(bound.d0, tf.float64), tf.cast(getattr(bound, "n0", 0.0), tf.float64)
     d0 = own_d0 + floor
     mean = d0 + called
     centre = tf.math.divide_no_nan(n0 + numerator, mean)
     centre = tf.cast(tf.cast(centre, tf.float32), tf.float64)
     possible = tf.cast(d0 <= 0.0, tf.float64)
-    zero = possible * (form.zero_division - centre)
+    zero = possible * (bound.zero_division - centre)
     # Where D = 0 can happen, the integral is over D > 0 and its mean is what counts.
     some = tf.where(d0 <= 0.0, tf.maximum(-tf.math.expm1(log_zero), _LEAST), 1.0)
     largest = tf.cast(largest, tf.float64)
-    bound = mean + tf.sqrt(2.0 * _RARE * called * largest) + _RARE / 3.0 * largest
+    highest = mean + tf.sqrt(2.0 * _RARE * called * largest) + _RARE / 3.0 * largest
     rest, limit = n0 - centre * own_d0, possible * (n0 + limit)
-    return Moments(d0, rest, mean / some, bound, centre, zero, possible, log_zero, limit)
+    return Moments(d0, rest, mean / some, highest, centre, zero, possible, log_zero, limit)
 
 
 def _largest(d):
@@ -266,12 +268,12 @@ def _complement(probs):
     return tf.where(likely, others, 1.0 - probs)
 
 
-def _blocks(form, logits, sites, ratios, nodes, dtype):
+def _blocks(bound, logits, sites, ratios, nodes, dtype):
     """Blocks of `(probabilities, n, d)`; of a block's probabilities nothing is kept."""
     # A table of two axes has one layout: of three XLA would make a copy for the blocks.
     flat = tf.reshape(logits, [-1, math.prod(logits.shape[1:])])
 
-    mask = getattr(form, "mask", None)
+    mask = getattr(bound, "mask", None)
 
     def tables(logits, n, d, mask):
         probs = softmax(tf.cast(logits, dtype))
@@ -282,9 +284,9 @@ def _blocks(form, logits, sites, ratios, nodes, dtype):
     def take(start, size):
         block = tf.reshape(slice_rows(flat, start, size), [size, *logits.shape[1:]])
         here = None if mask is None else slice_rows(mask, start, size)
-        n, d = form.block(start, size)
+        n, d = bound.block(start, size)
         return tables(block, n, d, here)
 
     # The ratios of the examples themselves are as many as they; their sites make no blocks.
     size = None if ratios is None else block_sites(sites, ratios * nodes)
-    return Blocks(sites, size, tables(logits, form.n, form.d, mask), take)
+    return Blocks(sites, size, tables(logits, bound.n, bound.d, mask), take)

@@ -99,8 +99,8 @@ class Abstaining(ConfusionReward):
                 n0=0.0,
                 d0=0.0,
                 zero_division=self.zero_division,
-                lattice=None if batch.weighted else 1.0,
-                offset=False,
+                count_unit=None if batch.weighted else 1.0,
+                d0_positive=False,
             ),
             Linear(-self.cost * share[..., None] * silent),
         )

@@ -293,8 +293,8 @@ class RatioReward(Reward):
             n0,
             d0,
             zero_division=self.zero_division,
-            lattice=None,
-            offset=False,
+            count_unit=None,
+            d0_positive=False,
             vanishes=False,
         )
 

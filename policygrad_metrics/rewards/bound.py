@@ -161,9 +161,9 @@ class IndicatorRatios(BoundReward):
         d0: `[R]`, not negative.
         coefficient: `[R]`; constant: scalar.
         zero_division: the value of 0/0.
-        lattice: a unit of which every d and d0 is a whole multiple, or None if there is none
+        count_unit: a unit of which every d and d0 is a whole multiple, or None if there is none
             (as with weights); the exact expectation is then integrated with more nodes.
-        offset: True if d0 is positive wherever n is not zero.
+        d0_positive: True if d0 is positive wherever n is not zero.
         rows: `(start, size)` to these rows of n and d, where they can be made from the truth: for
             batches so large that the tables should never exist as a whole.
         mask: `[M, 1]`, 0 for sites that count for nothing and have no row of zeros in n and d.
@@ -177,8 +177,8 @@ class IndicatorRatios(BoundReward):
     d0: Tensor
     coefficient: Tensor
     zero_division: float
-    lattice: float | None
-    offset: bool
+    count_unit: float | None
+    d0_positive: bool
     constant: Tensor | float = 0.0
     rows: Callable[[Tensor, int], tuple[Tensor, Tensor]] | None = None
     mask: Tensor | None = None
@@ -232,7 +232,7 @@ class IndicatorRatios(BoundReward):
         N, D = N - n * b, D - d * b  # of all other sites
         # (N + n) / (D + d) - N / D, as one fraction.
         effect = (n * D - d * N) / tf.where(D > 0.0, D * (D + d), 1.0)
-        if not self.offset or self.zero_division:
+        if not self.d0_positive or self.zero_division:
             first = tf.where(d > 0.0, ratio(n, d) - self.zero_division, 0.0)
             effect = tf.where(D > 0.0, effect, first)
         effect = tf.cast(effect, tf.float32)
@@ -251,7 +251,7 @@ class IndicatorRatios(BoundReward):
             mask = None if self.mask is None else slice_rows(self.mask, start, size)
             return read(*self.block(start, size), mask)
 
-        how = self.zero_division, self.lattice, self.offset, rows
+        how = self.zero_division, self.count_unit, self.d0_positive, rows
         return ChoiceRatio(*read(self.n, self.d, self.mask), 0.0, self.d0[0], *how)
 
     def given(self, labels):
@@ -274,7 +274,7 @@ class IndicatorRatios(BoundReward):
     def _dtype(self, samples):
         # A float32 sum of weights would lose the small ones; whole numbers it adds up exactly.
         few = samples.shape[1] is None or samples.shape[1] * samples.shape[2] <= EXACT
-        return tf.float32 if self.lattice and few else tf.float64
+        return tf.float32 if self.count_unit and few else tf.float64
 
     def _sums(self, b):
         n, d = (tf.reduce_sum(tf.cast(x, b.dtype) * b, axis=1) for x in (self.n, self.d))
@@ -316,7 +316,7 @@ class ChoiceRatio(BoundReward):
         n, d: broadcastable to `[M, K]` where M = N * C; d not negative.
         n0, d0: scalars, d0 not negative.
         zero_division: the value wherever the denominator is 0.
-        lattice, offset, rows: as for `IndicatorRatios`.
+        count_unit, d0_positive, rows: as for `IndicatorRatios`.
         vanishes: whether the numerator is 0 wherever the denominator is.
     """
 
@@ -325,8 +325,8 @@ class ChoiceRatio(BoundReward):
     n0: Tensor | float
     d0: Tensor | float
     zero_division: float
-    lattice: float | None
-    offset: bool
+    count_unit: float | None
+    d0_positive: bool
     rows: Callable[[Tensor, int], tuple[Tensor, Tensor]] | None = None
     vanishes: bool = True
     #: As those of `IndicatorRatios`.

@@ -6,11 +6,20 @@ They are float64 throughout: a class of a millionth of the weight is a class lik
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from policygrad_metrics.core.batch import Tensor
+
+
+class Coefficients(NamedTuple):
+    """Of `tp * TP / (n_true * (TP + FN) + n_pred * (TP + FP) + n_both * TP)`."""
+
+    tp: float = 1.0
+    n_true: float = 0.0
+    n_pred: float = 0.0
+    n_both: float = 0.0
 
 
 def confusion_counts(y_true: Tensor, labels: Tensor, weight: Tensor, num_classes: int) -> Tensor:

@@ -90,8 +90,8 @@ class EquitableThreatScore(EventReward):
             n0=0.0,
             d0=true[1] * other_share,
             zero_division=self.zero_division,
-            lattice=None,
-            offset=True,
+            count_unit=None,
+            d0_positive=True,
         )
 
 

@@ -112,6 +112,6 @@ class HierarchicalF(ConfusionReward):
             n0=0.0,
             d0=0.0,
             zero_division=0.0,
-            lattice=None if batch.weighted or self.beta**2 % 1.0 else 1.0,
-            offset=False,
+            count_unit=None if batch.weighted or self.beta**2 % 1.0 else 1.0,
+            d0_positive=False,
         )

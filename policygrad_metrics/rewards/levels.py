@@ -285,8 +285,8 @@ class CohenKappa(ConfusionReward):
             n0=0.0,
             d0=0.0,
             zero_division=self.zero_division,
-            lattice=None,
-            offset=True,
+            count_unit=None,
+            d0_positive=True,
         )
 
 

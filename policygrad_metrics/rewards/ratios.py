@@ -34,7 +34,7 @@ from policygrad_metrics.rewards.class_weights import (
     macro_average,
     shares_of_all,
 )
-from policygrad_metrics.rewards.confusion import class_sums, ratio
+from policygrad_metrics.rewards.confusion import Coefficients, class_sums, ratio
 
 AVERAGES = ("binary", "macro", "micro", "weighted", "samples")
 #: How the ratios of multi-label data are laid out; see `IndicatorRatios`.
@@ -128,7 +128,7 @@ class AveragedReward(ConfusionReward):
 class PositiveRatio(AveragedReward):
     """A ratio per class that reads true positives, predicted positives and true positives + FN.
 
-    score = hit * TP / (kept * true + called * predicted + both * TP), per class.
+    score = tp * TP / (n_true * (TP + FN) + n_pred * (TP + FP) + n_both * TP), per class.
 
     Args:
         absent: what a macro average does with a class that occurs neither in the truth nor in the
@@ -154,11 +154,11 @@ class PositiveRatio(AveragedReward):
         return self.absent == "skip" and self.average == "macro" and not self.multilabel
 
     @abc.abstractmethod
-    def coefficients(self) -> tuple[float, float, float, float]:
-        """`(hit, kept, called, both)` in the formula above."""
+    def coefficients(self) -> Coefficients:
+        """Those of the formula above."""
 
     @property
-    def lattice(self) -> float | None:
+    def count_unit(self) -> float | None:
         """A unit of which all coefficients are whole multiples, if there is a simple one."""
         for unit in (1.0, 0.25):
             if not np.any(np.mod(self.coefficients(), unit)):
@@ -177,9 +177,9 @@ class PositiveRatio(AveragedReward):
         return macro_average(scores, self.class_weights)
 
     def _scores(self, hits, predicted, true):
-        hit, kept, called, both = self.coefficients()
-        d = kept * true + called * predicted + both * hits
-        return ratio(hit * hits, d, self.zero_division)
+        of = self.coefficients()
+        d = of.n_true * true + of.n_pred * predicted + of.n_both * hits
+        return ratio(of.tp * hits, d, self.zero_division)
 
     def _score_and_presence(self, hits, predicted, true):
         counted = tf.cast(predicted + true > 0.0, hits.dtype)
@@ -199,15 +199,18 @@ class PositiveRatio(AveragedReward):
 
     def _terms(self, truth: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """What a positive label adds to numerator and denominator where `truth` is 1 or 0."""
-        hit, _, called, both = self.coefficients()
-        return hit * weight * truth, weight * (called + both * truth) if both else weight * called
+        of = self.coefficients()
+        called = of.n_pred + of.n_both * truth if of.n_both else of.n_pred
+        return of.tp * weight * truth, weight * called
 
-    def _how(self, batch: Batch) -> dict:
-        """What the integral of the ratios is told of them."""
+    def _how(self, batch: Batch, true: Tensor) -> dict:
+        """What the integral of the ratios is told of them; `true` is TP + FN of each."""
+        n_true = self.coefficients().n_true
         return {
+            "d0": n_true * true,
             "zero_division": self.zero_division,
-            "lattice": self.lattice if batch.filled or not batch.weighted else None,
-            "offset": self.coefficients()[1] > 0.0,
+            "count_unit": self.count_unit if batch.filled or not batch.weighted else None,
+            "d0_positive": n_true > 0.0,
         }
 
     def _over_classes(self, batch):
@@ -236,11 +239,10 @@ class PositiveRatio(AveragedReward):
             K,
             n=n,
             d=d,
-            d0=self.coefficients()[1] * true,
             coefficient=self._shares(true),
             rows=rows,
             mask=batch.weight if one and batch.filled else None,
-            **self._how(batch),
+            **self._how(batch, true),
         )
 
     def _over_columns(self, batch):
@@ -270,9 +272,8 @@ class PositiveRatio(AveragedReward):
             batch.num_classes,
             n=n,
             d=d,
-            d0=self.coefficients()[1] * true,
             coefficient=coefficient,
-            **self._how(batch),
+            **self._how(batch, true),
         )
 
     def _shares(self, true, columns=None):
@@ -306,9 +307,8 @@ class PositiveRatio(AveragedReward):
             n=n,
             d=d,
             n0=0.0,
-            d0=self.coefficients()[1] * true,
             rows=rows,
-            **self._how(batch),
+            **self._how(batch, true),
         )
 
 
@@ -346,7 +346,7 @@ class FBeta(PositiveRatio):
 
     def coefficients(self):
         squared = self.beta**2
-        return 1.0 + squared, squared, 1.0, 0.0
+        return Coefficients(tp=1.0 + squared, n_true=squared, n_pred=1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -361,7 +361,7 @@ class Jaccard(PositiveRatio):
     stem = "jaccard"
 
     def coefficients(self):
-        return 1.0, 1.0, 1.0, -1.0
+        return Coefficients(n_true=1.0, n_pred=1.0, n_both=-1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -376,7 +376,7 @@ class Precision(PositiveRatio):
     stem = "precision"
 
     def coefficients(self):
-        return 1.0, 0.0, 1.0, 0.0
+        return Coefficients(n_pred=1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -393,7 +393,7 @@ class Recall(PositiveRatio):
     stem = "recall"
 
     def coefficients(self):
-        return 1.0, 1.0, 0.0, 0.0
+        return Coefficients(n_true=1.0)
 
     def bind(self, batch):
         bound: Any = super().bind(batch)
