@@ -122,8 +122,8 @@ class SelectiveRatio(BoundReward):
     def marginal_rewards(self, samples):
         return self.ratio.marginal_rewards(samples) + self.silence.marginal_rewards(samples)
 
-    def given(self, labels):
-        return SelectiveRatio(self.ratio.given(labels), self.silence.given(labels))
+    def given(self, y_pred):
+        return SelectiveRatio(self.ratio.given(y_pred), self.silence.given(y_pred))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -104,7 +104,7 @@ class BlackBox(Reward):
         return again
 
     def evaluate(
-        self, y_true: np.ndarray, labels: np.ndarray, weight: np.ndarray | None = None
+        self, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None = None
     ) -> float:
         """Call the function once on `[N, C]` arrays and check what it returns.
 
@@ -112,12 +112,12 @@ class BlackBox(Reward):
             RuntimeError: the function raised an exception.
             ValueError: the function returned NaN, an infinite value, or no single number.
         """
-        return call_checked(self.function, self.name, self._arguments(y_true, labels, weight))
+        return call_checked(self.function, self.name, self._arguments(y_true, y_pred, weight))
 
-    def _arguments(self, y_true, labels, weight=None):
+    def _arguments(self, y_true, y_pred, weight=None):
         if not self.multilabel:
-            y_true, labels = y_true[:, 0], labels[:, 0]
-        return (y_true, labels) if weight is None else (y_true, labels, weight[:, 0])
+            y_true, y_pred = y_true[:, 0], y_pred[:, 0]
+        return (y_true, y_pred) if weight is None else (y_true, y_pred, weight[:, 0])
 
     def bind(self, batch):
         if self.counts:

@@ -71,8 +71,8 @@ class BoundReward(abc.ABC):
         """
         raise TypeError(f"{type(self).__name__} cannot be scored beside confusion counts.")
 
-    def given(self, labels: Tensor) -> BoundReward:
-        """The bound reward of the first examples, where the last have the labels `[X, C]`."""
+    def given(self, y_pred: Tensor) -> BoundReward:
+        """The bound reward of the first examples, the last having the labels `[X, C]`."""
         raise TypeError(f"{type(self).__name__} cannot be scored beside confusion counts.")
 
     def of_labels(self, choices: tuple[int, ...]) -> BoundReward | None:
@@ -108,9 +108,9 @@ class Linear(BoundReward):
     def of_labels(self, choices):
         return Linear(tf.gather(self.gains, choices, axis=-1), self.constant)
 
-    def given(self, labels):
-        X, K = labels.shape[0], self.gains.shape[-1]
-        settled = tf.reduce_sum(tf.one_hot(labels, K) * self.gains[-X:])
+    def given(self, y_pred):
+        X, K = y_pred.shape[0], self.gains.shape[-1]
+        settled = tf.reduce_sum(tf.one_hot(y_pred, K) * self.gains[-X:])
         return Linear(self.gains[:-X], self.constant + settled)
 
 
@@ -254,8 +254,8 @@ class IndicatorRatios(BoundReward):
         how = self.zero_division, self.count_unit, self.d0_positive, rows
         return ChoiceRatio(*read(self.n, self.d, self.mask), 0.0, self.d0[0], *how)
 
-    def given(self, labels):
-        b = self.positive(tf.one_hot(labels, self.num_classes))
+    def given(self, y_pred):
+        b = self.positive(tf.one_hot(y_pred, self.num_classes))
         n, n0 = _settled(self.n, b)
         d, d0 = _settled(self.d, b)
         d0 += self.d0
@@ -362,8 +362,8 @@ class ChoiceRatio(BoundReward):
         rows = self.rows and (lambda start, size: read(*self.block(start, size)))
         return dataclasses.replace(self, n=n, d=d, rows=rows)
 
-    def given(self, labels):
-        b = tf.one_hot(tf.reshape(labels, [-1]), max(self.n.shape[-1], self.d.shape[-1]))
+    def given(self, y_pred):
+        b = tf.one_hot(tf.reshape(y_pred, [-1]), max(self.n.shape[-1], self.d.shape[-1]))
         n, n0 = _settled(self.n, b)
         d, d0 = _settled(self.d, b)
         n0, d0 = self.n0 + tf.reduce_sum(n0), self.d0 + tf.reduce_sum(d0)

@@ -22,26 +22,26 @@ class Coefficients(NamedTuple):
     n_both: float = 0.0
 
 
-def confusion_counts(y_true: Tensor, labels: Tensor, weight: Tensor, num_classes: int) -> Tensor:
+def confusion_counts(y_true: Tensor, samples: Tensor, weight: Tensor, num_classes: int) -> Tensor:
     """The weight of each truth and label, float64 `[S, C, K, K]`; rows are the truth.
 
     Sites whose truth or label lies outside the classes are left out.
 
     Args:
         y_true: int32 `[N, C]`.
-        labels: int32 `[S, N, C]`.
+        samples: int32 `[S, N, C]`.
         weight: `[N, C]`.
         num_classes: K.
 
-    >>> y_true, labels = tf.constant([[0], [1], [1]]), tf.constant([[[0], [1], [0]]])
-    >>> confusion_counts(y_true, labels, tf.ones([3, 1]), 2).numpy()[0, 0].tolist()
+    >>> y_true, samples = tf.constant([[0], [1], [1]]), tf.constant([[[0], [1], [0]]])
+    >>> confusion_counts(y_true, samples, tf.ones([3, 1]), 2).numpy()[0, 0].tolist()
     [[1.0, 0.0], [1.0, 1.0]]
     """
-    K, C = num_classes, labels.shape[-1]
-    S: Any = tf.shape(labels)[0] if labels.shape[0] is None else labels.shape[0]
-    cell = ((tf.range(S)[:, None, None] * C + tf.range(C)) * K + y_true) * K + labels
-    inside = (y_true >= 0) & (y_true < K) & (labels >= 0) & (labels < K)
-    weights = tf.broadcast_to(tf.cast(weight, tf.float64), tf.shape(labels))
+    K, C = num_classes, samples.shape[-1]
+    S: Any = tf.shape(samples)[0] if samples.shape[0] is None else samples.shape[0]
+    cell = ((tf.range(S)[:, None, None] * C + tf.range(C)) * K + y_true) * K + samples
+    inside = (y_true >= 0) & (y_true < K) & (samples >= 0) & (samples < K)
+    weights = tf.broadcast_to(tf.cast(weight, tf.float64), tf.shape(samples))
     counts = tf.math.unsorted_segment_sum(weights, tf.where(inside, cell, -1), S * C * K * K)
     return tf.reshape(counts, [S, C, K, K])
 

@@ -62,9 +62,9 @@ class CountedCalls(BoundReward):
         return self.calls([self._cells(table) for table in tables])
 
     def _cells(self, table):
-        truth, labels = np.nonzero(table)
+        truth, y_pred = np.nonzero(table)
         return self._arguments(
-            truth.astype(np.int32), labels.astype(np.int32), table[truth, labels]
+            truth.astype(np.int32), y_pred.astype(np.int32), table[truth, y_pred]
         )
 
     def _arguments(self, y, a, w):
@@ -129,9 +129,9 @@ class CountedCalls(BoundReward):
         if "counts" in self.calls.known:
             return
         rng = np.random.default_rng(0)
-        for labels, of_cells in zip(a[:2], self._of_tables(tables[:2]), strict=True):
-            for rearranged in (labels, *(self._exchanged(rng, y, labels, w) for _ in range(2))):
-                order = np.arange(len(y)) if rearranged is labels else rng.permutation(len(y))
+        for y_pred, of_cells in zip(a[:2], self._of_tables(tables[:2]), strict=True):
+            for rearranged in (y_pred, *(self._exchanged(rng, y, y_pred, w) for _ in range(2))):
+                order = np.arange(len(y)) if rearranged is y_pred else rng.permutation(len(y))
                 example = tuple(x[order] for x in (y, rearranged, w))
                 plain = example if self.batch.weighted else example[:2]
                 if self.batch.weighted:
@@ -149,11 +149,11 @@ class CountedCalls(BoundReward):
         self.calls.known.add("counts")
 
     @staticmethod
-    def _exchanged(rng, y, labels, w):
+    def _exchanged(rng, y, y_pred, w):
         """Labels exchanged at random among examples of the same truth and weight."""
-        exchanged = labels.copy()
+        exchanged = y_pred.copy()
         _, group = np.unique(np.stack([y, w], axis=1), axis=0, return_inverse=True)
         for g in range(group.max(initial=-1) + 1):
             where = np.flatnonzero(group.ravel() == g)
-            exchanged[where] = labels[rng.permutation(where)]
+            exchanged[where] = y_pred[rng.permutation(where)]
         return exchanged

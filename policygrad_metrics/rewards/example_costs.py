@@ -60,10 +60,10 @@ class ExampleCosts(Reward):
         table, y_pred = tf.cast(y_true, tf.float32), tf.cast(y_pred, tf.int32)
         if table.shape.rank != 2:
             raise ValueError(self._missing(f"y_true has shape {table.shape}"))
-        labels = tf.cast(table[:, :1], tf.int32)
-        weight = canonical_weight(sample_weight, labels)
+        truth = tf.cast(table[:, :1], tf.int32)
+        weight = canonical_weight(sample_weight, truth)
         K = table.shape[-1] - 1 if num_classes is None else num_classes
-        batch = Batch(labels, weight, K, sample_weight is not None, costs=table[:, 1:])
+        batch = Batch(truth, weight, K, sample_weight is not None, costs=table[:, 1:])
         single = y_pred.shape.rank == 1
         scores = self.score_samples(batch, (y_pred[None] if single else y_pred)[..., None])
         return scores[0] if single else scores

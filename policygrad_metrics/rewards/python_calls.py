@@ -33,10 +33,10 @@ def call_checked(function: Callable[..., Any], name: str, arguments: Arguments) 
     >>> call_checked(lambda y_true, y_pred: (y_true == y_pred).mean(), "mine", (np.ones(2),) * 2)
     1.0
     """
-    y_true, labels, *weights = arguments
+    y_true, y_pred, *weights = arguments
     options = {"sample_weight": weights[0]} if weights else {}
     try:
-        result = np.asarray(function(y_true, labels, **options))
+        result = np.asarray(function(y_true, y_pred, **options))
     except Exception as error:
         weighted = " and sample_weight=" if weights else ""
         raise RuntimeError(
@@ -53,8 +53,8 @@ def call_checked(function: Callable[..., Any], name: str, arguments: Arguments) 
     if not math.isfinite(value):
         raise ValueError(
             f"reward {name!r} must return a finite number; it returned {value} for "
-            f"{len(labels)} examples with true classes {np.unique(y_true).tolist()} and "
-            f"labels {np.unique(labels).tolist()}. Make it return a number there too, for "
+            f"{len(y_pred)} examples with true classes {np.unique(y_true).tolist()} and "
+            f"labels {np.unique(y_pred).tolist()}. Make it return a number there too, for "
             "example with zero_division=0."
         )
     return value
