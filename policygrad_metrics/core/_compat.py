@@ -24,6 +24,15 @@ def under_xla() -> bool:
     return not tf.executing_eagerly() and control_flow_util.GraphOrParentsInXlaContext(graph)
 
 
+def in_vectorized_map() -> bool:
+    """Whether `tf.vectorized_map` traces this code, as it does networks that train side by side.
+
+    It cannot vectorise a condition with an error in it, nor can XLA compile what it makes of a loop
+    whose length depends on values.
+    """
+    return "loop_body" in tf.get_current_name_scope().split("/")
+
+
 def materialized(*tensors: Tensor) -> tuple[Tensor, ...]:
     """The same tensors, which XLA computes once each, instead of again wherever one is read.
 

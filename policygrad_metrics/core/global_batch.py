@@ -5,7 +5,6 @@ none). All that a reward needs from the others are sums over examples: of weight
 exact expectation's terms at each quadrature node. Every such sum in this package ends in
 `over_replicas`; on a single device that is the sum itself. What follows from the sums is
 computed on every replica alike, and the gradient stays with the replica that holds the example.
-Networks that are trained side by side in one program do not share a batch; `stacking` says so.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ SUPPORTED = {
 }
 
 _APART: contextvars.ContextVar[bool] = contextvars.ContextVar("apart", default=False)
-_STACKED: contextvars.ContextVar[bool] = contextvars.ContextVar("stacked", default=False)
 
 
 def check_strategy() -> None:
@@ -53,24 +51,6 @@ def replicas() -> int:
     """
     context = _context()
     return 1 if context is None else context.num_replicas_in_sync
-
-
-@contextlib.contextmanager
-def stacking() -> Iterator[None]:
-    """Say that this code is inside `tf.vectorized_map`.
-
-    A loop whose length depends on values cannot be vectorised and compiled by XLA at once.
-    """
-    token = _STACKED.set(True)
-    try:
-        yield
-    finally:
-        _STACKED.reset(token)
-
-
-def is_stacked() -> bool:
-    """Whether this code is inside `stacking`."""
-    return _STACKED.get()
 
 
 def over_replicas(x: Any) -> Any:

@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from policygrad_metrics.core._compat import under_xla
+from policygrad_metrics.core._compat import in_vectorized_map, under_xla
 from policygrad_metrics.core.batch import Tensor
-from policygrad_metrics.core.global_batch import is_stacked
 
 #: What must be True `[B, ...]`, what to say if it is not, and the values, `[B, ...]` or more.
 Problem = tuple[Tensor, Callable[[], str], Tensor]
@@ -41,7 +40,9 @@ def all_fine(problems: Sequence[Problem]) -> Tensor:
             # shape, for the only one.
             return tf.identity(valid)
 
-    return complain() if is_stacked() else tf.cond(valid, lambda: tf.constant(True), complain)
+    return (
+        complain() if in_vectorized_map() else tf.cond(valid, lambda: tf.constant(True), complain)
+    )
 
 
 def _assertion(fine, about, values):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core.global_batch import is_stacked
+from policygrad_metrics.core._compat import in_vectorized_map
 from policygrad_metrics.core.sums import filled, logs_of_eights
 from policygrad_metrics.estimators import quadrature
 from policygrad_metrics.estimators.ranking_terms import (
@@ -36,7 +36,7 @@ class Precisions(Terms):
     def integrate(self, arrivals, of_value, of_slope):
         arrived = over_items(self._counted(arrivals))
         add = functools.partial(self._add, arrivals, of_value, of_slope)
-        if is_stacked():
+        if in_vectorized_map():
             return add(*_counting(self.fineness.powers, arrived))
         return tf.cond(
             tf.reduce_all((arrived < FEW) | (arrived > MANY)),

@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from policygrad_metrics.core._compat import in_vectorized_map
 from policygrad_metrics.core.batch import Tensor
-from policygrad_metrics.core.global_batch import is_stacked, replicas
+from policygrad_metrics.core.global_batch import replicas
 from policygrad_metrics.estimators.arrival_nodes import COARSE, FINE, ArrivalNodes, Fineness
 from policygrad_metrics.estimators.ranking_places import (
     Discounts,
@@ -117,7 +118,7 @@ def ranking_expectation(
     if not (bound.weighted and isinstance(bound.reward, AveragePrecision)):
         return named(logits, nodes)
     weighted = functools.partial(_expectation, bound, WeightedPrecisions(bound, fineness))
-    if is_stacked():
+    if in_vectorized_map():
         return weighted(logits, nodes)
     # Masks are weights too, and counts are quicker.
     alike = tf.reduce_all((bound.weight == 0.0) | (tf.abs(bound.weight - 1.0) < 1e-6))
@@ -128,13 +129,13 @@ def _expectation(bound, terms, logits, nodes):
     there = bound.weight > 0.0
     scores = tf.cast(_near(logits[..., 0], there), terms.dtype)
     grid = _nodes(tf.cast(scores, tf.float64), there, terms)
-    if nodes or is_stacked():
+    if nodes or in_vectorized_map():
         count: Any = nodes or (STACKED_NODES if terms.cut() is None else STACKED_CUT)
         part = grid.last[:, None] / (count - 1)
     else:
         count = tf.cast(tf.reduce_max(tf.math.ceil(grid.last)), tf.int32) + 1
         part = tf.ones_like(grid.last)[:, None]
-    size = count if nodes or is_stacked() else _chunk_size(scores, terms.numbers)
+    size = count if nodes or in_vectorized_map() else _chunk_size(scores, terms.numbers)
     left_out = [grid.left_out(part, k) for k in (1, 2)]
 
     def chunk(number):
@@ -164,7 +165,7 @@ def _near(scores, there):
     Items that are `APART` never change places, so a larger distance only takes more nodes.
     """
     scores = tf.where(there, scores, 0.0)
-    if is_stacked():
+    if in_vectorized_map():
         return scores
     spread = tf.reduce_max(scores, axis=-1) - tf.reduce_min(scores, axis=-1)
     return tf.cond(tf.reduce_any(spread > FAR), lambda: _together(scores, there), lambda: scores)

@@ -27,9 +27,9 @@ import warnings
 
 import tensorflow as tf
 
-from policygrad_metrics.core._compat import materialized, under_xla
+from policygrad_metrics.core._compat import in_vectorized_map, materialized, under_xla
 from policygrad_metrics.core.batch import Tensor
-from policygrad_metrics.core.global_batch import is_stacked, over_replicas, replicas
+from policygrad_metrics.core.global_batch import over_replicas, replicas
 from policygrad_metrics.estimators import quadrature
 from policygrad_metrics.estimators.ratio_terms import AtNodes, Choices, Indicators
 
@@ -58,7 +58,7 @@ def ratio_expectation(
     # The D of very many equal terms keeps near its mean.
     settled = blocks.size is not None and tf.convert_to_tensor(bound.d).shape[:1] == [1]
     # Replicas cannot exchange sums inside a loop, nor is one vectorised and compiled by XLA.
-    if counts or nodes or settled or replicas() > 1 or is_stacked():
+    if counts or nodes or settled or replicas() > 1 or in_vectorized_map():
         step = None if counts or nodes else quadrature.STEP
         t, w = _nodes(counts, moments, size, 0, terms.dtype, step)
         part, gradient, _ = _integrate(terms, blocks, moments, t, w, 1.0)
@@ -131,4 +131,4 @@ def _integrate(terms, blocks, moments, t, w, first):
 def _computed_once(dtype, *of_batch):
     """Numbers of the batch in the sites' type, which XLA does not compute again for each site."""
     numbers = [tf.cast(x, dtype) for x in of_batch]
-    return materialized(*numbers) if under_xla() and not is_stacked() else numbers
+    return materialized(*numbers) if under_xla() and not in_vectorized_map() else numbers

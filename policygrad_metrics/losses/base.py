@@ -10,9 +10,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from policygrad_metrics.core._compat import called_by_keras_2, in_several_steps, under_xla
+from policygrad_metrics.core._compat import (
+    called_by_keras_2,
+    in_several_steps,
+    in_vectorized_map,
+    under_xla,
+)
 from policygrad_metrics.core.batch import Batch, Tensor
-from policygrad_metrics.core.global_batch import check_strategy, is_stacked, replicas
+from policygrad_metrics.core.global_batch import check_strategy, replicas
 from policygrad_metrics.losses.columns import refuse_no_answer, split_columns
 from policygrad_metrics.policies import PlackettLuce, get_policy
 from policygrad_metrics.policies.reading import Reading, read_batch
@@ -185,7 +190,7 @@ def nan_if_invalid(loss: Tensor, batch: Batch) -> Tensor:
 
 def in_plain_graph() -> bool:
     """Whether a graph is traced that XLA does not compile, vectorised by nobody, on one device."""
-    return not (tf.executing_eagerly() or under_xla() or is_stacked() or replicas() > 1)
+    return not (tf.executing_eagerly() or under_xla() or in_vectorized_map() or replicas() > 1)
 
 
 def refuse_keras_2(name: str, found: bool) -> None:

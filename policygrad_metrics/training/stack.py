@@ -11,7 +11,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from policygrad_metrics.core.global_batch import stacking
 from policygrad_metrics.losses.surrogate import SurrogateLoss
 from policygrad_metrics.policies import Policy
 from policygrad_metrics.rewards import Reward
@@ -148,11 +147,8 @@ class Stack:
         ]
         data, count = (examples.x_train, examples.y_train), tf.constant(batches)
         total = tf.zeros(self._settings["seed"].shape)
-        with stacking():
-            state, total = train(
-                self._settings, self._state, data, self._packed(orders), count, total
-            )
-            outputs = self._of_part("valid", state.weights, state.others)
+        state, total = train(self._settings, self._state, data, self._packed(orders), count, total)
+        outputs = self._of_part("valid", state.weights, state.others)
         loss = total / tf.cast(count, tf.float32)
         report = self._judge(self._which, outputs, state.weights, loss)
         found = {name: value.numpy() for name, value in report.items()}

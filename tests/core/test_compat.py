@@ -25,6 +25,21 @@ def test_under_xla_is_true_only_where_xla_compiles():
     assert seen == {"eager": False, "graph": False, "xla": True}
 
 
+def test_a_vectorized_map_is_seen():
+    seen = []
+
+    def note(x):
+        with tf.name_scope("a_loss"):
+            seen.append(_compat.in_vectorized_map())
+        return x
+
+    note(tf.ones([2]))
+    tf.function(note, autograph=False)(tf.ones([2]))
+    tf.vectorized_map(note, tf.ones([2]))
+    tf.function(lambda x: tf.vectorized_map(note, x), autograph=False)(tf.ones([2]))
+    assert seen == [False, False, True, True]
+
+
 def test_materialized_tensors_keep_their_values():
     many = tf.random.stateless_normal([8, 1, 101], [0, 1])
     numbers = tf.constant([1.0, 2.0]), tf.constant(3.0, tf.float64), many

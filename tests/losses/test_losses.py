@@ -424,3 +424,15 @@ def test_many_classes_are_compiled_within_a_graph_to_the_same_gradient(running_c
     (value, slope), (other, own) = compiled(y, outputs), gradient(y, outputs)
     np.testing.assert_allclose(value, other, rtol=1e-6)
     np.testing.assert_allclose(slope, own, atol=1e-6 * np.abs(own).max())
+
+
+def test_losses_of_several_networks_are_one_vectorized_map():
+    loss = pgm.PolicyGradientLoss("f1_macro")
+    y = np.random.default_rng(0).integers(0, 3, (4, 20))
+    z = tf.constant(np.random.default_rng(1).normal(size=(4, 20, 3)), tf.float32)
+    together = tf.vectorized_map(lambda one: loss(*one), (tf.constant(y), z))
+    alone = [float(loss(*one)) for one in zip(y, z, strict=True)]
+    np.testing.assert_allclose(together, alone, rtol=1e-5)
+    wrong = tf.constant(np.where(y == 2, 7, y))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="7"):
+        tf.vectorized_map(lambda one: loss(*one), (wrong, z))

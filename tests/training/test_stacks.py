@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 
 from policygrad_metrics.core.draws import keyed_by
-from policygrad_metrics.core.global_batch import stacking
 from policygrad_metrics.losses.policy_gradient import PolicyGradientLoss
 from policygrad_metrics.study.methods import METHODS, TaskInfo
 from policygrad_metrics.training import Network, Replica, train_replicas
@@ -49,7 +48,7 @@ def test_gradients_in_a_stack_equal_those_alone(name):
         logits, truth, seed, scale = single
         hyper = {key: scale * value if value else value for key, value in method.defaults.items()}
         loss_of = method.loss(info, hyper)
-        with tf.GradientTape() as tape, keyed_by(seed), stacking():
+        with tf.GradientTape() as tape, keyed_by(seed):
             tape.watch(logits)
             if isinstance(loss_of, PolicyGradientLoss):
                 start = tf.nest.map_structure(tf.convert_to_tensor, loss_of.initial_state(K))
