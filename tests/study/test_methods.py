@@ -297,6 +297,8 @@ def test_straight_through_is_hard_forwards_and_soft_backwards():
 @pytest.mark.parametrize(("name", "task"), PREDICTORS)
 @pytest.mark.few(12)
 def test_models_predict_probabilities_that_can_be_tuned(name, task):
+    if not METHODS[name].installed:
+        pytest.skip(f"needs {METHODS[name].how_to_install}")
     rng = np.random.default_rng(0)
     info, y, _ = problem(task, size=60)
     y = y.numpy()
