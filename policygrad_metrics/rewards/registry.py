@@ -231,7 +231,8 @@ def _refuse_of_scores(function: Any) -> None:
     """Raise a TypeError for scikit-learn's metrics of scores, which labels would be given to."""
     name = getattr(function, "__name__", "")
     known = name.removesuffix("_score")
-    if getattr(function, "__module__", "").startswith("sklearn.") and known in RANKINGS:
+    module = getattr(function, "__module__", None) or ""  # what exec defines may have none
+    if module.startswith("sklearn.") and known in RANKINGS:
         raise TypeError(
             f"reward {name} is a metric of scores, and a function as a reward is given labels. Use "
             f"{known!r}, which has an exact gradient, or pgm.rewards.RankingReward(function)."

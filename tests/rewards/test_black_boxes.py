@@ -313,3 +313,10 @@ print(*{int(i) for i in ids})
     for worker in map(int, done.stdout.split()):
         with pytest.raises(ProcessLookupError):
             os.kill(worker, 0)
+
+
+def test_a_function_of_no_module_is_a_reward():
+    space = {}
+    exec("def right(y_true, y_pred): return float((y_true == y_pred).mean())", space)
+    assert space["right"].__module__ is None
+    assert float(pgm.get_reward(space["right"])([0, 1], [0, 0])) == 0.5
