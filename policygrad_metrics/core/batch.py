@@ -92,9 +92,10 @@ def flatten_sites(x: Tensor, multilabel: bool, lead: int = 0) -> Tensor:
     >>> flatten_sites(tf.zeros([2, 3]), multilabel=True).shape.as_list()
     [2, 3]
     """
-    columns = x.shape[-1] if multilabel else 1
-    head = [tf.shape(x)[:lead]] if lead else []
-    return tf.reshape(x, tf.concat([*head, [-1, columns]], axis=0) if lead else [-1, columns])
+    shape: Any = [-1, x.shape[-1] if multilabel else 1]
+    if lead:
+        shape = tf.concat([tf.shape(x)[:lead], shape], axis=0)
+    return tf.reshape(x, shape)
 
 
 def canonical_weight(sample_weight: Tensor | None, y_true: Tensor) -> Tensor:

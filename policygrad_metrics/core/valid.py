@@ -40,9 +40,9 @@ def all_fine(problems: Sequence[Problem]) -> Tensor:
             # shape, for the only one.
             return tf.identity(valid)
 
-    return (
-        complain() if in_vectorized_map() else tf.cond(valid, lambda: tf.constant(True), complain)
-    )
+    if in_vectorized_map():
+        return complain()
+    return tf.cond(valid, lambda: tf.constant(True), complain)
 
 
 def _assertion(fine, about, values):

@@ -123,7 +123,7 @@ class ControlVariate(SamplingEstimator):
 
     def check(self, problem):
         self._problems(problem)
-        K = problem.probs.shape[-1]
+        K = problem.batch.logits.shape[-1]
         if LEARNED in self._proxies and K > MOST_CLASSES:
             raise ValueError(
                 f'proxy="learned" has K (K - 1) coefficients and serves up to {MOST_CLASSES} '
@@ -282,7 +282,7 @@ class Cells:
 
     def __init__(self, problem: Problem):
         self.probs = problem.probs
-        K = problem.probs.shape[-1]
+        K = problem.batch.logits.shape[-1]
         self.wrong = np.flatnonzero(~np.eye(K, dtype=bool))
         weight = problem.batch.weight
         self.y_true = problem.batch.y_true

@@ -39,7 +39,7 @@ class Enumerate(Estimator):
                 'under a tf.distribute strategy: use gradient_estimator="exact" or '
                 '"local_expectation".'
             )
-        N, C, K = problem.probs.shape
+        N, C, K = problem.batch.logits.shape
         if N is None:
             raise ValueError("Enumerate needs a batch size that is known when the graph is built.")
         if N * C * math.log(K) > math.log(self.budget) + 1e-9:

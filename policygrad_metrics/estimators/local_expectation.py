@@ -52,9 +52,9 @@ class LocalExpectation(SamplingEstimator):
     def draw(self, problem, seed):
         if not self.latin_hypercube:
             return independent_labels(problem.probs, self.samples, seed)
-        uniform = latin_uniforms(seed, self.samples, tf.shape(problem.probs)[:-1])
+        uniform = latin_uniforms(seed, self.samples, tf.shape(problem.batch.logits)[:-1])
         samples = categorical(problem.probs, uniform)
-        return tf.ensure_shape(samples, [self.samples, *problem.probs.shape[:-1]])
+        return tf.ensure_shape(samples, [self.samples, *problem.batch.logits.shape[:-1]])
 
     def estimate_from(self, problem, samples, state):
         rewards = tf.reduce_mean(problem.bound.marginal_rewards(samples), axis=0)

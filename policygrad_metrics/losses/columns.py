@@ -65,7 +65,8 @@ def split_columns(y_true: Tensor, groups: int | None, costs: bool) -> Columns:
     if costs:
         prices = tf.cast(y_true[:, 1:], tf.float32)
         finite = tf.math.is_finite(prices)
-        problems.append((finite, lambda: "the costs behind the labels must be finite", prices))
+        behind = "the costs behind the labels in y_true must be finite"
+        problems.append((finite, lambda: behind, prices))
         y_true = y_true[:, :1]
     return Columns(y_true, prices, group, all_fine(problems))
 

@@ -48,9 +48,9 @@ class AntitheticPairs(SamplingEstimator):
 
     def draw(self, problem, seed):
         pairs = self.samples // 2
-        uniform = uniforms(seed, tf.concat([[pairs], tf.shape(problem.probs)[:-1]], axis=0))
+        uniform = uniforms(seed, tf.concat([[pairs], tf.shape(problem.batch.logits)[:-1]], axis=0))
         samples = antithetic_labels(problem.probs, uniform)
-        return tf.ensure_shape(samples, [self.samples, *problem.probs.shape[:-1]])
+        return tf.ensure_shape(samples, [self.samples, *problem.batch.logits.shape[:-1]])
 
     def estimate_from(self, problem, samples, state):
         rewards = problem.bound.score(samples)
@@ -85,7 +85,7 @@ class Disarm(AntitheticPairs):
     """
 
     def check(self, problem):
-        K = problem.probs.shape[-1]
+        K = problem.batch.logits.shape[-1]
         if K != 2:
             raise TypeError(
                 f"estimator 'disarm' is for two classes; there are K={K}. Use "

@@ -22,7 +22,7 @@ class _SiteBaseline(IndependentSamples):
 
     def estimate_from(self, problem, samples, state):
         bound = problem.bound
-        chosen = tf.one_hot(samples, problem.probs.shape[-1])
+        chosen = tf.one_hot(samples, problem.batch.logits.shape[-1])
         gap = (chosen - self.compared_with(problem)) * bound.marginal_rewards(samples)
         advantage = tf.reduce_sum(gap, axis=-1, keepdims=True)
         gradient = tf.reduce_mean(advantage * (chosen - problem.probs), axis=0)
@@ -77,4 +77,4 @@ class DifferenceRewards(_SiteBaseline):
 
     def compared_with(self, problem):
         likeliest = tf.argmax(problem.probs, axis=-1)
-        return tf.one_hot(likeliest, problem.probs.shape[-1])
+        return tf.one_hot(likeliest, problem.batch.logits.shape[-1])

@@ -149,7 +149,7 @@ class Relax(Rebar):
         )
 
     def control(self, problem: Problem, z: Tensor, parameters: Tensor) -> Tensor:
-        K = problem.probs.shape[-1]
+        K = problem.batch.logits.shape[-1]
         relaxed = tf.nn.softmax(z)
         probs = tf.broadcast_to(problem.probs, tf.shape(relaxed))
         place = tf.broadcast_to(tf.range(K, dtype=tf.float32) / (K - 1.0), tf.shape(relaxed))

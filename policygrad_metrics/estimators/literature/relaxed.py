@@ -58,7 +58,7 @@ class GumbelSoftmax(RelaxedEstimator):
         need_soft_score("gumbel_softmax", problem)
 
     def terms(self, problem, samples, uniform, state):
-        chosen = tf.one_hot(samples, problem.probs.shape[-1])
+        chosen = tf.one_hot(samples, problem.batch.logits.shape[-1])
         relaxed = self.relax(problem, chosen, uniform[0])
         scores, slope = soft_slope(problem.bound, relaxed)
         return scores, policy_gradient(relaxed, slope) / self.temperature
@@ -108,7 +108,7 @@ class StraightThroughGumbel(GumbelSoftmax):
         need_soft_score("rao_blackwell_straight_through", problem)
 
     def terms(self, problem, samples, uniform, state):
-        chosen = tf.one_hot(samples, problem.probs.shape[-1])
+        chosen = tf.one_hot(samples, problem.batch.logits.shape[-1])
         scores, slope = soft_slope(problem.bound, chosen)
         relaxed = self.relax(problem, chosen, uniform)
         gradients = policy_gradient(relaxed, tf.broadcast_to(slope, tf.shape(relaxed)))

@@ -40,7 +40,7 @@ class StraightThrough(IndependentSamples):
         need_soft_score("straight_through", problem)
 
     def estimate_from(self, problem, samples, state):
-        chosen = tf.one_hot(samples, problem.probs.shape[-1])
+        chosen = tf.one_hot(samples, problem.batch.logits.shape[-1])
         scores, slope = soft_slope(problem.bound, chosen)
         gains = tf.reduce_mean(slope, axis=0)
         return Estimate(tf.reduce_mean(scores), policy_gradient(problem.probs, gains))

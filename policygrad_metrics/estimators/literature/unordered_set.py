@@ -93,7 +93,7 @@ class UnorderedSet(SamplingEstimator):
         return tf.gather(every, chosen)
 
     def _every(self, problem):
-        N, C, K = problem.probs.shape
+        N, C, K = problem.batch.logits.shape
         if N is None or N * C * math.log(K) > math.log(self.budget) + 1e-9:
             size = "K^B" if N is None else f"{K}^{N * C}"
             raise ValueError(
@@ -126,5 +126,5 @@ def _log_chance(problem, samples):
     log_probs = tf.math.log(tf.maximum(tf.cast(problem.probs, tf.float64), 1e-300))
     # Chances that add up to 1 in float64, so that what is left over is right.
     log_probs -= tf.reduce_logsumexp(log_probs, axis=-1, keepdims=True)
-    chosen = tf.one_hot(samples, problem.probs.shape[-1], dtype=tf.float64)
+    chosen = tf.one_hot(samples, problem.batch.logits.shape[-1], dtype=tf.float64)
     return tf.reduce_sum(chosen * log_probs, axis=[1, 2, 3])
