@@ -73,7 +73,9 @@ class RelaxedEstimator(Estimator):
         samples = independent_labels(problem.probs, self.samples, seed)
         shape = tf.concat([[self.noises, self.samples], tf.shape(problem.batch.logits)], axis=0)
         uniform = uniforms(as_seed(seed) + tf.constant([0, 0x5BD1E995], tf.int32), shape)
-        return samples, tf.ensure_shape(uniform, [self.noises, self.samples, *problem.batch.logits.shape])
+        return samples, tf.ensure_shape(
+            uniform, [self.noises, self.samples, *problem.batch.logits.shape]
+        )
 
     def estimate(self, problem, *, seed, state):
         values, gradients = self.terms(problem, *self.noise(problem, seed), state)
